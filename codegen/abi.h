@@ -1,0 +1,126 @@
+/* abi.h - the contract between a compiled module (asenet.so) and whoever loads it. A standalone header: copy it next
+ * to a program that links a module. Everything in it is versioned: a loader refuses another NETC_ABI_VERSION.
+ *
+ * A module exports one symbol,
+ *
+ *   const NetcModule *netc_module_query(uint32_t abi_version);     // NULL when it does not speak that version
+ *
+ * and needs nothing from its host but libc's memcpy/memset. All tables are constant. All memory a function works
+ * in is one arena of `arena_bytes` that the host allocates (64-byte aligned, zeroed once): variables live at fixed
+ * offsets at its start, then inputs, results and temporaries, each at the offset planned by the compiler.
+ *
+ * Axes: `dim` is the logical shape, `order` lists its axes from outermost to innermost in memory.
+ */
+#ifndef NETC_ABI_H
+#define NETC_ABI_H
+#include <stdint.h>
+
+#define NETC_ABI_VERSION 1u
+#define NETC_QUERY_SYMBOL "netc_module_query"
+enum { NETC_MAX_RANK = 6, NETC_MAX_ARGS = 40 };
+
+typedef enum { NETC_F32 = 0, NETC_I32 = 1 } NetcDType;
+typedef enum { NETC_INIT_CONST = 0, NETC_INIT_UNIFORM, NETC_INIT_NORMAL, NETC_INIT_COPY } NetcInit;
+typedef enum { NETC_ROLE_PARAM = 0, NETC_ROLE_BUFFER, NETC_ROLE_EMA, NETC_ROLE_OPTIM } NetcRole;
+typedef enum { NETC_FN_TRAIN = 0, NETC_FN_PREDICT, NETC_FN_FORWARD } NetcFnKind;
+typedef enum { NETC_FIELD_IMAGE = 0, NETC_FIELD_LABEL, NETC_FIELD_SDF } NetcFieldKind;
+typedef enum { NETC_SRC_LABELED = 0, NETC_SRC_UNLABELED, NETC_SRC_ALL } NetcSource;
+enum { NETC_AUG_FLIP = 1, NETC_AUG_ROT90 = 2, NETC_AUG_CROP = 4, NETC_AUG_NOISE = 8 };
+
+/* An array in the arena. */
+typedef struct {
+  const char *name;
+  int32_t dtype, rank;
+  int64_t dim[NETC_MAX_RANK];
+  uint8_t order[NETC_MAX_RANK + 2];
+  int64_t offset; /* bytes from the start of the arena */
+  int64_t bytes;
+} NetcArray;
+
+/* A variable. Element i (row-major index) of UNIFORM starts as init_a + (init_b - init_a) * u, of NORMAL as init_a +
+ * init_b * z, with u, z by ir/philox.h at (seed, iteration 2^32-1, site = FNV-1a 64 of the name, i); COPY copies `init_from`. */
+typedef struct {
+  NetcArray array;
+  int32_t init, role;
+  double init_a, init_b;
+  const char *init_from;
+  int32_t net; /* index into nets, -1 = none */
+  int32_t pad;
+} NetcVar;
+
+typedef struct {
+  const char *name;
+  int64_t parameters; /* learnt values (role PARAM or EMA) */
+  int64_t macs;       /* multiply-adds of one forward pass of one sample */
+} NetcNet;
+
+/* What changes from call to call. */
+typedef struct {
+  uint64_t seed, iteration;
+} NetcStep;
+
+/* One kernel: does task number `task` of 0..tasks-1, in any order, on any thread; args are addresses in the arena. */
+typedef void (*NetcKernelFn)(void *const *args, const NetcStep *step, int64_t task);
+
+/* Instruction sets, best last; a kernel's code for each. A loader takes the last one its machine runs. */
+typedef enum { NETC_ISA_AVX2 = 0, NETC_ISA_AVX512, NETC_ISA_COUNT } NetcIsa;
+
+typedef struct {
+  const char *name;                   /* descriptor: conv:n4_ic64_oc64_h256_w256_k3_s1_p1:f32 and so on */
+  const char *op;                     /* kind: map conv conv_dw dw dw_dw dwpw matmul move reduce pack */
+  NetcKernelFn code[NETC_ISA_COUNT];  /* NULL where not compiled for that set */
+  int64_t flops, bytes;               /* arithmetic, and least memory traffic, of one launch */
+} NetcKernel;
+
+/* One step of a function: run all tasks of a kernel, wait, go on. */
+typedef struct {
+  int32_t kernel, nargs;
+  int64_t tasks;
+  int32_t arg; /* index into the function's `args` (byte offsets in the arena), nargs of them */
+  int32_t pad;
+} NetcLaunch;
+
+/* A function. Inputs named "iteration", "epoch" and "max_iterations" (f32, rank 0) are written by the host. In a
+ * training function the inputs STREAM.FIELD are the batch, and the outputs are the values to log (rank 0); its
+ * variables hold the next state when the last launch is done. NAME.grads is the same function with every
+ * gradient as a further output "grad:VARIABLE", and stores left out. */
+typedef struct {
+  const char *name;
+  int32_t kind, ninputs, noutputs, nlaunches;
+  const NetcArray *inputs, *outputs;
+  const NetcLaunch *launches;
+  const int64_t *args;
+} NetcFn;
+
+typedef struct {
+  const char *name; /* image, label, sdf */
+  int32_t kind, input; /* index into the training function's inputs */
+} NetcField;
+
+/* A batch of the training function. */
+typedef struct {
+  const char *name;
+  int32_t source;
+  uint32_t augment;
+  int32_t nfields, pad;
+  const NetcField *fields;
+} NetcStream;
+
+typedef struct {
+  uint32_t abi_version, struct_bytes;
+  const char *producer; /* "netc 0.1.0" */
+  const char *source;   /* path of the .net file, as given */
+  const char *options;  /* the -D options and defaults in force: "batch=4 size=[256,256] ..." */
+  uint64_t fingerprint; /* hash of names, shapes and roles of all variables: weights of another network are refused */
+  int64_t arena_bytes, variable_bytes; /* variables are the first variable_bytes of the arena */
+  int32_t nvars, nnets, nkernels, nfns, nstreams, spatial; /* spatial: 2 or 3 */
+  const NetcVar *vars;
+  const NetcNet *nets;
+  const NetcKernel *kernels;
+  const NetcFn *fns;
+  const NetcStream *streams;
+  int64_t classes, epoch_iterations, max_iterations; /* 0 where the file does not say */
+} NetcModule;
+
+typedef const NetcModule *(*NetcQueryFn)(uint32_t abi_version);
+#endif

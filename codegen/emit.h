@@ -1,0 +1,97 @@
+/* emit.h - graph groups to kernels. Each group (passes/fuse.h) becomes one or more launches; a launch is a kernel
+ * with its buffers. Emitters write KIR once per lane count. Memory is planned after this, over the launches.
+ */
+#ifndef NETC_EMIT_H
+#define NETC_EMIT_H
+#include "../passes/fuse.h"
+#include "../passes/passes.h"
+#include "kir.h"
+#include "abi.h"
+
+/* A buffer: a materialised graph value, or workspace between the launches of one group. */
+typedef struct {
+  int node;       /* owning node (value_source), or -1 for workspace */
+  int64_t bytes;
+} Buffer;
+
+/* A kernel for every instruction set: k[i] has the lanes of set i (8, 16). Identical ones are merged by the module. */
+typedef struct {
+  const char *name; /* descriptor with shapes */
+  const char *op;   /* kind, see NetcKernel */
+  KFn *k[NETC_ISA_COUNT];
+  int64_t flops, bytes;
+} Kernel;
+
+typedef struct {
+  int kernel;
+  int64_t tasks;
+  int nargs;
+  int arg[NETC_MAX_ARGS];     /* buffers, in the order of the kernel's arguments */
+  uint64_t writes;            /* bit i: argument i is written (outputs and workspace) */
+  int inplace[NETC_MAX_ARGS]; /* for a written argument i: index of a read argument whose memory it may take over, because
+                                 every element is read before, and only by the task that, writes that element; -1 = none */
+} Launch;
+
+typedef struct Emit {
+  Arena *arena;
+  const Fn *fn;
+  Buffer *buffer; int nbuffer, capbuffer;
+  int *node_buffer;           /* per node: its buffer, -1 = none yet */
+  Kernel *kernel; int nkernel, capkernel; /* shared by all functions of the module: see emit_new */
+  Launch *launch; int nlaunch, caplaunch;
+  char err[256];
+} Emit;
+
+/* Emit all groups of f, appending to the kernels of `share` (NULL: a fresh list). NULL and a message on failure. */
+Emit *emit_fn(Arena *a, const Fn *f, Emit *share, char err[256]);
+
+/* ---- for emitters ---- */
+int emit_buffer(Emit *e, int node);             /* buffer of a materialised value (follows views) */
+int emit_workspace(Emit *e, int64_t bytes);
+/* Begin a launch: kernel arguments are declared in order with emit_arg, for every instruction set the same. */
+typedef struct {
+  Emit *e;
+  const GroupInfo *g;
+  Launch launch;
+  Kernel kernel;
+} Build;
+Build build_begin(Emit *e, const GroupInfo *g, const char *op, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* Declares buffer `buf` as the next argument; returns its number. */
+int build_arg(Build *b, int buf, bool written);
+/* Registers the kernel (merging it with an equal one) and appends the launch. */
+void build_end(Build *b, int64_t tasks);
+/* Emission runs once per set:  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) { KFn *k = build_kernel(&b, isa); .. }
+ * build_kernel declares the arguments in k: argument i is KV i (k_arg was called for each). */
+KFn *build_kernel(Build *b, int isa);
+
+/* One emitter per group kind; each appends its launches to e. false with e->err set on failure. */
+bool emit_map(Emit *e, const GroupInfo *g);      /* emit_map.c    G_MAP */
+bool emit_conv(Emit *e, const GroupInfo *g);     /* emit_conv.c   G_CONV */
+bool emit_conv_dw(Emit *e, const GroupInfo *g);  /* emit_conv_dw.c G_CONV_DW, both plain and DyBAC */
+bool emit_dw(Emit *e, const GroupInfo *g);       /* emit_dw.c     G_DW */
+bool emit_dw_dw(Emit *e, const GroupInfo *g);    /* emit_dw.c     G_DW_DW */
+bool emit_dwpw(Emit *e, const GroupInfo *g);     /* emit_dwpw.c   G_DWPW */
+bool emit_matmul(Emit *e, const GroupInfo *g);   /* emit_matmul.c G_MATMUL */
+bool emit_move(Emit *e, const GroupInfo *g);     /* emit_move.c   G_MOVE */
+
+/* ---- expressions (expr.c): elementwise nodes of a group at one place of the domain ---- */
+/* A place in a channels-last (or weight-order, or flat) domain: `lanes` neighbours along the innermost axis in memory (vec) or one
+ * element. coord[axis] is the i64 coordinate of each logical axis (of lane 0 for the vector axis). */
+typedef struct {
+  bool vec;
+  int vec_axis;          /* logical axis the lanes run along (the innermost of the order) */
+  KV mask;               /* K_NONE: all lanes valid */
+  KV coord[MAX_RANK];
+  Type domain;
+  const uint8_t *order;
+} Place;
+typedef struct Expr Expr;
+/* `given`: the group's anchor, whose value the caller has computed (a KV at this place), or -1. */
+Expr *expr_new(Emit *e, const GroupInfo *g, Build *b, KFn *k);
+void expr_place(Expr *x, const Place *p);         /* forget values, go to a place */
+void expr_give(Expr *x, int node, KV v);          /* value of a node at this place is already known */
+KV expr_value(Expr *x, int node);                 /* computes node here: loads operands that are arguments, recurses into the group */
+void expr_store(Expr *x, int node, KV v);         /* stores a materialised node at this place */
+/* Epilogue of contractions: anchor's value v at this place -> every materialised result of the group is stored. */
+void expr_epilogue(Expr *x, const GroupInfo *g, KV v);
+#endif

@@ -1,0 +1,119 @@
+/* kir.h - the kernel level: between the graph and LLVM. A kernel is a structured program over scalars and vectors of
+ * `lanes` elements: loops, loads, stores, arithmetic, the number of the block it works for (`task`) and of the
+ * thread within it, block-private scratch and barriers. It knows neither registers nor instruction sets, so that one
+ * description serves host vector code and, later, PTX and the emulation of threads on the host.
+ *
+ * Values are SSA ids (KV); what changes lives in `local`s. The builder folds constants and x+0, x*1, x*0 (integers),
+ * so emitters can write plain index arithmetic.
+ *
+ *   KFn *k = k_new(arena, "scale", 16);
+ *   KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_F32, "y");        // in order: argument 0, 1, ..
+ *   KV base = k_mul(k, k_task(k), k_i64(k, 4096));
+ *   KV i = k_for(k, k_i64(k, 0), k_i64(k, 4096), 16);
+ *     KV at = k_add(k, base, i);
+ *     k_store(k, y, at, k_mul(k, k_load(k, x, at, true), k_splat(k, k_f32(k, 2))));
+ *   k_end(k);
+ *
+ * A binary operation between a vector and a scalar splats the scalar.
+ */
+#ifndef NETC_KIR_H
+#define NETC_KIR_H
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include "../ir/mem.h"
+
+typedef enum { K_I1, K_I32, K_I64, K_F32, K_F64, K_VOID } KBase;
+typedef struct {
+  uint8_t base;
+  uint8_t vec;  /* 1: vector of the kernel's lanes */
+  uint8_t kind; /* 0 value, 1 buffer (arg, scratch), 2 local */
+} KType;
+
+typedef enum {
+#define KOP(name, ...) K_##name,
+#include "kir.def"
+  K_OP_COUNT
+} KOp;
+
+typedef int KV;
+enum { K_NONE = -1 };
+
+typedef struct {
+  KOp op;
+  KType type;
+  KV in[4];
+  int64_t imm;
+  double fimm;
+  const char *name; /* arg, local, scratch: for the printer */
+} KIns;
+
+typedef struct KFn {
+  Arena *arena;
+  const char *name;
+  int lanes;   /* 16 or 8 floats */
+  int nregs;   /* vector registers of the target: 32 or 16; emitters size their tiles by it */
+  KIns *ins; int n, cap; /* program order; a KV is an index */
+  int nargs;
+  char err[160]; /* first misuse of the builder */
+} KFn;
+
+KFn *k_new(Arena *a, const char *name, int lanes);
+KV k_i64(KFn *k, int64_t v);
+KV k_i32(KFn *k, int32_t v);
+KV k_f32(KFn *k, double v);
+KV k_f64(KFn *k, double v);
+KV k_arg(KFn *k, KBase base, const char *name);
+KV k_task(KFn *k);
+KV k_thread(KFn *k);
+KV k_seed(KFn *k, int which); /* 0 seed low, 1 seed high, 2 iteration low: i32 */
+KV k_splat(KFn *k, KV a);
+KV k_iota(KFn *k);
+KV k_cast(KFn *k, KBase to, KV a);
+KV k_bitcast(KFn *k, KBase to, KV a);
+KV k_un(KFn *k, KOp op, KV a);
+KV k_bin(KFn *k, KOp op, KV a, KV b);
+KV k_add(KFn *k, KV a, KV b);
+KV k_sub(KFn *k, KV a, KV b);
+KV k_mul(KFn *k, KV a, KV b);
+KV k_div(KFn *k, KV a, KV b);
+KV k_rem(KFn *k, KV a, KV b);
+KV k_min(KFn *k, KV a, KV b);
+KV k_max(KFn *k, KV a, KV b);
+KV k_lt(KFn *k, KV a, KV b);
+KV k_le(KFn *k, KV a, KV b);
+KV k_eq(KFn *k, KV a, KV b);
+KV k_and(KFn *k, KV a, KV b);
+KV k_fma(KFn *k, KV a, KV b, KV c);
+KV k_select(KFn *k, KV m, KV a, KV b);
+KV k_lane(KFn *k, KV v, int lane);
+KV k_load(KFn *k, KV buf, KV at, bool vec);
+KV k_load_masked(KFn *k, KV buf, KV at, KV mask);
+KV k_gather(KFn *k, KV buf, KV at); /* at: vector of i32 */
+KV k_gather_masked(KFn *k, KV buf, KV at, KV mask);
+void k_store(KFn *k, KV buf, KV at, KV v); /* scalar or vector by v's type */
+void k_store_masked(KFn *k, KV buf, KV at, KV v, KV mask);
+void k_scatter(KFn *k, KV buf, KV at, KV v);
+void k_scatter_masked(KFn *k, KV buf, KV at, KV v, KV mask);
+KV k_scratch(KFn *k, KBase base, int64_t n, const char *name);
+KV k_local(KFn *k, KBase base, bool vec, const char *name);
+KV k_get(KFn *k, KV local);
+void k_set(KFn *k, KV local, KV v);
+void k_barrier(KFn *k);
+KV k_for(KFn *k, KV lo, KV hi, int64_t step); /* the counter, i64 */
+void k_if(KFn *k, KV cond);
+void k_else(KFn *k);
+void k_end(KFn *k);
+/* Mask of the first n lanes: iota < n (n i64 or i32 scalar). */
+KV k_first_lanes(KFn *k, KV n);
+/* Uniform and normal numbers of ir/philox.h; index: i64 scalar (one value) or vector of i32 (low words, high word 0). */
+KV k_uniform(KFn *k, int64_t site, KV index);
+KV k_normal(KFn *k, int64_t site, KV index);
+bool k_is_const(const KFn *k, KV v, int64_t *value); /* integer constants */
+
+void kir_print(FILE *out, const KFn *k);
+/* Types, operands defined before use and in scope, blocks balanced. false and a message. */
+bool kir_verify(const KFn *k, char err[256]);
+/* Identity of the code (not of the name): equal text means equal kernels, compiled once. */
+uint64_t kir_hash(const KFn *k);
+#endif

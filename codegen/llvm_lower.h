@@ -1,0 +1,21 @@
+/* llvm_lower.h - kernel level to LLVM IR (one switch in llvm_lower.c), and from there to an object file or, in
+ * tests, to code in this process. Vectors are explicit, so no vectoriser runs. */
+#ifndef NETC_LLVM_LOWER_H
+#define NETC_LLVM_LOWER_H
+#include <llvm-c/Core.h>
+#include <llvm-c/TargetMachine.h>
+#include "kir.h"
+#include "abi.h"
+
+LLVMTargetMachineRef lower_target(NetcIsa isa, char err[256]); /* x86-64-v3 / x86-64-v4, PIC */
+/* Adds function `symbol` with the signature of NetcKernelFn. */
+LLVMValueRef lower_kernel(LLVMModuleRef m, const KFn *k, NetcIsa isa, const char *symbol);
+bool lower_optimise(LLVMModuleRef m, LLVMTargetMachineRef tm, char err[256]);
+
+/* In-process: compile kernels and look them up (tests). The machine must run `isa`: lower_host_isa() says which it does. */
+typedef struct Jit Jit;
+int lower_host_isa(void); /* best NetcIsa of this machine, -1 = none */
+Jit *jit_new(const KFn *const *k, int n, NetcIsa isa, char err[256]);
+NetcKernelFn jit_get(Jit *j, int i);
+void jit_free(Jit *j);
+#endif

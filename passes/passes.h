@@ -1,0 +1,52 @@
+/* passes.h - graph to graph. Every pass takes a function and returns a new one (or the same); a pass never edits
+ * nodes another function holds. The pipeline is the table in pipeline.c; `netc --dump-after=NAME` prints after one.
+ *
+ *   canon     before autodiff: rewrites whose gradient is cheaper than the original's
+ *             (dwconv(x*g[N,C,1..], w) -> dwconv(x, w*g)).
+ *   autodiff  replaces every `grad loss w` by the nodes that compute it. Needs: no COMP expanded yet. Leaves no META.
+ *   simplify  common subexpressions, dead nodes, constant folding, identities. Keeps values bit for bit.
+ *   expand    rewrites COMP ops into EW and RED. Leaves no COMP and no `stop`.
+ *   layout    sets Node.order and Var.order (see below).
+ *   fuse      sets Node.group and Fn.group (fuse.h). May clone cheap nodes so that each is in one group.
+ */
+#ifndef NETC_PASSES_H
+#define NETC_PASSES_H
+#include "../ir/ir.h"
+
+typedef struct Pass {
+  const char *name;
+  Fn *(*run)(Fn *f, char err[256]); /* NULL and a message on failure */
+  const char *doc;
+} Pass;
+extern const Pass pass_table[]; /* in pipeline order, ends with name == NULL */
+
+Fn *pass_canon(Fn *f, char err[256]);
+Fn *pass_autodiff(Fn *f, char err[256]);
+Fn *pass_simplify(Fn *f, char err[256]);
+Fn *pass_expand(Fn *f, char err[256]);
+Fn *pass_layout(Fn *f, char err[256]);
+Fn *pass_fuse(Fn *f, char err[256]);
+
+typedef struct {
+  const char *dump_after; /* pass name, "all", or NULL */
+  FILE *dump;             /* where dumps go */
+  bool verify;            /* run the verifier after every pass */
+} PassOptions;
+/* Run the whole pipeline on every function of the program. false and a message on failure. */
+bool passes_run(Program *p, const PassOptions *opt, char err[256]);
+
+/* Memory order (pass layout). order[] lists the axes from outermost to innermost in memory:
+ *   rank >= 4 (images and everything shaped like them)      0,2,3,..,1   channels last
+ *   weights of conv/conv_dx, results of conv_dw, and what is elementwise on them: 2,3,..,1,0  (K..., C, O): the
+ *                                                           output channel innermost
+ *   dwconv weights (N,C,K) are channels last by the first rule; rank <= 3: 0,1,2 row-major.
+ * A variable has one order for the whole program; its stores have the same. Elementwise nodes of full shape agree
+ * with their operands. reshape that only inserts or drops axes of extent 1 is a view: its order follows its operand
+ * so that the memory is the same. Any other reshape copies. */
+int64_t order_stride(Type t, const uint8_t *order, int axis); /* elements between neighbours along axis; 0 if extent 1 */
+void order_identity(uint8_t *order);
+void order_channels_last(uint8_t *order, int rank);
+void order_weights(uint8_t *order, int rank);
+/* true when x and y = reshape(x) lie in memory identically. */
+bool reshape_is_view(const Node *x, const Node *y);
+#endif

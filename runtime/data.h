@@ -1,0 +1,89 @@
+/* data.h - images with masks, in the layouts of the field, as samples a module can eat.
+ *
+ * A data set is a list of items. In 2-D an item is one image (a PNG/JPEG, or one slice of a volume); in 3-D it is one
+ * volume. Items belong to a case (a patient): splits and labelled fractions are made by case, never by item.
+ *
+ *   DataShape shape = {.spatial = 2, .channels = 1, .size = {256, 256}, .classes = 2};
+ *   Dataset *d = data_open("lits:/data/lits/slices", &shape, err);
+ *   data_split_labeled(d, "10%", seed, err);
+ *   Sample s;  data_load(d, item, &s, err); ... sample_free(&s);
+ *
+ * Functions that can fail return false or NULL and put one sentence into err: what happened, the file, what to do.
+ */
+#ifndef NETRUN_DATA_H
+#define NETRUN_DATA_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "abi.h"
+
+enum { ERR_MAX = 512 };
+
+/* What the module wants. size: (H,W) in 2-D, (D,H,W) axes in the module's order in 3-D: the patch. */
+typedef struct {
+  int spatial, channels;
+  int64_t size[3];
+  int64_t classes;
+} DataShape;
+
+typedef enum { SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST } Split;
+
+typedef struct {
+  char *name;  /* case00012_z031, ISIC_0000000, ... unique */
+  int kase;    /* index of its case */
+  Split split;
+  bool labeled; /* set by data_split_labeled for training items; test and val items are always labelled */
+} Item;
+
+typedef struct Dataset {
+  char *name;      /* as given: lits, isic2018, la, folder, phantom */
+  char *root;      /* directory, NULL for the phantom */
+  DataShape shape;
+  int nitem;
+  Item *item;
+  int ncase;
+  double spacing[3]; /* mm between neighbours along each axis, 1 where unknown */
+  void *impl;
+} Dataset;
+
+/* One item. image: float, (C, S) row-major, normalised as docs/data.md says; label: one byte per element of S, or
+ * NULL where the item has none. 2-D: already resized to the module's size, and own_label/own_dim hold the mask at
+ * the image's own size. 3-D: the whole volume at its own size. */
+typedef struct {
+  float *image;
+  uint8_t *label;
+  int64_t dim[3];
+  uint8_t *own_label;
+  int64_t own_dim[3];
+  double spacing[3];
+} Sample;
+
+/* spec: NAME:DIR, or NAME to look for $NETRUN_DATA/NAME; names lits, isic2018 (isic), la, folder, phantom (no directory needed). */
+Dataset *data_open(const char *spec, const DataShape *shape, char err[ERR_MAX]);
+void data_close(Dataset *d);
+/* how: "10%", "12" (cases), or the path of a text file with one case or item name a line. Chosen by (seed, name) so that
+ * the 10 % cases are among the 20 % cases. */
+bool data_split_labeled(Dataset *d, const char *how, uint64_t seed, char err[ERR_MAX]);
+int data_count(const Dataset *d, Split split, bool labeled_only);
+bool data_load(const Dataset *d, int item, Sample *out, char err[ERR_MAX]);
+void sample_free(Sample *s);
+/* One image file for predict (2-D image or volume), prepared as the data set's items are; no label. hu: window for CT, NULL = none. */
+bool data_load_file(const char *path, const DataShape *shape, Sample *out, char err[ERR_MAX]);
+
+/* ---- batches (sampler.c): which items make up batch `iteration` of a stream, and their augmentation, all a pure
+ * function of (seed, iteration, stream): a resumed run sees what the first would have seen. ---- */
+typedef struct Sampler Sampler;
+typedef struct {
+  int32_t kind;      /* NetcFieldKind */
+  int64_t batch;     /* N */
+  void *dst;         /* float (IMAGE, SDF) or int32_t (LABEL), in the input's memory order: channels last */
+} BatchField;
+Sampler *sampler_new(Dataset *d, int source, uint32_t augment, int stream, uint64_t seed, char err[ERR_MAX]);
+void sampler_free(Sampler *s);
+/* Iterations in which every item of the source is seen once: max(1, items / batch). */
+int64_t sampler_epoch(const Sampler *s, int64_t batch);
+/* Fills every field with N samples of the module's size. Loaded items are kept in memory up to a budget. Thread-safe per sampler. */
+bool sampler_batch(Sampler *s, uint64_t iteration, const BatchField *field, int nfield, char err[ERR_MAX]);
+
+/* ---- signed distance map (edt.c), methods 4.5: label (spatial dims) -> float in [-1,1] ---- */
+void sdf_map(const uint8_t *mask, int spatial, const int64_t *dim, float *out);
+#endif
