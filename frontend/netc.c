@@ -1,0 +1,203 @@
+/* netc.c - the compiler's command line: reads options, runs the layers in order, turns their errors into
+ * exit 1. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "frontend.h"
+#include "../passes/passes.h"
+#include "../codegen/abi.h"
+#include "../codegen/codegen.h"
+
+static const char usage[] =
+    "usage: netc FILE.net -o OUT.so [options]\n"
+    "\n"
+    "Compiles the networks and the training schedule of FILE.net into one shared object for netrun.\n"
+    "\n"
+    "  -o, --output OUT.so     where the module goes\n"
+    "  -D NAME=VALUE           sets an option of the file: 4, [128,128], \"code\", on (may be repeated)\n"
+    "      --target LIST       instruction sets to compile for: host, x86-64-v3, x86-64-v4 (default: both)\n"
+    "      --emit WHAT         prints ast, graph, kernels, llvm, asm or plan to standard output; with ast "
+    "and\n"
+    "                          graph, and without -o, nothing else is done\n"
+    "      --dump-after PASS   prints the graph after a pass (all: after every pass)\n"
+    "      --no-grads          leaves out NAME.grads, the training function that also returns every "
+    "gradient\n"
+    "      --explain           lists every kernel with its arithmetic and memory traffic\n"
+    "      --verify            checks the graph after every pass and every kernel (slower)\n"
+    "      --threads N         compile with N threads (default: the machine's)\n"
+    "      --passes            lists the passes\n"
+    "      --help, --version\n"
+    "\n"
+    "Errors are reported as FILE:LINE:COLUMN: error: ... and make netc exit with status 1.\n";
+
+enum {
+  OPT_TARGET = 256,
+  OPT_EMIT,
+  OPT_DUMP,
+  OPT_NO_GRADS,
+  OPT_EXPLAIN,
+  OPT_VERIFY,
+  OPT_THREADS,
+  OPT_PASSES,
+  OPT_VERSION
+};
+
+static const struct option long_options[] = {
+    {"output", required_argument, NULL, 'o'},      {"target", required_argument, NULL, OPT_TARGET},
+    {"emit", required_argument, NULL, OPT_EMIT},   {"dump-after", required_argument, NULL, OPT_DUMP},
+    {"no-grads", no_argument, NULL, OPT_NO_GRADS}, {"explain", no_argument, NULL, OPT_EXPLAIN},
+    {"verify", no_argument, NULL, OPT_VERIFY},     {"threads", required_argument, NULL, OPT_THREADS},
+    {"passes", no_argument, NULL, OPT_PASSES},     {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, OPT_VERSION},   {NULL, 0, NULL, 0}};
+
+typedef struct {
+  const char *input;
+  Define define[64];
+  FrontendOptions frontend;
+  PassOptions passes;
+  CodegenOptions codegen;
+  bool emit_ast, emit_graph;
+} Command;
+
+static int fail(const char *message) {
+  fprintf(stderr, "netc: %s\n", message);
+  return 1;
+}
+
+static bool known_pass(const char *name) {
+  if (!strcmp(name, "all")) return true;
+  for (const Pass *p = pass_table; p->name; p++)
+    if (!strcmp(p->name, name)) return true;
+  return false;
+}
+
+/* NAME=VALUE; the text is cut at the first '='. */
+static bool add_define(Command *c, char *text) {
+  char *eq = strchr(text, '=');
+  if (!eq || eq == text) return fprintf(stderr, "netc: -D %s: expected NAME=VALUE\n", text), false;
+  if (c->frontend.ndefine == (int)(sizeof c->define / sizeof *c->define))
+    return fail("too many -D options (at most 64)"), false;
+  *eq = 0;
+  c->define[c->frontend.ndefine++] = (Define){text, eq + 1};
+  return true;
+}
+
+static bool set_emit(Command *c, const char *what) {
+  if (!strcmp(what, "ast")) c->emit_ast = true;
+  else if (!strcmp(what, "graph")) c->emit_graph = true;
+  else if (!strcmp(what, "kernels")) c->codegen.emit_kernels = true;
+  else if (!strcmp(what, "llvm")) c->codegen.emit_llvm = true;
+  else if (!strcmp(what, "asm")) c->codegen.emit_asm = true;
+  else if (!strcmp(what, "plan")) c->codegen.emit_plan = true;
+  else
+    return fprintf(stderr, "netc: --emit %s: expected ast, graph, kernels, llvm, asm or plan\n", what), false;
+  return true;
+}
+
+/* The best instruction set of this machine, as --target host asks. */
+static int host_isa(void) {
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+    return NETC_ISA_AVX512;
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? NETC_ISA_AVX2 : -1;
+}
+
+static bool set_target(Command *c, const char *list) {
+  char copy[128];
+  snprintf(copy, sizeof copy, "%s", list);
+  for (char *save, *t = strtok_r(copy, ",", &save); t; t = strtok_r(NULL, ",", &save)) {
+    int isa = -1;
+    if (!strcmp(t, "host")) isa = host_isa();
+    else if (!strcmp(t, "x86-64-v3")) isa = NETC_ISA_AVX2;
+    else if (!strcmp(t, "x86-64-v4")) isa = NETC_ISA_AVX512;
+    else return fprintf(stderr, "netc: --target %s: expected host, x86-64-v3 or x86-64-v4\n", t), false;
+    if (isa < 0) return fail("--target host: this machine has neither AVX2 nor AVX-512"), false;
+    c->codegen.isas |= 1u << isa;
+  }
+  return true;
+}
+
+/* Fills c; returns -1 to go on, else the exit status. */
+static int read_command(int argc, char **argv, Command *c) {
+  int opt;
+  while ((opt = getopt_long(argc, argv, "o:D:h", long_options, NULL)) != -1) switch (opt) {
+    case 'o': c->codegen.output = optarg; break;
+    case 'D':
+      if (!add_define(c, optarg)) return 1;
+      break;
+    case OPT_TARGET:
+      if (!set_target(c, optarg)) return 1;
+      break;
+    case OPT_EMIT:
+      if (!set_emit(c, optarg)) return 1;
+      break;
+    case OPT_DUMP:
+      if (!known_pass(optarg))
+        return fprintf(stderr, "netc: --dump-after %s: no such pass (netc --passes lists them)\n", optarg), 1;
+      c->passes.dump_after = optarg;
+      break;
+    case OPT_NO_GRADS: c->frontend.grads = false; break;
+    case OPT_EXPLAIN: c->codegen.explain = true; break;
+    case OPT_VERIFY: c->passes.verify = c->codegen.debug = true; break;
+    case OPT_THREADS:
+      c->codegen.threads = atoi(optarg);
+      if (c->codegen.threads < 1) return fail("--threads: expected a number of at least 1");
+      break;
+    case OPT_PASSES:
+      for (const Pass *p = pass_table; p->name; p++) printf("%-10s %s\n", p->name, p->doc);
+      return 0;
+    case OPT_VERSION: return printf("netc %s\n", NETC_VERSION), 0;
+    case 'h': return fputs(usage, stdout), 0;
+    default: return fputs("netc: try netc --help\n", stderr), 1;
+    }
+  if (optind + 1 != argc)
+    return fail(optind < argc ? "expected one .net file (netc --help)"
+                              : "expected a .net file (netc --help)");
+  c->input = argv[optind];
+  bool more = c->codegen.output || c->passes.dump_after || c->codegen.emit_kernels || c->codegen.emit_llvm ||
+              c->codegen.emit_asm || c->codegen.emit_plan || c->codegen.explain;
+  if (!more && !c->emit_ast && !c->emit_graph)
+    return fail("where does the module go? -o OUT.so (netc --help)");
+  return -1;
+}
+
+static int compile(Arena *arena, Command *c) {
+  char err[512];
+  const char *options = "";
+  c->frontend.define = c->define;
+  c->frontend.diag = stderr;
+  c->frontend.dump_ast = c->emit_ast ? stdout : NULL;
+  Program *p = frontend_compile(arena, c->input, &c->frontend, &options);
+  if (!p) return 1;
+  if (c->emit_graph) ir_print(stdout, p);
+  bool back = c->codegen.output || c->codegen.emit_kernels || c->codegen.emit_llvm || c->codegen.emit_asm ||
+              c->codegen.emit_plan || c->codegen.explain;
+  if (!back && !c->passes.dump_after) return 0;
+  c->passes.dump = stdout;
+  if (!passes_run(p, &c->passes, err))
+    return fprintf(stderr, "netc: %s: internal error: %s\n", c->input, err), 1;
+  if (!back) return 0;
+  c->codegen.emit = stdout;
+  c->codegen.options = options;
+  if (!c->codegen.threads) c->codegen.threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
+  if (!codegen_run(p, &c->codegen, err)) return fprintf(stderr, "netc: %s: %s\n", c->input, err), 1;
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  Command c = {.frontend.grads = true};
+#ifdef NETC_DEBUG /* debug builds check after every pass */
+  c.passes.verify = c.codegen.debug = true;
+#endif
+  int status = read_command(argc, argv, &c);
+  if (status >= 0) return status;
+  Arena *arena = arena_new();
+  status = compile(arena, &c);
+  arena_free(arena);
+  if (fflush(stdout) || ferror(stdout))
+    return fprintf(stderr, "netc: standard output: %s\n", strerror(errno)), 1;
+  return status;
+}
