@@ -19,6 +19,7 @@ typedef struct {
   const char *name; /* descriptor with shapes */
   const char *op;   /* kind, see NetcKernel */
   KFn *k[NETC_ISA_COUNT];
+  uint64_t hash[NETC_ISA_COUNT]; /* kir_hash of each, set by build_end */
   int64_t flops, bytes;
 } Kernel;
 
@@ -42,12 +43,15 @@ typedef struct Emit {
   char err[256];
 } Emit;
 
-/* Emit all groups of f, appending to the kernels of `share` (NULL: a fresh list). NULL and a message on failure. */
+/* An Emit without launches whose kernel list starts as that of `share` (NULL: empty). build.c */
+Emit *emit_new(Arena *a, const Fn *f, const Emit *share);
+/* Emit all groups of f, appending to the kernels of `share` (NULL: a fresh list): afterwards the list of `share` and
+ * that of the result are the same. NULL and a message on failure. */
 Emit *emit_fn(Arena *a, const Fn *f, Emit *share, char err[256]);
 
 /* ---- for emitters ---- */
 int emit_buffer(Emit *e, int node);             /* buffer of a materialised value (follows views) */
-int emit_workspace(Emit *e, int64_t bytes);
+int emit_workspace(Emit *e, int64_t bytes);     /* elements are f32 for the kernel */
 /* Begin a launch: kernel arguments are declared in order with emit_arg, for every instruction set the same. */
 typedef struct {
   Emit *e;
@@ -55,9 +59,12 @@ typedef struct {
   Launch launch;
   Kernel kernel;
 } Build;
+/* The name is the descriptor; a hash of the code is appended when it ends in ':' or when other code has that name. */
 Build build_begin(Emit *e, const GroupInfo *g, const char *op, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Declares buffer `buf` as the next argument; returns its number. */
 int build_arg(Build *b, int buf, bool written);
+/* Number of the argument that is buffer `buf`, -1 = none. */
+int build_find_arg(const Build *b, int buf);
 /* Registers the kernel (merging it with an equal one) and appends the launch. */
 void build_end(Build *b, int64_t tasks);
 /* Emission runs once per set:  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) { KFn *k = build_kernel(&b, isa); .. }

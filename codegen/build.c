@@ -1,0 +1,114 @@
+/* build.c - what emitters call to declare buffers, kernels and launches (emit.h). */
+#include <stdarg.h>
+#include <string.h>
+#include "emit.h"
+
+Emit *emit_new(Arena *a, const Fn *f, const Emit *share) {
+  Emit *e = arena_alloc(a, sizeof *e);
+  e->arena = a;
+  e->fn = f;
+  e->node_buffer = arena_alloc(a, sizeof *e->node_buffer * (size_t)(f->n ? f->n : 1));
+  for (int i = 0; i < f->n; i++) e->node_buffer[i] = -1;
+  if (share) e->kernel = share->kernel, e->nkernel = share->nkernel, e->capkernel = share->capkernel;
+  return e;
+}
+
+static int push_buffer(Emit *e, int node, int64_t bytes) {
+  Buffer *b = ARENA_PUSH(e->arena, e->buffer, e->nbuffer, e->capbuffer);
+  b->node = node;
+  b->bytes = bytes;
+  return e->nbuffer - 1;
+}
+
+int emit_buffer(Emit *e, int node) {
+  int owner = value_source(e->fn, node);
+  if (e->node_buffer[owner] < 0)
+    e->node_buffer[owner] = push_buffer(e, owner, type_bytes(e->fn->node[owner].type));
+  return e->node_buffer[owner];
+}
+
+int emit_workspace(Emit *e, int64_t bytes) { return push_buffer(e, -1, bytes); }
+
+Build build_begin(Emit *e, const GroupInfo *g, const char *op, const char *fmt, ...) {
+  Build b = {.e = e, .g = g};
+  va_list ap;
+  va_start(ap, fmt);
+  b.kernel.name = arena_vprintf(e->arena, fmt, ap);
+  va_end(ap);
+  b.kernel.op = op;
+  for (int i = 0; i < NETC_MAX_ARGS; i++) b.launch.inplace[i] = -1;
+  return b;
+}
+
+int build_arg(Build *b, int buf, bool written) {
+  Launch *l = &b->launch;
+  if (l->nargs == NETC_MAX_ARGS) {
+    snprintf(b->e->err, sizeof b->e->err, "kernel %s needs more than %d arguments; split its group",
+             b->kernel.name, NETC_MAX_ARGS);
+    return NETC_MAX_ARGS - 1;
+  }
+  l->arg[l->nargs] = buf;
+  if (written) l->writes |= UINT64_C(1) << l->nargs;
+  return l->nargs++;
+}
+
+int build_find_arg(const Build *b, int buf) {
+  for (int i = 0; i < b->launch.nargs; i++)
+    if (b->launch.arg[i] == buf) return i;
+  return -1;
+}
+
+KFn *build_kernel(Build *b, int isa) {
+  Emit *e = b->e;
+  KFn *k = k_new(e->arena, b->kernel.name, isa == NETC_ISA_AVX512 ? 16 : 8);
+  for (int i = 0; i < b->launch.nargs; i++) {
+    int node = e->buffer[b->launch.arg[i]].node;
+    bool i32 = node >= 0 && e->fn->node[node].type.dt == I32;
+    k_arg(k, i32 ? K_I32 : K_F32, node >= 0 ? arena_printf(e->arena, "n%d", node) : "work");
+  }
+  b->kernel.k[isa] = k;
+  return k;
+}
+
+/* The kernel of the list with the same code for every instruction set, or -1. */
+static int find_kernel(const Emit *e, const Kernel *kernel, const uint64_t *hash) {
+  for (int i = 0; i < e->nkernel; i++) {
+    const Kernel *o = &e->kernel[i];
+    bool same = !strcmp(o->op, kernel->op);
+    for (int isa = 0; same && isa < NETC_ISA_COUNT; isa++) same = o->hash[isa] == hash[isa];
+    if (same) return i;
+  }
+  return -1;
+}
+
+static bool name_taken(const Emit *e, const char *name) {
+  for (int i = 0; i < e->nkernel; i++)
+    if (!strcmp(e->kernel[i].name, name)) return true;
+  return false;
+}
+
+void build_end(Build *b, int64_t tasks) {
+  Emit *e = b->e;
+  Kernel *kernel = &b->kernel;
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+    const KFn *k = kernel->k[isa];
+    if (k && k->err[0] && !e->err[0]) snprintf(e->err, sizeof e->err, "kernel %s: %s", kernel->name, k->err);
+    kernel->hash[isa] = k && !k->err[0] ? kir_hash(k) : 0;
+  }
+  if (e->err[0]) return;
+  b->launch.kernel = find_kernel(e, kernel, kernel->hash);
+  if (b->launch.kernel < 0) {
+    /* A name that ends in ':' asks for the hash of the code; so does one that other code has already. */
+    size_t n = strlen(kernel->name);
+    bool open = n && kernel->name[n - 1] == ':';
+    if (open || name_taken(e, kernel->name))
+      kernel->name =
+          arena_printf(e->arena, "%s%s%08x", kernel->name, open ? "" : ":", (unsigned)kernel->hash[0]);
+    for (int isa = 0; isa < NETC_ISA_COUNT; isa++)
+      if (kernel->k[isa]) kernel->k[isa]->name = kernel->name;
+    *ARENA_PUSH(e->arena, e->kernel, e->nkernel, e->capkernel) = *kernel;
+    b->launch.kernel = e->nkernel - 1;
+  }
+  b->launch.tasks = tasks;
+  *ARENA_PUSH(e->arena, e->launch, e->nlaunch, e->caplaunch) = b->launch;
+}
