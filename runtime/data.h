@@ -66,8 +66,13 @@ bool data_split_labeled(Dataset *d, const char *how, uint64_t seed, char err[ERR
 int data_count(const Dataset *d, Split split, bool labeled_only);
 bool data_load(const Dataset *d, int item, Sample *out, char err[ERR_MAX]);
 void sample_free(Sample *s);
-/* One image file for predict (2-D image or volume), prepared as the data set's items are; no label. hu: window for CT, NULL = none. */
+/* One image file for predict (2-D image or volume), prepared as the data set's items are; no label, own_dim is set.
+ * A 2-D module and a volume (NIfTI): every slice along z. image is then (slices, C, H, W), dim {slices, H, W} and own_dim
+ * {slices, own H, own W}; with a single image dim[2] and own_dim[2] are 0. */
 bool data_load_file(const char *path, const DataShape *shape, Sample *out, char err[ERR_MAX]);
+/* Writes a mask (spatial 2: (H,W); 3: a volume, axes as data_load_file gave them) as PNG or NIfTI by the extension of
+ * `path`, atomically. `like` is the file the mask belongs to: a NIfTI mask takes over its geometry. */
+bool data_write_mask(const char *path, const char *like, const uint8_t *mask, int spatial, const int64_t *dim, char err[ERR_MAX]);
 
 /* ---- batches (sampler.c): which items make up batch `iteration` of a stream, and their augmentation, all a pure
  * function of (seed, iteration, stream): a resumed run sees what the first would have seen. ---- */
