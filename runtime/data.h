@@ -90,5 +90,6 @@ int64_t sampler_epoch(const Sampler *s, int64_t batch);
 bool sampler_batch(Sampler *s, uint64_t iteration, const BatchField *field, int nfield, char err[ERR_MAX]);
 
 /* ---- signed distance map (edt.c), methods 4.5: label (spatial dims) -> float in [-1,1] ---- */
-void sdf_map(const uint8_t *mask, int spatial, const int64_t *dim, float *out);
+/* false when memory is lacking. */
+bool sdf_map(const uint8_t *mask, int spatial, const int64_t *dim, float *out);
 #endif
