@@ -1,0 +1,156 @@
+/* ir.c - the op table as data, types, programs and functions. */
+#include "ir.h"
+#include <stdarg.h>
+#include <string.h>
+
+const OpInfo op_info[OP_COUNT] = {
+#define OP(name, min_in, max_in, attrs, cls, shape, grad, form, meaning)                                     \
+  [OP_##name] = {#name, min_in, max_in, attrs, cls, form, meaning},
+#include "ops.def"
+};
+
+int op_by_name(const char *name) {
+  for (int op = 0; op < OP_COUNT; op++)
+    if (!strcmp(op_info[op].name, name)) return op;
+  return -1;
+}
+
+/* ---- types ---- */
+
+static Type type_va(DType dt, int rank, va_list ap) {
+  Type t = {.dt = dt, .rank = rank};
+  for (int i = 0; i < rank && i < MAX_RANK; i++) t.dim[i] = va_arg(ap, int);
+  return t;
+}
+
+Type type_f32(int rank, ...) {
+  va_list ap;
+  va_start(ap, rank);
+  Type t = type_va(F32, rank, ap);
+  va_end(ap);
+  return t;
+}
+
+Type type_i32(int rank, ...) {
+  va_list ap;
+  va_start(ap, rank);
+  Type t = type_va(I32, rank, ap);
+  va_end(ap);
+  return t;
+}
+
+Type type_scalar(void) { return (Type){.dt = F32}; }
+
+int64_t type_count(Type t) {
+  int64_t n = 1;
+  for (int i = 0; i < t.rank; i++) n *= t.dim[i];
+  return n;
+}
+
+int64_t type_bytes(Type t) { return 4 * type_count(t); }
+
+bool shape_eq(Type a, Type b) {
+  if (a.rank != b.rank) return false;
+  for (int i = 0; i < a.rank; i++)
+    if (a.dim[i] != b.dim[i]) return false;
+  return true;
+}
+
+bool type_eq(Type a, Type b) { return a.dt == b.dt && shape_eq(a, b); }
+
+const char *type_str(Type t, char buf[96]) {
+  int at = snprintf(buf, 96, "%s[", t.dt == I32 ? "i32" : "f32");
+  for (int i = 0; i < t.rank && i < MAX_RANK && at < 96; i++)
+    at += snprintf(buf + at, (size_t)(96 - at), "%s%lld", i ? "," : "", (long long)t.dim[i]);
+  if (at < 95) strcpy(buf + at, "]");
+  return buf;
+}
+
+unsigned all_axes(Type t) { return (1u << t.rank) - 1; }
+
+unsigned spatial_axes(Type t) { return all_axes(t) & ~3u; }
+
+/* ---- programs ---- */
+
+Program *prog_new(Arena *a) {
+  Program *p = arena_alloc(a, sizeof *p);
+  p->arena = a;
+  p->source = "";
+  return p;
+}
+
+int prog_find_var(const Program *p, const char *name) {
+  for (int i = 0; i < p->nvar; i++)
+    if (!strcmp(p->var[i].name, name)) return i;
+  return -1;
+}
+
+int prog_var(Program *p, Var v) {
+  if (prog_find_var(p, v.name) >= 0) return -1;
+  bool unordered = true;
+  for (int i = 0; i < MAX_RANK; i++) unordered &= v.order[i] == 0;
+  for (int i = 0; unordered && i < MAX_RANK; i++) v.order[i] = (uint8_t)i;
+  *ARENA_PUSH(p->arena, p->var, p->nvar, p->capvar) = v;
+  return p->nvar - 1;
+}
+
+int prog_net(Program *p, const char *name) {
+  for (int i = 0; i < p->nnet; i++)
+    if (!strcmp(p->net[i].name, name)) return i;
+  *ARENA_PUSH(p->arena, p->net, p->nnet, p->capnet) = (NetInfo){.name = arena_strdup(p->arena, name)};
+  return p->nnet - 1;
+}
+
+static Fn *fn_make(Program *p, const char *name, FnKind kind) {
+  Fn *f = arena_alloc(p->arena, sizeof *f);
+  f->name = name;
+  f->kind = kind;
+  f->prog = p;
+  return f;
+}
+
+Fn *fn_new(Program *p, const char *name, FnKind kind) {
+  Fn *f = fn_make(p, arena_strdup(p->arena, name), kind);
+  *ARENA_PUSH(p->arena, p->fn, p->nfn, p->capfn) = f;
+  return f;
+}
+
+Fn *fn_like(const Fn *f) { return fn_make(f->prog, f->name, f->kind); }
+
+Fn *prog_find_fn(const Program *p, const char *name) {
+  for (int i = 0; i < p->nfn; i++)
+    if (!strcmp(p->fn[i]->name, name)) return p->fn[i];
+  return NULL;
+}
+
+void fn_store(Fn *f, int var, int node) {
+  *ARENA_PUSH(f->prog->arena, f->store, f->nstore, f->capstore) = (Store){var, node};
+}
+
+void fn_output(Fn *f, const char *name, int node) {
+  *ARENA_PUSH(f->prog->arena, f->out, f->nout, f->capout) =
+      (Output){arena_strdup(f->prog->arena, name), node};
+}
+
+/* Elements of the kernel window: the product of the extents from axis 2 on. */
+static int64_t window(Type t) {
+  int64_t k = 1;
+  for (int i = 2; i < t.rank; i++) k *= t.dim[i];
+  return k;
+}
+
+int64_t node_macs(const Fn *f, const Node *n) {
+  if (op_info[n->op].cls != CON) return 0;
+  Type a = f->node[n->in[0]].type, b = f->node[n->in[1]].type, out = n->type;
+  switch (n->op) {
+  case OP_conv: return type_count(out) * b.dim[1] * window(b);
+  case OP_conv_dx: return type_count(a) * b.dim[1] * window(b);
+  case OP_conv_dw: return type_count(b) * out.dim[1] * window(out);
+  case OP_dwconv: return type_count(out) * window(b);
+  case OP_dwconv_dx: return type_count(a) * window(b);
+  case OP_dwconv_dw: return type_count(b) * window(out);
+  case OP_matmul: return type_count(a) * (type_count(b) / b.dim[0]);
+  case OP_inner: return type_count(a) * b.dim[0];
+  default: return 0;
+  }
+}
