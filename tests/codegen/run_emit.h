@@ -1,0 +1,234 @@
+/* run_emit.h - runs what an emitter made, in this process, and compares it with the reference interpreter.
+ *
+ *   RunCase c = run_case(fn, tolerance);             // every input and variable filled by `fill`
+ *   run_check(&c, emit);                             // cmocka assertions
+ *
+ * For every instruction set of this machine the launches run with their tasks in order, then shuffled (the
+ * same bits must come out), then with results laid over inputs wherever Launch.inplace allows it (the same
+ * bits again). Buffers end in a guard that must stay as it was; workspace and results start as NaN patterns.
+ */
+#ifndef NETC_RUN_EMIT_H
+#define NETC_RUN_EMIT_H
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <math.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include "ir/interp.h"
+#include "codegen/emit.h"
+#include "codegen/llvm_lower.h"
+
+typedef struct {
+  const Fn *fn;
+  double tolerance; /* |got - want| <= tolerance * (1 + |want|); 0 = equal */
+  uint64_t seed, iteration;
+  double (*fill)(const char *name, int64_t i,
+                 Type t); /* value of element i (row-major) of an input or variable */
+  const char *what;       /* printed when it fails */
+} RunCase;
+
+enum { RUN_GUARD = 64, RUN_NAN = 0x7fc0beef };
+
+static inline uint32_t run_hash(const char *name, int64_t i) {
+  uint64_t h = 1469598103934665603u;
+  for (; *name; name++) h = (h ^ (uint8_t)*name) * 1099511628211u;
+  h = (h ^ (uint64_t)i) * 0x9E3779B97F4A7C15u;
+  return (uint32_t)((h ^ (h >> 29)) * 0xBF58476D1CE4E5B9u >> 32);
+}
+
+/* Small integers, exact under a few sums and products; labels 0..3 for i32. */
+static inline double run_fill_int(const char *name, int64_t i, Type t) {
+  uint32_t h = run_hash(name, i);
+  return t.dt == I32 ? (double)(h % 4) : (double)(h % 7) - 3;
+}
+
+/* Numbers in (-1, 1) that are exact floats. */
+static inline double run_fill_real(const char *name, int64_t i, Type t) {
+  uint32_t h = run_hash(name, i);
+  return t.dt == I32 ? (double)(h % 4) : (double)(h >> 8) * 0x1p-23 - 1;
+}
+
+static inline RunCase run_case(const Fn *f, double tolerance) {
+  return (RunCase){.fn = f,
+                   .tolerance = tolerance,
+                   .seed = 7,
+                   .iteration = 3,
+                   .what = f->name,
+                   .fill = tolerance == 0 ? run_fill_int : run_fill_real};
+}
+
+/* Number in memory of the element whose row-major number is i. */
+static inline int64_t run_memory_index(const Node *n, int64_t i) {
+  int64_t at = 0;
+  for (int a = n->type.rank - 1; a >= 0; i /= n->type.dim[a], a--)
+    at += i % n->type.dim[a] * order_stride(n->type, n->order, a);
+  return at;
+}
+
+static inline const char *run_leaf_name(const Fn *f, int node) {
+  const Node *n = &f->node[node];
+  return n->op == OP_input || n->op == OP_var ? n->at.sym : NULL;
+}
+
+static inline double *run_leaf_data(const RunCase *c, int node) {
+  Type t = c->fn->node[node].type;
+  double *d = calloc((size_t)type_count(t), sizeof *d);
+  assert_non_null(d);
+  for (int64_t i = 0; i < type_count(t); i++) d[i] = c->fill(run_leaf_name(c->fn, node), i, t);
+  return d;
+}
+
+static inline Interp *run_reference(const RunCase *c) {
+  char err[256] = "";
+  Interp *in = interp_new(c->fn, INTERP_F32);
+  for (int i = 0; i < c->fn->n; i++) {
+    if (!run_leaf_name(c->fn, i)) continue;
+    double *d = run_leaf_data(c, i);
+    assert_true(interp_bind(in, run_leaf_name(c->fn, i), d));
+    free(d);
+  }
+  interp_step(in, c->seed, c->iteration);
+  if (!interp_run(in, err)) fail_msg("%s: interpreter: %s", c->what, err);
+  return in;
+}
+
+typedef struct {
+  const RunCase *c;
+  const Emit *e;
+  Jit *jit;
+  int isa;
+  uint32_t **mem; /* per buffer */
+} Run;
+
+static inline void run_fill_buffers(Run *r) {
+  for (int i = 0; i < r->e->nbuffer; i++) {
+    int64_t words = r->e->buffer[i].bytes / 4;
+    for (int64_t j = 0; j < words + RUN_GUARD; j++) r->mem[i][j] = RUN_NAN;
+    int node = r->e->buffer[i].node;
+    if (node < 0 || !run_leaf_name(r->c->fn, node)) continue;
+    const Node *n = &r->c->fn->node[node];
+    double *d = run_leaf_data(r->c, node);
+    for (int64_t j = 0; j < words; j++) {
+      uint32_t *to = &r->mem[i][run_memory_index(n, j)];
+      if (n->type.dt == I32) *to = (uint32_t)(int32_t)d[j];
+      else {
+        float v = (float)d[j];
+        memcpy(to, &v, 4);
+      }
+    }
+    free(d);
+  }
+}
+
+enum { RUN_PLAIN, RUN_SHUFFLED, RUN_INPLACE, RUN_MODES };
+
+static inline void run_tasks(const Run *r, const Launch *l, void **args, int mode) {
+  NetcStep step = {r->c->seed, r->c->iteration};
+  NetcKernelFn fn = jit_get(r->jit, l->kernel);
+  int64_t *task = malloc(sizeof *task * (size_t)l->tasks);
+  assert_non_null(task);
+  for (int64_t t = 0; t < l->tasks; t++) task[t] = t;
+  for (int64_t t = l->tasks - 1; mode == RUN_SHUFFLED && t > 0; t--) {
+    int64_t o = run_hash("task", t) % (uint32_t)(t + 1), keep = task[t];
+    task[t] = task[o], task[o] = keep;
+  }
+  for (int64_t t = 0; t < l->tasks; t++) fn(args, &step, task[t]);
+  free(task);
+}
+
+/* With results over inputs: the pair works in a copy of the input, so that later launches still find the
+ * input. */
+static inline void run_launch(Run *r, const Launch *l, int mode) {
+  void *args[NETC_MAX_ARGS];
+  uint32_t *copy[NETC_MAX_ARGS] = {0};
+  for (int i = 0; i < l->nargs; i++) args[i] = r->mem[l->arg[i]];
+  for (int i = 0; mode == RUN_INPLACE && i < l->nargs; i++) {
+    int from = l->inplace[i];
+    if (from < 0) continue;
+    assert_true(l->writes >> i & 1 && !(l->writes >> from & 1));
+    size_t bytes = (size_t)r->e->buffer[l->arg[from]].bytes;
+    assert_true(bytes >= (size_t)r->e->buffer[l->arg[i]].bytes);
+    assert_non_null(copy[i] = malloc(bytes));
+    memcpy(copy[i], r->mem[l->arg[from]], bytes);
+    args[i] = args[from] = copy[i];
+  }
+  run_tasks(r, l, args, mode);
+  for (int i = 0; i < l->nargs; i++) {
+    if (!copy[i]) continue;
+    memcpy(r->mem[l->arg[i]], copy[i], (size_t)r->e->buffer[l->arg[i]].bytes);
+    free(copy[i]);
+  }
+}
+
+static inline void run_all(Run *r, int mode) {
+  run_fill_buffers(r);
+  for (int i = 0; i < r->e->nlaunch; i++) run_launch(r, &r->e->launch[i], mode);
+  for (int i = 0; i < r->e->nbuffer; i++)
+    for (int64_t j = r->e->buffer[i].bytes / 4, end = j + RUN_GUARD; j < end; j++)
+      if (r->mem[i][j] != RUN_NAN)
+        fail_msg("%s: buffer %d (node %d) is written past its end", r->c->what, i, r->e->buffer[i].node);
+}
+
+static inline void run_compare_node(const Run *r, const Interp *in, int buffer) {
+  int node = r->e->buffer[buffer].node;
+  const Node *n = &r->c->fn->node[node];
+  const double *want = interp_value(in, node);
+  for (int64_t i = 0; i < type_count(n->type); i++) {
+    uint32_t bits = r->mem[buffer][run_memory_index(n, i)];
+    float v;
+    memcpy(&v, &bits, 4);
+    double got = n->type.dt == I32 ? (double)(int32_t)bits : (double)v;
+    if (fabs(got - want[i]) <= r->c->tolerance * (1 + fabs(want[i])) || (isnan(got) && isnan(want[i])) ||
+        got == want[i])
+      continue;
+    kir_print(stderr, r->e->kernel[r->e->launch[r->e->nlaunch - 1].kernel].k[r->isa]);
+    fn_print(stderr, r->c->fn);
+    fail_msg("%s, set %d: node %d (%s), element %lld: %.9g, expected %.9g", r->c->what, r->isa, node,
+             op_info[n->op].name, (long long)i, got, want[i]);
+  }
+}
+
+static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, int isa) {
+  char err[256] = "";
+  const KFn **k = calloc((size_t)e->nkernel + 1, sizeof *k);
+  uint32_t **mem = calloc((size_t)e->nbuffer + 1, sizeof *mem),
+           **first = calloc((size_t)e->nbuffer + 1, sizeof *first);
+  assert_true(k && mem && first);
+  for (int i = 0; i < e->nkernel; i++) {
+    k[i] = e->kernel[i].k[isa];
+    if (!kir_verify(k[i], err)) fail_msg("%s: kernel %s: %s", c->what, e->kernel[i].name, err);
+  }
+  for (int i = 0; i < e->nbuffer; i++) {
+    size_t bytes = (size_t)e->buffer[i].bytes + RUN_GUARD * 4;
+    assert_non_null(mem[i] = malloc(bytes));
+    assert_non_null(first[i] = malloc(bytes));
+  }
+  Run r = {.c = c, .e = e, .isa = isa, .mem = mem, .jit = jit_new(k, e->nkernel, (NetcIsa)isa, err)};
+  if (!r.jit) fail_msg("%s: %s", c->what, err);
+  for (int mode = 0; mode < RUN_MODES; mode++) {
+    run_all(&r, mode);
+    for (int i = 0; i < e->nbuffer; i++) {
+      size_t bytes = (size_t)e->buffer[i].bytes;
+      if (mode == RUN_PLAIN) memcpy(first[i], mem[i], bytes);
+      else if (memcmp(first[i], mem[i], bytes))
+        fail_msg("%s, set %d: other bits in buffer %d %s", c->what, isa, i,
+                 mode == RUN_SHUFFLED ? "when tasks are shuffled" : "with results over inputs");
+    }
+    if (mode != RUN_PLAIN) continue;
+    for (int i = 0; i < e->nbuffer; i++)
+      if (e->buffer[i].node >= 0) run_compare_node(&r, in, i);
+  }
+  jit_free(r.jit);
+  for (int i = 0; i < e->nbuffer; i++) free(mem[i]), free(first[i]);
+  free(mem), free(first), free(k);
+}
+
+static inline void run_check(const RunCase *c, const Emit *e) {
+  Interp *in = run_reference(c);
+  for (int isa = 0; isa <= lower_host_isa(); isa++) run_isa(c, e, in, isa);
+  interp_free(in);
+}
+#endif
