@@ -1,0 +1,23 @@
+/* kir_internal.h - what the files that work on kernels share and emitters do not need. */
+#ifndef NETC_KIR_INTERNAL_H
+#define NETC_KIR_INTERNAL_H
+#include "kir.h"
+
+enum { KIND_VALUE, KIND_BUFFER, KIND_LOCAL };
+
+typedef struct {
+  const char *name;
+  int operands;
+  const char *kind; /* V value, S statement, B block */
+} KOpInfo;
+extern const KOpInfo kop_info[K_OP_COUNT];
+
+KType kt(KBase base, bool vec);         /* a value's type */
+const char *kir_type_str(KType t);      /* f32, f32v (vector), f32* (buffer); a constant string */
+KV kir_append(KFn *k, const KIns *ins); /* unchecked */
+
+/* A copy of k in arena `a` with exp, log, tanh, sigmoid, sin and cos replaced by arithmetic. */
+KFn *math_expand(Arena *a, const KFn *k);
+/* cos(2 pi u) for u in [0,1), to the last bits also where it is near 0. */
+KV math_cos2pi(KFn *k, KV u);
+#endif

@@ -1,0 +1,120 @@
+/* kir_print.c - kernels as text, and their identity.
+ *
+ *   kernel "scale" lanes 16 {
+ *     v0 = arg 0 "x" : f32*
+ *     v1 = arg 1 "y" : f32*
+ *     v2 = task : i64
+ *     v4 = mul v2 4096 : i64
+ *     for v8 = 0 to 4096 step 16 {
+ *       v9 = add v4 v8 : i64
+ *       v10 = load v0 v9 : f32v
+ *       ...
+ *
+ * Constants are written where they are used: 4096 (i64), 7i (i32), 0.5 (f32), 0.5d (f64), true, false.
+ */
+#include <inttypes.h>
+#include <string.h>
+#include "kir.h"
+#include "kir_internal.h"
+
+static const char *const base_name[][4] = {
+    /* value, vector, buffer, local */
+    [K_I1] = {"i1", "i1v", "i1*", "i1 local"},      [K_I32] = {"i32", "i32v", "i32*", "i32 local"},
+    [K_I64] = {"i64", "i64v", "i64*", "i64 local"}, [K_F32] = {"f32", "f32v", "f32*", "f32 local"},
+    [K_F64] = {"f64", "f64v", "f64*", "f64 local"}, [K_VOID] = {"void", "void", "void", "void"},
+};
+
+const char *kir_type_str(KType t) {
+  static const char *const vector_local[] = {"i1v local", "i32v local", "i64v local", "f32v local",
+                                             "f64v local"};
+  if (t.base > K_VOID) return "?";
+  if (t.kind == KIND_LOCAL) return t.vec && t.base < K_VOID ? vector_local[t.base] : base_name[t.base][3];
+  return base_name[t.base][t.kind == KIND_BUFFER ? 2 : t.vec != 0];
+}
+
+static void print_const(FILE *out, const KIns *i) {
+  switch (i->type.base) {
+  case K_I1: fputs(i->imm ? "true" : "false", out); break;
+  case K_I32: fprintf(out, "%" PRId64 "i", i->imm); break;
+  case K_F32: fprintf(out, "%.9g", i->fimm); break;
+  case K_F64: fprintf(out, "%.17gd", i->fimm); break;
+  default: fprintf(out, "%" PRId64, i->imm); break;
+  }
+}
+
+static void print_operand(FILE *out, const KFn *k, KV v) {
+  if (v < 0 || v >= k->n) fprintf(out, "v?%d", v);
+  else if (k->ins[v].op == K_const) print_const(out, &k->ins[v]);
+  else fprintf(out, "v%d", v);
+}
+
+static void print_block(FILE *out, const KFn *k, int v) {
+  const KIns *i = &k->ins[v];
+  if (i->op == K_for) {
+    fprintf(out, "for v%d = ", v);
+    print_operand(out, k, i->in[0]);
+    fputs(" to ", out);
+    print_operand(out, k, i->in[1]);
+    fputs(" step ", out);
+    print_operand(out, k, i->in[2]);
+    fputs(" {\n", out);
+  } else if (i->op == K_if) {
+    fputs("if ", out);
+    print_operand(out, k, i->in[0]);
+    fputs(" {\n", out);
+  } else {
+    fputs(i->op == K_else ? "} else {\n" : "}\n", out);
+  }
+}
+
+static void print_ins(FILE *out, const KFn *k, int v) {
+  const KIns *i = &k->ins[v];
+  const KOpInfo *info = &kop_info[i->op];
+  if (*info->kind == 'V') fprintf(out, "v%d = ", v);
+  fputs(info->name, out);
+  if (i->op == K_arg || i->op == K_scratch || i->op == K_seed) fprintf(out, " %" PRId64, i->imm);
+  if (i->name) fprintf(out, " \"%s\"", i->name);
+  for (int o = 0; o < info->operands; o++) {
+    fputc(' ', out);
+    print_operand(out, k, i->in[o]);
+  }
+  if (*info->kind == 'V') fprintf(out, " : %s", kir_type_str(i->type));
+  fputc('\n', out);
+}
+
+void kir_print(FILE *out, const KFn *k) {
+  fprintf(out, "kernel \"%s\" lanes %d {\n", k->name, k->lanes);
+  int depth = 1;
+  for (int v = 0; v < k->n; v++) {
+    KOp op = k->ins[v].op;
+    if (op == K_const) continue;
+    if ((op == K_end || op == K_else) && depth > 1) depth--;
+    fprintf(out, "%*s", 2 * depth, "");
+    if (*kop_info[op].kind == 'B') print_block(out, k, v);
+    else print_ins(out, k, v);
+    if (op == K_for || op == K_if || op == K_else) depth++;
+  }
+  fputs("}\n", out);
+}
+
+/* A 64-bit mix of one word into the state (multiply, fold the high half back). */
+static uint64_t mix(uint64_t h, uint64_t v) {
+  h = (h ^ v) * 0x9E3779B97F4A7C15u;
+  return h ^ h >> 29;
+}
+
+uint64_t kir_hash(const KFn *k) {
+  uint64_t h = mix(0x6B69722E68617368u, (uint64_t)k->lanes);
+  for (int v = 0; v < k->n; v++) {
+    const KIns *i = &k->ins[v];
+    uint64_t bits;
+    memcpy(&bits, &i->fimm, sizeof bits);
+    h = mix(h, (uint64_t)i->op | (uint64_t)i->type.base << 16 | (uint64_t)i->type.vec << 24 |
+                   (uint64_t)i->type.kind << 32);
+    h = mix(h, (uint64_t)i->imm);
+    h = mix(h, bits);
+    h = mix(h, (uint32_t)i->in[0] | (uint64_t)(uint32_t)i->in[1] << 32);
+    h = mix(h, (uint32_t)i->in[2] | (uint64_t)(uint32_t)i->in[3] << 32);
+  }
+  return h ^ h >> 32;
+}

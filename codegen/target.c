@@ -1,0 +1,57 @@
+/* target.c - LLVM's machines for the instruction sets, and the passes that run over every module. */
+#include <pthread.h>
+#include <stdio.h>
+#include <llvm-c/Error.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+#include "llvm_lower.h"
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static void init(void) {
+  LLVMInitializeX86TargetInfo();
+  LLVMInitializeX86Target();
+  LLVMInitializeX86TargetMC();
+  LLVMInitializeX86AsmPrinter();
+  LLVMInitializeX86AsmParser();
+}
+
+LLVMTargetMachineRef lower_target(NetcIsa isa, char err[256]) {
+  static const char triple[] = "x86_64-unknown-linux-gnu";
+  pthread_once(&once, init);
+  LLVMTargetRef target;
+  char *message = NULL;
+  if (LLVMGetTargetFromTriple(triple, &target, &message)) {
+    snprintf(err, 256, "LLVM has no target %s: %.180s", triple, message);
+    LLVMDisposeMessage(message);
+    return NULL;
+  }
+  LLVMTargetMachineRef tm =
+      LLVMCreateTargetMachine(target, triple, isa == NETC_ISA_AVX512 ? "x86-64-v4" : "x86-64-v3", "",
+                              LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelDefault);
+  if (!tm) snprintf(err, 256, "LLVM cannot make a machine for %s", triple);
+  return tm;
+}
+
+/* Vectors and loops are as the emitters wrote them; what is left to do is registers for locals, common
+ * addresses and moving invariant work out of loops. */
+bool lower_optimise(LLVMModuleRef m, LLVMTargetMachineRef tm, char err[256]) {
+  static const char passes[] = "function(sroa,early-cse,simplifycfg,instcombine,loop-mssa(licm),early-cse)";
+  LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
+  LLVMErrorRef error = LLVMRunPasses(m, passes, tm, options);
+  LLVMDisposePassBuilderOptions(options);
+  if (!error) return true;
+  char *message = LLVMGetErrorMessage(error);
+  snprintf(err, 256, "LLVM passes: %.230s", message);
+  LLVMDisposeErrorMessage(message);
+  return false;
+}
+
+int lower_host_isa(void) {
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512cd"))
+    return NETC_ISA_AVX512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return NETC_ISA_AVX2;
+  return -1;
+}
