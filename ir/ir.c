@@ -17,6 +17,8 @@ int op_by_name(const char *name) {
 
 /* ---- types ---- */
 
+static const int64_t MAX_COUNT = (int64_t)1 << 40; /* elements of one tensor */
+
 static Type type_va(DType dt, int rank, va_list ap) {
   Type t = {.dt = dt, .rank = rank};
   for (int i = 0; i < rank && i < MAX_RANK; i++) t.dim[i] = va_arg(ap, int);
@@ -48,6 +50,16 @@ int64_t type_count(Type t) {
 }
 
 int64_t type_bytes(Type t) { return 4 * type_count(t); }
+
+bool type_valid(Type t) {
+  if (t.rank < 0 || t.rank > MAX_RANK || (t.dt != F32 && t.dt != I32)) return false;
+  int64_t n = 1;
+  for (int i = 0; i < t.rank; i++) {
+    if (t.dim[i] < 1 || t.dim[i] > INT32_MAX || n > MAX_COUNT / t.dim[i]) return false;
+    n *= t.dim[i];
+  }
+  return true;
+}
 
 bool shape_eq(Type a, Type b) {
   if (a.rank != b.rank) return false;

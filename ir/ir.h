@@ -170,6 +170,7 @@ int64_t type_count(Type t);   /* number of elements */
 int64_t type_bytes(Type t);
 bool type_eq(Type a, Type b);
 bool shape_eq(Type a, Type b);
+bool type_valid(Type t);      /* rank and extents in range, at most 2^40 elements */
 const char *type_str(Type t, char buf[96]); /* f32[4,1,256,256] */
 
 /* ---- programs and functions (ir.c) ---- */

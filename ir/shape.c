@@ -8,8 +8,7 @@
 #include <string.h>
 
 enum { MAX_MODE = 1 };
-static const int64_t MAX_EXTENT = INT32_MAX;       /* keeps sums like S + 2p far from overflow */
-static const int64_t MAX_COUNT = (int64_t)1 << 40; /* elements of one tensor */
+static const int64_t MAX_EXTENT = INT32_MAX; /* keeps sums like S + 2p far from overflow */
 
 typedef struct {
   Op op;
@@ -35,16 +34,6 @@ __attribute__((format(printf, 2, 3))) static bool fail(const Rule *r, const char
 }
 
 /* ---- checks shared by rules ---- */
-
-static bool type_valid(Type t) {
-  if (t.rank < 0 || t.rank > MAX_RANK || (t.dt != F32 && t.dt != I32)) return false;
-  int64_t n = 1;
-  for (int i = 0; i < t.rank; i++) {
-    if (t.dim[i] < 1 || t.dim[i] > MAX_EXTENT || n > MAX_COUNT / t.dim[i]) return false;
-    n *= t.dim[i];
-  }
-  return true;
-}
 
 static bool need_f32(const Rule *r) {
   for (int i = 0; i < r->nin; i++)

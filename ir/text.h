@@ -1,0 +1,13 @@
+/* text.h - the words of the text form, shared by print.c and parse.c. Indexed by the enums of ir.h. */
+#ifndef NETC_TEXT_H
+#define NETC_TEXT_H
+#include "ir.h"
+
+static const char *const word_init[] = {"const", "uniform", "normal", "copy", NULL};
+static const char *const word_role[] = {"param", "buffer", "ema", "optim", NULL};
+static const char *const word_field[] = {"image", "label", "sdf", NULL};
+static const char *const word_source[] = {"labeled", "unlabeled", "all", NULL};
+static const char *const word_augment[] = {"flip", "rot90", "crop", "noise", NULL}; /* bit i of AUG_* */
+static const char *const word_fn[] = {"train", "predict", "forward", NULL};
+static const char *const word_dtype[] = {"f32", "i32", NULL};
+#endif

@@ -1,0 +1,216 @@
+/* The text form: what is printed parses back to the same text, and no text harms the parser. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "gen.h"
+
+/* The printed program, to be freed. */
+static char *printed(const Program *p) {
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  ir_print(out, p);
+  fclose(out);
+  return text;
+}
+
+/* Print, parse, verify, print: the texts must agree. */
+static void round_trip(const Program *p) {
+  char err[256] = "";
+  char *first = printed(p);
+  Arena *a = arena_new();
+  Program *q = ir_parse(a, first, err);
+  if (!q) fail_msg("%s\n%s", err, first);
+  if (!ir_verify(q, err)) fail_msg("%s\n%s", err, first);
+  char *second = printed(q);
+  assert_string_equal(first, second);
+  free(first);
+  free(second);
+  arena_free(a);
+}
+
+/* One of everything a program can hold. */
+static const char whole[] =
+    "# a comment\n"
+    "program \"models/\\\"x\\\".net\" classes 2 epoch_iterations 100 max_iterations 6000 sites 3\n"
+    "net \"student\" macs 1152\n"
+    "var \"student.w\" : f32[2,1,3,3] init uniform -0.33333333333333331 0.33333333333333331 role param net "
+    "\"student\" "
+    "order [2,3,1,0]\n"
+    "var \"teacher.w\" : f32[2,1,3,3] init copy \"student.w\" role ema order [2,3,1,0]\n"
+    "var \"student.mean\" : f32[2] init normal 0 0.10000000000000001 role buffer\n"
+    "var \"count\" : i32[] init const 7 role optim\n"
+    "stream \"labeled\" source labeled augment [flip,rot90] {\n"
+    "  image \"image\" : f32[1,1,8,8]\n"
+    "  label \"mask\" : i32[1,1,8,8]\n"
+    "}\n"
+    "stream \"u\" source all { image \"image\" : f32[1,1,8,8] sdf \"sdf\" : f32[1,1,8,8] }\n"
+    "fn train \"step\" {\n"
+    "  %x = input \"labeled.image\" : f32[1,1,8,8] order [0,2,3,1]\n"
+    "  %w = var \"student.w\" order [2,3,1,0]\n"
+    "  %noise = rand {mode=1, site=2} : f32[1,1,8,8]\n"
+    "  %xn = add %x %noise\n"
+    "  %y = conv %xn %w {stride=[1,1], pad=[1,1]} : f32[1,2,8,8] order [0,2,3,1] group 0\n"
+    "  %sq = powc %y {value=2} : f32[1,2,8,8] group 0\n"
+    "  %s = sum %sq {axes=[0,1,2,3]} group 1\n"
+    "  %loss = reshape %s : f32[]\n"
+    "  %g = grad %loss %w\n"
+    "  %inf = const {value=-inf} : f32[]\n"
+    "  %lr = const {value=0.01}: f32[]\n"
+    "  %step = mul %g %lr\n"
+    "  %new = sub %w %step\n"
+    "  kernel 0 kind 1 anchor %y\n"
+    "  kernel 1 kind 0\n"
+    "  store \"student.w\" = %new\n"
+    "  output \"loss\" = %loss\n"
+    "  output \"weird \\x01 name\" = %inf\n"
+    "}\n"
+    "fn predict \"predict\" { %0 = input \"image\" : f32[1,1,8,8] output \"y\" = %0 }\n";
+
+static void test_whole(void **state) {
+  (void)state;
+  char err[256] = "";
+  Arena *a = arena_new();
+  Program *p = ir_parse(a, whole, err);
+  if (!p) fail_msg("%s", err);
+  if (!ir_verify(p, err)) fail_msg("%s", err);
+  assert_string_equal(p->source, "models/\"x\".net");
+  assert_int_equal(p->nvar, 4);
+  assert_int_equal(p->var[1].init.kind, INIT_COPY);
+  assert_int_equal(p->var[0].order[0], 2);
+  assert_int_equal(p->stream[0].augment, AUG_FLIP | AUG_ROT90);
+  assert_int_equal(p->stream[1].field[1].kind, FIELD_SDF);
+  Fn *f = prog_find_fn(p, "step");
+  assert_int_equal(f->node[4].at.pad[1], 1);
+  assert_int_equal(f->node[4].group, 0);
+  assert_int_equal(f->node[4].order[3], 1);
+  assert_int_equal(f->group[0].anchor, 4);
+  assert_int_equal(f->node[6].at.axes, 15);
+  round_trip(p);
+  arena_free(a);
+}
+
+static void test_random_graphs(void **state) {
+  (void)state;
+  for (uint64_t seed = 0; seed < 200; seed++) {
+    Arena *a = arena_new();
+    Program *p = prog_new(a);
+    Gen g = gen_new(p, seed, GEN_ALL);
+    if (!gen_fn(&g, "random", 40)) fail_msg("seed %d: %s", (int)seed, g.f->err);
+    round_trip(p);
+    arena_free(a);
+  }
+}
+
+/* The generator is only worth its name if every op (META aside) comes out of it. */
+static void test_generator_covers_ops(void **state) {
+  (void)state;
+  int seen[OP_COUNT] = {0};
+  Arena *a = arena_new();
+  Program *p = prog_new(a);
+  for (uint64_t seed = 0; seed < 60; seed++) {
+    Gen g = gen_new(p, seed, GEN_ALL);
+    Fn *f = gen_fn(&g, "random", 60);
+    assert_non_null(f);
+    for (int i = 0; i < f->n; i++) seen[f->node[i].op]++;
+  }
+  for (int op = 0; op < OP_COUNT; op++)
+    if (op_info[op].cls != META && op != OP_var && !seen[op])
+      fail_msg("no %s in any graph", op_info[op].name);
+  arena_free(a);
+}
+
+/* Floats of every size come back bit for bit, and so do the specials. */
+static void test_floats(void **state) {
+  (void)state;
+  static const double values[] = {0,    -0.0,      0.1,     1 / 3.0, 1e-310, 1.7976931348623157e308,
+                                  1e-5, -INFINITY, INFINITY};
+  Arena *a = arena_new();
+  Program *p = prog_new(a);
+  Fn *f = fn_new(p, "f", FN_FORWARD);
+  int n = sizeof values / sizeof *values;
+  for (int i = 0; i < n; i++) ir_const(f, values[i]);
+  ir_const(f, NAN);
+  char err[256], *text = printed(p);
+  Program *q = ir_parse(a, text, err);
+  assert_non_null(q);
+  for (int i = 0; i < n; i++) assert_memory_equal(&q->fn[0]->node[i].at.value, &values[i], sizeof values[i]);
+  assert_true(isnan(q->fn[0]->node[n].at.value));
+  free(text);
+  arena_free(a);
+}
+
+static void refused(const char *text, const char *where, const char *message) {
+  char err[256] = "";
+  Arena *a = arena_new();
+  if (ir_parse(a, text, err)) fail_msg("accepted: %s", text);
+  if (strncmp(err, where, strlen(where)) || !strstr(err, message)) fail_msg("%s\ngave: %s", text, err);
+  arena_free(a);
+}
+
+static void test_errors(void **state) {
+  (void)state;
+  refused("fn forward \"f\" {\n  %0 = bogus\n}", "2:8:", "unknown operation 'bogus'");
+  refused("fn forward \"f\" { %0 = neg %1 }", "1:28:", "%1 is not defined");
+  refused("fn forward \"f\" { %0 = input \"x\" : f32[2]\n%1 = neg %0 : f32[3] }",
+          "2:6:", "f32[2], not f32[3]");
+  refused("fn forward \"f\" { %0 = input \"x\" }", "1:23:", "needs a type");
+  refused("fn forward \"f\" { %a = const {value=1}:f32[] %a = const {value=1}:f32[] }",
+          "1:46:", "used twice");
+  refused("fn forward \"f\" { %a = const {axis=1}:f32[] }", "1:30:", "const has no such attribute");
+  refused("fn forward \"f\" { %a = const {value=x}:f32[] }", "1:36:", "expected a number");
+  refused("fn forward \"f\" { store \"w\" = %0 }", "1:24:", "no variable");
+  refused("fn forward \"f\" { %a = input \"x\" : f32[2,3] order [0,0] }", "1:49:", "each of 2 axes once");
+  refused("fn forward \"f\" { %a = input \"x\" : f32[0] }", "1:39:", "1 .. ");
+  refused("fn forward \"f\" { %a = input \"x\" : f32[2147483647,2147483647] }", "1:38:", "2^40");
+  refused("fn forward \"f\" { %a = input \"x\" : f32[1,1,1,1,1,1,1] }", "1:51:", "6 entries");
+  refused("fn forward \"f\" {", "1:17:", "expected");
+  refused("fn sideways \"f\" {}", "1:4:", "train");
+  refused("fn forward \"f\" {} fn forward \"f\" {}", "1:", "two functions");
+  refused("var \"a\" : f32[] var \"a\" : f32[]", "1:21:", "two variables");
+  refused("var \"a", "1:7:", "not closed");
+  refused("net \"a\" macs 99999999999999999999", "1:14:", "must lie in");
+  refused("garbage", "1:1:", "expected program");
+}
+
+/* Every prefix of a valid text, and the text with any one byte changed, is accepted or refused but does no
+ * harm; what is accepted and passes the verifier prints to something that parses. */
+static void survive(const char *text) {
+  char err[256];
+  Arena *a = arena_new();
+  Program *p = ir_parse(a, text, err);
+  if (p && ir_verify(p, err)) round_trip(p);
+  arena_free(a);
+}
+
+static void test_damaged_texts(void **state) {
+  (void)state;
+  char text[sizeof whole];
+  for (size_t n = 0; n < sizeof whole; n++) {
+    memcpy(text, whole, n);
+    text[n] = 0;
+    survive(text);
+  }
+  static const char put[] = "\"%{}[]=:-9a#\\ \xff";
+  for (size_t i = 0; i + 1 < sizeof whole; i++) {
+    memcpy(text, whole, sizeof whole);
+    text[i] = put[i % (sizeof put - 1)];
+    survive(text);
+    text[i] = (char)(whole[i] ^ (1 << i % 8));
+    survive(text);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole),
+                                     cmocka_unit_test(test_random_graphs),
+                                     cmocka_unit_test(test_generator_covers_ops),
+                                     cmocka_unit_test(test_floats),
+                                     cmocka_unit_test(test_errors),
+                                     cmocka_unit_test(test_damaged_texts)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
