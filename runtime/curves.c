@@ -83,7 +83,10 @@ static bool range_of(const Table *t, int col, double *lo, double *hi) {
     if (isfinite(v)) *lo = fmin(*lo, v), *hi = fmax(*hi, v);
   }
   if (*lo > *hi) return false;
-  if (*hi - *lo < 1e-12 * fmax(1, fabs(*hi))) *lo -= 0.5, *hi += 0.5;
+  if (*hi - *lo < 1e-9 * fabs(*hi) || *hi == *lo) {
+    double room = *hi != 0 ? 0.5 * fabs(*hi) : 0.5;
+    *lo -= room, *hi += room;
+  }
   return true;
 }
 

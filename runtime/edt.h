@@ -4,7 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* out[i]: squared distance from element i to the nearest element where the mask is non-zero (0 there); INFINITY
- * everywhere when there is none. spatial 1..3; dim and spacing have `spatial` entries. false when memory is lacking. */
+/* out[i]: squared distance from element i to the nearest element where the mask is non-zero (0 there);
+ * INFINITY everywhere when there is none. spatial 1..3; dim and spacing have `spatial` entries. false when
+ * memory is lacking. */
 bool edt_squared(const uint8_t *mask, int spatial, const int64_t *dim, const double *spacing, double *out);
 #endif

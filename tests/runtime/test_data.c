@@ -1,0 +1,374 @@
+/* Data sets, splits, loaders and batches on files this test writes, and on real images where NETRUN_DATA is
+ * set. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <hdf5.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "codegen/abi.h"
+#include "runtime/data.h"
+#include "runtime/picture.h"
+#include "runtime/raster.h"
+#include "runtime/slide.h"
+
+static char dir[64], err[ERR_MAX];
+
+static char *in_dir(const char *name) {
+  static char path[4][256];
+  static int next;
+  next = (next + 1) % 4;
+  snprintf(path[next], sizeof path[next], "%s/%s", dir, name);
+  return path[next];
+}
+
+static void write_bytes(const char *name, const void *bytes, size_t n) {
+  FILE *f = fopen(in_dir(name), "wb");
+  assert_non_null(f);
+  assert_int_equal(fwrite(bytes, 1, n, f), n);
+  fclose(f);
+}
+
+/* Pictures of 20 x 12 whose gray value tells their mask: 200 inside a box, 40 outside. */
+static void write_pictures(int n) {
+  uint8_t gray[240], mask[240];
+  char name[64];
+  mkdir(in_dir("images"), 0777), mkdir(in_dir("masks"), 0777);
+  for (int k = 0; k < n; k++) {
+    for (int i = 0; i < 240; i++)
+      mask[i] = i / 12 >= 3 + k % 4 && i / 12 < 12 && i % 12 >= 2 && i % 12 < 9 ? 255 : 0,
+      gray[i] = mask[i] ? 200 : 40;
+    snprintf(name, sizeof name, "images/case%02d_z%03d.png", k / 2, k);
+    assert_true(png_write_gray(in_dir(name), gray, 20, 12, err));
+    snprintf(name, sizeof name, "masks/case%02d_z%03d.png", k / 2, k);
+    assert_true(png_write_gray(in_dir(name), mask, 20, 12, err));
+  }
+}
+
+static int teardown(void **state) {
+  (void)state;
+  char command[128];
+  snprintf(command, sizeof command, "rm -rf %s", dir);
+  return *dir ? system(command) : 0;
+}
+
+/* A fresh directory; the one before it goes. */
+static int setup(void **state) {
+  teardown(state);
+  strcpy(dir, "/tmp/netc-data-XXXXXX");
+  return mkdtemp(dir) ? 0 : -1;
+}
+
+static char *spec_of(const char *kind) {
+  static char spec[128];
+  snprintf(spec, sizeof spec, "%s:%s", kind, dir);
+  return spec;
+}
+
+static const DataShape plain = {.spatial = 2, .channels = 1, .size = {20, 12}, .classes = 2};
+
+static void test_folder_and_splits(void **state) {
+  (void)state;
+  write_pictures(20);
+  Dataset *d = data_open(spec_of("folder"), &plain, err), *e;
+  if (!d) fail_msg("%s", err);
+  assert_int_equal(d->nitem, 20);
+  assert_int_equal(d->ncase, 10);
+  assert_int_equal(data_count(d, SPLIT_TEST, false), 4); /* every fifth case, two slices each */
+  assert_true(data_split_labeled(d, "25%", 3, err));
+  assert_int_equal(data_count(d, SPLIT_TRAIN, true), 4);
+  uint8_t few[20];
+  for (int i = 0; i < 20; i++) few[i] = d->item[i].labeled && d->item[i].split == SPLIT_TRAIN;
+  assert_true(data_split_labeled(d, "50%", 3, err));
+  for (int i = 0; i < 20; i++) assert_true(!few[i] || d->item[i].labeled); /* 25 % lies within 50 % */
+  for (int i = 0; i < 20; i += 2) assert_int_equal(d->item[i].labeled, d->item[i + 1].labeled); /* by case */
+  write_bytes("some.list", "case01\nimages/case02_z004.png\n", 31);
+  assert_true(data_split_labeled(d, in_dir("some.list"), 0, err) || strstr(err, "no training case"));
+  assert_false(data_split_labeled(d, "0%", 0, err));
+  assert_false(data_split_labeled(d, "300%", 0, err));
+  assert_false(data_split_labeled(d, "99", 0, err));
+  assert_non_null(strstr(err, "8 training cases"));
+  assert_false(data_split_labeled(d, "nosuch.list", 0, err));
+  data_close(d);
+  write_bytes("train.list", "case00\ncase01\n", 14), write_bytes("test.list", "case02_z004\n", 12);
+  e = data_open(spec_of("folder"), &plain, err);
+  assert_non_null(e);
+  assert_int_equal(e->nitem, 5);
+  assert_int_equal(data_count(e, SPLIT_TEST, false), 1);
+  data_close(e);
+  unlink(in_dir("train.list")), unlink(in_dir("test.list"));
+}
+
+static void test_sample(void **state) {
+  (void)state;
+  Dataset *d = data_open(spec_of("lits"), &plain, err);
+  Sample s;
+  if (!d) fail_msg("%s", err);
+  assert_true(data_load(d, 0, &s, err));
+  assert_memory_equal(s.own_dim, plain.size, 2 * sizeof *s.own_dim);
+  double sum = 0, square = 0;
+  for (int i = 0; i < 240; i++) {
+    sum += (double)s.image[i], square += (double)s.image[i] * (double)s.image[i];
+    assert_int_equal(s.label[i], s.image[i] > 0);
+  }
+  assert_true(fabs(sum) < 1e-3 && fabs(square / 240 - 1) < 1e-4);
+  sample_free(&s);
+  data_close(d);
+}
+
+/* Image and label go through the same flips, turns and crops: the image's sign still tells the label. */
+static void test_batches(void **state) {
+  (void)state;
+  Dataset *d = data_open(spec_of("folder"), &plain, err);
+  float image[4 * 240], again[4 * 240];
+  int32_t label[4 * 240];
+  BatchField f[2] = {{NETC_FIELD_IMAGE, 4, image}, {NETC_FIELD_LABEL, 4, label}},
+             g = {NETC_FIELD_IMAGE, 4, again};
+  assert_true(d && data_split_labeled(d, "50%", 1, err));
+  Sampler *s = sampler_new(d, NETC_SRC_LABELED, NETC_AUG_FLIP | NETC_AUG_ROT90, 0, 9, err);
+  Sampler *u = sampler_new(d, NETC_SRC_UNLABELED, NETC_AUG_FLIP, 1, 9, err);
+  assert_true(s && u);
+  assert_int_equal(sampler_epoch(s, 4), 2);
+  int changed = 0;
+  for (uint64_t t = 0; t < 20; t++) {
+    assert_true(sampler_batch(s, t, f, 2, err));
+    for (int i = 0; i < 4 * 240; i++) assert_int_equal(label[i], image[i] > 0);
+    if (t == 7) memcpy(again, image, sizeof again);
+    if (t == 8) changed = memcmp(again, image, sizeof again) != 0;
+  }
+  assert_true(changed);
+  Sampler *fresh = sampler_new(d, NETC_SRC_LABELED, NETC_AUG_FLIP | NETC_AUG_ROT90, 0, 9, err);
+  assert_true(sampler_batch(fresh, 7, f, 2, err)); /* out of order, after a restart */
+  assert_memory_equal(image, again, sizeof image);
+  assert_true(sampler_batch(u, 0, &g, 1, err));
+  sampler_free(s), sampler_free(u), sampler_free(fresh);
+  data_close(d);
+}
+
+static void test_crop_and_zoom(void **state) {
+  (void)state;
+  Dataset *d = data_open(spec_of("folder"), &plain, err);
+  float image[8 * 240];
+  int32_t label[8 * 240];
+  BatchField f[2] = {{NETC_FIELD_IMAGE, 8, image}, {NETC_FIELD_LABEL, 8, label}};
+  Sampler *s = sampler_new(d, NETC_SRC_ALL, NETC_AUG_CROP | NETC_AUG_FLIP, 0, 2, err);
+  assert_true(s && sampler_batch(s, 0, f, 2, err));
+  int agree = 0;
+  for (int i = 0; i < 8 * 240; i++) agree += label[i] == (image[i] > 0.4f), assert_true(isfinite(image[i]));
+  assert_true(agree > 8 * 240 * 95 / 100); /* edges are interpolated */
+  sampler_free(s), data_close(d);
+}
+
+static void expect_failure(const char *spec, const DataShape *shape, const char *part) {
+  Dataset *d = data_open(spec, shape, err);
+  bool ok = d;
+  for (int i = 0; ok && i < d->nitem; i++) {
+    Sample s;
+    ok = data_load(d, i, &s, err);
+    if (ok) sample_free(&s);
+  }
+  data_close(d);
+  if (ok) fail_msg("expected a failure naming '%s'", part);
+  if (!strstr(err, part)) fail_msg("'%s' does not mention '%s'", err, part);
+}
+
+static void test_errors(void **state) {
+  (void)state;
+  DataShape cube = {.spatial = 3, .channels = 1, .size = {8, 8, 8}, .classes = 2};
+  uint8_t gray[240] = {0};
+  unsetenv("NETRUN_DATA_UNUSED");
+  expect_failure("cifar:/tmp", &plain, "unknown data set");
+  expect_failure("lits:/nonexistent/dir", &plain, "/nonexistent/dir");
+  expect_failure(spec_of("folder"), &cube, "2-D module");
+  assert_true(png_write_gray(in_dir("masks/case00_z000.png"), gray, 12, 20, err));
+  expect_failure(spec_of("folder"), &plain, "the mask is 12 x 20");
+  write_bytes("masks/case00_z000.png", "\x89PNG\r\n\x1a\n half", 13);
+  expect_failure(spec_of("folder"), &plain, "case00_z000.png");
+  write_bytes("images/case00_z000.png", "GIF89a", 6);
+  expect_failure(spec_of("folder"), &plain, "neither PNG nor JPEG");
+}
+
+static void write_h5(const char *name, const float *image, const uint8_t *label, const hsize_t *dim,
+                     const hsize_t *label_dim) {
+  hid_t f = H5Fcreate(in_dir(name), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  hid_t s = H5Screate_simple(3, dim, NULL), t = H5Screate_simple(3, label_dim, NULL);
+  hid_t a = H5Dcreate2(f, "image", H5T_IEEE_F32LE, s, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  hid_t b = H5Dcreate2(f, "label", H5T_STD_U8LE, t, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  assert_true(H5Dwrite(a, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, image) >= 0);
+  assert_true(H5Dwrite(b, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, label) >= 0);
+  H5Dclose(a), H5Dclose(b), H5Sclose(s), H5Sclose(t), H5Fclose(f);
+}
+
+/* Volumes in HDF5: whole for a 3-D module, slice-wise for a 2-D one, and their faults. */
+static void test_volumes(void **state) {
+  (void)state;
+  DataShape cube = {.spatial = 3, .channels = 1, .size = {8, 8, 8}, .classes = 2};
+  hsize_t dim[3] = {10, 9, 7}, other[3] = {7, 9, 10};
+  float image[630];
+  uint8_t label[630];
+  char path[128];
+  for (int i = 0; i < 630; i++) label[i] = i % 7 == 3, image[i] = label[i] ? 2.0f : -1.0f;
+  for (int k = 0; k < 5; k++) {
+    snprintf(path, sizeof path, "case%d", k), mkdir(in_dir(path), 0777);
+    snprintf(path, sizeof path, "case%d/mri_norm2.h5", k), write_h5(path, image, label, dim, dim);
+  }
+  Dataset *d = data_open(spec_of("la"), &cube, err);
+  Sample s;
+  if (!d) fail_msg("%s", err);
+  assert_int_equal(d->nitem, 5);
+  assert_true(data_load(d, 2, &s, err));
+  assert_int_equal(s.dim[0], 10), assert_int_equal(s.dim[2], 7);
+  assert_memory_equal(s.image, image, sizeof image);
+  assert_memory_equal(s.label, label, sizeof label);
+  sample_free(&s);
+  float patch[2 * 512];
+  int32_t mask[2 * 512];
+  BatchField f[2] = {{NETC_FIELD_IMAGE, 2, patch}, {NETC_FIELD_LABEL, 2, mask}};
+  Sampler *sampler =
+      sampler_new(d, NETC_SRC_LABELED, NETC_AUG_CROP | NETC_AUG_FLIP | NETC_AUG_ROT90, 0, 4, err);
+  assert_true(sampler && sampler_batch(sampler, 3, f, 2, err));
+  for (int i = 0; i < 2 * 512; i++)
+    assert_int_equal(mask[i], patch[i] > 0.5f); /* padding is 0 and background */
+  sampler_free(sampler), data_close(d);
+  DataShape flat = {.spatial = 2, .channels = 1, .size = {9, 10}, .classes = 2};
+  d = data_open(spec_of("la"), &flat, err);
+  if (!d) fail_msg("%s", err);
+  assert_int_equal(d->nitem, 35);
+  assert_true(data_load(d, 3, &s, err));
+  assert_int_equal(s.own_dim[0], 9), assert_int_equal(s.own_dim[1], 10);
+  for (int i = 0; i < 90; i++) assert_int_equal(s.own_label[i], 1), assert_int_equal(s.label[i], 1);
+  sample_free(&s);
+  data_close(d);
+  write_h5("case1/mri_norm2.h5", image, label, dim, other);
+  expect_failure(spec_of("la"), &cube, "the mask is 7 x 9 x 10");
+  image[100] = NAN;
+  write_h5("case1/mri_norm2.h5", image, label, dim, dim);
+  expect_failure(spec_of("la"), &cube, "element 100 is");
+  assert_int_equal(truncate(in_dir("case1/mri_norm2.h5"), 900), 0);
+  expect_failure(spec_of("la"), &cube, "case1/mri_norm2.h5");
+}
+
+static void test_masks_written(void **state) {
+  (void)state;
+  int64_t dim[3] = {5, 4, 3};
+  uint8_t mask[60];
+  Volume v;
+  Raster r;
+  for (int i = 0; i < 60; i++) mask[i] = i % 3 == 1;
+  if (!data_write_mask(in_dir("out.nii.gz"), NULL, mask, 3, dim, err)) fail_msg("%s", err);
+  assert_true(volume_read_nifti(in_dir("out.nii.gz"), &v, err));
+  assert_memory_equal(v.dim, dim, sizeof dim);
+  for (int i = 0; i < 60; i++) assert_int_equal((int)v.value[i], mask[i]);
+  volume_free(&v);
+  assert_true(data_write_mask(in_dir("out.png"), NULL, mask, 2, dim, err));
+  assert_true(raster_read(in_dir("out.png"), &r, err));
+  assert_int_equal(r.byte[1], 255), assert_int_equal(r.byte[0], 0);
+  raster_free(&r);
+  assert_false(data_write_mask(in_dir("nodir/out.nii.gz"), NULL, mask, 3, dim, err));
+  assert_false(data_write_mask(in_dir("out.gif"), NULL, mask, 2, dim, err));
+}
+
+static void test_phantom(void **state) {
+  (void)state;
+  for (int spatial = 2; spatial <= 3; spatial++) {
+    DataShape shape = {.spatial = spatial, .channels = 1, .size = {32, 32, 16}, .classes = 2};
+    Dataset *d = data_open("phantom", &shape, err);
+    Sample a, b;
+    assert_non_null(d);
+    assert_int_equal(data_count(d, SPLIT_TEST, false), 16);
+    for (int k = 0; k < 8; k++) {
+      assert_true(data_load(d, k, &a, err) && data_load(d, k, &b, err));
+      int64_t n = a.dim[0] * a.dim[1] * (spatial == 3 ? a.dim[2] : 1), fore = 0;
+      assert_memory_equal(a.image, b.image, (size_t)n * sizeof *a.image);
+      for (int64_t i = 0; i < n; i++) fore += a.label[i];
+      assert_true(fore > n / 50 && fore < n / 3);
+      sample_free(&a), sample_free(&b);
+    }
+    data_close(d);
+  }
+}
+
+/* A "network" that says 1 where the image is positive: windows must agree with the image everywhere. */
+static bool sign_window(void *user, const float *image, float *prob, char message[ERR_MAX]) {
+  int64_t n = *(int64_t *)user;
+  (void)message;
+  for (int64_t i = 0; i < n; i++) prob[i] = image[i] > 0 ? 0.2f : 0.8f, prob[n + i] = 1 - prob[i];
+  return true;
+}
+
+static void test_sliding_window(void **state) {
+  (void)state;
+  for (int spatial = 2; spatial <= 3; spatial++) {
+    DataShape shape = {.spatial = spatial, .channels = 1, .size = {6, 5, 4}, .classes = 2};
+    int64_t dim[3] = {13, 4, 9}, stride[3] = {4, 2, 3}, patch = spatial == 2 ? 30 : 120,
+            n = spatial == 2 ? 52 : 468;
+    float image[468];
+    uint8_t mask[468];
+    for (int64_t i = 0; i < n; i++) image[i] = i % 5 < 2 ? 1 : -1;
+    for (int k = 0; k < 2; k++) {
+      assert_true(slide_predict(image, &shape, dim, k ? stride : NULL, sign_window, &patch, mask, err));
+      for (int64_t i = 0; i < n; i++) assert_int_equal(mask[i], image[i] > 0);
+    }
+  }
+}
+
+/* Every layout of the real data that is at hand. */
+static void test_real_images(void **state) {
+  (void)state;
+  const char *base = getenv("NETRUN_DATA");
+  static const struct {
+    const char *spec, *sub;
+    int spatial, channels;
+  } set[] = {{"lits", "lits/slices", 2, 1},   {"lits", "lits/volumes", 2, 1},
+             {"isic2018", "isic2018", 2, 3},  {"la", "la", 3, 1},
+             {"folder", "hippocampus", 3, 1}, {"la", "la", 2, 1}};
+  if (!base || !*base) {
+    print_message("NETRUN_DATA is not set: real images not tested\n");
+    skip();
+  }
+  for (size_t i = 0; i < sizeof set / sizeof *set; i++) {
+    char spec[512];
+    DataShape shape = {.spatial = set[i].spatial,
+                       .channels = set[i].channels,
+                       .size = {64, 64, 32},
+                       .classes = strcmp(set[i].sub, "hippocampus") ? 2 : 3};
+    snprintf(spec, sizeof spec, "%s:%s/%s", set[i].spec, base, set[i].sub);
+    if (access(strchr(spec, ':') + 1, F_OK)) {
+      print_message("%s: not there, not tested\n", spec);
+      continue;
+    }
+    Dataset *d = data_open(spec, &shape, err);
+    Sample s;
+    if (!d) fail_msg("%s", err);
+    print_message("%s: %d items, %d cases, %d train, %d test\n", spec, d->nitem, d->ncase,
+                  data_count(d, SPLIT_TRAIN, false), data_count(d, SPLIT_TEST, false));
+    for (int k = 0; k < 3; k++) {
+      if (!data_load(d, k * (d->nitem - 1) / 2, &s, err)) fail_msg("%s", err);
+      assert_non_null(s.label);
+      sample_free(&s);
+    }
+    assert_true(data_split_labeled(d, "10%", 1, err));
+    data_close(d);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_folder_and_splits),
+      cmocka_unit_test(test_sample),
+      cmocka_unit_test(test_batches),
+      cmocka_unit_test(test_crop_and_zoom),
+      cmocka_unit_test(test_errors),
+      cmocka_unit_test_setup(test_volumes, setup),
+      cmocka_unit_test_setup(test_masks_written, setup),
+      cmocka_unit_test(test_phantom),
+      cmocka_unit_test(test_sliding_window),
+      cmocka_unit_test(test_real_images),
+  };
+  return cmocka_run_group_tests(tests, setup, teardown);
+}
