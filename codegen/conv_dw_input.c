@@ -1,0 +1,194 @@
+/* conv_dw_input.c - rows of a depthwise convolution into scratch, for emit_conv_dw.c. Lanes are channels; a
+ * tile of pixels of the row is kept in registers, its ends settled as in conv_geom.h. */
+#include "conv_dw.h"
+
+enum { TILE_PIXELS = 6 };
+
+/* The operand of mul that is one value per pixel, s(N,1,S); the other is x0. */
+static bool match_gate(const Fn *f, const Node *mul, DwInput *in) {
+  for (int i = 1; i >= 0; i--) {
+    const Type *s = &f->node[mul->in[i]].type, *x = &f->node[mul->in[1 - i]].type;
+    bool gate = s->rank == mul->type.rank && s->dim[1] == 1 && s->dim[0] == mul->type.dim[0];
+    for (int a = 2; gate && a < s->rank; a++) gate = s->dim[a] == mul->type.dim[a];
+    if (!gate || !shape_eq(*x, mul->type)) continue;
+    in->gate_node = mul->in[i];
+    in->x_node = mul->in[1 - i];
+    return true;
+  }
+  return false;
+}
+
+static bool fail(Emit *e, const GroupInfo *g, const char *why) {
+  snprintf(e->err, sizeof e->err,
+           "conv_dw %%%d: its recomputed input %s; pass fuse must not put them together", g->anchor, why);
+  return false;
+}
+
+static bool channels_last(const Node *n) {
+  uint8_t want[MAX_RANK];
+  order_channels_last(want, n->type.rank);
+  for (int a = 0; a < n->type.rank; a++)
+    if (order_stride(n->type, n->order, a) != order_stride(n->type, want, a)) return false;
+  return true;
+}
+
+bool dw_input_match(Emit *e, const GroupInfo *g, const ConvShape *conv, DwInput *in) {
+  const Fn *f = e->fn;
+  int group = f->node[g->anchor].group;
+  const Node *dw = &f->node[f->node[g->anchor].in[0]];
+  *in = (DwInput){.gate_node = -1};
+  if (dw->group != group) return false;
+  if (dw->op != OP_dwconv) return fail(e, g, "is not a dwconv");
+  for (int a = 0; a < conv->ns; a++)
+    if (conv->k[a] != 1 || conv->stride[a] != 1 || conv->pad[a] != 0)
+      return fail(e, g, "feeds a convolution that is not 1x1 of stride 1");
+  const Node *x = &f->node[dw->in[0]];
+  in->x_node = dw->in[0];
+  in->w_node = dw->in[1];
+  if (x->group == group && (x->op != OP_mul || !match_gate(f, x, in)))
+    return fail(e, g, "reads something other than x * s(N,1,S)");
+  const Node *w = &f->node[in->w_node];
+  x = &f->node[in->x_node];
+  if (!channels_last(x) || !channels_last(w) ||
+      (in->gate_node >= 0 && !channels_last(&f->node[in->gate_node])))
+    return fail(e, g, "has operands that are not channels last");
+  in->s = (ConvShape){.ns = conv->ns, .n = x->type.dim[0], .cin = x->type.dim[1], .cout = 1};
+  for (int a = 0; a < conv->ns; a++) {
+    in->s.in[a] = x->type.dim[2 + a];
+    in->s.out[a] = dw->type.dim[2 + a];
+    in->s.k[a] = w->type.dim[2 + a];
+    in->s.stride[a] = dw->at.stride[a];
+    in->s.pad[a] = dw->at.pad[a];
+  }
+  return true;
+}
+
+static KV arg_of(Build *b, int node) {
+  int buf = emit_buffer(b->e, node), i = build_find_arg(b, buf);
+  return i >= 0 ? i : build_arg(b, buf, false);
+}
+
+void dw_input_args(Build *b, DwInput *in) {
+  in->x = arg_of(b, in->x_node);
+  in->w = arg_of(b, in->w_node);
+  if (in->gate_node >= 0) in->gate = arg_of(b, in->gate_node);
+}
+
+int64_t dw_input_flops(const DwInput *in) {
+  int64_t gate = in->gate_node >= 0 ? conv_pixels(&in->s, in->s.in) : 0;
+  return in->s.cin * (2 * conv_taps(&in->s) * conv_pixels(&in->s, in->s.out) + gate);
+}
+
+/* ---- code ---- */
+
+typedef struct {
+  KFn *k;
+  const DwInput *in;
+  KV z, z_row;           /* element of scratch where the row starts */
+  KV mask, channel, col; /* of the lanes: valid ones, first channel, its place in the slice */
+  int64_t channels;
+  KV x_row, w_row; /* rows of x0 and of taps, counted over the outer axes */
+  KV acc[TILE_PIXELS];
+} RowCode;
+
+static KV load(const RowCode *c, KV buf, KV at) {
+  return c->mask == K_NONE ? k_load(c->k, buf, at, true) : k_load_masked(c->k, buf, at, c->mask);
+}
+
+/* The taps of the row on a tile from pixel q0 on. */
+static void tile_taps(const RowCode *c, const ConvPhase *ph, const ConvTile *t, KV q0) {
+  const ConvShape *s = &c->in->s;
+  KFn *k = c->k;
+  int last = s->ns - 1;
+  for (int64_t tap = 0; tap < ph->taps; tap++) {
+    KV w_at = k_add(k, k_mul(k, c->w_row, k_i64(k, s->k[last])), k_i64(k, tap));
+    KV w = load(c, c->in->w, k_add(k, k_mul(k, w_at, k_i64(k, s->cin)), c->channel));
+    for (int p = 0; p < t->pixels; p++) {
+      if (tap < t->lo[p] || tap >= t->hi[p]) continue;
+      KV q = k_add(k, k_mul(k, q0, k_i64(k, ph->istep)), k_i64(k, p * ph->istep + ph->base + tap));
+      KV pixel = k_add(k, k_mul(k, c->x_row, k_i64(k, s->in[last])), q);
+      KV x = load(c, c->in->x, k_add(k, k_mul(k, pixel, k_i64(k, s->cin)), c->channel));
+      if (c->in->gate_node >= 0) x = k_mul(k, x, k_splat(k, k_load(k, c->in->gate, pixel, false)));
+      k_set(k, c->acc[p], k_fma(k, x, w, k_get(k, c->acc[p])));
+    }
+  }
+}
+
+/* Loops over the outer taps that hit x0. */
+static void outer_taps(RowCode *c, const KV *coord, int axis, const ConvPhase *ph, const ConvTile *t, KV q0) {
+  const ConvShape *s = &c->in->s;
+  KFn *k = c->k;
+  if (axis == s->ns - 1) {
+    tile_taps(c, ph, t, q0);
+    return;
+  }
+  KV at = k_sub(k, k_mul(k, coord[1 + axis], k_i64(k, s->stride[axis])), k_i64(k, s->pad[axis]));
+  KV lo = k_max(k, k_i64(k, 0), k_sub(k, k_i64(k, 0), at));
+  KV hi = k_min(k, k_i64(k, s->k[axis]), k_sub(k, k_i64(k, s->in[axis]), at));
+  KV j = k_for(k, lo, hi, 1), x_row = c->x_row, w_row = c->w_row;
+  c->x_row = k_add(k, k_mul(k, x_row, k_i64(k, s->in[axis])), k_add(k, at, j));
+  c->w_row = k_add(k, k_mul(k, w_row, k_i64(k, s->k[axis])), j);
+  outer_taps(c, coord, axis + 1, ph, t, q0);
+  c->x_row = x_row;
+  c->w_row = w_row;
+  k_end(k);
+}
+
+/* The row at coord (n, outer axes) for the lanes of c. */
+static void row(RowCode *c, const KV *coord) {
+  const ConvShape *s = &c->in->s;
+  KFn *k = c->k;
+  ConvPhase *ph;
+  int64_t *order;
+  ConvTile *tile;
+  conv_phases(k->arena, s, &ph, &order);
+  int n = conv_tiles(k->arena, ph, s->in[s->ns - 1], TILE_PIXELS, &tile);
+  for (int i = 0; i < n; i++) {
+    const ConvTile *t = &tile[i];
+    KV q0 = k_i64(k, t->q0);
+    if (t->count > 1) q0 = k_for(k, q0, k_i64(k, t->q0 + t->count * t->pixels), t->pixels);
+    tile_zero(k, c->acc, t->pixels);
+    c->x_row = c->w_row = coord[0];
+    outer_taps(c, coord, 0, ph, t, q0);
+    for (int p = 0; p < t->pixels; p++) {
+      KV at = k_mul(k, k_add(k, q0, k_i64(k, p)), k_i64(k, c->channels));
+      at = k_add(k, k_add(k, at, c->col), c->z_row);
+      if (c->mask == K_NONE) k_store(k, c->z, at, k_get(k, c->acc[p]));
+      else k_store_masked(k, c->z, at, k_get(k, c->acc[p]), c->mask);
+    }
+    if (t->count > 1) k_end(k);
+  }
+}
+
+/* All rows of the box, for lanes from place `col` of the slice on. */
+static void box_rows(RowCode *c, const KV *lo, const KV *hi, const int64_t *box) {
+  const ConvShape *s = &c->in->s;
+  KFn *k = c->k;
+  KV coord[MAX_SPATIAL], number = k_i64(k, 0);
+  for (int a = 0; a < s->ns; a++) {
+    coord[a] = k_for(k, lo[a], hi[a], 1);
+    number = k_add(k, k_mul(k, number, k_i64(k, box[a])), k_sub(k, coord[a], lo[a]));
+  }
+  c->z_row = k_mul(k, number, k_i64(k, s->out[s->ns - 1] * c->channels));
+  row(c, coord);
+  for (int a = 0; a < s->ns; a++) k_end(k);
+}
+
+void dw_input_box(KFn *k, const DwInput *in, KV z, const KV *lo, const KV *hi, const int64_t *box, KV cin0,
+                  int64_t channels) {
+  RowCode c = {.k = k, .in = in, .z = z, .channels = channels, .mask = K_NONE};
+  int64_t full = channels - channels % k->lanes;
+  KV *acc = tile_locals(k->arena, k, TILE_PIXELS);
+  for (int i = 0; i < TILE_PIXELS; i++) c.acc[i] = acc[i];
+  if (full) {
+    c.col = k_for(k, k_i64(k, 0), k_i64(k, full), k->lanes);
+    c.channel = k_add(k, cin0, c.col);
+    box_rows(&c, lo, hi, box);
+    k_end(k);
+  }
+  if (full == channels) return;
+  c.mask = k_first_lanes(k, k_i64(k, channels - full));
+  c.col = k_i64(k, full);
+  c.channel = k_add(k, cin0, c.col);
+  box_rows(&c, lo, hi, box);
+}

@@ -1,0 +1,61 @@
+/* conv_pack.c - weights (K.., C, O) into panels, in the order in which the loops of conv and conv_dx read
+ * them. */
+#include "conv_geom.h"
+
+int64_t pack_elements(const ConvShape *s, const ConvBlock *b) {
+  return b->blocks * conv_taps(s) * s->cin * b->vectors * b->lanes;
+}
+
+/* The panel rows of one tap: for c < cin, lanes cout0 + l < cout. In conv cout is O, innermost in memory; in
+ * conv_dx it is C, cin neighbours apart, and the neighbours along O are successive rows. */
+static void pack_tap(KFn *k, const ConvShape *s, const ConvBlock *b, KV cout0, KV src, KV dst) {
+  KV w = 0, ws = 1;
+  int64_t vec = b->lanes, row = b->vectors * vec;
+  for (int v = 0; v < b->vectors; v++) {
+    KV o = k_add(k, cout0, k_i64(k, v * vec)), mask = k_first_lanes(k, k_sub(k, k_i64(k, s->cout), o));
+    KV c = k_for(k, k_i64(k, 0), k_i64(k, s->cin), 1), x;
+    if (s->back) {
+      KV at = k_add(k, src, k_add(k, k_mul(k, o, k_i64(k, s->cin)), c));
+      KV lanes = k_mul(k, k_iota(k), k_splat(k, k_i32(k, (int32_t)s->cin)));
+      x = k_gather_masked(k, w, k_add(k, lanes, k_splat(k, k_cast(k, K_I32, at))), mask);
+    } else {
+      x = k_load_masked(k, w, k_add(k, src, k_add(k, k_mul(k, c, k_i64(k, s->cout)), o)), mask);
+    }
+    k_store(k, ws, k_add(k, dst, k_add(k, k_mul(k, c, k_i64(k, row)), k_i64(k, v * vec))), x);
+    k_end(k);
+  }
+}
+
+/* A task packs the taps along the innermost axis of one block and one place in the outer kernel axes. */
+static int64_t pack_kernel(Build *b, const ConvShape *s, const ConvBlock *blk, int isa) {
+  KFn *k = build_kernel(b, isa);
+  ConvPhase *phase;
+  int64_t *order, inner = s->k[s->ns - 1], outer = conv_taps(s) / inner, tasks = blk->blocks * outer;
+  conv_phases(b->e->arena, s, &phase, &order);
+  k_if(k, k_lt(k, k_task(k), k_i64(k, tasks)));
+  KV block = k_div(k, k_task(k), k_i64(k, outer)), tap = k_rem(k, k_task(k), k_i64(k, outer));
+  KV cout0 = k_mul(k, block, k_i64(k, blk->vectors * blk->lanes));
+  for (int64_t t = 0; t < inner; t++) {
+    KV at = k_mul(k, tap, k_i64(k, inner));
+    KV src = k_mul(k, k_add(k, at, k_i64(k, order[t])), k_i64(k, s->cin * s->cout));
+    KV dst = k_add(k, k_mul(k, k_task(k), k_i64(k, inner)), k_i64(k, t));
+    pack_tap(k, s, blk, cout0, src, k_mul(k, dst, k_i64(k, s->cin * blk->vectors * blk->lanes)));
+  }
+  k_end(k);
+  return tasks;
+}
+
+void pack_weights(Emit *e, const GroupInfo *g, const ConvShape *s, const ConvBlock block[NETC_ISA_COUNT],
+                  int w, int ws) {
+  Build b =
+      build_begin(e, g, "pack", "pack:%s:f32:%s", conv_describe(e->arena, s), s->back ? "bwd_d" : "fwd");
+  build_arg(&b, w, false);
+  build_arg(&b, ws, true);
+  int64_t tasks = 0;
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+    int64_t n = pack_kernel(&b, s, &block[isa], isa);
+    if (n > tasks) tasks = n;
+  }
+  b.kernel.bytes = 8 * conv_taps(s) * s->cin * s->cout;
+  build_end(&b, tasks);
+}

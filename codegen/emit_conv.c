@@ -1,0 +1,312 @@
+/* emit_conv.c - G_CONV: conv and conv_dx with an elementwise epilogue.
+ *
+ * A task is a range of result rows times a range of channel blocks. For every row and block, for every tile
+ * of the row (conv_geom.h): accumulators of tile x block in registers; loops over the outer taps that hit the
+ * operand, over the taps of the row and the operand's channels; then the epilogue on the accumulators. In
+ * memory the taps of a row and the channels are one axis, for the operand as for the weights, so both are one
+ * loop of taps * cin steps wherever all pixels of the tile meet the same taps; at the ends of a row there is
+ * one loop for each run of such taps.
+ *
+ * Weights are read from panels (conv_pack.c) where that pays. Blocks of a task share rows of the operand in
+ * cache, rows share panels: `weight_budget` bytes of panels per task decide which of the two is the inner
+ * loop.
+ */
+#include "conv_geom.h"
+
+enum { WEIGHT_BUDGET = 400 << 10, TASKS = 64, TASK_MACS = 1 << 18, PACK_COUT = 128 };
+
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* What is decided before code is written, for one instruction set. */
+typedef struct {
+  ConvShape s;
+  ConvBlock b;
+  ConvPhase *phase;
+  int nphase;
+  bool packed;
+  int64_t w_step, w_block;        /* elements of w between channels of the operand, between blocks */
+  int64_t task_rows, task_blocks; /* of one task */
+  int64_t rows, row_tasks, block_tasks;
+} ConvPlan;
+
+/* The kernel being written. */
+typedef struct {
+  const ConvPlan *pl;
+  KFn *k;
+  Expr *x;
+  const GroupInfo *g;
+  Place place;
+  KV operand, weights, tail_mask;
+  KV row_at;             /* operand element of (image, 0, .., 0) */
+  KV coord[MAX_SPATIAL]; /* outer axes of the result row */
+  KV *acc;
+} ConvCode;
+
+/* ---- planning ---- */
+
+/* Does the value of the epilogue at a pixel depend on where along the spatial axes it lies other than through
+ * its place in memory? Then pixels must not be renumbered. */
+static bool needs_coordinates(const Fn *f, const GroupInfo *g) {
+  const Type *y = &f->node[g->anchor].type;
+  for (int i = 0; i < g->nnode; i++) {
+    const Node *nd = &f->node[g->node[i]];
+    if (nd->op == OP_iota || nd->op == OP_rand) return true;
+    if (g->node[i] == g->anchor) continue;
+    for (int j = 0; j < nd->nin; j++) {
+      const Type *t = &f->node[nd->in[j]].type;
+      bool all = true, none = true;
+      for (int a = 2; a < t->rank; a++) {
+        all = all && t->dim[a] == y->dim[a];
+        none = none && t->dim[a] == 1;
+      }
+      if (!all && !none) return true;
+    }
+  }
+  return false;
+}
+
+/* conv_dx reads C along the lanes and needs panels; conv is better off with them when a row of the weights is
+ * long (the few vectors of a block then lie in many pages) and there are pixels enough to pay for the copy.
+ */
+static bool wants_panels(const ConvShape *s) {
+  return s->back || (s->cout >= PACK_COUT && conv_pixels(s, s->out) >= 64);
+}
+
+static ConvPlan plan_conv(Arena *a, const ConvShape *s, int isa) {
+  ConvPlan p = {.s = *s, .packed = wants_panels(s), .rows = conv_rows(s)};
+  int64_t *order, length[64], in = s->ns - 1, taps = conv_taps(s);
+  p.nphase = conv_phases(a, s, &p.phase, &order);
+  int n = (int)min64(p.nphase, 64);
+  for (int i = 0; i < n; i++) length[i] = p.phase[i].count;
+  p.b = conv_block(length, n, s->cout, s->cin * (s->back ? 1 : s->stride[in]), conv_isa_lanes(isa),
+                   conv_isa_regs(isa));
+  int64_t width = p.b.vectors * p.b.lanes, panel = taps * s->cin * width;
+  p.w_step = p.packed ? width : s->cout;
+  p.w_block = p.packed ? panel : width;
+  p.task_blocks = min64(max64(WEIGHT_BUDGET / (panel * 4), 1), p.b.blocks);
+  p.block_tasks = ceil_div(p.b.blocks, p.task_blocks);
+  int64_t row_macs = s->out[in] * taps * s->cin * width * p.task_blocks;
+  int64_t least = ceil_div(TASK_MACS, row_macs), parts = ceil_div(TASKS, p.block_tasks);
+  p.task_rows = min64(max64(p.rows / parts, least), p.rows);
+  p.row_tasks = ceil_div(p.rows, p.task_rows);
+  return p;
+}
+
+/* ---- code ---- */
+
+/* The taps along one outer axis that hit the operand: j in lo..hi-1, operand coordinate at + dir*j, kernel
+ * coordinate tap + tap_step*j. */
+typedef struct {
+  KV lo, hi, at, tap;
+  int64_t dir, tap_step;
+} OuterTaps;
+
+static OuterTaps outer_taps(const ConvCode *c, int axis) {
+  const ConvShape *s = &c->pl->s;
+  KFn *k = c->k;
+  KV zero = k_i64(k, 0), i = c->coord[axis], in = k_i64(k, s->in[axis]), taps = k_i64(k, s->k[axis]);
+  int64_t st = s->stride[axis], p = s->pad[axis];
+  if (s->k[axis] == 1 && st == 1 && p == 0) return (OuterTaps){zero, taps, i, zero, 1, 1};
+  if (!s->back) {
+    KV at = k_sub(k, k_mul(k, i, k_i64(k, st)), k_i64(k, p));
+    return (OuterTaps){k_max(k, zero, k_sub(k, zero, at)), k_min(k, taps, k_sub(k, in, at)), at, zero, 1, 1};
+  }
+  KV u = k_add(k, i, k_i64(k, p)), q = u, r = zero, count = taps;
+  if (st > 1) {
+    q = k_div(k, u, k_i64(k, st));
+    r = k_rem(k, u, k_i64(k, st));
+    count = k_div(k, k_sub(k, k_i64(k, s->k[axis] + st - 1), r), k_i64(k, st));
+  }
+  KV lo = k_max(k, zero, k_sub(k, q, k_i64(k, s->in[axis] - 1)));
+  return (OuterTaps){lo, k_min(k, count, k_add(k, q, k_i64(k, 1))), q, r, -1, st};
+}
+
+/* The taps of the row, for the operand row that starts at element x_row and the weights of the outer tap at
+ * w_row. */
+static void tile_row(const ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0, const MicroTile *mt,
+                     KV x_row, KV w_row) {
+  KFn *k = c->k;
+  int64_t cin = c->pl->s.cin;
+  KV pixel = k_add(k, k_mul(k, q0, k_i64(k, ph->istep)), k_i64(k, ph->base));
+  for (int64_t t0 = 0, t1; t0 < ph->taps; t0 = t1) {
+    int p0 = 0, p1 = t->pixels;
+    while (p0 < p1 && !(t->lo[p0] <= t0 && t0 < t->hi[p0])) p0++;
+    while (p1 > p0 && !(t->lo[p1 - 1] <= t0 && t0 < t->hi[p1 - 1])) p1--;
+    /* The run of taps that meet the same pixels ends where a pixel's first or last tap lies. */
+    t1 = ph->taps;
+    for (int p = 0; p < t->pixels; p++) {
+      if (t->lo[p] > t0) t1 = min64(t1, t->lo[p]);
+      if (t->hi[p] > t0) t1 = min64(t1, t->hi[p]);
+    }
+    if (p0 == p1) continue;
+    KV x_at = k_add(k, x_row, k_mul(k, k_add(k, pixel, k_i64(k, t0)), k_i64(k, cin)));
+    KV w_at = k_add(k, w_row, k_i64(k, (ph->wpos + t0) * cin * c->pl->w_step));
+    tile_fma(mt, p0, p1, x_at, w_at, k_i64(k, (t1 - t0) * cin));
+  }
+}
+
+/* Loops over the outer taps from axis `axis` on; x_row and w_row count pixels of the operand and taps so far.
+ */
+static void tile_taps(const ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0, const MicroTile *mt,
+                      KV w_base, int axis, const OuterTaps *outer, KV x_row, KV w_row) {
+  const ConvShape *s = &c->pl->s;
+  KFn *k = c->k;
+  if (axis == s->ns - 1) {
+    KV x_at = k_add(k, c->row_at, k_mul(k, x_row, k_i64(k, s->in[axis] * s->cin)));
+    KV w_at = k_add(k, w_base, k_mul(k, w_row, k_i64(k, s->k[axis] * s->cin * c->pl->w_step)));
+    tile_row(c, ph, t, q0, mt, x_at, w_at);
+    return;
+  }
+  const OuterTaps *o = &outer[axis];
+  int64_t lo, hi;
+  bool once = k_is_const(k, o->lo, &lo) && k_is_const(k, o->hi, &hi) && hi == lo + 1;
+  KV j = once ? o->lo : k_for(k, o->lo, o->hi, 1);
+  KV at = k_add(k, o->at, k_mul(k, j, k_i64(k, o->dir)));
+  KV tap = k_add(k, o->tap, k_mul(k, j, k_i64(k, o->tap_step)));
+  tile_taps(c, ph, t, q0, mt, w_base, axis + 1, outer, k_add(k, k_mul(k, x_row, k_i64(k, s->in[axis])), at),
+            k_add(k, k_mul(k, w_row, k_i64(k, s->k[axis])), tap));
+  if (!once) k_end(k);
+}
+
+static void tile_epilogue(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0, KV channel, int vectors,
+                          bool tail) {
+  const ConvShape *s = &c->pl->s;
+  KFn *k = c->k;
+  Place *pl = &c->place;
+  int last = pl->domain.rank - 1;
+  for (int p = 0; p < t->pixels; p++)
+    for (int v = 0; v < vectors; v++) {
+      KV q = k_add(k, k_mul(k, k_add(k, q0, k_i64(k, p)), k_i64(k, ph->ostep)), k_i64(k, ph->out0));
+      if (s->folded) q = k_add(k, q, k_mul(k, c->coord[0], k_i64(k, s->out[1])));
+      for (int a = 0; a < last - 2; a++) pl->coord[2 + a] = s->folded ? k_i64(k, 0) : c->coord[a];
+      pl->coord[last] = q;
+      pl->coord[1] = k_add(k, channel, k_i64(k, v * c->pl->b.lanes));
+      pl->mask = pl->vec && tail && v == vectors - 1 ? c->tail_mask : K_NONE;
+      expr_place(c->x, pl);
+      KV acc = k_get(k, c->acc[p * vectors + v]);
+      expr_epilogue(c->x, c->g, pl->vec ? acc : k_lane(k, acc, 0));
+    }
+}
+
+/* All tiles of the row for one block of channels. */
+static void emit_row(ConvCode *c, KV block, bool tail, const OuterTaps *outer) {
+  const ConvPlan *pl = c->pl;
+  KFn *k = c->k;
+  int vectors = conv_block_vectors(&pl->b, tail);
+  MicroTile mt = {.k = k,
+                  .a = c->operand,
+                  .b = c->weights,
+                  .am = 1,
+                  .bm = pl->w_step,
+                  .vectors = vectors,
+                  .unroll = 2,
+                  .mask = tail && !pl->packed ? c->tail_mask : K_NONE,
+                  .acc = c->acc};
+  KV w_base = k_mul(k, block, k_i64(k, pl->w_block));
+  KV channel = k_mul(k, block, k_i64(k, pl->b.vectors * pl->b.lanes));
+  for (int i = 0; i < pl->nphase; i++) {
+    const ConvPhase *ph = &pl->phase[i];
+    ConvTile *tile;
+    int n = conv_tiles(k->arena, ph, pl->s.in[pl->s.ns - 1], pl->b.pixels, &tile);
+    mt.ap = ph->istep * pl->s.cin;
+    for (int j = 0; j < n; j++) {
+      const ConvTile *t = &tile[j];
+      KV q0 = k_i64(k, t->q0);
+      if (t->count > 1) q0 = k_for(k, q0, k_i64(k, t->q0 + t->count * t->pixels), t->pixels);
+      tile_zero(k, c->acc, t->pixels * vectors);
+      tile_taps(c, ph, t, q0, &mt, w_base, 0, outer, k_i64(k, 0), k_i64(k, 0));
+      tile_epilogue(c, ph, t, q0, channel, vectors, tail);
+      if (t->count > 1) k_end(k);
+    }
+  }
+}
+
+static void emit_blocks(ConvCode *c, KV first, KV end) {
+  const ConvPlan *pl = c->pl;
+  KFn *k = c->k;
+  OuterTaps outer[MAX_SPATIAL];
+  for (int a = 0; a < pl->s.ns - 1; a++) outer[a] = outer_taps(c, a);
+  if (pl->b.full) {
+    KV full = k_i64(k, pl->b.full);
+    bool once = pl->b.full == 1 && pl->block_tasks == 1;
+    KV block = once ? k_i64(k, 0) : k_for(k, first, k_min(k, end, full), 1);
+    emit_row(c, block, false, outer);
+    if (!once) k_end(k);
+  }
+  if (!pl->b.tail_vectors) return;
+  bool always = pl->block_tasks == 1;
+  if (!always) k_if(k, k_eq(k, end, k_i64(k, pl->b.blocks)));
+  emit_row(c, k_i64(k, pl->b.full), true, outer);
+  if (!always) k_end(k);
+}
+
+static void conv_kernel(Build *b, const GroupInfo *g, const ConvPlan *pl, int isa, KV operand, KV weights) {
+  KFn *k = build_kernel(b, isa);
+  const Node *nd = &b->e->fn->node[g->anchor];
+  ConvCode c = {.pl = pl, .k = k, .g = g, .operand = operand, .weights = weights, .tail_mask = K_NONE};
+  c.x = expr_new(b->e, g, b, k);
+  /* An axis of one channel has no lanes: its results are stored as scalars. */
+  c.place =
+      (Place){.vec = pl->s.cout > 1, .vec_axis = 1, .mask = K_NONE, .domain = nd->type, .order = nd->order};
+  k_if(k, k_lt(k, k_task(k), k_i64(k, pl->row_tasks * pl->block_tasks)));
+  if (pl->b.tail_lanes) c.tail_mask = k_first_lanes(k, k_i64(k, pl->b.tail_lanes));
+  int most = pl->b.vectors > pl->b.tail_vectors ? pl->b.vectors : pl->b.tail_vectors;
+  c.acc = tile_locals(k->arena, k, pl->b.pixels * most);
+  KV parts = k_i64(k, pl->row_tasks);
+  KV first = k_mul(k, k_div(k, k_task(k), parts), k_i64(k, pl->task_blocks));
+  KV end = k_min(k, k_add(k, first, k_i64(k, pl->task_blocks)), k_i64(k, pl->b.blocks));
+  KV row0 = k_mul(k, k_rem(k, k_task(k), parts), k_i64(k, pl->task_rows));
+  KV row = k_for(k, row0, k_min(k, k_add(k, row0, k_i64(k, pl->task_rows)), k_i64(k, pl->rows)), 1);
+  for (int a = pl->s.ns - 2; a >= 0; a--) {
+    c.coord[a] = k_rem(k, row, k_i64(k, pl->s.out[a]));
+    row = k_div(k, row, k_i64(k, pl->s.out[a]));
+  }
+  c.place.coord[0] = row;
+  c.row_at = k_mul(k, row, k_i64(k, conv_pixels(&pl->s, pl->s.in) / pl->s.n * pl->s.cin));
+  emit_blocks(&c, first, end);
+  k_end(k);
+  k_end(k);
+}
+
+bool emit_conv(Emit *e, const GroupInfo *g) {
+  const Node *nd = &e->fn->node[g->anchor];
+  ConvShape s;
+  if (!conv_shape(e->fn, nd, &s, e->err)) return false;
+  const char *name = conv_describe(e->arena, &s);
+  ConvShape loops = s;
+  if (!needs_coordinates(e->fn, g)) conv_fold(&loops);
+  ConvPlan plan[NETC_ISA_COUNT];
+  ConvBlock block[NETC_ISA_COUNT];
+  int64_t tasks = 0, panels = 0;
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+    plan[isa] = plan_conv(e->arena, &loops, isa);
+    block[isa] = plan[isa].b;
+    tasks = max64(tasks, plan[isa].row_tasks * plan[isa].block_tasks);
+    panels = max64(panels, pack_elements(&loops, &block[isa]));
+  }
+  int x = emit_buffer(e, nd->in[0]), w = emit_buffer(e, nd->in[1]);
+  if (plan[0].packed) {
+    int ws = emit_workspace(e, panels * 4);
+    pack_weights(e, g, &loops, block, w, ws);
+    w = ws;
+  }
+  Build b = build_begin(e, g, "conv", "conv:%s:f32:%s", name, s.back ? "bwd_d" : "fwd");
+  KV operand = build_arg(&b, x, false), weights = build_arg(&b, w, false);
+  b.kernel.bytes = 4 * (conv_taps(&s) * s.cin * s.cout + conv_pixels(&s, s.in) * s.cin);
+  for (int i = 0; i < g->nin; i++) {
+    int buf = emit_buffer(e, g->in[i]);
+    if (build_find_arg(&b, buf) >= 0 || buf == emit_buffer(e, nd->in[1])) continue;
+    build_arg(&b, buf, false);
+    b.kernel.bytes += type_bytes(e->fn->node[g->in[i]].type);
+  }
+  for (int i = 0; i < g->nout; i++) {
+    build_arg(&b, emit_buffer(e, g->out[i]), true);
+    b.kernel.bytes += type_bytes(e->fn->node[g->out[i]].type);
+  }
+  b.kernel.flops = 2 * node_macs(e->fn, nd);
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) conv_kernel(&b, g, &plan[isa], isa, operand, weights);
+  build_end(&b, tasks);
+  return !e->err[0];
+}
