@@ -56,3 +56,5 @@ Uses fn_uses(const Fn *f) {
     for (int k = 0; k < f->node[i].nin; k++) u.reader[u.first[f->node[i].in[k] + 1]++] = i;
   return u;
 }
+
+bool is_free_leaf(const Node *n) { return n->op == OP_const || n->op == OP_iota || n->op == OP_rand; }

@@ -29,4 +29,6 @@ typedef struct {
   int *first, *reader;
 } Uses;
 Uses fn_uses(const Fn *f);
+/* const, iota, rand: cheaper to compute than to load. */
+bool is_free_leaf(const Node *n);
 #endif
