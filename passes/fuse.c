@@ -179,7 +179,7 @@ typedef struct {
   int v;
   Type domain; /* of the operand for a reduction */
   const uint8_t *order;
-  bool full_red;
+  bool fixed; /* a reduction: the map's domain must be just that */
   const Front *fr;
 } Seeker;
 
@@ -187,8 +187,8 @@ static bool domain_fits(const Work *w, const Seeker *s) {
   if (memcmp(w->order, s->order, sizeof w->order) && !order_same(w->domain, w->order, s->order)) return false;
   if (shape_eq(w->domain, s->domain)) return true;
   if (w->kind != G_MAP || memcmp(w->order, s->order, sizeof w->order)) return false;
-  if (unrolls_with(s->domain, w->domain)) return !s->full_red;
-  return unrolls_with(w->domain, s->domain) && !w->full_red;
+  if (unrolls_with(s->domain, w->domain)) return !s->fixed;
+  return unrolls_with(w->domain, s->domain) && !w->fixed;
 }
 
 /* The reduction v is a result of a group whose other members must not read it. */
@@ -271,7 +271,7 @@ static void join(Fuse *z, int g, const Seeker *s) {
     if (z->place[src] == P_ROOT && z->work[z->group[src]].pos > w->pos) w->pos = ++z->now;
   }
   if (!shape_eq(w->domain, s->domain) && unrolls_with(w->domain, s->domain)) w->domain = s->domain;
-  w->full_red |= s->full_red;
+  w->fixed |= s->fixed;
   put(z, g, s->v, s->fr);
 }
 
@@ -313,7 +313,7 @@ static void visit_elementwise(Fuse *z, int v) {
 static void visit_red(Fuse *z, int v) {
   const Node *n = &z->f->node[v], *x = &z->f->node[n->in[0]];
   Front fr = front_of(z, v);
-  Seeker s = {v, x->type, x->order, !is_unrolled_red(z->f, n), &fr};
+  Seeker s = {v, x->type, x->order, true, &fr};
   join(z, best_group(z, &s), &s);
 }
 

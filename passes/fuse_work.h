@@ -43,7 +43,7 @@ typedef struct {
   uint8_t order[MAX_RANK];
   int pos;
   bool consumed; /* another group reads a result */
-  bool full_red; /* holds a reduction over more than an unrolled axis 1: its domain is fixed */
+  bool fixed;    /* holds a reduction, whose operand has the shape of the domain: it may not grow */
   int nroot, *root, caproot;
   int nin, *in, capin; /* sources of what it reads from other groups and from memory */
   int cone;

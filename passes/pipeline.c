@@ -1,0 +1,54 @@
+/* pipeline.c - the passes in order, and the driver that runs, verifies and dumps them. */
+#include "fuse_check.h"
+#include "passes.h"
+#include <string.h>
+
+const Pass pass_table[] = {
+    {"canon", pass_canon, "rewrites whose gradient is cheaper than the original's"},
+    {"autodiff", pass_autodiff, "replaces grad nodes by the nodes that compute them"},
+    {"simplify", pass_simplify, "common subexpressions, dead nodes, constants, identities"},
+    {"expand", pass_expand, "softmax, log_softmax, batchnorm into elementwise ops and reductions"},
+    {"simplify2", pass_simplify, "simplify again, over what expand made"},
+    {"layout", pass_layout, "memory orders of variables and values"},
+    {"fuse", pass_fuse, "groups nodes into kernels"},
+    {NULL, NULL, NULL},
+};
+
+static bool dump_wanted(const PassOptions *opt, const char *name) {
+  return opt->dump && opt->dump_after && (!strcmp(opt->dump_after, "all") || !strcmp(opt->dump_after, name));
+}
+
+static bool dump_name_known(const PassOptions *opt) {
+  if (!opt->dump_after || !strcmp(opt->dump_after, "all")) return true;
+  for (const Pass *pass = pass_table; pass->name; pass++)
+    if (!strcmp(opt->dump_after, pass->name)) return true;
+  return false;
+}
+
+static bool verify_after(const Pass *pass, const Fn *f, char err[256]) {
+  char why[256];
+  if (fn_verify(f, why) && (pass->run != pass_fuse || fuse_check(f, why))) return true;
+  snprintf(err, 256, "after pass %s: %.200s", pass->name, why);
+  return false;
+}
+
+bool passes_run(Program *p, const PassOptions *opt, char err[256]) {
+  if (!dump_name_known(opt)) {
+    int at = snprintf(err, 256, "no pass is named %.40s; there are", opt->dump_after);
+    for (const Pass *pass = pass_table; pass->name && at < 256; pass++)
+      at += snprintf(err + at, (size_t)(256 - at), " %s", pass->name);
+    return false;
+  }
+  for (const Pass *pass = pass_table; pass->name; pass++) {
+    for (int i = 0; i < p->nfn; i++) {
+      Fn *f = pass->run(p->fn[i], err);
+      if (!f || (opt->verify && !verify_after(pass, f, err))) return false;
+      p->fn[i] = f;
+    }
+    if (dump_wanted(opt, pass->name)) {
+      fprintf(opt->dump, "# after %s\n", pass->name);
+      ir_print(opt->dump, p);
+    }
+  }
+  return true;
+}
