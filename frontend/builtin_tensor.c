@@ -1,0 +1,416 @@
+/* builtin_tensor.c - functions of tensors without parameters of their own. Many also take numbers. */
+#include "eval.h"
+#include <math.h>
+#include <string.h>
+
+/* ---- elementwise ---- */
+
+static Value finite_number(Eval *c, const Ast *at, const char *who, double y) {
+  return isfinite(y) ? v_num(y) : fail(c, at, "%s: the result is no finite number", who);
+}
+
+static double number_of(Op op, double x) {
+  switch (op) {
+  case OP_abs: return fabs(x);
+  case OP_exp: return exp(x);
+  case OP_log: return log(x);
+  case OP_sqrt: return sqrt(x);
+  case OP_rsqrt: return 1 / sqrt(x);
+  case OP_floor: return floor(x);
+  case OP_cos: return cos(x);
+  case OP_sin: return sin(x);
+  case OP_sigmoid: return 1 / (1 + exp(-x));
+  case OP_tanh: return tanh(x);
+  default: return x > 0 ? x : 0; /* relu */
+  }
+}
+
+static Value map(Eval *c, const Ast *at, Op op, Value x) {
+  if (x.kind == V_NUM) return finite_number(c, at, op_info[op].name, number_of(op, x.u.num));
+  int n;
+  if (!arg_tensor(c, at, op_info[op].name, x, &n)) return v_poison();
+  return tensor(c, at, ir_unary(c->fn, op, n));
+}
+
+#define MAP(name)                                                                                            \
+  static Value bi_##name(Eval *c, const Ast *at, Value *arg) { return map(c, at, OP_##name, arg[0]); }
+MAP(abs)
+MAP(exp) MAP(log) MAP(sqrt) MAP(rsqrt) MAP(floor) MAP(cos) MAP(sin) MAP(sigmoid) MAP(tanh) MAP(relu)
+
+    static Value bi_leaky(Eval *c, const Ast *at, Value *arg) {
+  double slope = 0.01;
+  int x;
+  if (has(arg[1]) && !arg_num(c, at, "leaky: slope", arg[1], &slope)) return v_poison();
+  return arg_tensor(c, at, "leaky: x", arg[0], &x) ? tensor(c, at, ir_leaky(c->fn, x, slope)) : v_poison();
+}
+
+static Value bi_stop(Eval *c, const Ast *at, Value *arg) {
+  if (arg[0].kind == V_TENSOR && type_of(c, arg[0]).dt == I32) return arg[0];
+  int x;
+  return arg_tensor(c, at, "stop: x", arg[0], &x) ? tensor(c, at, ir_unary(c->fn, OP_stop, x)) : v_poison();
+}
+
+static Value cast_to(Eval *c, const Ast *at, Value v, DType dt) {
+  if (v.kind == V_NUM) return v_num(dt == I32 ? trunc(v.u.num) : v.u.num);
+  if (v.kind != V_TENSOR)
+    return fail(c, at, "only tensors and numbers have an element type, this is %s", kind_str(v));
+  return type_of(c, v).dt == dt ? v : tensor(c, at, ir_cast(c->fn, v.u.node, dt));
+}
+static Value bi_int(Eval *c, const Ast *at, Value *arg) { return cast_to(c, at, arg[0], I32); }
+static Value bi_float(Eval *c, const Ast *at, Value *arg) { return cast_to(c, at, arg[0], F32); }
+
+static Value reduce(Eval *c, const Ast *at, Op op, Value x, Value axes);
+
+/* max(a, b) of two, max(x, axes = ..) over axes, max(list) over a list. */
+static Value extreme(Eval *c, const Ast *at, bool larger, Value *arg) {
+  Op op = larger ? OP_max : OP_min;
+  if (arg[0].kind == V_LIST && !has(arg[1]) && !has(arg[2])) {
+    const List *l = arg[0].u.list;
+    if (l->n == 0) return fail(c, at, "the list is empty");
+    Value best = l->v[0];
+    for (int i = 1; i < l->n && best.kind != V_POISON; i++)
+      best = extreme(c, at, larger, (Value[]){best, l->v[i], v_none()});
+    return best;
+  }
+  if (!has(arg[1])) return reduce(c, at, larger ? OP_amax : OP_amin, arg[0], arg[2]);
+  if (has(arg[2])) return fail(c, at, "%s: either two values or axes", op_info[op].name);
+  if (arg[0].kind == V_NUM && arg[1].kind == V_NUM)
+    return v_num(larger ? fmax(arg[0].u.num, arg[1].u.num) : fmin(arg[0].u.num, arg[1].u.num));
+  return elementwise(c, at, op, arg[0], arg[1]);
+}
+static Value bi_max(Eval *c, const Ast *at, Value *arg) { return extreme(c, at, true, arg); }
+static Value bi_min(Eval *c, const Ast *at, Value *arg) { return extreme(c, at, false, arg); }
+
+static Value bi_clamp(Eval *c, const Ast *at, Value *arg) {
+  Value low = extreme(c, at, true, (Value[]){arg[0], arg[1], v_none()});
+  return low.kind == V_POISON ? low : extreme(c, at, false, (Value[]){low, arg[2], v_none()});
+}
+
+static Value bi_select(Eval *c, const Ast *at, Value *arg) {
+  int m = as_f32(c, at, "select: the mask", arg[0]);
+  int a = as_f32(c, at, "select: the first choice", arg[1]);
+  int b = as_f32(c, at, "select: the second choice", arg[2]);
+  return m < 0 || a < 0 || b < 0 ? v_poison() : tensor(c, at, ir_select(c->fn, m, a, b));
+}
+
+/* ---- reductions ---- */
+
+/* Over the axes given, which stay with extent 1; over all of them to rank 0 when none are given. */
+static Value reduce(Eval *c, const Ast *at, Op op, Value v, Value over) {
+  int x;
+  unsigned axes;
+  if (!arg_tensor(c, at, "x", v, &x)) return v_poison();
+  Type t = c->fn->node[x].type;
+  if (has(over)) {
+    if (!arg_axes(c, at, over, t, &axes)) return v_poison();
+    return tensor(c, at, ir_reduce(c->fn, op, x, axes));
+  }
+  if (t.rank == 0) return v;
+  Value all = tensor(c, at, ir_reduce(c->fn, op, x, all_axes(t)));
+  return all.kind == V_POISON ? all : tensor(c, at, ir_reshape(c->fn, all.u.node, type_scalar()));
+}
+
+static Value sum_list(Eval *c, const Ast *at, const List *l) {
+  if (l->n == 0) return v_num(0);
+  Value s = l->v[0];
+  for (int i = 1; i < l->n && s.kind != V_POISON; i++) s = binary(c, at, B_ADD, s, l->v[i]);
+  return s;
+}
+
+static Value bi_sum(Eval *c, const Ast *at, Value *arg) {
+  if (arg[0].kind == V_LIST) return sum_list(c, at, arg[0].u.list);
+  return reduce(c, at, OP_sum, arg[0], arg[1]);
+}
+
+static Value bi_mean(Eval *c, const Ast *at, Value *arg) {
+  if (arg[0].kind == V_LIST) {
+    if (arg[0].u.list->n == 0) return fail(c, at, "mean of an empty list");
+    return binary(c, at, B_MUL, sum_list(c, at, arg[0].u.list), v_num(1.0 / arg[0].u.list->n));
+  }
+  Value s = reduce(c, at, OP_sum, arg[0], arg[1]);
+  if (s.kind == V_POISON) return s;
+  double n = (double)type_count(type_of(c, arg[0])) / (double)type_count(type_of(c, s));
+  return tensor(c, at, ir_scale(c->fn, s.u.node, 1 / n));
+}
+
+/* Channels unless another axis is given. */
+static bool channel_axis(Eval *c, const Ast *at, Value v, int x, int *axis) {
+  return arg_axis(c, at, has(v) ? v : v_num(1), c->fn->node[x].type, axis);
+}
+
+static Value arg_extreme(Eval *c, const Ast *at, Op op, Value *arg) {
+  int x, axis;
+  if (!arg_tensor(c, at, "x", arg[0], &x) || !channel_axis(c, at, arg[1], x, &axis)) return v_poison();
+  return tensor(c, at, ir_argreduce(c->fn, op, x, axis));
+}
+static Value bi_argmax(Eval *c, const Ast *at, Value *arg) { return arg_extreme(c, at, OP_argmax, arg); }
+static Value bi_argmin(Eval *c, const Ast *at, Value *arg) { return arg_extreme(c, at, OP_argmin, arg); }
+
+static Value soft(Eval *c, const Ast *at, Op op, Value *arg) {
+  int x, axis;
+  if (!arg_tensor(c, at, "x", arg[0], &x) || !channel_axis(c, at, arg[1], x, &axis)) return v_poison();
+  return tensor(c, at, ir_softmax(c->fn, op, x, axis));
+}
+static Value bi_softmax(Eval *c, const Ast *at, Value *arg) { return soft(c, at, OP_softmax, arg); }
+static Value bi_log_softmax(Eval *c, const Ast *at, Value *arg) { return soft(c, at, OP_log_softmax, arg); }
+
+/* label (N,1,S) -> f32 (N,classes,S), 1 where the channel is the label. */
+static Value bi_onehot(Eval *c, const Ast *at, Value *arg) {
+  int64_t classes;
+  char buf[96];
+  if (arg[0].kind != V_TENSOR)
+    return fail(c, at, "onehot: the label must be a tensor, it is %s", kind_str(arg[0]));
+  if (!arg_int(c, at, "onehot: classes", arg[1], 1, 65536, &classes)) return v_poison();
+  Type t = type_of(c, arg[0]);
+  if (t.rank < 2 || t.dim[1] != 1)
+    return fail(c, at, "onehot: the label must be (N,1,..), it is %s", type_str(t, buf));
+  Type channel = {.dt = t.dt, .rank = t.rank};
+  for (int i = 0; i < t.rank; i++) channel.dim[i] = i == 1 ? classes : 1;
+  int code = ir_iota(c->fn, 1, channel);
+  return tensor(c, at, ir_binary(c->fn, OP_eq, arg[0].u.node, code));
+}
+
+/* ---- movement ---- */
+
+static Value bi_concat(Eval *c, const Ast *at, Value *arg) {
+  const List *l = arg[0].u.list;
+  if (l->n == 1 && l->v[0].kind == V_LIST) l = l->v[0].u.list;
+  if (l->n == 0) return fail(c, at, "concat needs tensors");
+  if (l->n > 64) return fail(c, at, "concat: %d tensors, at most 64 are possible", l->n);
+  int x[64], axis;
+  for (int i = 0; i < l->n; i++) {
+    if (l->v[i].kind != V_TENSOR)
+      return fail(c, at, "concat: operand %d must be a tensor, it is %s", i + 1, kind_str(l->v[i]));
+    x[i] = l->v[i].u.node;
+  }
+  if (!channel_axis(c, at, arg[1], x[0], &axis)) return v_poison();
+  int n = l->n;
+  while (n > 1) { /* in eights, the most one node takes */
+    int groups = 0;
+    for (int i = 0; i < n; i += MAX_IN) {
+      int k = n - i < MAX_IN ? n - i : MAX_IN;
+      Value v = k == 1 ? (Value){V_TENSOR, {.node = x[i]}} : tensor(c, at, ir_concat(c->fn, k, x + i, axis));
+      if (v.kind == V_POISON) return v;
+      x[groups++] = v.u.node;
+    }
+    n = groups;
+  }
+  return (Value){V_TENSOR, {.node = x[0]}};
+}
+
+static Value bi_slice(Eval *c, const Ast *at, Value *arg) {
+  int axis;
+  int64_t lo, hi, far = 1 << 24;
+  if (arg[0].kind != V_TENSOR) return fail(c, at, "slice: x must be a tensor, it is %s", kind_str(arg[0]));
+  if (!arg_axis(c, at, arg[1], type_of(c, arg[0]), &axis) ||
+      !arg_int(c, at, "slice: lo", arg[2], 0, far, &lo) || !arg_int(c, at, "slice: hi", arg[3], 0, far, &hi))
+    return v_poison();
+  return tensor(c, at, ir_slice(c->fn, arg[0].u.node, axis, lo, hi));
+}
+
+static Value bi_pad(Eval *c, const Ast *at, Value *arg) {
+  int axis;
+  int64_t lo, hi, far = 1 << 20;
+  if (arg[0].kind != V_TENSOR) return fail(c, at, "pad: x must be a tensor, it is %s", kind_str(arg[0]));
+  if (!arg_axis(c, at, arg[1], type_of(c, arg[0]), &axis) ||
+      !arg_int(c, at, "pad: lo", arg[2], 0, far, &lo) || !arg_int(c, at, "pad: hi", arg[3], 0, far, &hi))
+    return v_poison();
+  return tensor(c, at, ir_pad(c->fn, arg[0].u.node, axis, lo, hi));
+}
+
+static Value shaped(Eval *c, const Ast *at, Value *arg, int (*build)(Fn *, int, Type)) {
+  Type t;
+  if (arg[0].kind != V_TENSOR) return fail(c, at, "x must be a tensor, it is %s", kind_str(arg[0]));
+  if (!arg_shape(c, at, "shape", arg[1], type_of(c, arg[0]).dt, &t)) return v_poison();
+  return tensor(c, at, build(c->fn, arg[0].u.node, t));
+}
+static Value bi_reshape(Eval *c, const Ast *at, Value *arg) { return shaped(c, at, arg, ir_reshape); }
+static Value bi_broadcast(Eval *c, const Ast *at, Value *arg) { return shaped(c, at, arg, ir_broadcast); }
+
+static Value bi_flatten(Eval *c, const Ast *at, Value *arg) {
+  if (arg[0].kind != V_TENSOR) return fail(c, at, "flatten: x must be a tensor, it is %s", kind_str(arg[0]));
+  Type t = type_of(c, arg[0]);
+  if (t.rank < 2) return fail(c, at, "flatten: x must have rank 2 or more");
+  Type flat = {.dt = t.dt, .rank = 2, .dim = {t.dim[0], type_count(t) / t.dim[0]}};
+  return tensor(c, at, ir_reshape(c->fn, arg[0].u.node, flat));
+}
+
+static int spatial_rank(Eval *c, int x) {
+  int rank = c->fn->node[x].type.rank;
+  return rank > 2 && rank <= 2 + MAX_SPATIAL ? rank - 2 : 0;
+}
+
+/* Tensor with spatial axes; their number goes to *n. */
+static bool image(Eval *c, const Ast *at, const char *who, Value v, int *x, int *n) {
+  char buf[96];
+  if (!arg_tensor(c, at, who, v, x)) return false;
+  *n = spatial_rank(c, *x);
+  if (*n) return true;
+  fail(c, at, "%s must be (N,C,S..) with 1 to 3 spatial axes, it is %s", who,
+       type_str(c->fn->node[*x].type, buf));
+  return false;
+}
+
+static Value bi_upsample(Eval *c, const Ast *at, Value *arg) {
+  int x, n;
+  int64_t f[MAX_SPATIAL], size[MAX_SPATIAL];
+  const char *mode = "nearest";
+  bool align = true;
+  if (!image(c, at, "upsample: x", arg[0], &x, &n) ||
+      !arg_spatial(c, at, "upsample: factor", arg[1], n, 1, f) ||
+      (has(arg[2]) && !arg_str(c, at, "upsample: mode", arg[2], &mode)) ||
+      (has(arg[3]) && !arg_bool(c, at, "upsample: align", arg[3], &align)))
+    return v_poison();
+  if (!strcmp(mode, "nearest")) return tensor(c, at, ir_upsample(c->fn, x, f));
+  if (strcmp(mode, "linear"))
+    return fail(c, at, "upsample: mode must be \"nearest\" or \"linear\", it is \"%.40s\"", mode);
+  for (int i = 0; i < n; i++) size[i] = c->fn->node[x].type.dim[2 + i] * f[i];
+  return tensor(c, at, ir_resize(c->fn, OP_resize, x, size, align));
+}
+
+static Value bi_resize(Eval *c, const Ast *at, Value *arg) {
+  int x, n;
+  int64_t size[MAX_SPATIAL];
+  bool align = false;
+  if (!image(c, at, "resize: x", arg[0], &x, &n) || !arg_spatial(c, at, "resize: size", arg[1], n, 1, size) ||
+      (has(arg[2]) && !arg_bool(c, at, "resize: align", arg[2], &align)))
+    return v_poison();
+  return tensor(c, at, ir_resize(c->fn, OP_resize, x, size, align));
+}
+
+static Value bi_maxpool(Eval *c, const Ast *at, Value *arg) {
+  int x, n;
+  int64_t k[MAX_SPATIAL], stride[MAX_SPATIAL], pad[MAX_SPATIAL] = {0};
+  if (!image(c, at, "maxpool: x", arg[0], &x, &n) || !arg_spatial(c, at, "maxpool: k", arg[1], n, 1, k) ||
+      !arg_spatial(c, at, "maxpool: stride", has(arg[2]) ? arg[2] : arg[1], n, 1, stride) ||
+      (has(arg[3]) && !arg_spatial(c, at, "maxpool: pad", arg[3], n, 0, pad)))
+    return v_poison();
+  return tensor(c, at, ir_maxpool(c->fn, x, k, stride, pad));
+}
+
+static Value bi_avgpool(Eval *c, const Ast *at, Value *arg) {
+  int x, n;
+  int64_t k[MAX_SPATIAL];
+  if (!image(c, at, "avgpool: x", arg[0], &x, &n) || !arg_spatial(c, at, "avgpool: k", arg[1], n, 1, k))
+    return v_poison();
+  double cells = 1;
+  for (int i = 0; i < n; i++) cells *= (double)k[i];
+  Value s = tensor(c, at, ir_sumpool(c->fn, x, k));
+  return s.kind == V_POISON ? s : tensor(c, at, ir_scale(c->fn, s.u.node, 1 / cells));
+}
+
+static Value bi_dwconv(Eval *c, const Ast *at, Value *arg) {
+  int x, w, n;
+  int64_t stride[MAX_SPATIAL], pad[MAX_SPATIAL];
+  if (!image(c, at, "dwconv: x", arg[0], &x, &n) || !arg_tensor(c, at, "dwconv: w", arg[1], &w) ||
+      !arg_spatial(c, at, "dwconv: stride", has(arg[2]) ? arg[2] : v_num(1), n, 1, stride) ||
+      !arg_spatial(c, at, "dwconv: pad", has(arg[3]) ? arg[3] : v_num(0), n, 0, pad))
+    return v_poison();
+  return tensor(c, at, ir_dwconv(c->fn, x, w, stride, pad));
+}
+
+static Value bi_matmul(Eval *c, const Ast *at, Value *arg) {
+  int a, b;
+  if (!arg_tensor(c, at, "matmul: a", arg[0], &a) || !arg_tensor(c, at, "matmul: b", arg[1], &b))
+    return v_poison();
+  return tensor(c, at, ir_matmul(c->fn, a, b, false));
+}
+
+/* ---- randomness ---- */
+
+/* A shape: a tensor's, or a list of extents. */
+static bool like(Eval *c, const Ast *at, Value v, Type *t) {
+  if (!c->fn) return fail(c, at, "random tensors exist only inside train, predict and forward"), false;
+  if (v.kind == V_TENSOR) {
+    *t = type_of(c, v);
+    t->dt = F32;
+    return true;
+  }
+  return arg_shape(c, at, "the shape", v, F32, t);
+}
+
+static Value noise(Eval *c, const Ast *at, Value of, int mode, double scale, double shift) {
+  Type t;
+  if (!like(c, at, of, &t)) return v_poison();
+  int r = ir_rand(c->fn, mode, c->prog->sites++, t);
+  if (scale != 1) r = ir_scale(c->fn, r, scale);
+  if (shift != 0 && r >= 0) r = ir_add(c->fn, r, ir_const(c->fn, shift));
+  return tensor(c, at, r);
+}
+
+static Value bi_normal(Eval *c, const Ast *at, Value *arg) {
+  double std = 1;
+  if (has(arg[1]) && !arg_num(c, at, "normal: std", arg[1], &std)) return v_poison();
+  return noise(c, at, arg[0], 1, std, 0);
+}
+
+static Value bi_uniform(Eval *c, const Ast *at, Value *arg) {
+  double lo = 0, hi = 1;
+  if ((has(arg[1]) && !arg_num(c, at, "uniform: lo", arg[1], &lo)) ||
+      (has(arg[2]) && !arg_num(c, at, "uniform: hi", arg[2], &hi)))
+    return v_poison();
+  return noise(c, at, arg[0], 0, hi - lo, lo);
+}
+
+/* One code 0..7 per sample: a flip and quarter turns. */
+static Value bi_random_orient(Eval *c, const Ast *at, Value *arg) {
+  if (arg[0].kind != V_TENSOR || type_of(c, arg[0]).rank < 1)
+    return fail(c, at, "random_orient needs a tensor with a batch axis");
+  Type t = {.dt = F32, .rank = 1, .dim = {type_of(c, arg[0]).dim[0]}};
+  int u = ir_rand(c->fn, 0, c->prog->sites++, t);
+  return tensor(c, at, ir_cast(c->fn, ir_scale(c->fn, u, 8), I32));
+}
+
+static Value bi_orient(Eval *c, const Ast *at, Value *arg) {
+  bool inverse = false;
+  if (arg[0].kind != V_TENSOR || arg[1].kind != V_TENSOR)
+    return fail(c, at, "orient needs a tensor and the code of random_orient");
+  if (has(arg[2]) && !arg_bool(c, at, "orient: inverse", arg[2], &inverse)) return v_poison();
+  return tensor(c, at, ir_orient(c->fn, arg[0].u.node, arg[1].u.node, inverse));
+}
+
+const Builtin builtins_tensor[] = {
+    {"abs", "x", false, bi_abs},
+    {"exp", "x", false, bi_exp},
+    {"log", "x", false, bi_log},
+    {"sqrt", "x", false, bi_sqrt},
+    {"rsqrt", "x", false, bi_rsqrt},
+    {"floor", "x", false, bi_floor},
+    {"cos", "x", false, bi_cos},
+    {"sin", "x", false, bi_sin},
+    {"sigmoid", "x", false, bi_sigmoid},
+    {"tanh", "x", false, bi_tanh},
+    {"relu", "x", false, bi_relu},
+    {"leaky", "x slope?", false, bi_leaky},
+    {"clamp", "x lo hi", false, bi_clamp},
+    {"max", "x y? axes?", false, bi_max},
+    {"min", "x y? axes?", false, bi_min},
+    {"select", "mask a b", false, bi_select},
+    {"stop", "x", false, bi_stop},
+    {"int", "x", false, bi_int},
+    {"float", "x", false, bi_float},
+    {"sum", "x axes?", false, bi_sum},
+    {"mean", "x axes?", false, bi_mean},
+    {"argmax", "x axis?", false, bi_argmax},
+    {"argmin", "x axis?", false, bi_argmin},
+    {"softmax", "x axis?", false, bi_softmax},
+    {"log_softmax", "x axis?", false, bi_log_softmax},
+    {"onehot", "label classes", false, bi_onehot},
+    {"concat", "*tensors axis?", false, bi_concat},
+    {"slice", "x axis lo hi", false, bi_slice},
+    {"pad", "x axis lo hi", false, bi_pad},
+    {"reshape", "x shape", false, bi_reshape},
+    {"broadcast", "x shape", false, bi_broadcast},
+    {"flatten", "x", false, bi_flatten},
+    {"upsample", "x factor mode? align?", false, bi_upsample},
+    {"resize", "x size align?", false, bi_resize},
+    {"maxpool", "x k stride? pad?", false, bi_maxpool},
+    {"avgpool", "x k", false, bi_avgpool},
+    {"dwconv", "x w stride? pad?", false, bi_dwconv},
+    {"matmul", "a b", false, bi_matmul},
+    {"normal", "like std?", false, bi_normal},
+    {"uniform", "like lo? hi?", false, bi_uniform},
+    {"random_orient", "x", false, bi_random_orient},
+    {"orient", "x code inverse?", false, bi_orient},
+    {NULL, NULL, false, NULL},
+};

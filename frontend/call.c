@@ -1,0 +1,330 @@
+/* call.c - calls: arguments to parameters, builtins, blocks, nets and networks. */
+#include "eval.h"
+#include <math.h>
+#include <string.h>
+
+static const Builtin *const tables[] = {builtins_basic, builtins_tensor, builtins_layer, builtins_train};
+
+const Builtin *find_builtin(const char *name) {
+  for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
+    for (const Builtin *b = tables[t]; b->name; b++)
+      if (!strcmp(b->name, name)) return b;
+  return NULL;
+}
+
+/* Evaluates the arguments; -1 when there are too many. *poison: one of them failed. */
+static int eval_args(Eval *c, const Ast *n, Arg *arg, bool *poison) {
+  int count = 0;
+  *poison = false;
+  for (const Ast *a = n->list; a; a = a->next) {
+    Value v = eval_expr(c, a->a);
+    if (v.kind == V_POISON) *poison = true;
+    if (count == MAX_ARGS) {
+      fail(c, a, "more than %d arguments", MAX_ARGS);
+      return -1;
+    }
+    arg[count++] = (Arg){a->name, v, a};
+  }
+  return count;
+}
+
+/* ---- blocks and nets ---- */
+
+static const Ast *find_param(const Ast *params, const char *name) {
+  for (; params; params = params->next)
+    if (!strcmp(params->name, name)) return params;
+  return NULL;
+}
+
+static const char *param_names(Eval *c, const Ast *params) {
+  const char *s = "";
+  for (int n = 0; params && n < 24; params = params->next, n++)
+    s = arena_printf(c->arena, "%s%s%s", s, n ? ", " : "", params->name);
+  return s;
+}
+
+/* Gives each argument its parameter; value[i] has kind V_POISON where none was given. */
+static bool match_params(Eval *c, const char *callee, const Ast *params, Arg *arg, int narg,
+                         const Ast **given) {
+  const Ast *next = params;
+  for (int i = 0; i < narg; i++) {
+    const Ast *p;
+    if (arg[i].name) {
+      p = find_param(params, arg[i].name);
+      if (!p)
+        return fail(c, arg[i].at, "%s has no parameter '%s'; it has: %s", callee, arg[i].name,
+                    param_names(c, params)),
+               false;
+    } else {
+      p = next;
+      if (!p)
+        return fail(c, arg[i].at, "%s takes %d arguments: %s", callee, ast_count(params),
+                    param_names(c, params)),
+               false;
+      next = next->next;
+    }
+    for (int j = 0; j < i; j++)
+      if (given[j] == p) return fail(c, arg[i].at, "%s: '%s' is given twice", callee, p->name), false;
+    given[i] = p;
+  }
+  return true;
+}
+
+bool bind_params(Eval *c, const Ast *at, const char *callee, const Ast *params, Arg *arg, int narg,
+                 Frame *to) {
+  const Ast *given[MAX_ARGS] = {0};
+  if (!match_params(c, callee, params, arg, narg, given)) return false;
+  for (const Ast *p = params; p; p = p->next) {
+    Value v = v_poison();
+    bool found = false;
+    for (int i = 0; i < narg; i++)
+      if (given[i] == p) v = arg[i].v, found = true;
+    if (!found && !p->a)
+      return fail(c, at, "%s needs '%s'; its parameters: %s", callee, p->name, param_names(c, params)), false;
+    if (!found) {
+      Frame *outer = c->frame;
+      c->frame = to;
+      v = eval_expr(c, p->a);
+      c->frame = outer;
+      if (v.kind == V_POISON) return false;
+    }
+    scope_set(c, &to->vars, p->name, v);
+  }
+  return true;
+}
+
+/* `name = "..."` belongs to the call, not to the block: it is taken out of the arguments. */
+static const char *take_name(Eval *c, Arg *arg, int *narg, bool *ok) {
+  *ok = true;
+  for (int i = 0; i < *narg; i++) {
+    if (!arg[i].name || strcmp(arg[i].name, "name")) continue;
+    const char *name = NULL;
+    *ok = arg_str(c, arg[i].at, "name", arg[i].v, &name);
+    if (*ok && (!*name || strpbrk(name, ". \t\n\"") || strlen(name) > 100)) {
+      fail(c, arg[i].at, "name must be a word without dots and blanks");
+      *ok = false;
+    }
+    memmove(arg + i, arg + i + 1, (size_t)(*narg - i - 1) * sizeof *arg);
+    --*narg;
+    return *ok ? name : NULL;
+  }
+  return NULL;
+}
+
+static Value call_block(Eval *c, const Ast *n, const Ast *def, Arg *arg, int narg) {
+  bool ok, own_name = find_param(def->list, "name") != NULL;
+  const char *name = own_name ? (ok = true, NULL) : take_name(c, arg, &narg, &ok);
+  if (!ok) return v_poison();
+  if (c->calls >= MAX_CALLS)
+    return c->stopped = true,
+           fail(c, n, "more than %d calls inside each other; does '%s' call itself without end?", MAX_CALLS,
+                def->name);
+  Frame f = {.block = def->name, .caller = place_of(c, n), .result = v_none()};
+  if (c->frame && c->frame->place) f.place = place_child(c, def->name, name);
+  if (!bind_params(c, n, def->name, def->list, arg, narg, &f)) return v_poison();
+  Frame *outer = c->frame;
+  c->frame = &f;
+  c->calls++;
+  exec(c, def->b);
+  c->calls--;
+  c->frame = outer;
+  return c->stopped ? v_poison() : f.result;
+}
+
+/* ---- builtins ---- */
+
+enum { MAX_PARAMS = 12 };
+typedef struct {
+  char name[16];
+  bool optional;
+} Param;
+
+/* Splits "x out k stride?" into names. */
+static int split_params(const char *s, Param *p) {
+  int n = 0;
+  while (*s && n < MAX_PARAMS) {
+    size_t len = strcspn(s, " ");
+    p[n].optional = s[len - 1] == '?';
+    size_t keep = p[n].optional ? len - 1 : len;
+    memcpy(p[n].name, s, keep);
+    p[n].name[keep] = 0;
+    n++;
+    s += len + (s[len] == ' ');
+  }
+  return n;
+}
+
+static const char *builtin_params(Eval *c, const Param *p, int n) {
+  const char *s = "";
+  for (int i = 0; i < n; i++)
+    s = arena_printf(c->arena, "%s%s%s%s", s, i ? ", " : "", p[i].name, p[i].optional ? "?" : "");
+  return s;
+}
+
+/* Fills value[] in the order of the parameters; V_NONE where nothing was given. */
+static bool match_builtin(Eval *c, const Ast *n, const Builtin *b, Arg *arg, int narg, Value *value) {
+  Param p[MAX_PARAMS];
+  bool many = *b->params == '*', set[MAX_PARAMS] = {0};
+  int count = split_params(many ? b->params + 1 : b->params, p), next = many ? 1 : 0;
+  Value rest[MAX_ARGS];
+  int nrest = 0;
+  for (int i = 0; i < count; i++) value[i] = v_none();
+  for (int i = 0; i < narg; i++) {
+    int k = next;
+    if (arg[i].name) {
+      for (k = many ? 1 : 0; k < count && strcmp(p[k].name, arg[i].name);) k++;
+      if (k == count)
+        return fail(c, arg[i].at, "%s has no parameter '%s'; it is %s(%s)", b->name, arg[i].name, b->name,
+                    builtin_params(c, p, count)),
+               false;
+    } else if (many) {
+      rest[nrest++] = arg[i].v;
+      continue;
+    } else if (next++ >= count) {
+      return fail(c, arg[i].at, "%s takes %d arguments: %s(%s)", b->name, count, b->name,
+                  builtin_params(c, p, count)),
+             false;
+    }
+    if (set[k]) return fail(c, arg[i].at, "%s: '%s' is given twice", b->name, p[k].name), false;
+    set[k] = true;
+    value[k] = arg[i].v;
+  }
+  if (many) value[0] = v_list(c, nrest, rest);
+  for (int i = many ? 1 : 0; i < count; i++)
+    if (!set[i] && !p[i].optional)
+      return fail(c, n, "%s needs '%s'; it is %s(%s)", b->name, p[i].name, b->name,
+                  builtin_params(c, p, count)),
+             false;
+  return true;
+}
+
+static Value call_builtin(Eval *c, const Ast *n, const Builtin *b, Arg *arg, int narg) {
+  Value value[MAX_PARAMS];
+  bool ok = true;
+  const char *name = b->scoped ? take_name(c, arg, &narg, &ok) : NULL;
+  if (!ok || !match_builtin(c, n, b, arg, narg, value)) return v_poison();
+  if (c->fn) c->fn->loc = place_of(c, n);
+  if (!b->scoped) return b->run(c, n, value);
+  if (!c->frame || !c->frame->place || !c->fn)
+    return fail(c, n, "%s owns parameters; it can be used only inside a net, or a block a net calls",
+                b->name);
+  Place *outer = c->frame->place;
+  c->frame->place = place_child(c, b->name, name);
+  Value v = b->run(c, n, value);
+  c->frame->place = outer;
+  return v;
+}
+
+/* Before '(' a name means a function even where a number or string has the same name (`channels`, `log`). */
+static Value eval_callee(Eval *c, const Ast *n) {
+  const Builtin *b = n->kind == N_NAME ? find_builtin(n->name) : NULL;
+  Value *v = !b ? NULL : c->frame ? scope_find(&c->frame->vars, n->name) : NULL;
+  if (b && !v) v = scope_find(&c->globals, n->name);
+  bool plain = b && v && v->kind != V_BLOCK && v->kind != V_NET && v->kind != V_INST;
+  return plain ? (Value){V_BUILTIN, {.fn = b}} : eval_expr(c, n);
+}
+
+Value eval_call(Eval *c, const Ast *n) {
+  Value callee = eval_callee(c, n->a);
+  Arg arg[MAX_ARGS];
+  bool poison;
+  int narg = eval_args(c, n, arg, &poison);
+  if (callee.kind == V_POISON || narg < 0 || poison || c->stopped) return v_poison();
+  switch (callee.kind) {
+  case V_BUILTIN: return call_builtin(c, n, callee.u.fn, arg, narg);
+  case V_BLOCK: return call_block(c, n, callee.u.def, arg, narg);
+  case V_NET: return make_instance(c, n, callee.u.def, arg, narg);
+  case V_INST: return call_instance(c, n, callee.u.inst, arg, narg);
+  default: return fail(c, n, "%s cannot be called", kind_str(callee));
+  }
+}
+
+/* ---- arguments of builtins ---- */
+
+bool has(Value v) { return v.kind != V_NONE; }
+
+bool arg_num(Eval *c, const Ast *at, const char *what, Value v, double *out) {
+  if (v.kind == V_NUM) return *out = v.u.num, true;
+  return fail(c, at, "%s must be a number, it is %s", what, kind_str(v)), false;
+}
+
+bool arg_int(Eval *c, const Ast *at, const char *what, Value v, int64_t lo, int64_t hi, int64_t *out) {
+  double x;
+  if (!arg_num(c, at, what, v, &x)) return false;
+  if (x != floor(x) || x < (double)lo || x > (double)hi)
+    return fail(c, at, "%s must be a whole number from %lld to %lld, it is %s", what, (long long)lo,
+                (long long)hi, value_str(c, v)),
+           false;
+  return *out = (int64_t)x, true;
+}
+
+bool arg_bool(Eval *c, const Ast *at, const char *what, Value v, bool *out) {
+  if (v.kind == V_BOOL) return *out = v.u.num != 0, true;
+  return fail(c, at, "%s must be on or off, it is %s", what, kind_str(v)), false;
+}
+
+bool arg_str(Eval *c, const Ast *at, const char *what, Value v, const char **out) {
+  if (v.kind == V_STR) return *out = v.u.str, true;
+  return fail(c, at, "%s must be a string, it is %s", what, kind_str(v)), false;
+}
+
+bool arg_tensor(Eval *c, const Ast *at, const char *what, Value v, int *out) {
+  if (v.kind != V_TENSOR) return fail(c, at, "%s must be a tensor, it is %s", what, kind_str(v)), false;
+  *out = as_f32(c, at, what, v);
+  return *out >= 0;
+}
+
+bool arg_spatial(Eval *c, const Ast *at, const char *what, Value v, int n, int64_t lo, int64_t *out) {
+  enum { LARGEST = 1 << 20 };
+  if (v.kind != V_LIST) {
+    if (!arg_int(c, at, what, v, lo, LARGEST, &out[0])) return false;
+    for (int i = 1; i < n; i++) out[i] = out[0];
+    return true;
+  }
+  if (v.u.list->n != n)
+    return fail(c, at, "%s has %d entries, the tensor has %d spatial axes", what, v.u.list->n, n), false;
+  for (int i = 0; i < n; i++)
+    if (!arg_int(c, at, what, v.u.list->v[i], lo, LARGEST, &out[i])) return false;
+  return true;
+}
+
+bool arg_axis(Eval *c, const Ast *at, Value v, Type t, int *axis) {
+  int64_t a;
+  char buf[96];
+  if (t.rank == 0) return fail(c, at, "a tensor of rank 0 has no axes"), false;
+  if (!arg_int(c, at, "axis", v, -MAX_RANK, MAX_RANK, &a)) return false;
+  if (a < -t.rank || a >= t.rank)
+    return fail(c, at, "axis %lld does not exist in %s", (long long)a, type_str(t, buf)), false;
+  *axis = (int)(a < 0 ? a + t.rank : a);
+  return true;
+}
+
+bool arg_axes(Eval *c, const Ast *at, Value v, Type t, unsigned *axes) {
+  int axis;
+  *axes = 0;
+  if (v.kind == V_STR && !strcmp(v.u.str, "spatial")) return *axes = spatial_axes(t), true;
+  if (v.kind != V_LIST) return arg_axis(c, at, v, t, &axis) && (*axes = 1u << axis, true);
+  for (int i = 0; i < v.u.list->n; i++) {
+    if (!arg_axis(c, at, v.u.list->v[i], t, &axis)) return false;
+    *axes |= 1u << axis;
+  }
+  return true;
+}
+
+bool arg_shape(Eval *c, const Ast *at, const char *what, Value v, DType dt, Type *out) {
+  enum { LARGEST = 1 << 24 };
+  static const int64_t most = (int64_t)1 << 36;
+  *out = (Type){.dt = dt};
+  if (v.kind != V_LIST)
+    return fail(c, at, "%s must be a list of extents, it is %s", what, kind_str(v)), false;
+  if (v.u.list->n > MAX_RANK)
+    return fail(c, at, "%s has %d extents, at most %d are possible", what, v.u.list->n, MAX_RANK), false;
+  int64_t count = 1;
+  for (int i = 0; i < v.u.list->n; i++) {
+    if (!arg_int(c, at, what, v.u.list->v[i], 1, LARGEST, &out->dim[i])) return false;
+    out->rank++;
+    if (count > most / out->dim[i]) return fail(c, at, "%s %s is too large", what, value_str(c, v)), false;
+    count *= out->dim[i];
+  }
+  return true;
+}

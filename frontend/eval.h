@@ -1,0 +1,248 @@
+/* eval.h - the evaluator: walks the tree and builds the graph. Everything but tensors is known while it runs.
+ *
+ * Errors: a failing operation reports once and yields V_POISON; whatever meets poison yields poison silently,
+ * so evaluation goes on and finds further, independent errors.
+ */
+#ifndef NETC_EVAL_H
+#define NETC_EVAL_H
+#include "ast.h"
+#include "frontend.h"
+
+typedef enum {
+  V_POISON, /* the result of something that failed and was reported */
+  V_NONE,
+  V_NUM,
+  V_BOOL,
+  V_STR,
+  V_LIST,
+  V_TENSOR, /* a node of the function being built */
+  V_BLOCK,  /* block definition */
+  V_NET,    /* net definition */
+  V_INST,   /* a network: a net with its configuration and parameters */
+  V_BUILTIN,
+  V_BATCH,
+  V_OPT,
+  V_INIT
+} ValueKind;
+
+typedef struct Value {
+  ValueKind kind;
+  union {
+    double num; /* V_BOOL: 0 or 1 */
+    const char *str;
+    const struct List *list;
+    int node;
+    const Ast *def;
+    struct Instance *inst;
+    const struct Builtin *fn;
+    const struct Batch *batch;
+    const struct Optimiser *opt;
+    const Init *init;
+  } u;
+} Value;
+
+typedef struct List {
+  int n;
+  Value v[];
+} List;
+
+typedef struct {
+  const char *name;
+  Value v;
+} Binding;
+typedef struct {
+  Binding *b;
+  int n, cap;
+} Scope;
+
+/* Where in a network's tree of parameters a call stands: its path and how often each name was used below it.
+ */
+typedef struct Place {
+  const char *path; /* "student.double_conv1" */
+  struct Instance *inst;
+  struct {
+    const char *name;
+    int count;
+  } * used;
+  int nused, capused;
+} Place;
+
+/* One call of a block or net, or the body of train, predict, forward. */
+typedef struct Frame {
+  Scope vars;
+  const char *block; /* for messages; NULL at the top level */
+  const Loc *caller;
+  Place *place; /* NULL outside networks */
+  int nograd;   /* depth of nograd { } */
+  bool returned;
+  Value result;
+} Frame;
+
+typedef enum { MODE_DEFAULT, MODE_TRAIN, MODE_EVAL } Mode;
+
+typedef struct Instance {
+  const char *name; /* NULL until assigned */
+  const Ast *def;
+  Binding *config; /* value of every parameter behind the ';' */
+  int nconfig;
+  struct Instance *average_of; /* ema(): the network followed; else NULL */
+  double alpha;
+  bool buffers;
+  int net; /* index into Program.net, -1 before the first call */
+  Mode mode;
+  bool measured; /* NetInfo.macs is known */
+  int updates;   /* optimiser steps in the function being built */
+  bool active;   /* a call is going on: networks do not call themselves */
+  struct Instance *next;
+} Instance;
+
+typedef struct Batch {
+  const Stream *stream;
+} Batch;
+
+typedef struct Optimiser {
+  bool adam;
+  Value lr; /* number or tensor of rank 0 */
+  double momentum, decay, beta1, beta2, eps;
+  bool nesterov;
+} Optimiser;
+
+enum {
+  MAX_STEPS = 4000000,
+  MAX_NODES = 1000000,
+  MAX_LIST = 65536,
+  MAX_STRING = 65536,
+  MAX_DEPTH = 900,
+  MAX_CALLS = 64,
+  MAX_ARGS = 16
+};
+
+typedef struct Eval {
+  Arena *arena;
+  Diag diag;
+  const FrontendOptions *opt;
+  Program *prog;
+  Fn *fn; /* function being built, NULL at the top level */
+  Scope globals;
+  Frame *frame;   /* NULL at the top level */
+  Mode mode;      /* what networks without a mode of their own run in */
+  int *cur, ncur; /* per variable: the node with its current value in fn, -1 = not read yet */
+  int loss;       /* sum of what the update being evaluated minimizes, -1 = nothing yet */
+  bool in_update, want_grads;
+  Instance *instances;
+  bool *used; /* per -D option: an option of this name exists */
+  const char *options;
+  const char *include[16]; /* files being read, for circular `use` */
+  int ninclude;
+  const char **done;
+  int ndone, capdone; /* files read */
+  const Ast *train;   /* the train block, NULL before it */
+  int64_t sites_max;
+  int depth, calls, steps;
+  bool stopped; /* a limit was hit: unwind */
+} Eval;
+
+/* ---- eval.c ---- */
+Value eval_expr(Eval *c, const Ast *n);
+void exec(Eval *c, const Ast *n);
+void exec_list(Eval *c, const Ast *list);
+const Loc *place_of(Eval *c, const Ast *n); /* the full location: file position, block and callers */
+Value fail(Eval *c, const Ast *n, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4))); /* reports; poison */
+Value *scope_find(Scope *s, const char *name);
+void scope_set(Eval *c, Scope *s, const char *name, Value v);
+void assign(Eval *c, const Ast *at, const char *name, Value v);
+bool charge(Eval *c, const Ast *at, int steps); /* false once the budget is spent */
+
+/* ---- value.c ---- */
+Value v_num(double x);
+Value v_bool(bool on);
+Value v_str(const char *s);
+Value v_none(void);
+Value v_poison(void);
+Value v_list(Eval *c, int n, const Value *v);
+const char *kind_str(Value v);           /* "a number" */
+const char *value_str(Eval *c, Value v); /* in the language's syntax */
+bool value_equal(Eval *c, const Ast *at, Value a, Value b);
+/* A shape as text for messages: [4,1,256,256]. */
+Value shape_list(Eval *c, Type t);
+
+/* ---- operators.c ---- */
+Value unary(Eval *c, const Ast *at, Oper op, Value a);
+Value binary(Eval *c, const Ast *at, Oper op, Value a, Value b);
+Value index_value(Eval *c, const Ast *at, Value v);
+bool truth(Eval *c, const Ast *at, Value v, bool *ok);
+/* Wraps what a builder returned: reports f->err when it is -1. */
+Value tensor(Eval *c, const Ast *at, int node);
+Type type_of(Eval *c, Value v); /* of a tensor */
+/* The value as an f32 node: numbers become constants of rank 0, integers are cast; -1 after reporting. */
+int as_f32(Eval *c, const Ast *at, const char *what, Value v);
+/* Elementwise two-operand node over tensors and numbers, with the casts that needs. */
+Value elementwise(Eval *c, const Ast *at, Op op, Value a, Value b);
+
+/* ---- call.c ---- */
+typedef struct {
+  const char *name;
+  Value v;
+  const Ast *at;
+} Arg;
+Value eval_call(Eval *c, const Ast *n);
+/* Binds arguments to parameters in `to`: defaults are evaluated there. false after reporting. */
+bool bind_params(Eval *c, const Ast *at, const char *callee, const Ast *params, Arg *arg, int narg,
+                 Frame *to);
+
+/* ---- builtin tables ---- */
+typedef struct Builtin {
+  const char *name;
+  const char
+      *params; /* names; '?' behind one that may be left out, '*' first: any number of values as one list */
+  bool scoped; /* owns parameters: takes name = ".." and a place in the network */
+  Value (*run)(Eval *c, const Ast *at, Value *arg);
+} Builtin;
+extern const Builtin builtins_basic[], builtins_tensor[], builtins_layer[],
+    builtins_train[]; /* end with name NULL */
+const Builtin *find_builtin(const char *name);
+
+/* Arguments of builtins: each reports at `at` and returns false when the value does not fit. */
+bool arg_num(Eval *c, const Ast *at, const char *what, Value v, double *out);
+bool arg_int(Eval *c, const Ast *at, const char *what, Value v, int64_t lo, int64_t hi, int64_t *out);
+bool arg_bool(Eval *c, const Ast *at, const char *what, Value v, bool *out);
+bool arg_str(Eval *c, const Ast *at, const char *what, Value v, const char **out);
+bool arg_tensor(Eval *c, const Ast *at, const char *what, Value v, int *out); /* f32; i32 is cast */
+/* One number for all n spatial axes, or a list of n. */
+bool arg_spatial(Eval *c, const Ast *at, const char *what, Value v, int n, int64_t lo, int64_t *out);
+bool arg_axes(Eval *c, const Ast *at, Value v, Type t, unsigned *axes);
+bool arg_axis(Eval *c, const Ast *at, Value v, Type t, int *axis);
+bool arg_shape(Eval *c, const Ast *at, const char *what, Value v, DType dt, Type *out);
+bool has(Value v); /* the argument was given */
+
+/* ---- network.c ---- */
+Value make_instance(Eval *c, const Ast *at, const Ast *def, Arg *arg, int narg);
+Value call_instance(Eval *c, const Ast *at, Instance *inst, Arg *arg, int narg);
+Place *place_child(Eval *c, const char *callee, const char *name);
+bool training(const Eval *c, const Instance *inst); /* the mode a call of inst runs in now */
+/* The current value of the parameter PATH.name; made at its first use. -1 after reporting. */
+int parameter(Eval *c, const Ast *at, const Place *p, const char *name, Type t, Init init, Role role);
+void buffer_set(Eval *c, const Place *p, const char *name, int node);
+int var_read(Eval *c, int var);
+void var_write(Eval *c, int var, int node);
+int find_or_add_var(Eval *c, Var v);
+void begin_fn(Eval *c, Fn *f);
+void end_fn(Eval *c); /* stores, when it is a training function */
+
+/* ---- update.c ---- */
+void exec_update(Eval *c, const Ast *n);
+void exec_minimize(Eval *c, const Ast *n);
+void log_value(Eval *c, const Ast *n, const char *name, Value v);
+
+/* ---- program.c ---- */
+void exec_batch(Eval *c, const Ast *n);
+void exec_option(Eval *c, const Ast *n);
+void exec_train(Eval *c, const Ast *n);
+void exec_predict(Eval *c, const Ast *n);
+
+/* ---- use.c ---- */
+/* Reads, parses and runs the definitions and statements of a file. */
+void use_file(Eval *c, const Ast *at, const char *path);
+void run_source(Eval *c, const Source *src);
+#endif

@@ -1,0 +1,307 @@
+/* program.c - the parts of a file: options, batches, train, predict, forward. */
+#include "eval.h"
+#include <string.h>
+
+/* ---- options ---- */
+
+/* A -D value is an expression of constants; a bare word is a string. */
+static Value define_value(Eval *c, const Ast *n) {
+  if (!n) return v_poison();
+  if (n->kind == N_NAME) return v_str(n->name);
+  if (n->kind != N_LIST) return eval_expr(c, n);
+  Value v[64];
+  int count = 0;
+  for (const Ast *e = n->list; e; e = e->next) {
+    if (count == 64) return v_poison();
+    v[count] = define_value(c, e);
+    if (v[count++].kind == V_POISON) return v_poison();
+  }
+  return v_list(c, count, v);
+}
+
+static bool constant(Value v) {
+  if (v.kind == V_LIST) {
+    for (int i = 0; i < v.u.list->n; i++)
+      if (v.u.list->v[i].kind == V_LIST ? false : !constant(v.u.list->v[i])) return false;
+    return true;
+  }
+  return v.kind == V_NUM || v.kind == V_BOOL || v.kind == V_STR || v.kind == V_NONE;
+}
+
+/* The value given on the command line for option n, or its default. */
+static Value option_value(Eval *c, const Ast *n, Value initial) {
+  for (int i = 0; i < c->opt->ndefine; i++) {
+    const Define *d = &c->opt->define[i];
+    if (strcmp(d->name, n->name)) continue;
+    c->used[i] = true;
+    Ast *e = parse_value(c->arena, d->name, d->value);
+    Value v = define_value(c, e);
+    if (!e || v.kind == V_POISON)
+      return fail(c, n, "-D %s=%s: the value must be a number, a list, a string, on or off", d->name,
+                  d->value);
+    if (v.kind != initial.kind && initial.kind != V_NONE && initial.kind != V_POISON)
+      return fail(c, n, "-D %s=%s: the option is %s (default %s)", d->name, d->value, kind_str(initial),
+                  value_str(c, initial));
+    initial = v;
+  }
+  return initial;
+}
+
+void exec_option(Eval *c, const Ast *n) {
+  if (c->frame) {
+    fail(c, n, "options are declared at the top level of the file");
+    return;
+  }
+  Value v = eval_expr(c, n->a);
+  if (v.kind != V_POISON && !constant(v)) {
+    fail(c, n, "an option is a number, a string, on/off or a flat list of these, not %s", kind_str(v));
+    v = v_poison();
+  }
+  if (scope_find(&c->globals, n->name)) {
+    fail(c, n, "'%s' is declared already", n->name);
+    return;
+  }
+  v = option_value(c, n, v);
+  scope_set(c, &c->globals, n->name, v);
+  c->options =
+      arena_printf(c->arena, "%s%s%s=%s", c->options, *c->options ? " " : "", n->name, value_str(c, v));
+  if (!strcmp(n->name, "classes") && v.kind == V_NUM && v.u.num >= 1 && v.u.num <= 65536)
+    c->prog->classes = (int64_t)v.u.num;
+}
+
+/* ---- types of inputs ---- */
+
+static bool element_type(Eval *c, const Ast *n, FieldKind *kind) {
+  static const char *const word[] = {"f32", "label", "sdf"};
+  for (int i = 0; i < 3; i++)
+    if (!strcmp(n->str, word[i])) return *kind = (FieldKind)i, true;
+  fail(c, n, "the type is f32, label or sdf, not '%s'", n->str);
+  return false;
+}
+
+/* f32[N,C,S..] as written; label[N,S..] and sdf[N,S..] have one channel. A list among the extents is spliced
+ * in. */
+static bool input_type(Eval *c, const Ast *n, FieldKind *kind, Type *t) {
+  if (!element_type(c, n, kind)) return false;
+  Value v[MAX_RANK + 1];
+  int count = 0;
+  bool fits = true;
+  for (const Ast *e = n->list; e && fits; e = e->next) {
+    Value x = eval_expr(c, e);
+    if (x.kind == V_POISON) return false;
+    const Value *each = x.kind == V_LIST ? x.u.list->v : &x;
+    int many = x.kind == V_LIST ? x.u.list->n : 1;
+    for (int i = 0; i < many && fits; i++) {
+      if (count == 1 && *kind != FIELD_IMAGE) v[count++] = v_num(1);
+      fits = count < MAX_RANK;
+      if (fits) v[count++] = each[i];
+    }
+  }
+  if (!fits || count < 3)
+    return fail(c, n, "%s: a batch, channels and one to three spatial extents are expected, here are %d",
+                n->name, count),
+           false;
+  if (!arg_shape(c, n, n->name, v_list(c, count, v), *kind == FIELD_LABEL ? I32 : F32, t)) return false;
+  if (t->rank > 2 + MAX_SPATIAL)
+    return fail(c, n, "%s: at most %d spatial axes are possible", n->name, MAX_SPATIAL), false;
+  return true;
+}
+
+/* ---- batches ---- */
+
+static bool stream_source(Eval *c, const Ast *at, const char *word, StreamSource *out) {
+  static const char *const names[] = {"labeled", "unlabeled", "all"};
+  for (int i = 0; i < 3; i++)
+    if (!strcmp(word, names[i])) return *out = (StreamSource)i, true;
+  fail(c, at,
+       "the source of a batch is \"labeled\", \"unlabeled\" or \"all\", not \"%.40s\"; write batch NAME "
+       "(source = \"..\")",
+       word);
+  return false;
+}
+
+static bool stream_augment(Eval *c, const Ast *at, Value v, unsigned *out) {
+  static const struct {
+    const char *name;
+    unsigned bit;
+  } known[] = {{"flip", AUG_FLIP}, {"rot90", AUG_ROT90}, {"crop", AUG_CROP}, {"noise", AUG_NOISE}};
+  if (v.kind != V_LIST)
+    return fail(c, at, "augment is a list of \"flip\", \"rot90\", \"crop\", \"noise\""), false;
+  for (int i = 0; i < v.u.list->n; i++) {
+    const char *s;
+    unsigned bit = 0;
+    if (!arg_str(c, at, "an augmentation", v.u.list->v[i], &s)) return false;
+    for (int k = 0; k < 4; k++)
+      if (!strcmp(s, known[k].name)) bit = known[k].bit;
+    if (!bit)
+      return fail(c, at,
+                  "augmentation \"%.40s\" is unknown; there are \"flip\", \"rot90\", \"crop\", \"noise\"", s),
+             false;
+    *out |= bit;
+  }
+  return true;
+}
+
+static bool batch_options(Eval *c, const Ast *n, Stream *s) {
+  bool source = false;
+  for (const Ast *o = n->list2; o; o = o->next) {
+    const char *word;
+    Value v = eval_expr(c, o->a);
+    if (v.kind == V_POISON) return false;
+    if (o->name && !strcmp(o->name, "source")) {
+      if (!arg_str(c, o, "source", v, &word) || !stream_source(c, o, word, &s->source)) return false;
+      source = true;
+    } else if (o->name && !strcmp(o->name, "augment")) {
+      if (!stream_augment(c, o, v, &s->augment)) return false;
+    } else return fail(c, o, "a batch takes source = \"..\" and augment = [..]"), false;
+  }
+  return source || stream_source(c, n, n->name, &s->source);
+}
+
+static bool batch_fields(Eval *c, const Ast *n, Stream *s) {
+  const int most = (int)(sizeof s->field / sizeof *s->field);
+  for (const Ast *t = n->list; t; t = t->next) {
+    Field f = {.name = t->name};
+    if (s->nfield == most) return fail(c, t, "a batch has at most %d fields", most), false;
+    if (!input_type(c, t, &f.kind, &f.type)) return false;
+    for (int i = 0; i < s->nfield; i++)
+      if (!strcmp(s->field[i].name, f.name))
+        return fail(c, t, "the batch has a field '%s' already", f.name), false;
+    if (s->nfield && f.type.dim[0] != s->field[0].type.dim[0])
+      return fail(c, t, "%s has %lld samples, %s has %lld", f.name, (long long)f.type.dim[0],
+                  s->field[0].name, (long long)s->field[0].type.dim[0]),
+             false;
+    s->field[s->nfield++] = f;
+  }
+  return s->nfield > 0 || (fail(c, n, "the batch has no fields"), false);
+}
+
+static const Stream *find_stream(const Program *p, const char *name) {
+  for (int i = 0; i < p->nstream; i++)
+    if (!strcmp(p->stream[i].name, name)) return &p->stream[i];
+  return NULL;
+}
+
+void exec_batch(Eval *c, const Ast *n) {
+  Stream s = {.name = n->name};
+  Batch *b = arena_alloc(c->arena, sizeof *b);
+  Value v = v_poison();
+  if (!c->fn || c->fn->kind != FN_TRAIN) {
+    fail(c, n, "batch stands only inside train");
+    return;
+  }
+  if (batch_options(c, n, &s) && batch_fields(c, n, &s)) {
+    bool again = find_stream(c->prog, n->name) != NULL;
+    if (again && !c->want_grads) fail(c, n, "there is a batch '%s' already", n->name);
+    if (!again) *ARENA_PUSH(c->arena, c->prog->stream, c->prog->nstream, c->prog->capstream) = s;
+    Stream *own = arena_alloc(c->arena, sizeof *own); /* the program's list may move */
+    *own = s;
+    b->stream = own;
+    v = (Value){V_BATCH, {.batch = b}};
+    c->fn->loc = place_of(c, n);
+    for (int i = 0; i < s.nfield; i++) /* the host feeds every field, read or not */
+      ir_input(c->fn, arena_printf(c->arena, "%s.%s", s.name, s.field[i].name), s.field[i].type);
+  }
+  assign(c, n, n->name, v);
+}
+
+/* ---- functions ---- */
+
+static void run_body(Eval *c, Fn *f, const Ast *n, Mode mode, Frame *frame) {
+  begin_fn(c, f);
+  f->loc = &n->at;
+  c->frame = frame;
+  c->mode = mode;
+  c->in_update = false;
+  exec(c, n->b);
+  c->frame = NULL;
+  c->mode = MODE_DEFAULT;
+}
+
+static void keep_sites(Eval *c) {
+  if (c->prog->sites > c->sites_max) c->sites_max = c->prog->sites;
+}
+
+void exec_train(Eval *c, const Ast *n) {
+  if (c->frame || c->train) {
+    if (c->frame) fail(c, n, "train stands at the top level of a file");
+    else fail(c, n, "there is a train block already, '%s' in line %d", c->train->name, c->train->at.line);
+    return;
+  }
+  c->train = n;
+  int passes = c->opt->grads ? 2 : 1;
+  for (int i = 0; i < passes && c->diag.errors == 0; i++) {
+    Frame frame = {.result = v_none()};
+    c->want_grads = i == 1;
+    c->prog->sites = 0; /* both functions see the same random numbers */
+    run_body(c, fn_new(c->prog, i ? arena_printf(c->arena, "%s.grads", n->name) : n->name, FN_TRAIN), n,
+             MODE_TRAIN, &frame);
+    keep_sites(c);
+    bool idle = c->fn->nout == 0 && c->diag.errors == 0;
+    end_fn(c);
+    if (idle) fail(c, n, "train %s updates nothing", n->name);
+  }
+  c->want_grads = false;
+  c->prog->sites = c->sites_max;
+}
+
+/* The result of predict: one tensor of probabilities (N,classes,S). */
+static void predict_outputs(Eval *c, const Ast *n, Value v) {
+  char buf[96];
+  if (v.kind != V_TENSOR) {
+    fail(c, n, "predict returns one tensor of probabilities, here %s", kind_str(v));
+    return;
+  }
+  Type t = type_of(c, v), in = c->fn->node[0].type;
+  bool shape = t.rank == in.rank && t.dim[0] == in.dim[0];
+  for (int i = 2; i < t.rank && shape; i++) shape = t.dim[i] == in.dim[i];
+  if (!shape || (c->prog->classes && t.dim[1] != c->prog->classes && t.dim[1] != 1)) {
+    char was[96];
+    fail(c, n, "predict returns %s; for the image %s and %lld classes it must be (N,classes,S)",
+         type_str(t, buf), type_str(in, was), (long long)c->prog->classes);
+  } else fn_output(c->fn, "prob", v.u.node);
+}
+
+static void forward_outputs(Eval *c, const Ast *n, Value v) {
+  if (v.kind == V_TENSOR) {
+    fn_output(c->fn, "out", v.u.node);
+    return;
+  }
+  bool ok = v.kind == V_LIST && v.u.list->n > 0;
+  for (int i = 0; ok && i < v.u.list->n; i++) ok = v.u.list->v[i].kind == V_TENSOR;
+  for (int i = 0; ok && i < v.u.list->n; i++)
+    fn_output(c->fn, arena_printf(c->arena, "out%d", i + 1), v.u.list->v[i].u.node);
+  if (!ok) fail(c, n, "%s returns tensors, here %s", n->name, kind_str(v));
+}
+
+void exec_predict(Eval *c, const Ast *n) {
+  bool predict = n->kind == N_PREDICT;
+  if (c->frame) {
+    fail(c, n, "%s stands at the top level of a file", predict ? "predict" : "forward");
+    return;
+  }
+  if (prog_find_fn(c->prog, n->name)) {
+    fail(c, n, "there is a function '%s' already", n->name);
+    return;
+  }
+  Frame frame = {.result = v_none()};
+  Fn *f = fn_new(c->prog, n->name, predict ? FN_PREDICT : FN_FORWARD);
+  f->loc = &n->at;
+  for (const Ast *t = n->list; t; t = t->next) {
+    FieldKind kind;
+    Type type;
+    if (!input_type(c, t, &kind, &type)) return;
+    if (scope_find(&frame.vars, t->name)) {
+      fail(c, t, "there is an input '%s' already", t->name);
+      return;
+    }
+    scope_set(c, &frame.vars, t->name, (Value){V_TENSOR, {.node = ir_input(f, t->name, type)}});
+  }
+  run_body(c, f, n, MODE_EVAL, &frame);
+  keep_sites(c);
+  Value v = frame.result;
+  if (!frame.returned && c->diag.errors == 0) fail(c, n, "%s returns nothing", n->name);
+  else if (v.kind != V_POISON && frame.returned)
+    predict ? predict_outputs(c, n, v) : forward_outputs(c, n, v);
+  end_fn(c);
+}

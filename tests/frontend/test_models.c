@@ -1,0 +1,120 @@
+/* The shipped models: they compile at several settings, the graph verifies and survives printing and parsing,
+ * and the networks have the parameters and multiply-adds that the literature's implementations have. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "frontend/frontend.h"
+
+enum { MAX_DEFINES = 12 };
+
+typedef struct {
+  const char *path;
+  const char *define[MAX_DEFINES]; /* "name=value" */
+} Case;
+
+/* Compiles with gradients; the test fails with the messages on stderr when it does not. */
+static Program *compile(Arena *a, const Case *c) {
+  Define d[MAX_DEFINES];
+  int n = 0;
+  for (; n < MAX_DEFINES && c->define[n]; n++) {
+    char *name = arena_strdup(a, c->define[n]), *eq = strchr(name, '=');
+    *eq = 0;
+    d[n] = (Define){name, eq + 1};
+  }
+  FrontendOptions opt = {.define = d, .ndefine = n, .diag = stderr, .grads = true};
+  const char *options;
+  Program *p = frontend_compile(a, c->path, &opt, &options);
+  assert_non_null(p);
+  return p;
+}
+
+static char *printed(const Program *p, size_t *size) {
+  char *text;
+  FILE *f = open_memstream(&text, size);
+  ir_print(f, p);
+  fclose(f);
+  return text;
+}
+
+/* Verifies, prints, parses, prints again: both texts are the same. */
+static void check_graph(Arena *a, const Program *p) {
+  char err[256] = "";
+  if (!ir_verify(p, err)) fail_msg("%s", err);
+  size_t n1, n2;
+  char *one = printed(p, &n1);
+  Program *q = ir_parse(a, one, err);
+  if (!q) fail_msg("%s", err);
+  char *two = printed(q, &n2);
+  assert_int_equal(n1, n2);
+  assert_memory_equal(one, two, n1);
+  free(one);
+  free(two);
+}
+
+static int net_index(const Program *p, const char *name) {
+  for (int i = 0; i < p->nnet; i++)
+    if (!strcmp(p->net[i].name, name)) return i;
+  fail_msg("no network %s", name);
+  return -1;
+}
+
+static int64_t count(const Program *p, const char *net, Role role) {
+  int64_t n = 0;
+  int k = net_index(p, net);
+  for (int i = 0; i < p->nvar; i++)
+    if (p->var[i].net == k && p->var[i].role == role) n += type_count(p->var[i].type);
+  return n;
+}
+
+static const Case cases[] = {
+    {"models/unet.net", {0}},
+    {"models/unet.net", {"widths=[8,16]", "batch=2", "size=[32,48]", "channels=3", "classes=4"}},
+    {"models/unet.net", {"widths=[4,8,16]", "batch=1", "size=[8,16,32]"}},
+};
+
+static void models_compile(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    Arena *a = arena_new();
+    check_graph(a, compile(a, &cases[i]));
+    arena_free(a);
+  }
+}
+
+typedef struct {
+  Case c;
+  const char *net;
+  int64_t parameters;
+  double gmacs; /* multiply-adds in units of 1e9, 0: not given */
+} Count;
+
+static const Count counts[] = {
+    {{"models/unet.net", {0}}, "student", 34525954, 0},
+    {{"models/unet.net", {"classes=1"}}, "student", 34525889, 65.27},
+    {{"models/unet.net", {"channels=3"}}, "student", 34527106, 0},
+};
+
+static void networks_have_their_size(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    Arena *a = arena_new();
+    const Count *c = &counts[i];
+    Program *p = compile(a, &c->c);
+    assert_int_equal(count(p, c->net, ROLE_PARAM), c->parameters);
+    /* Given to four digits. */
+    if (c->gmacs > 0)
+      assert_float_equal(p->net[net_index(p, c->net)].macs / 1e9, c->gmacs, 0.5e-3 * c->gmacs);
+    arena_free(a);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(models_compile),
+      cmocka_unit_test(networks_have_their_size),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
