@@ -161,6 +161,7 @@ typedef struct {
 } OpInfo;
 extern const OpInfo op_info[OP_COUNT];
 int op_by_name(const char *name); /* -1 = no such op */
+void ops_print_markdown(FILE *out); /* docs/ops.md (opdoc.c) */
 
 /* ---- types (ir.c) ---- */
 Type type_f32(int rank, ...); /* extents as int */

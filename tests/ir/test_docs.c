@@ -1,0 +1,61 @@
+/* docs/ops.md is what ops.def says, and the example of docs/ir.md parses. `test_docs write` renews
+ * docs/ops.md. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "ir/ir.h"
+
+static char *read_text(const char *path) {
+  FILE *in = fopen(path, "r");
+  if (!in) return NULL;
+  char *text = calloc(1, 1 << 20);
+  size_t n = fread(text, 1, (1 << 20) - 1, in);
+  text[n] = 0;
+  fclose(in);
+  return text;
+}
+
+static void test_ops(void **state) {
+  (void)state;
+  char *want = NULL, *have = read_text("docs/ops.md");
+  size_t size;
+  FILE *out = open_memstream(&want, &size);
+  ops_print_markdown(out);
+  fclose(out);
+  if (!have || strcmp(want, have))
+    fail_msg("docs/ops.md is not what ir/ops.def says; run build/tests/test_docs write");
+  free(want);
+  free(have);
+}
+
+static void test_example(void **state) {
+  (void)state;
+  char err[256] = "", *doc = read_text("docs/ir.md");
+  assert_non_null(doc);
+  char *from = strstr(doc, "```ir\n");
+  assert_non_null(from);
+  from += strlen("```ir\n");
+  char *end = strstr(from, "```");
+  assert_non_null(end);
+  *end = 0;
+  Arena *a = arena_new();
+  Program *p = ir_parse(a, from, err);
+  if (!p || !ir_verify(p, err)) fail_msg("docs/ir.md: %s", err);
+  assert_int_equal(p->nfn, 2);
+  arena_free(a);
+  free(doc);
+}
+
+int main(int argc, char **argv) {
+  if (argc == 2 && !strcmp(argv[1], "write")) {
+    FILE *out = fopen("docs/ops.md", "w");
+    if (!out) return perror("docs/ops.md"), 1;
+    ops_print_markdown(out);
+    return fclose(out) != 0;
+  }
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_ops), cmocka_unit_test(test_example)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,122 @@
+/* The verifier finds every kind of damage a pass could do. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "ir/ir.h"
+
+static const char sound[] = "net \"n\"\n"
+                            "var \"w\" : f32[2,1,3,3] role param net \"n\"\n"
+                            "var \"e\" : f32[2,1,3,3] init copy \"w\" role ema\n"
+                            "var \"s\" : f32[] init const 1\n"
+                            "stream \"l\" { image \"image\" : f32[1,1,8,8] label \"mask\" : i32[1,1,8,8] }\n"
+                            "fn train \"step\" {\n"
+                            "  %0 = input \"l.image\" : f32[1,1,8,8]\n"
+                            "  %1 = var \"w\"\n"
+                            "  %2 = conv %0 %1 {stride=[1,1], pad=[1,1]} group 0\n"
+                            "  %3 = sum %2 {axes=[0,1,2,3]} group 1\n"
+                            "  %4 = reshape %3 : f32[]\n"
+                            "  %5 = input \"l.image\" : f32[1,1,8,8]\n"
+                            "  kernel 0 kind 1 anchor %2\n"
+                            "  kernel 1 kind 0\n"
+                            "  store \"w\" = %1\n"
+                            "  store \"s\" = %4\n"
+                            "  output \"loss\" = %4\n"
+                            "  output \"y\" = %2\n"
+                            "}\n"
+                            "fn forward \"other\" { %0 = input \"l.image\" : f32[7] }\n";
+
+typedef void Damage(Program *p, Fn *f);
+
+static void check(Damage *damage, const char *words) {
+  char err[256] = "";
+  Arena *a = arena_new();
+  Program *p = ir_parse(a, sound, err);
+  if (!p) fail_msg("%s", err);
+  if (!ir_verify(p, err)) fail_msg("%s", err);
+  damage(p, p->fn[0]);
+  if (ir_verify(p, err)) fail_msg("not found: %s", words);
+  if (!strstr(err, words)) fail_msg("expected %s, got %s", words, err);
+  arena_free(a);
+}
+
+#define DAMAGE(name, ...)                                                                                    \
+  static void name(Program *p, Fn *f) {                                                                      \
+    (void)p, (void)f;                                                                                        \
+    __VA_ARGS__;                                                                                             \
+  }
+DAMAGE(late_operand, f->node[2].in[0] = 3)
+DAMAGE(own_operand, f->node[2].in[0] = 2)
+DAMAGE(no_operand, f->node[2].in[1] = -1)
+DAMAGE(arity, f->node[2].nin = 1)
+DAMAGE(operand_count, f->node[2].nin = MAX_IN + 1)
+DAMAGE(unknown_op, f->node[3].op = OP_COUNT)
+DAMAGE(wrong_type, f->node[2].type.dim[2] = 7)
+DAMAGE(wrong_attr, f->node[2].at.stride[0] = 0)
+DAMAGE(wild_extent, f->node[0].type.dim[0] = INT64_MAX)
+DAMAGE(wrong_order, f->node[2].order[0] = 1)
+DAMAGE(wrong_group, f->node[2].group = 2)
+DAMAGE(wrong_anchor, f->group[0].anchor = 3)
+DAMAGE(far_anchor, f->group[1].anchor = 99)
+DAMAGE(unknown_var, f->node[1].at.sym = "v")
+DAMAGE(var_type, p->var[0].type.dim[0] = p->var[1].type.dim[0] = 3)
+DAMAGE(unknown_field, f->node[0].at.sym = "l.nothing")
+DAMAGE(field_type, p->stream[0].field[0].type.dim[0] = 2)
+DAMAGE(field_dtype, p->stream[0].field[1].type.dt = F32)
+DAMAGE(two_inputs, f->kind = FN_FORWARD; f->node[5].type.dim[0] = 2)
+DAMAGE(store_var, f->store[0].var = 9)
+DAMAGE(store_node, f->store[0].node = -1)
+DAMAGE(store_type, f->store[0].node = 4)
+DAMAGE(store_twice, f->store[1] = f->store[0])
+DAMAGE(output_node, f->out[0].node = 6)
+DAMAGE(output_twice, f->out[1].name = "loss")
+DAMAGE(fn_twice, p->fn[1]->name = "step")
+DAMAGE(var_twice, p->var[2].name = "w")
+DAMAGE(var_net, p->var[0].net = 1)
+DAMAGE(var_order, p->var[0].order[0] = 6)
+DAMAGE(copy_of_nothing, p->var[1].init.from = "x")
+DAMAGE(copy_of_copy, p->var[1].init.from = "e")
+DAMAGE(copy_type, p->var[1].init.from = "s")
+
+static void test_damage(void **state) {
+  (void)state;
+  check(late_operand, "fn step, %2: operand %3 of conv is not defined before it");
+  check(own_operand, "operand %2 of conv");
+  check(no_operand, "operand %-1 of conv");
+  check(arity, "takes 2 operands, not 1");
+  check(operand_count, "%2: 9 operands");
+  check(unknown_op, "no operation");
+  check(wrong_type, "fn step, %2: conv gives f32[1,2,8,8], the node says f32[1,2,7,8]");
+  check(wrong_attr, "stride of spatial axis 0 is 0");
+  check(wild_extent, "the type asked for is not valid");
+  check(wrong_order, "not a permutation of 4 axes");
+  check(wrong_group, "group 2 does not exist, there are 2");
+  check(wrong_anchor, "anchor of group 0 is not a node of it: 3");
+  check(far_anchor, "anchor of group 1 is not a node of it: 99");
+  check(unknown_var, "%1: no variable is named v");
+  check(var_type, "variable w is f32[3,1,3,3], not f32[2,1,3,3]");
+  check(unknown_field, "no field l.nothing");
+  check(field_type, "field l.image is f32[2,1,8,8], not f32[1,1,8,8]");
+  check(field_dtype, "field l.mask");
+  check(two_inputs, "%0 and %5 read input l.image with different types");
+  check(store_var, "store 0 names no variable");
+  check(store_node, "store of w names no node: -1");
+  check(store_type, "variable w is f32[2,1,3,3], %4 stored into it is f32[]");
+  check(store_twice, "w is stored twice");
+  check(output_node, "output loss names no node: 6");
+  check(output_twice, "two outputs are named loss");
+  check(fn_twice, "two functions are named step");
+  check(var_twice, "two variables are named w");
+  check(var_net, "no network has number 1");
+  check(var_order, "variable w: the memory order");
+  check(copy_of_nothing, "copies x, which does not exist");
+  check(copy_of_copy, "itself a copy");
+  check(copy_type, "whose type differs");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_damage)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
