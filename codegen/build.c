@@ -9,6 +9,7 @@ Emit *emit_new(Arena *a, const Fn *f, const Emit *share) {
   e->fn = f;
   e->node_buffer = arena_alloc(a, sizeof *e->node_buffer * (size_t)(f->n ? f->n : 1));
   for (int i = 0; i < f->n; i++) e->node_buffer[i] = -1;
+  e->mark = arena_alloc(a, (size_t)f->n + 1);
   if (share) e->kernel = share->kernel, e->nkernel = share->nkernel, e->capkernel = share->capkernel;
   return e;
 }

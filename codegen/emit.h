@@ -40,6 +40,7 @@ typedef struct Emit {
   int *node_buffer;           /* per node: its buffer, -1 = none yet */
   Kernel *kernel; int nkernel, capkernel; /* shared by all functions of the module: see emit_new */
   Launch *launch; int nlaunch, caplaunch;
+  uint8_t *mark;              /* per node: scratch of whoever is emitting */
   char err[256];
 } Emit;
 

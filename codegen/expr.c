@@ -51,6 +51,7 @@ KV walk_load(KFn *k, KV buf, const Walk *w, const Place *p) {
 void walk_store(KFn *k, KV buf, const Walk *w, const Place *p, KV base, KV v) {
   KV at = walk_at(k, w, p, base);
   int64_t stride = lane_stride(w, p);
+  if (at < 0 || v < 0) return; /* k->err says why */
   if (stride && !k->ins[v].type.vec) v = k_splat(k, v);
   KV lanes = stride > 1 ? lane_offsets(k, at, stride) : K_NONE;
   if (stride <= 1 && (stride == 0 || p->mask == K_NONE)) k_store(k, buf, at, v);
@@ -162,7 +163,7 @@ static KV leaf_value(Expr *x, const Node *n) {
   KV index = lane_index(x->k, &w, p);
   if (n->op == OP_rand)
     return n->at.mode ? k_normal(x->k, n->at.site, index) : k_uniform(x->k, n->at.site, index);
-  if (x->k->ins[index].type.base == K_I64) index = k_cast(x->k, K_I32, index);
+  if (index >= 0 && x->k->ins[index].type.base == K_I64) index = k_cast(x->k, K_I32, index);
   return n->type.dt == I32 ? index : k_cast(x->k, K_F32, index);
 }
 
@@ -188,7 +189,7 @@ KV expr_value_in(Expr *x, int slot, int node) {
   int back = x->cur;
   x->cur = expr_home(x, local, slot);
   KV made = compute(x, node);
-  if (x->k->ins[made].type.base == K_I1) {
+  if (made >= 0 && x->k->ins[made].type.base == K_I1) {
     *memo(x, x->cond, local, slot) = made;
     made = k_cast(x->k, K_F32, made);
   }

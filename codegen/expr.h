@@ -52,4 +52,6 @@ void walk_store(KFn *k, KV buf, const Walk *w, const Place *p, KV base, KV v);
 /* expr_ops.c: the elementwise op of node n on values in[]; `cond`: i1 form of in[0] or K_NONE. A comparison
  * gives i1. */
 KV expr_op(Expr *x, const Node *n, const KV *in, KV cond);
+/* cond ? a : b, splat where one of them is a vector. */
+KV expr_pick(KFn *k, KV cond, KV a, KV b);
 #endif

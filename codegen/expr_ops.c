@@ -2,9 +2,11 @@
 #include <math.h>
 #include "expr.h"
 
-static bool is_vec(const KFn *k, KV v) { return k->ins[v].type.vec; }
+/* After a mistake (k->err) values are K_NONE. */
+static bool is_vec(const KFn *k, KV v) { return v >= 0 && k->ins[v].type.vec; }
+static KBase base_of(const KFn *k, KV v) { return v >= 0 ? (KBase)k->ins[v].type.base : K_F32; }
 
-static KV pick(KFn *k, KV cond, KV a, KV b) {
+KV expr_pick(KFn *k, KV cond, KV a, KV b) {
   if (is_vec(k, cond) || is_vec(k, a) || is_vec(k, b)) {
     if (!is_vec(k, cond)) cond = k_splat(k, cond);
     if (!is_vec(k, a)) a = k_splat(k, a);
@@ -31,27 +33,19 @@ static KV power(KFn *k, KV x, double e) {
   /* e^(e log x), and 0 at x = 0, where the logarithm is not a number to multiply with */
   KV zero = k_f32(k, 0);
   KV p = k_un(k, K_exp, k_mul(k, k_f32(k, e), k_un(k, K_log, x)));
-  return pick(k, k_le(k, x, zero), zero, p);
-}
-
-/* Lanes that are masked off hold 0, which a whole number must not be divided by. */
-static KV divide(Expr *x, KV a, KV b) {
-  KV mask = x->place[x->cur].mask;
-  if (x->k->ins[b].type.base == K_I32 && mask != K_NONE && is_vec(x->k, b))
-    b = pick(x->k, mask, b, k_i32(x->k, 1));
-  return k_div(x->k, a, b);
+  return expr_pick(k, k_le(k, x, zero), zero, p);
 }
 
 static KV convert(KFn *k, KV v, DType to) {
   KBase base = to == I32 ? K_I32 : K_F32;
-  return k->ins[v].type.base == base ? v : k_cast(k, base, v);
+  return base_of(k, v) == base ? v : k_cast(k, base, v);
 }
 
-static KV zero_of(KFn *k, KV v) { return k->ins[v].type.base == K_I32 ? k_i32(k, 0) : k_f32(k, 0); }
+static KV zero_of(KFn *k, KV v) { return base_of(k, v) == K_I32 ? k_i32(k, 0) : k_f32(k, 0); }
 
 static KV choose(KFn *k, const KV *in, KV cond) {
-  if (cond != K_NONE) return pick(k, cond, in[1], in[2]);
-  return pick(k, k_eq(k, in[0], zero_of(k, in[0])), in[2], in[1]);
+  if (cond != K_NONE) return expr_pick(k, cond, in[1], in[2]);
+  return expr_pick(k, k_eq(k, in[0], zero_of(k, in[0])), in[2], in[1]);
 }
 
 KV expr_op(Expr *x, const Node *n, const KV *in, KV cond) {
@@ -70,14 +64,14 @@ KV expr_op(Expr *x, const Node *n, const KV *in, KV cond) {
   case OP_sigmoid: return k_un(k, K_sigmoid, a);
   case OP_tanh: return k_un(k, K_tanh, a);
   case OP_relu: return k_max(k, a, zero_of(k, a));
-  case OP_leaky: return pick(k, k_lt(k, k_f32(k, 0), a), a, k_mul(k, a, k_f32(k, n->at.value)));
+  case OP_leaky: return expr_pick(k, k_lt(k, k_f32(k, 0), a), a, k_mul(k, a, k_f32(k, n->at.value)));
   case OP_powc: return power(k, a, n->at.value);
   case OP_cast: return convert(k, a, n->type.dt);
   case OP_stop: return a;
   case OP_add: return k_add(k, a, b);
   case OP_sub: return k_sub(k, a, b);
   case OP_mul: return k_mul(k, a, b);
-  case OP_div: return divide(x, a, b);
+  case OP_div: return k_div(k, a, b);
   case OP_min: return k_min(k, a, b);
   case OP_max: return k_max(k, a, b);
   case OP_lt: return k_lt(k, a, b);

@@ -35,7 +35,8 @@ LLVMTargetMachineRef lower_target(NetcIsa isa, char err[256]) {
 /* Vectors and loops are as the emitters wrote them; what is left to do is registers for locals, common
  * addresses and moving invariant work out of loops. */
 bool lower_optimise(LLVMModuleRef m, LLVMTargetMachineRef tm, char err[256]) {
-  static const char passes[] = "function(sroa,early-cse,simplifycfg,instcombine<no-verify-fixpoint>,loop-mssa(licm),early-cse)";
+  static const char passes[] =
+      "function(sroa,early-cse,simplifycfg,instcombine<no-verify-fixpoint>,loop-mssa(licm),early-cse)";
   LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
   LLVMErrorRef error = LLVMRunPasses(m, passes, tm, options);
   LLVMDisposePassBuilderOptions(options);

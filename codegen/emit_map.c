@@ -1,0 +1,99 @@
+/* emit_map.c - map groups (passes/fuse.h): elementwise values and reductions over one domain. */
+#include <string.h>
+#include "map.h"
+
+/* Declares arguments: what the sweep reads, its stores, then results or partial results of its reductions. */
+static void declare_arguments(Build *b, Sweep *s) {
+  Emit *e = b->e;
+  for (int i = 0; i < s->nload; i++) {
+    int buffer = emit_buffer(e, s->load[i]);
+    if (build_find_arg(b, buffer) < 0) build_arg(b, buffer, false);
+  }
+  for (int i = 0; i < s->nstore; i++) build_arg(b, emit_buffer(e, s->store[i]), true);
+  for (int i = 0; i < s->nred; i++) {
+    Reduction *r = &s->red[i];
+    int64_t bytes = r->parts * type_bytes(e->fn->node[r->node].type);
+    r->work = r->parts > 1 ? emit_workspace(e, bytes) : emit_buffer(e, r->node);
+    r->arg = build_arg(b, r->work, true);
+  }
+}
+
+static bool same_walk(const Node *a, const Node *b) {
+  Walk x = walk_of(a), y = walk_of(b);
+  return shape_eq(a->type, b->type) && !memcmp(&x, &y, sizeof x);
+}
+
+/* Does the value of `node` need a load of `input`? Then the load comes before the store, whatever is
+ * reordered. */
+static bool depends(Emit *e, const Sweep *s, int node, int input) {
+  uint8_t *mark = e->mark;
+  memset(mark, 0, (size_t)e->fn->n);
+  mark[input] = 1;
+  for (int i = 0; i < s->ncone; i++) { /* ascending, so operands come first */
+    const Node *n = &e->fn->node[s->cone[i]];
+    for (int j = 0; j < n->nin; j++) mark[s->cone[i]] |= mark[n->in[j]];
+  }
+  return mark[node];
+}
+
+/* The load whose memory store `node` may take over: the only one of its buffer, read at the same element. */
+static int load_to_replace(const Build *b, const Sweep *s, int node) {
+  const Fn *f = b->e->fn;
+  for (int i = 0; i < s->nload; i++) {
+    int arg = build_find_arg(b, emit_buffer(b->e, s->load[i]));
+    bool free = same_walk(&f->node[s->load[i]], &f->node[node]) && shape_eq(f->node[node].type, s->domain);
+    for (int j = 0; free && j < s->nload; j++)
+      free = j == i || build_find_arg(b, emit_buffer(b->e, s->load[j])) != arg;
+    for (int j = 0; free && j < b->launch.nargs; j++) free = b->launch.inplace[j] != arg;
+    if (free && depends(b->e, s, node, s->load[i])) return arg;
+  }
+  return -1;
+}
+
+static void allow_overlays(Build *b, const Sweep *s) {
+  for (int i = 0; i < s->nstore; i++) {
+    int arg = build_find_arg(b, emit_buffer(b->e, s->store[i]));
+    b->launch.inplace[arg] = load_to_replace(b, s, s->store[i]);
+  }
+}
+
+static void count_work(Build *b, const Sweep *s) {
+  Emit *e = b->e;
+  for (int i = 0; i < s->ncone; i++) {
+    const Node *n = &e->fn->node[s->cone[i]];
+    OpClass cls = op_info[n->op].cls;
+    if (cls == EW) b->kernel.flops += type_count(n->type);
+    if (cls == RED) b->kernel.flops += type_count(e->fn->node[n->in[0]].type);
+  }
+  for (int i = 0; i < b->launch.nargs; i++) b->kernel.bytes += e->buffer[b->launch.arg[i]].bytes;
+}
+
+/* n4_c64_256x256 */
+static const char *domain_name(Emit *e, Type t) {
+  char text[128] = "scalar";
+  int at = 0;
+  for (int a = 0; a < t.rank; a++) {
+    const char *before = t.rank < 3 ? (a ? "x" : "") : a == 0 ? "n" : a == 1 ? "_c" : a == 2 ? "_" : "x";
+    at += snprintf(text + at, sizeof text - (size_t)at, "%s%lld", before, (long long)t.dim[a]);
+  }
+  return arena_strdup(e->arena, text);
+}
+
+static void emit_sweep(Emit *e, const GroupInfo *g, Sweep *s) {
+  Build b = build_begin(e, g, "map", "map:%s:in%d_out%d_red%d:", domain_name(e, s->domain), s->nload,
+                        s->nstore, s->nred);
+  declare_arguments(&b, s);
+  allow_overlays(&b, s);
+  count_work(&b, s);
+  for (int isa = 0; isa < NETC_ISA_COUNT && !e->err[0]; isa++)
+    map_nest(e, s, expr_new(e, g, &b, build_kernel(&b, isa)));
+  build_end(&b, s->tasks);
+  map_join_parts(e, g, s);
+}
+
+bool emit_map(Emit *e, const GroupInfo *g) {
+  int n = 0;
+  Sweep *s = map_sweeps(e, g, &n);
+  for (int i = 0; i < n && !e->err[0]; i++) emit_sweep(e, g, &s[i]);
+  return !e->err[0];
+}

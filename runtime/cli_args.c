@@ -1,0 +1,50 @@
+/* Reading a command's parsed arguments. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli.h"
+
+const char *cli_value(const CliArgs *a, const char *name) {
+  for (int i = a->ngiven - 1; i >= 0; i--)
+    if (strcmp(a->given[i].option->name, name) == 0) return a->given[i].value ? a->given[i].value : "";
+  return NULL;
+}
+
+bool cli_given(const CliArgs *a, const char *name) { return cli_value(a, name) != NULL; }
+
+bool cli_int(const CliArgs *a, const char *name, int64_t otherwise, int64_t min, int64_t max, int64_t *out,
+             char err[ERR_MAX]) {
+  const char *v = cli_value(a, name);
+  *out = otherwise;
+  if (!v) return true;
+  char *end;
+  errno = 0;
+  long long n = strtoll(v, &end, 10);
+  if (end == v || *end || errno || n < min || n > max)
+    return err_set(err, "--%s is `%s`; a whole number from %lld to %lld is expected", name, v, (long long)min,
+                   (long long)max);
+  *out = n;
+  return true;
+}
+
+bool cli_number(const CliArgs *a, const char *name, double otherwise, double *out, char err[ERR_MAX]) {
+  const char *v = cli_value(a, name);
+  *out = otherwise;
+  if (!v) return true;
+  char *end;
+  *out = strtod(v, &end);
+  return (end != v && !*end) || err_set(err, "--%s is `%s`; a number is expected", name, v);
+}
+
+bool cli_required(const CliArgs *a, const char *name, const char **out, char err[ERR_MAX]) {
+  *out = cli_value(a, name);
+  return *out || err_set(err, "--%s is missing (see --help)", name);
+}
+
+bool cli_device(const CliArgs *a, char err[ERR_MAX]) {
+  const char *v = cli_value(a, "device");
+  if (!v || strcmp(v, "cpu") == 0) return true;
+  if (strncmp(v, "cuda", 4) == 0)
+    return err_set(err, "--device %s: modules of this version hold no code for GPUs; use --device cpu", v);
+  return err_set(err, "--device is `%s`; it can be cpu", v);
+}

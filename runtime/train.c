@@ -1,0 +1,123 @@
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "progress.h"
+#include "rundir.h"
+#include "train.h"
+
+typedef struct {
+  const Session *session;
+  const TrainOptions *opt;
+  RunDir dir;
+  Meter meter;
+  Prefetch *prefetch;
+  double *value;  /* of the outputs */
+  uint64_t saved; /* iterations done when the checkpoint was written */
+} Run;
+
+static bool save(Run *r, uint64_t done, char err[ERR_MAX]) {
+  const TrainOptions *o = r->opt;
+  Progress at = {.iteration = done,
+                 .seed = o->seed,
+                 .epoch = floor((double)done / (double)o->epoch_iterations),
+                 .max_iterations = o->iterations};
+  snprintf(at.data, sizeof at.data, "%s", o->data ? o->data : "");
+  snprintf(at.labeled, sizeof at.labeled, "%s", o->labeled ? o->labeled : "");
+  if (!rundir_sync(&r->dir, err) || !checkpoint_save(r->session, r->dir.checkpoint, &at, err)) return false;
+  r->saved = done;
+  return true;
+}
+
+static bool resume(Run *r, uint64_t *first, char err[ERR_MAX]) {
+  const TrainOptions *o = r->opt;
+  char *path = path_join(o->out, "last.safetensors");
+  Progress at;
+  bool ok = path ? true : err_memory(err, "a file name", 0);
+  if (ok && !file_exists(path))
+    ok = err_set(err, "%s has no last.safetensors to resume from: start it without --resume", o->out);
+  ok = ok && checkpoint_load(r->session, path, NULL, &at, err);
+  if (ok && at.seed != o->seed)
+    ok = err_set(err, "%s was started with --seed %" PRIu64 ", not %" PRIu64, path, at.seed, o->seed);
+  free(path);
+  if (!ok) return false;
+  *first = r->saved = at.iteration;
+  return rundir_resume(&r->dir, o->out, o->fn, at.iteration, err);
+}
+
+static bool begin(Run *r, uint64_t *first, char err[ERR_MAX]) {
+  const TrainOptions *o = r->opt;
+  if (o->resume) return resume(r, first, err);
+  *first = 0;
+  if (!rundir_create(&r->dir, o->out, o->fn, o->force, err)) return false;
+  session_init(r->session, o->seed);
+  return save(r, 0,
+              err); /* --resume works from here on, and a directory that takes no checkpoint is found now */
+}
+
+/* The outputs; false and the first one that is not finite. */
+static bool read_values(Run *r, uint64_t iteration, char err[ERR_MAX]) {
+  const NetcFn *f = r->opt->fn;
+  for (int i = 0; i < f->noutputs; i++) {
+    const void *p = session_at(r->session, &f->outputs[i]);
+    r->value[i] = f->outputs[i].dtype == NETC_I32 ? *(const int32_t *)p : *(const float *)p;
+    if (!isfinite(r->value[i]))
+      return err_set(err,
+                     "%s is %s in iteration %" PRIu64 "; %s holds the state after %" PRIu64
+                     " iterations: a smaller learning rate may help",
+                     f->outputs[i].name, isnan(r->value[i]) ? "not a number (NaN)" : "infinite",
+                     iteration + 1, r->dir.checkpoint, r->saved);
+  }
+  return true;
+}
+
+static bool iterate(Run *r, uint64_t t, char err[ERR_MAX]) {
+  const TrainOptions *o = r->opt;
+  double start = seconds_now();
+  if (!prefetch_take(r->prefetch, r->session, err)) return false;
+  session_scalars(r->session, o->fn, (double)t, floor((double)t / (double)o->epoch_iterations),
+                  (double)o->iterations);
+  fn_run(r->session, o->fn, (NetcStep){o->seed, t});
+  if (!read_values(r, t, err)) return false;
+  double seconds = seconds_now() - start;
+  if (!rundir_log(&r->dir, t + 1, r->value, o->fn->noutputs, seconds, err)) return false;
+  meter_update(&r->meter, (int64_t)t + 1, o->iterations, o->fn, r->value, seconds);
+  return true;
+}
+
+static bool divides(int64_t every, uint64_t done) { return every > 0 && done % (uint64_t)every == 0; }
+
+static bool loop(Run *r, uint64_t first, char err[ERR_MAX]) {
+  const TrainOptions *o = r->opt;
+  for (uint64_t t = first; t < (uint64_t)o->iterations; t++) {
+    if (!iterate(r, t, err)) return false;
+    if (o->eval && divides(o->eval_every, t + 1) && !o->eval(o->user, t + 1, err)) return false;
+    bool stop = o->stop && *o->stop, last = t + 1 == (uint64_t)o->iterations;
+    if ((stop || last || divides(o->save_every, t + 1)) && !save(r, t + 1, err)) return false;
+    if (stop && !last) {
+      meter_say(&r->meter, "stopped after iteration %" PRIu64 "; go on with --resume", t + 1);
+      return true;
+    }
+  }
+  meter_say(&r->meter, "%" PRId64 " iterations done, weights in %s", o->iterations, r->dir.checkpoint);
+  return true;
+}
+
+bool train_run(const Session *s, const TrainOptions *o, char err[ERR_MAX]) {
+  Run r = {.session = s, .opt = o};
+  uint64_t first = 0;
+  for (int i = 0; i < o->fn->noutputs; i++)
+    if (o->fn->outputs[i].rank != 0)
+      return err_set(err, "%s logs %s, which is no single number", o->fn->name, o->fn->outputs[i].name);
+  meter_start(&r.meter, o->progress, o->log_every);
+  r.value = calloc((size_t)o->fn->noutputs + 1, sizeof *r.value);
+  bool ok = r.value ? begin(&r, &first, err) : err_memory(err, "the values to log", 0);
+  if (ok && first < (uint64_t)o->iterations)
+    r.prefetch = prefetch_new(s->module->desc, o->fn, o->batch, o->user, first, (uint64_t)o->iterations, err);
+  ok = ok && (r.prefetch || first >= (uint64_t)o->iterations) && loop(&r, first, err);
+  if (!ok && r.meter.line_open) fputc('\n', o->progress);
+  prefetch_free(r.prefetch);
+  rundir_close(&r.dir);
+  free(r.value);
+  return ok;
+}

@@ -1,0 +1,392 @@
+/* Opening modules, initial values, describing and executing: with the toy module. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cjson/cJSON.h>
+#include "runtime/array.h"
+#include "runtime/bench.h"
+#include "runtime/checkpoint.h"
+#include "runtime/exec.h"
+#include "runtime/info.h"
+#include "runtime/npy.h"
+
+#define TOY TEST_MODULES "/toy.so"
+
+static char dir[] = "/tmp/netrun_module_XXXXXX";
+
+static int set_up(void **state) {
+  (void)state;
+  return mkdtemp(dir) ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  char cmd[80];
+  snprintf(cmd, sizeof cmd, "rm -r %s", dir);
+  return system(cmd);
+}
+
+static const char *at(const char *name) {
+  static char path[4][128];
+  static int k;
+  k = (k + 1) % 4;
+  snprintf(path[k], sizeof path[k], "%s/%s", dir, name);
+  return path[k];
+}
+
+static Session *toy(int threads) {
+  char err[ERR_MAX];
+  Module *m = module_open(TOY, err);
+  if (!m) fail_msg("%s", err);
+  Session *s = session_new(m, threads, err);
+  if (!s) fail_msg("%s", err);
+  return s;
+}
+
+static void drop(Session *s) {
+  Module *m = (Module *)(uintptr_t)s->module;
+  session_free(s);
+  module_close(m);
+}
+
+static void write_file(const char *path, const void *bytes, size_t n) {
+  FILE *f = fopen(path, "wb");
+  assert_non_null(f);
+  assert_int_equal(fwrite(bytes, 1, n, f), n);
+  fclose(f);
+}
+
+static void refuses(const char *path, const char *why) {
+  char err[ERR_MAX] = "";
+  assert_null(module_open(path, err));
+  if (!strstr(err, why) || !strstr(err, path)) fail_msg("`%s` lacks `%s`", err, why);
+}
+
+static void test_refusals(void **state) {
+  (void)state;
+  refuses(at("nothing.so"), "No such file");
+  write_file(at("text.so"), "just a text that is long enough for a header, and on it goes, on and on", 70);
+  refuses(at("text.so"), "is not a module");
+  refuses(TEST_MODULES "/toy_version.so", "another version of netc");
+  refuses(TEST_MODULES "/toy_broken.so", "output loss lies outside the arena");
+}
+
+/* Cut anywhere, a module is refused and never loaded half. */
+static void test_cut_short(void **state) {
+  (void)state;
+  Bytes file;
+  char err[ERR_MAX];
+  assert_true(file_map(TOY, &file, err));
+  for (int i = 0; i < 40; i++) {
+    write_file(at("cut.so"), file.data, file.size * (size_t)i / 40);
+    assert_null(module_open(at("cut.so"), err));
+    assert_non_null(strstr(err, "cut.so"));
+  }
+  file_unmap(&file);
+}
+
+static void test_isa(void **state) {
+  (void)state;
+  char err[ERR_MAX];
+  setenv("NETRUN_ISA", "avx2", 1);
+  Module *m = module_open(TOY, err);
+  assert_non_null(m);
+  assert_int_equal(m->isa, NETC_ISA_AVX2);
+  module_close(m);
+  setenv("NETRUN_ISA", "sse9", 1);
+  assert_null(module_open(TOY, err));
+  assert_non_null(strstr(err, "sse9"));
+  unsetenv("NETRUN_ISA");
+}
+
+/* ---- tables that a host could trip over ---- */
+
+static void broken(NetcModule d, const char *why) {
+  char err[ERR_MAX] = "";
+  assert_false(module_check(&d, err));
+  if (!strstr(err, why)) fail_msg("`%s` lacks `%s`", err, why);
+}
+
+static void test_check(void **state) {
+  (void)state;
+  char err[ERR_MAX];
+  NetcArray x = {.name = "x", .rank = 1, .dim = {4}, .offset = 0, .bytes = 16};
+  NetcVar v = {.array = x};
+  NetcModule good = {.arena_bytes = 64, .variable_bytes = 16, .nvars = 1, .vars = &v}, d = good;
+  assert_true(module_check(&d, err));
+  d.vars = NULL, broken(d, "table is missing"), d = good;
+  d.variable_bytes = 65, broken(d, "arena's size"), d = good;
+  v.array.offset = 52, broken(d, "outside the arena"), v.array = x;
+  v.array.bytes = 12, broken(d, "outside the arena"), v.array = x;
+  v.array.dim[0] = INT64_MAX, broken(d, "does not fit"), v.array = x;
+  v.array.rank = 9, broken(d, "9 axes"), v.array = x;
+  v.array.order[0] = 1, broken(d, "order of axes"), v.array = x;
+  v.init = NETC_INIT_COPY, broken(d, "copies nothing");
+  v.init_from = "x", broken(d, "copies nothing"); /* itself */
+  v.init = NETC_INIT_CONST;
+  int64_t arg = 64;
+  NetcKernel k = {.name = "k", .op = "map"};
+  NetcLaunch l = {.nargs = 1, .tasks = 1};
+  NetcFn f = {.name = "f", .nlaunches = 1, .launches = &l, .args = &arg};
+  d.nfns = 1, d.fns = &f, d.nkernels = 1, d.kernels = &k;
+  broken(d, "works outside the arena");
+  arg = 0;
+  assert_true(module_check(&d, err));
+  l.kernel = 1;
+  broken(d, "launch 0 of f is broken");
+}
+
+/* ---- variables ---- */
+
+static const NetcArray *variable(const Session *s, int i) { return &s->module->desc->vars[i].array; }
+
+static void test_init(void **state) {
+  (void)state;
+  Session *a = toy(1), *b = toy(3);
+  session_init(a, 5), session_init(b, 5);
+  size_t bytes = (size_t)a->module->desc->variable_bytes;
+  assert_memory_equal(a->arena, b->arena, bytes);
+  float *w = session_at(a, variable(a, 0)), *velocity = session_at(a, variable(a, 1)),
+        *ema = session_at(a, variable(a, 2));
+  assert_true(w[0] >= -0.1f && w[0] < 0.1f && w[0] != w[1]);
+  assert_true(velocity[0] == 0);
+  assert_true(ema[0] == w[0] && ema[1] == w[1]);
+  session_init(b, 6);
+  assert_memory_not_equal(a->arena, b->arena, bytes);
+  drop(a), drop(b);
+}
+
+/* net.table is normal(1, 2) with a transposed layout: element (r, c) has row-major index 3 r + c. The
+ * expected value is philox.h's definition at that index, written out. */
+#include "ir/philox.h"
+static void test_init_order(void **state) {
+  (void)state;
+  Session *s = toy(2);
+  session_init(s, 9);
+  const float *memory = session_at(s, variable(s, 3));
+  float logical[6];
+  array_from_memory(variable(s, 3), memory, logical);
+  uint64_t site = 0xcbf29ce484222325u;
+  for (const char *p = "net.table"; *p; p++) site = (site ^ (uint64_t)*p) * 0x100000001b3u;
+  for (int r = 0; r < 2; r++)
+    for (int c = 0; c < 3; c++) {
+      uint32_t x[4];
+      philox_at(x, 9, 0xffffffffu, site, (uint64_t)(3 * r + c));
+      double z =
+          sqrt(-2 * log(((x[0] >> 8) + 1) / 16777216.0)) * cos(2 * acos(-1) * ((x[1] >> 8) / 16777216.0));
+      assert_true(fabs(logical[3 * r + c] - (1 + 2 * z)) < 1e-5);
+      assert_true(memory[2 * c + r] == logical[3 * r + c]);
+    }
+  drop(s);
+}
+
+static void test_arrays(void **state) {
+  (void)state;
+  NetcArray a = {.name = "a", .rank = 4, .dim = {2, 3, 4, 5}, .order = {0, 2, 3, 1}};
+  float logical[120], memory[120], back[120];
+  for (int i = 0; i < 120; i++) logical[i] = (float)i;
+  array_to_memory(&a, logical, memory);
+  for (int n = 0, k = 0; n < 2; n++)
+    for (int y = 0; y < 4; y++)
+      for (int x = 0; x < 5; x++)
+        for (int c = 0; c < 3; c++) assert_true(memory[k++] == (float)(((n * 3 + c) * 4 + y) * 5 + x));
+  array_from_memory(&a, memory, back);
+  assert_memory_equal(back, logical, sizeof logical);
+  array_from_channels_last(&a, memory, back);
+  assert_memory_equal(back, memory, sizeof memory);
+  for (int i = 0; i < 4; i++) a.order[i] = (uint8_t)i;
+  array_from_channels_last(&a, memory, back);
+  assert_memory_equal(back, logical, sizeof logical);
+  char buf[128];
+  assert_string_equal(array_str(&a, buf), "f32[2,3,4,5]");
+}
+
+/* ---- checkpoints ---- */
+
+static void test_checkpoint(void **state) {
+  (void)state;
+  char err[ERR_MAX] = "";
+  Session *a = toy(1), *b = toy(2);
+  session_init(a, 5), session_init(b, 6);
+  Progress in = {.iteration = 3,
+                 .seed = 5,
+                 .epoch = 1,
+                 .max_iterations = 12,
+                 .data = "phantom",
+                 .labeled = "10%"},
+           out;
+  assert_true(checkpoint_save(a, at("c.safetensors"), &in, err));
+  assert_true(checkpoint_load(b, at("c.safetensors"), NULL, &out, err));
+  assert_memory_equal(a->arena, b->arena, (size_t)a->module->desc->variable_bytes);
+  assert_memory_equal(&in, &out, sizeof in);
+  /* values that are not finite are neither written nor read, and leave what is there */
+  float *w = session_at(a, variable(a, 0)), keep = w[1];
+  w[1] = NAN;
+  assert_false(checkpoint_save(a, at("c.safetensors"), &in, err));
+  assert_non_null(strstr(err, "net.weight"));
+  assert_true(checkpoint_load(a, at("c.safetensors"), NULL, NULL, err));
+  assert_true(w[1] == keep);
+  drop(a), drop(b);
+}
+
+typedef struct {
+  float value;
+  int count;
+} Same;
+
+static bool fill_same(void *user, int i, void *dst, char err[ERR_MAX]) {
+  const Same *same = user;
+  (void)i, (void)err;
+  for (int k = 0; k < same->count; k++) ((float *)dst)[k] = same->value;
+  return true;
+}
+
+static void test_other_network(void **state) {
+  (void)state;
+  char err[ERR_MAX] = "";
+  Session *s = toy(1);
+  session_init(s, 5);
+  float before[80];
+  Same one = {1, 2}, not_a_number = {NAN, 2};
+  memcpy(before, s->arena, sizeof before);
+  StTensor t = {.name = (char[]){"net.weight"}, .rank = 1, .dim = {2}};
+  /* predict works on net.weight alone: a file with nothing else will do, but not for training or resuming */
+  assert_true(st_write(at("w.safetensors"), &t, 1, NULL, 0, fill_same, &not_a_number, err));
+  assert_false(checkpoint_load(s, at("w.safetensors"), module_fn(s->module, "predict"), NULL, err));
+  assert_non_null(strstr(err, "NaN"));
+  assert_memory_equal(before, s->arena, sizeof before);
+  assert_true(st_write(at("w.safetensors"), &t, 1, NULL, 0, fill_same, &one, err));
+  assert_false(checkpoint_load(s, at("w.safetensors"), NULL, NULL, err));
+  assert_non_null(strstr(err, "another network"));
+  assert_non_null(strstr(err, "ema.weight: f32[2] in the module, missing in the file"));
+  assert_memory_equal(before, s->arena, sizeof before);
+  assert_true(checkpoint_load(s, at("w.safetensors"), module_fn(s->module, "predict"), NULL, err));
+  assert_true(((float *)session_at(s, variable(s, 0)))[1] == 1);
+  Progress p;
+  assert_false(checkpoint_load(s, at("w.safetensors"), module_fn(s->module, "predict"), &p, err));
+  assert_non_null(strstr(err, "no checkpoint"));
+  t.dim[0] = one.count = 1;
+  assert_true(st_write(at("w.safetensors"), &t, 1, NULL, 0, fill_same, &one, err));
+  assert_false(checkpoint_load(s, at("w.safetensors"), module_fn(s->module, "predict"), NULL, err));
+  assert_non_null(strstr(err, "net.weight: f32[2] in the module, f32[1] in the file"));
+  drop(s);
+}
+
+/* ---- commands ---- */
+
+static void test_info(void **state) {
+  (void)state;
+  Session *s = toy(1);
+  char *text = NULL;
+  size_t n;
+  FILE *f = open_memstream(&text, &n);
+  assert_true(info_json(s->module, f));
+  fclose(f);
+  cJSON *j = cJSON_Parse(text);
+  const cJSON *net = cJSON_GetArrayItem(cJSON_GetObjectItem(j, "networks"), 0);
+  assert_string_equal(cJSON_GetObjectItem(net, "name")->valuestring, "net");
+  assert_int_equal(cJSON_GetObjectItem(net, "parameters")->valueint, 2);
+  assert_int_equal(cJSON_GetObjectItem(net, "macs")->valueint, 256);
+  assert_int_equal(cJSON_GetObjectItem(j, "arena_bytes")->valueint, s->module->desc->arena_bytes);
+  assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(j, "kernels")), 4);
+  cJSON_Delete(j);
+  free(text);
+  f = open_memstream(&text, &n);
+  info_text(s->module, f);
+  fclose(f);
+  assert_non_null(strstr(text, "toy: training step, 3 launches"));
+  assert_non_null(strstr(text, "labeled images, fields image, label; augmented by flips"));
+  free(text);
+  drop(s);
+}
+
+static void test_bench(void **state) {
+  (void)state;
+  char err[ERR_MAX];
+  Session *s = toy(2);
+  Bench b;
+  session_init(s, 0);
+  assert_true(bench_run(s, module_fn_of_kind(s->module, NETC_FN_TRAIN), 3, &b, err));
+  assert_true(b.seconds > 0);
+  assert_int_equal(b.kernel_launches[0], 1);
+  assert_int_equal(b.kernel_launches[3], 0);
+  assert_true(b.kernel_seconds[0] > 0 && b.kernel_seconds[0] <= b.seconds * 2);
+  bench_free(&b);
+  assert_int_equal(*(int32_t *)session_at(s, variable(s, 4)), 4); /* one to warm up */
+  drop(s);
+}
+
+static float result(const char *name, int i) {
+  char err[ERR_MAX];
+  Npy a;
+  if (!npy_read(at(name), &a, err)) fail_msg("%s", err);
+  float v = (float)npy_value(&a, i);
+  npy_free(&a);
+  return v;
+}
+
+/* With x = 1 everywhere, y = 1 and w = b = 1: z = 2, loss = log(1 + e^-2), both gradients sigma(2) - 1. */
+static void test_exec(void **state) {
+  (void)state;
+  char err[ERR_MAX] = "";
+  static float image[1024];
+  static uint8_t label[1024];
+  for (int i = 0; i < 1024; i++) image[i] = 1, label[i] = 1;
+  int64_t dim[4] = {4, 1, 16, 16}, wrong[4] = {4, 16, 16, 1};
+  Same one = {1, 2};
+  StTensor t[2] = {{.name = (char[]){"net.weight"}, .rank = 1, .dim = {2}},
+                   {.name = (char[]){"ema.weight"}, .rank = 1, .dim = {2}}};
+  assert_true(npy_write(at("image.npy"), NPY_F4, 4, dim, image, err));
+  assert_true(npy_write(at("label.npy"), NPY_U1, 4, dim, label, err));
+  assert_true(npy_write(at("wrong.npy"), NPY_F4, 4, wrong, image, err));
+  assert_true(st_write(at("w.safetensors"), t, 2, NULL, 0, fill_same, &one, err));
+  char image_path[128], label_path[128], weights[128];
+  snprintf(image_path, 128, "%s", at("image.npy"));
+  snprintf(label_path, 128, "%s", at("label.npy"));
+  snprintf(weights, 128, "%s", at("w.safetensors"));
+  ExecInput in[2] = {{"batch.image", image_path}, {"batch.label", label_path}};
+  ExecOptions o = {.function = "toy", .weights = weights, .out = dir, .input = in, .ninput = 2, .epoch = 3};
+  Session *s = toy(2);
+  if (!exec_run(s, &o, err)) fail_msg("%s", err);
+  double sigma = 1 / (1 + exp(-2.0));
+  assert_true(fabs(result("loss.npy", 0) + log(sigma)) < 1e-6);
+  assert_true(fabs(result("grad_net.weight.npy", 0) - (sigma - 1)) < 1e-6);
+  assert_true(fabs(result("grad_net.weight.npy", 1) - (sigma - 1)) < 1e-6);
+  assert_true(result("extra.npy", 0) >= 3 && result("extra.npy", 0) < 4);
+  StFile *after = st_open(at("after.safetensors"), err);
+  assert_non_null(after);
+  float w;
+  memcpy(&w, st_find(after, "net.weight")->data, 4);
+  assert_true(fabs(w - (1 - 0.5 * (sigma - 1))) < 1e-6);
+  int32_t count; /* the gradients were taken from the same state: one step, not two */
+  memcpy(&count, st_find(after, "count")->data, 4);
+  assert_int_equal(count, 1);
+  st_close(after);
+
+  o.ninput = 1;
+  assert_false(exec_run(s, &o, err));
+  assert_non_null(strstr(err, "batch.label i32[4,1,16,16]"));
+  o.ninput = 2, in[1].path = image_path, in[0].path = at("wrong.npy");
+  assert_false(exec_run(s, &o, err));
+  assert_non_null(strstr(err, "has shape [4,16,16,1]; input batch.image is f32[4,1,16,16]"));
+  o.function = "toyy";
+  assert_false(exec_run(s, &o, err));
+  assert_non_null(strstr(err, "toy, toy.grads, predict"));
+  drop(s);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_refusals),      cmocka_unit_test(test_cut_short),
+                                     cmocka_unit_test(test_isa),           cmocka_unit_test(test_check),
+                                     cmocka_unit_test(test_init),          cmocka_unit_test(test_init_order),
+                                     cmocka_unit_test(test_arrays),        cmocka_unit_test(test_checkpoint),
+                                     cmocka_unit_test(test_other_network), cmocka_unit_test(test_info),
+                                     cmocka_unit_test(test_bench),         cmocka_unit_test(test_exec)};
+  return cmocka_run_group_tests(tests, set_up, tear_down);
+}

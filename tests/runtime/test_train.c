@@ -1,0 +1,211 @@
+/* The training loop on the toy module: the same bytes whatever the threads, across stop, kill and resume; and
+ * what it refuses. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "ir/philox.h"
+#include "runtime/train.h"
+
+static char root[] = "/tmp/netrun_train_XXXXXX";
+
+static int set_up(void **state) {
+  (void)state;
+  return mkdtemp(root) ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  char cmd[80];
+  snprintf(cmd, sizeof cmd, "rm -r %s", root);
+  return system(cmd);
+}
+
+static const char *in_root(const char *name) {
+  static char path[4][128];
+  static int k;
+  k = (k + 1) % 4;
+  snprintf(path[k], sizeof path[k], "%s/%s", root, name);
+  return path[k];
+}
+
+/* ---- a data set: images of noise, label 1 where the value is above 0.5 ---- */
+
+typedef struct {
+  uint64_t fail_at, nan_at, stop_at, kill_at; /* iterations + 1; 0 = never */
+  volatile sig_atomic_t stop;
+  int evals;
+} Host;
+
+static bool batch(void *user, int stream, uint64_t iteration, void *const *dst, char err[ERR_MAX]) {
+  Host *h = user;
+  assert_int_equal(stream, 0);
+  if (iteration + 1 == h->fail_at) return err_set(err, "images/07.png is missing");
+  if (iteration + 1 == h->kill_at) kill(getpid(), SIGKILL);
+  for (int i = 0; i < 1024; i++) {
+    float x = philox_uniform(11, iteration, 0, (uint64_t)i);
+    ((float *)dst[0])[i] = iteration + 1 == h->nan_at ? NAN : x;
+    ((int32_t *)dst[1])[i] = x > 0.5f;
+  }
+  return true;
+}
+
+static bool eval(void *user, uint64_t done, char err[ERR_MAX]) {
+  Host *h = user;
+  (void)err;
+  h->evals++;
+  if (done == h->stop_at) h->stop = 1;
+  return true;
+}
+
+/* A run of the toy module in root/name; the error, or "". */
+static const char *train(const char *name, int threads, TrainOptions o, Host *h) {
+  static char err[ERR_MAX];
+  Module *m = module_open(TEST_MODULES "/toy.so", err);
+  Session *s = m ? session_new(m, threads, err) : NULL;
+  if (!s) fail_msg("%s", err);
+  char out[128];
+  snprintf(out, sizeof out, "%s", in_root(name));
+  o.fn = module_fn(m, "toy"), o.out = out, o.batch = batch, o.eval = eval, o.user = h, o.stop = &h->stop;
+  o.epoch_iterations = m->desc->epoch_iterations, o.eval_every = 1;
+  if (!o.iterations) o.iterations = m->desc->max_iterations;
+  if (train_run(s, &o, err)) err[0] = '\0';
+  session_free(s);
+  module_close(m);
+  return err;
+}
+
+static void same_file(const char *a, const char *b) {
+  Bytes x, y;
+  char err[ERR_MAX];
+  if (!file_map(in_root(a), &x, err) || !file_map(in_root(b), &y, err)) fail_msg("%s", err);
+  assert_int_equal(x.size, y.size);
+  assert_memory_equal(x.data, y.data, x.size);
+  file_unmap(&x), file_unmap(&y);
+}
+
+static void same_run(const char *a, const char *b) {
+  char x[64], y[64];
+  snprintf(x, 64, "%s/last.safetensors", a), snprintf(y, 64, "%s/last.safetensors", b);
+  same_file(x, y);
+  snprintf(x, 64, "%s/metrics.csv", a), snprintf(y, 64, "%s/metrics.csv", b);
+  same_file(x, y);
+}
+
+static void test_threads(void **state) {
+  (void)state;
+  TrainOptions o = {.seed = 3};
+  assert_string_equal(train("one", 1, o, &(Host){0}), "");
+  Host h = {0};
+  assert_string_equal(train("three", 3, o, &h), "");
+  assert_int_equal(h.evals, 12);
+  same_run("one", "three");
+  Progress at;
+  char err[ERR_MAX];
+  assert_true(checkpoint_progress(in_root("one/last.safetensors"), &at, err));
+  assert_int_equal(at.iteration, 12);
+  assert_int_equal(at.seed, 3);
+  assert_true(at.epoch == 2);
+}
+
+/* It learns, and rows are what they say: iteration, loss, epoch + a random number. */
+static void test_metrics(void **state) {
+  (void)state;
+  assert_string_equal(train("metrics", 2, (TrainOptions){.seed = 1, .iterations = 200}, &(Host){0}), "");
+  FILE *f = fopen(in_root("metrics/metrics.csv"), "r");
+  assert_non_null(f);
+  char header[64];
+  assert_non_null(fgets(header, sizeof header, f));
+  assert_string_equal(header, "iteration,loss,extra\n");
+  double first = 0, loss = 0, extra;
+  int row, n = 0;
+  while (fscanf(f, "%d,%lf,%lf", &row, &loss, &extra) == 3) {
+    assert_int_equal(row, ++n);
+    if (n == 1) first = loss;
+    double random = philox_uniform(1, (uint64_t)n - 1, 7, 0);
+    assert_true(fabs(extra - ((n - 1) / 5 + random)) < 1e-5);
+  }
+  fclose(f);
+  assert_int_equal(n, 200);
+  assert_true(loss < 0.6 * first);
+}
+
+static void test_stop_and_resume(void **state) {
+  (void)state;
+  TrainOptions o = {.seed = 3};
+  assert_string_equal(train("whole", 1, o, &(Host){0}), "");
+  assert_string_equal(train("halves", 2, o, &(Host){.stop_at = 5}), "");
+  Progress at;
+  char err[ERR_MAX];
+  assert_true(checkpoint_progress(in_root("halves/last.safetensors"), &at, err));
+  assert_int_equal(at.iteration, 5);
+  o.resume = true;
+  assert_string_equal(train("halves", 1, o, &(Host){0}), "");
+  same_run("whole", "halves");
+  assert_string_equal(train("halves", 1, o, &(Host){0}), ""); /* nothing left to do */
+  same_run("whole", "halves");
+}
+
+/* SIGKILL, between checkpoints: rows behind the last checkpoint are written again, byte for byte. */
+static void test_kill(void **state) {
+  (void)state;
+  TrainOptions o = {.seed = 3, .save_every = 4};
+  assert_string_equal(train("calm", 1, o, &(Host){0}), "");
+  for (uint64_t at = 1; at <= 12; at += 3) {
+    char name[16];
+    snprintf(name, sizeof name, "kill%d", (int)at);
+    pid_t child = fork();
+    if (child == 0) {
+      train(name, 2, o, &(Host){.kill_at = at});
+      _exit(9);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    TrainOptions again = o;
+    again.resume = true;
+    assert_string_equal(train(name, 2, again, &(Host){0}), "");
+    same_run("calm", name);
+  }
+}
+
+static void test_refusals(void **state) {
+  (void)state;
+  TrainOptions o = {.seed = 3};
+  assert_string_equal(train("taken", 1, o, &(Host){0}), "");
+  assert_non_null(strstr(train("taken", 1, o, &(Host){0}), "--resume"));
+  o.force = true;
+  assert_string_equal(train("taken", 1, o, &(Host){0}), "");
+  o.force = false, o.resume = true, o.seed = 4;
+  assert_non_null(strstr(train("taken", 1, o, &(Host){0}), "--seed 3"));
+  assert_non_null(strstr(train("never", 1, o, &(Host){0}), "without --resume"));
+}
+
+static void test_bad_batches(void **state) {
+  (void)state;
+  TrainOptions o = {.seed = 3, .save_every = 4};
+  Progress at;
+  char err[ERR_MAX];
+  assert_string_equal(train("fails", 1, o, &(Host){.fail_at = 7}), "images/07.png is missing");
+  assert_true(checkpoint_progress(in_root("fails/last.safetensors"), &at, err));
+  assert_int_equal(at.iteration, 4);
+  const char *message = train("nan", 1, o, &(Host){.nan_at = 10});
+  assert_non_null(strstr(message, "loss is not a number (NaN) in iteration 10"));
+  assert_non_null(strstr(message, "after 8 iterations"));
+  assert_true(checkpoint_progress(in_root("nan/last.safetensors"), &at, err));
+  assert_int_equal(at.iteration, 8);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_threads), cmocka_unit_test(test_metrics),  cmocka_unit_test(test_stop_and_resume),
+      cmocka_unit_test(test_kill),    cmocka_unit_test(test_refusals), cmocka_unit_test(test_bad_batches)};
+  return cmocka_run_group_tests(tests, set_up, tear_down);
+}
