@@ -144,6 +144,23 @@ static void test_floats(void **state) {
   arena_free(a);
 }
 
+/* A node's place in the .net file, and the calls that led there, are a comment behind it. */
+static void test_places(void **state) {
+  (void)state;
+  Arena *a = arena_new();
+  Program *p = prog_new(a);
+  Fn *f = fn_new(p, "f", FN_FORWARD);
+  Loc outer = {.file = "unet.net", .line = 30, .col = 7};
+  Loc inner = {.file = "blocks/a\nb.net", .line = 4, .col = 2, .block = "conv", .caller = &outer};
+  f->loc = &inner;
+  ir_const(f, 1);
+  char err[256], *text = printed(p);
+  assert_non_null(strstr(text, ": f32[]  # \"blocks/a\\x0ab.net\":4:2, called at \"unet.net\":30:7\n"));
+  assert_non_null(ir_parse(a, text, err));
+  free(text);
+  arena_free(a);
+}
+
 static void refused(const char *text, const char *where, const char *message) {
   char err[256] = "";
   Arena *a = arena_new();
@@ -210,6 +227,7 @@ int main(void) {
                                      cmocka_unit_test(test_random_graphs),
                                      cmocka_unit_test(test_generator_covers_ops),
                                      cmocka_unit_test(test_floats),
+                                     cmocka_unit_test(test_places),
                                      cmocka_unit_test(test_errors),
                                      cmocka_unit_test(test_damaged_texts)};
   return cmocka_run_group_tests(tests, NULL, NULL);
