@@ -1,0 +1,41 @@
+/* one_group.h - functions of one group, laid out and grouped by hand, for tests of single emitters. */
+#ifndef NETC_ONE_GROUP_H
+#define NETC_ONE_GROUP_H
+#include "run_emit.h"
+
+static inline Fn *one_begin(Arena *a, const char *name) { return fn_new(prog_new(a), name, FN_FORWARD); }
+
+static inline Type image(int64_t n, int64_t c, int ns, const int64_t *s) {
+  Type t = {F32, 2 + ns, {n, c}};
+  for (int i = 0; i < ns; i++) t.dim[2 + i] = s[i];
+  return t;
+}
+
+/* The rules of pass `layout`, but for weights, which the caller marks. */
+static inline void one_layout(Fn *f, int weights) {
+  for (int i = 0; i < f->n; i++) {
+    Node *n = &f->node[i];
+    if (i == weights) order_weights(n->order, n->type.rank);
+    else if (n->type.rank >= 4) order_channels_last(n->order, n->type.rank);
+    else order_identity(n->order);
+  }
+}
+
+/* Everything but leaves becomes one group with this anchor, whose emitter runs; then the launches do, and are
+ * compared. */
+static inline void one_check(Fn *f, int kind, int anchor, bool (*emitter)(Emit *, const GroupInfo *),
+                             double tolerance) {
+  char err[256] = "";
+  if (f->err[0]) fail_msg("%s: %s", f->name, f->err);
+  if (!fn_verify(f, err)) fail_msg("%s: %s", f->name, err);
+  for (int i = 0; i < f->n; i++) f->node[i].group = op_info[f->node[i].op].cls == LEAF ? -1 : 0;
+  f->group = arena_alloc(f->prog->arena, sizeof *f->group);
+  f->group[0] = (Group){kind, anchor};
+  f->ngroup = f->capgroup = 1;
+  Emit *e = emit_new(f->prog->arena, f, NULL);
+  const GroupInfo *g = group_values(f);
+  if (!emitter(e, &g[0]) || e->err[0]) fail_msg("%s: %s", f->name, e->err);
+  RunCase c = run_case(f, tolerance);
+  run_check(&c, e);
+}
+#endif
