@@ -1,0 +1,25 @@
+/* move.h - the families of data movement; emit_move.c picks. Each declares a kernel for one node and appends
+ * it. */
+#ifndef NETC_MOVE_H
+#define NETC_MOVE_H
+#include "visit.h"
+
+typedef struct {
+  Emit *e;
+  const GroupInfo *g;
+  const Node *y; /* the node */
+  const Node *x; /* its first operand */
+} Move;
+
+bool move_boxes(const Move *m);  /* move_box.c: reshape, concat, slice, pad, upsample */
+bool move_pool(const Move *m);   /* move_pool.c: sumpool, maxpool, maxpool_dx */
+bool move_resize(const Move *m); /* move_resize.c: resize, resize_dx */
+bool move_orient(const Move *m); /* move_index.c */
+bool move_arg(const Move *m);    /* move_index.c: argmax, argmin */
+
+/* "upsample:n4_c64_h16_w16:f32" (f32 or i32, of the operand). */
+Build move_begin(const Move *m, const char *detail);
+/* Emits the kernel: `body` at every place of node `over`. */
+bool move_end(const Move *m, Build *b, const Node *over, bool vec, VisitBody *body, void *ctx,
+              int64_t flops_per_element);
+#endif
