@@ -215,13 +215,21 @@ static Value call_builtin(Eval *c, const Ast *n, const Builtin *b, Arg *arg, int
   return v;
 }
 
-/* Before '(' a name means a function even where a number or string has the same name (`channels`, `log`). */
+static bool callable(const Value *v) {
+  return v && (v->kind == V_BLOCK || v->kind == V_NET || v->kind == V_INST || v->kind == V_BUILTIN ||
+               v->kind == V_POISON);
+}
+
+/* Before '(' a name means the nearest thing that can be called: a number or string of the same name
+ * (`channels`, `dybac`) does not hide a function. */
 static Value eval_callee(Eval *c, const Ast *n) {
-  const Builtin *b = n->kind == N_NAME ? find_builtin(n->name) : NULL;
-  Value *v = !b ? NULL : c->frame ? scope_find(&c->frame->vars, n->name) : NULL;
-  if (b && !v) v = scope_find(&c->globals, n->name);
-  bool plain = b && v && v->kind != V_BLOCK && v->kind != V_NET && v->kind != V_INST;
-  return plain ? (Value){V_BUILTIN, {.fn = b}} : eval_expr(c, n);
+  if (n->kind != N_NAME) return eval_expr(c, n);
+  Value *v = c->frame ? scope_find(&c->frame->vars, n->name) : NULL;
+  if (!callable(v)) v = scope_find(&c->globals, n->name);
+  if (!callable(v)) v = scope_find(&c->defs, n->name);
+  if (v && callable(v)) return *v;
+  const Builtin *b = find_builtin(n->name);
+  return b ? (Value){V_BUILTIN, {.fn = b}} : eval_expr(c, n);
 }
 
 Value eval_call(Eval *c, const Ast *n) {

@@ -60,6 +60,8 @@ static Value eval_name(Eval *c, const Ast *n) {
     c->fn->loc = place_of(c, n);
     return tensor(c, n, ir_input(c->fn, n->name, type_scalar()));
   }
+  v = scope_find(&c->defs, n->name);
+  if (v) return *v;
   const Builtin *b = find_builtin(n->name);
   if (b) return (Value){V_BUILTIN, {.fn = b}};
   return fail(c, n, "nothing is called '%s' here", n->name);
@@ -90,7 +92,7 @@ void assign(Eval *c, const Ast *at, const char *name, Value v) {
   }
   if (!c->frame) {
     Value *old = scope_find(&c->globals, name);
-    if (old && (old->kind == V_BLOCK || old->kind == V_NET || old->kind == V_INST)) {
+    if (old && (old->kind == V_INST)) {
       fail(c, at, "'%s' is %s already", name, kind_str(*old));
       return;
     }

@@ -122,8 +122,9 @@ typedef struct Eval {
   Diag diag;
   const FrontendOptions *opt;
   Program *prog;
-  Fn *fn; /* function being built, NULL at the top level */
-  Scope globals;
+  Fn *fn;         /* function being built, NULL at the top level */
+  Scope globals;  /* values of the top level: options, networks */
+  Scope defs;     /* blocks and nets: a namespace of their own, so that an option may be called `dybac` too */
   Frame *frame;   /* NULL at the top level */
   Mode mode;      /* what networks without a mode of their own run in */
   int *cur, ncur; /* per variable: the node with its current value in fn, -1 = not read yet */

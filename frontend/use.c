@@ -49,13 +49,13 @@ static const char *real_path(Eval *c, const char *path) {
 static void define_all(Eval *c, const Ast *file) {
   for (const Ast *n = file->list; n; n = n->next) {
     if (n->kind != N_BLOCK && n->kind != N_NET) continue;
-    Value *old = scope_find(&c->globals, n->name);
+    Value *old = scope_find(&c->defs, n->name);
     if (old) {
       fail(c, n, "'%s' is defined already", n->name);
       if (old->kind == V_BLOCK || old->kind == V_NET) diag_note(&c->diag, &old->u.def->at, "here");
       continue;
     }
-    scope_set(c, &c->globals, n->name, (Value){n->kind == N_BLOCK ? V_BLOCK : V_NET, {.def = n}});
+    scope_set(c, &c->defs, n->name, (Value){n->kind == N_BLOCK ? V_BLOCK : V_NET, {.def = n}});
   }
 }
 
