@@ -365,7 +365,17 @@ static void choose_runs(Nest *m) {
   }
 }
 
-void map_nest(Emit *e, const Sweep *s, Expr *x) {
+/* Where lanes are walked outside of another loop, a block is what each step of that loop touches: at least
+ * 256 bytes. */
+static int block_vectors(const Sweep *s, const KFn *k) {
+  bool outside = s->nloop > 1 && s->loop[s->nloop - 1] != s->v;
+  return outside && s->nu == 1 && s->nv == 4 && k->lanes == 8 ? 8 : s->nv;
+}
+
+void map_nest(Emit *e, const Sweep *sweep, Expr *x) {
+  Sweep *s = arena_alloc(e->arena, sizeof *s);
+  *s = *sweep;
+  s->nv = block_vectors(s, x->k);
   Nest m = {.e = e, .f = e->fn, .s = s, .x = x, .k = x->k, .nvec = s->nv, .mask = K_NONE};
   m.acc = arena_alloc(e->arena, sizeof *m.acc * (size_t)(s->nred ? s->nred : 1));
   expr_slots(x, s->nv, s->nu);

@@ -2,6 +2,7 @@
  * unrolled and by lanes, and the pieces of training steps they are made for. */
 #include "run_emit.h"
 #include "ir/philox.h"
+#include "tests/ir/gen.h"
 
 static Arena *arena;
 static uint64_t drawn;
@@ -301,6 +302,28 @@ static void adam_agrees(void **state) {
   }
 }
 
+/* ---- as the passes make them ---- */
+
+static void random_graphs_agree(void **state) {
+  (void)state;
+  static Fn *(*const pass[])(Fn *, char *) = {pass_canon,    pass_simplify, pass_expand,
+                                              pass_simplify, pass_layout,   pass_fuse};
+  for (int i = 0; i < 24; i++) {
+    char err[256] = "";
+    Program *p = prog_new(arena);
+    Gen gen = gen_new(p, (uint64_t)i, GEN_RED | GEN_COMP | GEN_RAND);
+    Fn *f = gen_fn(&gen, arena_printf(arena, "random %d", i), 6 + i);
+    for (int j = 0; j < 6; j++)
+      if (!(p->fn[0] = f = pass[j](f, err))) fail_msg("random %d: %s", i, err);
+    Emit *e = emit_new(arena, f, NULL);
+    const GroupInfo *g = group_values(f);
+    for (int j = 0; j < f->ngroup; j++)
+      if (!emit_map(e, &g[j])) fail_msg("random %d: %s", i, e->err);
+    RunCase c = run_case(f, 2e-5);
+    run_check(&c, e);
+  }
+}
+
 /* ---- what the launches promise ---- */
 
 /* A result may lie over an input that is read at the same places; never over one read elsewhere. */
@@ -388,6 +411,7 @@ int main(void) {
       MAP_TEST(segmentation_losses_agree),
       MAP_TEST(batch_norm_agrees),
       MAP_TEST(adam_agrees),
+      MAP_TEST(random_graphs_agree),
       MAP_TEST(overlays_are_offered),
       MAP_TEST(launches_share_kernels),
       MAP_TEST(wide_groups_are_divided),
