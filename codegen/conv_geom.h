@@ -59,7 +59,7 @@ int conv_tiles(Arena *a, const ConvPhase *ph, int64_t in, int pixels, ConvTile *
 /* Picks the register tile for rows of the given lengths (one per phase) and cout channels along the lanes.
  * `step`: elements between pixels of the broadcast operand. */
 ConvBlock conv_block(const int64_t *length, int nlength, int64_t cout, int64_t step, int lanes, int nregs);
-/* The tail block of b as a block of its own. */
+/* Vectors of a full block, or of the tail block. */
 int conv_block_vectors(const ConvBlock *b, bool tail);
 /* "n4_ic64_oc64_h256_w256_kh3_kw3_s1_p1" of the forward convolution. */
 const char *conv_describe(Arena *a, const ConvShape *s);
@@ -71,7 +71,7 @@ typedef struct {
   KFn *k;
   KV a, b;
   int64_t ap, am, bm;
-  int vectors, unroll;
+  int vectors;
   KV mask;       /* of the last vector of b; K_NONE: all lanes */
   const KV *acc; /* acc[p * vectors + v] */
 } MicroTile;

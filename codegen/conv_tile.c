@@ -33,20 +33,17 @@ static void step(const MicroTile *t, int p0, int p1, KV a_at, KV b_at) {
   }
 }
 
+/* The loop is not unrolled: loads of a second step, moved up by the scheduler, would need the registers of
+ * the tile. */
 void tile_fma(const MicroTile *t, int p0, int p1, KV a_at, KV b_at, KV len) {
   KFn *k = t->k;
-  int64_t n, done = 0;
-  bool fixed = k_is_const(k, len, &n);
-  if (!fixed || n > 2 * t->unroll) {
-    int64_t u = fixed ? t->unroll : 1;
-    KV m = k_for(k, k_i64(k, 0), fixed ? k_i64(k, n - n % u) : len, u);
-    KV a = k_add(k, a_at, k_mul(k, m, k_i64(k, t->am))), b = k_add(k, b_at, k_mul(k, m, k_i64(k, t->bm)));
-    for (int64_t i = 0; i < u; i++)
-      step(t, p0, p1, k_add(k, a, k_i64(k, i * t->am)), k_add(k, b, k_i64(k, i * t->bm)));
-    k_end(k);
-    if (!fixed) return;
-    done = n - n % u;
+  int64_t n;
+  if (k_is_const(k, len, &n) && n == 1) {
+    step(t, p0, p1, a_at, b_at);
+    return;
   }
-  for (; done < n; done++)
-    step(t, p0, p1, k_add(k, a_at, k_i64(k, done * t->am)), k_add(k, b_at, k_i64(k, done * t->bm)));
+  KV m = k_for(k, k_i64(k, 0), len, 1);
+  KV a = k_add(k, a_at, k_mul(k, m, k_i64(k, t->am))), b = k_add(k, b_at, k_mul(k, m, k_i64(k, t->bm)));
+  step(t, p0, p1, a, b);
+  k_end(k);
 }

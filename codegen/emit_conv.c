@@ -1,15 +1,14 @@
 /* emit_conv.c - G_CONV: conv and conv_dx with an elementwise epilogue.
  *
- * A task is a range of result rows times a range of channel blocks. For every row and block, for every tile
- * of the row (conv_geom.h): accumulators of tile x block in registers; loops over the outer taps that hit the
+ * A task is a range of result rows times a range of channel blocks. For every row, tile of the row
+ * (conv_geom.h) and block: accumulators of tile x block in registers; loops over the outer taps that hit the
  * operand, over the taps of the row and the operand's channels; then the epilogue on the accumulators. In
  * memory the taps of a row and the channels are one axis, for the operand as for the weights, so both are one
  * loop of taps * cin steps wherever all pixels of the tile meet the same taps; at the ends of a row there is
  * one loop for each run of such taps.
  *
- * Weights are read from panels (conv_pack.c) where that pays. Blocks of a task share rows of the operand in
- * cache, rows share panels: `weight_budget` bytes of panels per task decide which of the two is the inner
- * loop.
+ * Weights are read from panels (conv_pack.c) where that pays. A task has as many blocks as their panels fit
+ * WEIGHT_BUDGET, so that they stay in cache while the rows pass by.
  */
 #include "conv_geom.h"
 
@@ -31,6 +30,13 @@ typedef struct {
   int64_t rows, row_tasks, block_tasks;
 } ConvPlan;
 
+/* The taps along one outer axis that hit the operand: j in lo..hi-1, operand coordinate at + dir*j, kernel
+ * coordinate tap + tap_step*j. */
+typedef struct {
+  KV lo, hi, at, tap;
+  int64_t dir, tap_step;
+} OuterTaps;
+
 /* The kernel being written. */
 typedef struct {
   const ConvPlan *pl;
@@ -41,6 +47,8 @@ typedef struct {
   KV operand, weights, tail_mask;
   KV row_at;             /* operand element of (image, 0, .., 0) */
   KV coord[MAX_SPATIAL]; /* outer axes of the result row */
+  OuterTaps outer[MAX_SPATIAL];
+  KV first, end; /* blocks of the task */
   KV *acc;
 } ConvCode;
 
@@ -96,13 +104,6 @@ static ConvPlan plan_conv(Arena *a, const ConvShape *s, int isa) {
 
 /* ---- code ---- */
 
-/* The taps along one outer axis that hit the operand: j in lo..hi-1, operand coordinate at + dir*j, kernel
- * coordinate tap + tap_step*j. */
-typedef struct {
-  KV lo, hi, at, tap;
-  int64_t dir, tap_step;
-} OuterTaps;
-
 static OuterTaps outer_taps(const ConvCode *c, int axis) {
   const ConvShape *s = &c->pl->s;
   KFn *k = c->k;
@@ -150,7 +151,7 @@ static void tile_row(const ConvCode *c, const ConvPhase *ph, const ConvTile *t, 
 /* Loops over the outer taps from axis `axis` on; x_row and w_row count pixels of the operand and taps so far.
  */
 static void tile_taps(const ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0, const MicroTile *mt,
-                      KV w_base, int axis, const OuterTaps *outer, KV x_row, KV w_row) {
+                      KV w_base, int axis, KV x_row, KV w_row) {
   const ConvShape *s = &c->pl->s;
   KFn *k = c->k;
   if (axis == s->ns - 1) {
@@ -159,13 +160,13 @@ static void tile_taps(const ConvCode *c, const ConvPhase *ph, const ConvTile *t,
     tile_row(c, ph, t, q0, mt, x_at, w_at);
     return;
   }
-  const OuterTaps *o = &outer[axis];
+  const OuterTaps *o = &c->outer[axis];
   int64_t lo, hi;
   bool once = k_is_const(k, o->lo, &lo) && k_is_const(k, o->hi, &hi) && hi == lo + 1;
   KV j = once ? o->lo : k_for(k, o->lo, o->hi, 1);
   KV at = k_add(k, o->at, k_mul(k, j, k_i64(k, o->dir)));
   KV tap = k_add(k, o->tap, k_mul(k, j, k_i64(k, o->tap_step)));
-  tile_taps(c, ph, t, q0, mt, w_base, axis + 1, outer, k_add(k, k_mul(k, x_row, k_i64(k, s->in[axis])), at),
+  tile_taps(c, ph, t, q0, mt, w_base, axis + 1, k_add(k, k_mul(k, x_row, k_i64(k, s->in[axis])), at),
             k_add(k, k_mul(k, w_row, k_i64(k, s->k[axis])), tap));
   if (!once) k_end(k);
 }
@@ -190,56 +191,55 @@ static void tile_epilogue(ConvCode *c, const ConvPhase *ph, const ConvTile *t, K
     }
 }
 
-/* All tiles of the row for one block of channels. */
-static void emit_row(ConvCode *c, KV block, bool tail, const OuterTaps *outer) {
+/* The tile from pixel q0 on, for one block of channels. */
+static void emit_tile(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0, KV block, bool tail) {
   const ConvPlan *pl = c->pl;
   KFn *k = c->k;
   int vectors = conv_block_vectors(&pl->b, tail);
   MicroTile mt = {.k = k,
                   .a = c->operand,
                   .b = c->weights,
+                  .ap = ph->istep * pl->s.cin,
                   .am = 1,
                   .bm = pl->w_step,
                   .vectors = vectors,
-                  .unroll = 2,
                   .mask = tail && !pl->packed ? c->tail_mask : K_NONE,
                   .acc = c->acc};
-  KV w_base = k_mul(k, block, k_i64(k, pl->w_block));
-  KV channel = k_mul(k, block, k_i64(k, pl->b.vectors * pl->b.lanes));
-  for (int i = 0; i < pl->nphase; i++) {
-    const ConvPhase *ph = &pl->phase[i];
-    ConvTile *tile;
-    int n = conv_tiles(k->arena, ph, pl->s.in[pl->s.ns - 1], pl->b.pixels, &tile);
-    mt.ap = ph->istep * pl->s.cin;
-    for (int j = 0; j < n; j++) {
-      const ConvTile *t = &tile[j];
-      KV q0 = k_i64(k, t->q0);
-      if (t->count > 1) q0 = k_for(k, q0, k_i64(k, t->q0 + t->count * t->pixels), t->pixels);
-      tile_zero(k, c->acc, t->pixels * vectors);
-      tile_taps(c, ph, t, q0, &mt, w_base, 0, outer, k_i64(k, 0), k_i64(k, 0));
-      tile_epilogue(c, ph, t, q0, channel, vectors, tail);
-      if (t->count > 1) k_end(k);
-    }
-  }
+  tile_zero(k, c->acc, t->pixels * vectors);
+  tile_taps(c, ph, t, q0, &mt, k_mul(k, block, k_i64(k, pl->w_block)), 0, k_i64(k, 0), k_i64(k, 0));
+  tile_epilogue(c, ph, t, q0, k_mul(k, block, k_i64(k, pl->b.vectors * pl->b.lanes)), vectors, tail);
 }
 
-static void emit_blocks(ConvCode *c, KV first, KV end) {
+/* The tile for the task's blocks first <= block < end, the tail block among them if end reaches it. */
+static void emit_blocks(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0) {
   const ConvPlan *pl = c->pl;
   KFn *k = c->k;
-  OuterTaps outer[MAX_SPATIAL];
-  for (int a = 0; a < pl->s.ns - 1; a++) outer[a] = outer_taps(c, a);
+  bool all = pl->block_tasks == 1, one = all && pl->b.full == 1;
   if (pl->b.full) {
-    KV full = k_i64(k, pl->b.full);
-    bool once = pl->b.full == 1 && pl->block_tasks == 1;
-    KV block = once ? k_i64(k, 0) : k_for(k, first, k_min(k, end, full), 1);
-    emit_row(c, block, false, outer);
-    if (!once) k_end(k);
+    KV block = one ? k_i64(k, 0) : k_for(k, c->first, k_min(k, c->end, k_i64(k, pl->b.full)), 1);
+    emit_tile(c, ph, t, q0, block, false);
+    if (!one) k_end(k);
   }
   if (!pl->b.tail_vectors) return;
-  bool always = pl->block_tasks == 1;
-  if (!always) k_if(k, k_eq(k, end, k_i64(k, pl->b.blocks)));
-  emit_row(c, k_i64(k, pl->b.full), true, outer);
-  if (!always) k_end(k);
+  if (!all) k_if(k, k_eq(k, c->end, k_i64(k, pl->b.blocks)));
+  emit_tile(c, ph, t, q0, k_i64(k, pl->b.full), true);
+  if (!all) k_end(k);
+}
+
+static void emit_row(ConvCode *c) {
+  const ConvPlan *pl = c->pl;
+  KFn *k = c->k;
+  for (int a = 0; a < pl->s.ns - 1; a++) c->outer[a] = outer_taps(c, a);
+  for (int i = 0; i < pl->nphase; i++) {
+    ConvTile *tile;
+    int n = conv_tiles(k->arena, &pl->phase[i], pl->s.in[pl->s.ns - 1], pl->b.pixels, &tile);
+    for (int j = 0; j < n; j++) {
+      KV q0 = k_i64(k, tile[j].q0), end = k_i64(k, tile[j].q0 + tile[j].count * tile[j].pixels);
+      if (tile[j].count > 1) q0 = k_for(k, q0, end, tile[j].pixels);
+      emit_blocks(c, &pl->phase[i], &tile[j], q0);
+      if (tile[j].count > 1) k_end(k);
+    }
+  }
 }
 
 static void conv_kernel(Build *b, const GroupInfo *g, const ConvPlan *pl, int isa, KV operand, KV weights) {
@@ -255,8 +255,8 @@ static void conv_kernel(Build *b, const GroupInfo *g, const ConvPlan *pl, int is
   int most = pl->b.vectors > pl->b.tail_vectors ? pl->b.vectors : pl->b.tail_vectors;
   c.acc = tile_locals(k->arena, k, pl->b.pixels * most);
   KV parts = k_i64(k, pl->row_tasks);
-  KV first = k_mul(k, k_div(k, k_task(k), parts), k_i64(k, pl->task_blocks));
-  KV end = k_min(k, k_add(k, first, k_i64(k, pl->task_blocks)), k_i64(k, pl->b.blocks));
+  c.first = k_mul(k, k_div(k, k_task(k), parts), k_i64(k, pl->task_blocks));
+  c.end = k_min(k, k_add(k, c.first, k_i64(k, pl->task_blocks)), k_i64(k, pl->b.blocks));
   KV row0 = k_mul(k, k_rem(k, k_task(k), parts), k_i64(k, pl->task_rows));
   KV row = k_for(k, row0, k_min(k, k_add(k, row0, k_i64(k, pl->task_rows)), k_i64(k, pl->rows)), 1);
   for (int a = pl->s.ns - 2; a >= 0; a--) {
@@ -265,7 +265,7 @@ static void conv_kernel(Build *b, const GroupInfo *g, const ConvPlan *pl, int is
   }
   c.place.coord[0] = row;
   c.row_at = k_mul(k, row, k_i64(k, conv_pixels(&pl->s, pl->s.in) / pl->s.n * pl->s.cin));
-  emit_blocks(&c, first, end);
+  emit_row(&c);
   k_end(k);
   k_end(k);
 }

@@ -163,7 +163,6 @@ static void piece(const DwCode *c, KV cin, int pixels, KV block, bool tail) {
                   .am = am,
                   .bm = s->cout,
                   .vectors = vectors,
-                  .unroll = 1,
                   .mask = tail ? c->tail_mask : K_NONE,
                   .acc = c->acc};
   KV tap[MAX_SPATIAL], number = k_i64(k, 0), col = k_mul(k, block, k_i64(k, c->b.vectors * lanes));

@@ -1,0 +1,164 @@
+/* Speed of the convolution kernels on one core: bench_conv [ISA 0|1] [LAYER]. For every layer of the table
+ * and every direction: milliseconds, GFLOP/s, and the fraction of the multiply-add rate that this core
+ * reaches in registers. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "codegen/emit.h"
+#include "codegen/llvm_lower.h"
+
+typedef struct {
+  const char *name;
+  int ns;
+  int64_t n, c, o, size[MAX_SPATIAL], k, pad, stride;
+} Layer;
+
+static const Layer layer[] = {
+    {"3x3 64->64 @256", 2, 4, 64, 64, {256, 256}, 3, 1, 1},
+    {"3x3 128->128 @128", 2, 4, 128, 128, {128, 128}, 3, 1, 1},
+    {"3x3 256->256 @64", 2, 4, 256, 256, {64, 64}, 3, 1, 1},
+    {"3x3 512->512 @32", 2, 4, 512, 512, {32, 32}, 3, 1, 1},
+    {"3x3 1024->1024 @16", 2, 4, 1024, 1024, {16, 16}, 3, 1, 1},
+    {"1x1 64->128 @128", 2, 4, 64, 128, {128, 128}, 1, 0, 1},
+    {"1x1 192->64 @256", 2, 4, 192, 64, {256, 256}, 1, 0, 1},
+    {"3x3x3 16->16 @112x112x80", 3, 1, 16, 16, {112, 112, 80}, 3, 1, 1},
+    {"3x3x3 256->256 @7x7x5", 3, 1, 256, 256, {7, 7, 5}, 3, 1, 1},
+    {"3x3 1->64 @256", 2, 4, 1, 64, {256, 256}, 3, 1, 1},
+    {"4x4s2 64->128 @128", 2, 4, 64, 128, {128, 128}, 4, 1, 2},
+};
+static const char *const direction[] = {"fwd", "bwd_d", "bwd_w"};
+
+/* Processor time: others may be using the machine. */
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static Type image(const Layer *l, int64_t n, int64_t c, const int64_t *size) {
+  Type t = {.dt = F32, .rank = l->ns + 2, .dim = {n, c}};
+  for (int i = 0; i < l->ns; i++) t.dim[2 + i] = size[i];
+  return t;
+}
+
+/* The function of one layer and direction, as pass fuse would leave it. */
+static Fn *build(Arena *a, const Layer *l, int dir) {
+  Fn *f = fn_new(prog_new(a), "bench", FN_FORWARD);
+  int64_t k[MAX_SPATIAL], st[MAX_SPATIAL], pad[MAX_SPATIAL], out[MAX_SPATIAL];
+  for (int i = 0; i < l->ns; i++) {
+    k[i] = l->k, st[i] = l->stride, pad[i] = l->pad;
+    out[i] = (l->size[i] + 2 * l->pad - l->k) / l->stride + 1;
+  }
+  int x = ir_input(f, dir == 1 ? "dy" : "x",
+                   dir == 1 ? image(l, l->n, l->o, out) : image(l, l->n, l->c, l->size));
+  int w = ir_input(f, dir == 2 ? "dy" : "w", dir == 2 ? image(l, l->n, l->o, out) : image(l, l->o, l->c, k));
+  int y = dir == 0   ? ir_conv(f, x, w, st, pad)
+          : dir == 1 ? ir_conv_grad(f, OP_conv_dx, x, w, st, pad, l->size)
+                     : ir_conv_grad(f, OP_conv_dw, x, w, st, pad, k);
+  fn_output(f, "y", y);
+  int weights = dir == 2 ? y : w;
+  for (int i = 0; i < f->n; i++) {
+    if (i == weights) order_weights(f->node[i].order, f->node[i].type.rank);
+    else order_channels_last(f->node[i].order, f->node[i].type.rank);
+    f->node[i].group = i == y ? 0 : -1;
+  }
+  *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){dir == 2 ? G_CONV_DW : G_CONV, y};
+  return f;
+}
+
+static Jit *compile(const Emit *e, int isa) {
+  const KFn *k[8];
+  char err[256];
+  for (int i = 0; i < e->nkernel; i++) k[i] = e->kernel[i].k[isa];
+  Jit *j = jit_new(k, e->nkernel, (NetcIsa)isa, err);
+  if (!j) fprintf(stderr, "%s\n", err), exit(1);
+  return j;
+}
+
+static void run_launch(const Emit *e, Jit *j, const Launch *l, float **mem) {
+  void *args[NETC_MAX_ARGS];
+  NetcStep step = {0, 0};
+  for (int i = 0; i < l->nargs; i++) args[i] = mem[l->arg[i]];
+  NetcKernelFn fn = jit_get(j, l->kernel);
+  for (int64_t t = 0; t < l->tasks; t++) fn(args, &step, t);
+  (void)e;
+}
+
+/* Multiply-adds per second of this core times two: chains of fma in registers. */
+static double peak(Arena *a, int isa) {
+  enum { CHAINS = 12, STEPS = 1 << 20 };
+  KFn *k = k_new(a, "peak", isa == NETC_ISA_AVX512 ? 16 : 8);
+  KV y = k_arg(k, K_F32, "y"), acc[CHAINS], m = k_load(k, y, k_i64(k, 0), true);
+  for (int i = 0; i < CHAINS; i++) acc[i] = k_local(k, K_F32, true, "acc"), k_set(k, acc[i], m);
+  k_for(k, k_i64(k, 0), k_i64(k, STEPS), 1);
+  for (int i = 0; i < CHAINS; i++) k_set(k, acc[i], k_fma(k, m, m, k_get(k, acc[i])));
+  k_end(k);
+  for (int i = 0; i < CHAINS; i++) k_store(k, y, k_i64(k, i * k->lanes), k_get(k, acc[i]));
+  Emit e = {.nkernel = 1, .kernel = &(Kernel){.k = {[0] = k, [1] = k}}};
+  Jit *j = compile(&e, isa);
+  float *mem[1] = {aligned_alloc(64, 4096)};
+  Launch l = {.tasks = 1, .nargs = 1};
+  double best = 1e30;
+  memset(mem[0], 0, 4096);
+  for (int i = 0; i < 20; i++) {
+    double t = now();
+    run_launch(&e, j, &l, mem);
+    t = now() - t;
+    if (t < best) best = t;
+  }
+  free(mem[0]);
+  jit_free(j);
+  return 2.0 * CHAINS * STEPS * k->lanes / best;
+}
+
+static void measure(const Layer *l, int dir, int isa, double top) {
+  Arena *a = arena_new();
+  Fn *f = build(a, l, dir);
+  Emit *e = emit_new(a, f, NULL);
+  const GroupInfo *g = group_values(f);
+  if (f->err[0] || !(dir == 2 ? emit_conv_dw : emit_conv)(e, g)) {
+    fprintf(stderr, "%s %s: %s\n", l->name, direction[dir], f->err[0] ? f->err : e->err);
+    exit(1);
+  }
+  double t0 = now(), best[8], total = 0, flops = 0;
+  Jit *j = compile(e, isa);
+  t0 = now() - t0;
+  float *mem[16];
+  for (int i = 0; i < e->nbuffer; i++) {
+    int64_t n = e->buffer[i].bytes / 4;
+    mem[i] = aligned_alloc(64, (size_t)(n * 4 + 63) / 64 * 64);
+    for (int64_t x = 0; x < n; x++) mem[i][x] = (float)(x % 17) * 0.01f;
+  }
+  for (int i = 0; i < e->nlaunch; i++) best[i] = 1e30;
+  for (double start = now(), rounds = 0; rounds < 3 || now() - start < 0.5; rounds++)
+    for (int i = 0; i < e->nlaunch; i++) {
+      double t = now();
+      run_launch(e, j, &e->launch[i], mem);
+      t = now() - t;
+      if (t < best[i]) best[i] = t;
+    }
+  for (int i = 0; i < e->nlaunch; i++)
+    total += best[i], flops += (double)e->kernel[e->launch[i].kernel].flops;
+  printf("%-26s %-6s %8.2f ms %7.1f GFLOP/s %4.0f %%  compile %4.0f ms, launches", l->name, direction[dir],
+         total * 1e3, flops / total * 1e-9, 100 * flops / total / top, t0 * 1e3);
+  for (int i = 0; i < e->nlaunch; i++)
+    printf(" %s %.2f/%ld", e->kernel[e->launch[i].kernel].op, best[i] * 1e3, (long)e->launch[i].tasks);
+  printf("\n");
+  fflush(stdout);
+  for (int i = 0; i < e->nbuffer; i++) free(mem[i]);
+  jit_free(j);
+  arena_free(a);
+}
+
+int main(int argc, char **argv) {
+  int isa = argc > 1 ? atoi(argv[1]) : lower_host_isa(), only = argc > 2 ? atoi(argv[2]) : -1;
+  if (isa < 0 || isa > lower_host_isa()) return fprintf(stderr, "this machine does not run set %d\n", isa), 1;
+  Arena *a = arena_new();
+  double top = peak(a, isa);
+  arena_free(a);
+  printf("set %d: %.1f GFLOP/s of multiply-adds in registers\n", isa, top * 1e-9);
+  for (int i = 0; i < (int)(sizeof layer / sizeof *layer); i++)
+    for (int dir = 0; dir < 3; dir++)
+      if (only < 0 || only == i) measure(&layer[i], dir, isa, top);
+  return 0;
+}
