@@ -11,12 +11,12 @@ static Value bi_len(Eval *c, const Ast *at, Value *arg) {
 static Value bi_range(Eval *c, const Ast *at, Value *arg) {
   int64_t lo = 0, hi, step = 1;
   const int64_t far = 1000000000;
-  if (!arg_int(c, at, "range: a bound", arg[0], -far, far, &hi)) return v_poison();
+  if (!arg_int(c, at, "a bound", arg[0], -far, far, &hi)) return v_poison();
   if (has(arg[1])) {
     lo = hi;
-    if (!arg_int(c, at, "range: a bound", arg[1], -far, far, &hi)) return v_poison();
+    if (!arg_int(c, at, "a bound", arg[1], -far, far, &hi)) return v_poison();
   }
-  if (has(arg[2]) && !arg_int(c, at, "range: the step", arg[2], -far, far, &step)) return v_poison();
+  if (has(arg[2]) && !arg_int(c, at, "the step", arg[2], -far, far, &step)) return v_poison();
   if (step == 0) return fail(c, at, "range: the step is 0");
   int64_t n = step > 0 ? (hi - lo + step - 1) / step : (lo - hi - step - 1) / -step;
   if (n < 0) n = 0;
@@ -95,7 +95,7 @@ static Value bi_size(Eval *c, const Ast *at, Value *arg) {
 
 static Value bi_error(Eval *c, const Ast *at, Value *arg) {
   const char *s;
-  if (!arg_str(c, at, "error: the message", arg[0], &s)) return v_poison();
+  if (!arg_str(c, at, "the message", arg[0], &s)) return v_poison();
   return fail(c, at, "%s", s);
 }
 
@@ -104,16 +104,16 @@ static Value bi_str(Eval *c, const Ast *at, Value *arg) {
   return v_str(arg[0].kind == V_STR ? arg[0].u.str : value_str(c, arg[0]));
 }
 
+static Value bi_known(Eval *c, const Ast *at, Value *arg) {
+  (void)c, (void)at;
+  return v_bool(arg[0].kind != V_TENSOR);
+}
+
 const Builtin builtins_basic[] = {
-    {"len", "list", false, bi_len},
-    {"range", "first end? step?", false, bi_range},
-    {"reverse", "list", false, bi_reverse},
-    {"zip", "*lists", false, bi_zip},
-    {"shape", "x", false, bi_shape},
-    {"channels", "x", false, bi_channels},
-    {"dims", "x", false, bi_dims},
-    {"size_of", "x", false, bi_size},
-    {"str", "value", false, bi_str},
-    {"error", "message", false, bi_error},
-    {NULL, NULL, false, NULL},
+    {"len", "list", false, bi_len},         {"range", "first end? step?", false, bi_range},
+    {"reverse", "list", false, bi_reverse}, {"zip", "*lists", false, bi_zip},
+    {"shape", "x", false, bi_shape},        {"channels", "x", false, bi_channels},
+    {"dims", "x", false, bi_dims},          {"size_of", "x", false, bi_size},
+    {"str", "value", false, bi_str},        {"known", "value", false, bi_known},
+    {"error", "message", false, bi_error},  {NULL, NULL, false, NULL},
 };

@@ -13,20 +13,19 @@ static Value make_init(Eval *c, InitKind kind, double a, double b) {
 
 static Value bi_init_uniform(Eval *c, const Ast *at, Value *arg) {
   double a;
-  return arg_num(c, at, "init_uniform: bound", arg[0], &a) ? make_init(c, INIT_UNIFORM, -a, a) : v_poison();
+  return arg_num(c, at, "bound", arg[0], &a) ? make_init(c, INIT_UNIFORM, -a, a) : v_poison();
 }
 
 static Value bi_init_normal(Eval *c, const Ast *at, Value *arg) {
   double std, mean = 0;
-  if (!arg_num(c, at, "init_normal: std", arg[0], &std) ||
-      (has(arg[1]) && !arg_num(c, at, "init_normal: mean", arg[1], &mean)))
+  if (!arg_num(c, at, "std", arg[0], &std) || (has(arg[1]) && !arg_num(c, at, "mean", arg[1], &mean)))
     return v_poison();
   return make_init(c, INIT_NORMAL, mean, std);
 }
 
 static Value bi_init_const(Eval *c, const Ast *at, Value *arg) {
   double v;
-  return arg_num(c, at, "init_const: value", arg[0], &v) ? make_init(c, INIT_CONST, v, 0) : v_poison();
+  return arg_num(c, at, "value", arg[0], &v) ? make_init(c, INIT_CONST, v, 0) : v_poison();
 }
 
 static Init default_init(double fan_in) {
@@ -163,7 +162,7 @@ static Value bi_linear(Eval *c, const Ast *at, Value *arg) {
 static Value bi_param(Eval *c, const Ast *at, Value *arg) {
   Type t;
   Init init;
-  if (!arg_shape(c, at, "param: shape", arg[0], F32, &t)) return v_poison();
+  if (!arg_shape(c, at, "shape", arg[0], F32, &t)) return v_poison();
   if (arg[1].kind != V_INIT)
     return fail(c, at, "param: init must be init_uniform(..), init_normal(..) or init_const(..)");
   init = *arg[1].u.init;
@@ -215,10 +214,10 @@ static Value bi_batchnorm(Eval *c, const Ast *at, Value *arg) {
   Norm b = {.momentum = 0.1, .eps = 1e-5};
   double spread = 0;
   char buf[96];
-  if (!arg_tensor(c, at, "batchnorm: x", arg[0], &b.x) ||
-      (has(arg[1]) && !arg_num(c, at, "batchnorm: momentum", arg[1], &b.momentum)) ||
-      (has(arg[2]) && !arg_num(c, at, "batchnorm: eps", arg[2], &b.eps)) ||
-      (has(arg[3]) && !arg_num(c, at, "batchnorm: gamma_std", arg[3], &spread)))
+  if (!arg_tensor(c, at, "x", arg[0], &b.x) ||
+      (has(arg[1]) && !arg_num(c, at, "momentum", arg[1], &b.momentum)) ||
+      (has(arg[2]) && !arg_num(c, at, "eps", arg[2], &b.eps)) ||
+      (has(arg[3]) && !arg_num(c, at, "gamma_std", arg[3], &spread)))
     return v_poison();
   b.t = c->fn->node[b.x].type;
   if (b.t.rank < 2) return fail(c, at, "batchnorm: x must be (N,C,..), it is %s", type_str(b.t, buf));
@@ -240,8 +239,8 @@ static Value bi_dropout(Eval *c, const Ast *at, Value *arg) {
   int x;
   double p;
   bool channels = false;
-  if (!arg_tensor(c, at, "dropout: x", arg[0], &x) || !arg_num(c, at, "dropout: p", arg[1], &p) ||
-      (has(arg[2]) && !arg_bool(c, at, "dropout: channels", arg[2], &channels)))
+  if (!arg_tensor(c, at, "x", arg[0], &x) || !arg_num(c, at, "p", arg[1], &p) ||
+      (has(arg[2]) && !arg_bool(c, at, "channels", arg[2], &channels)))
     return v_poison();
   if (p < 0 || p >= 1) return fail(c, at, "dropout: p must lie in [0,1), it is %g", p);
   if (!c->frame->place) return fail(c, at, "dropout follows the mode of a network; use it inside a net");
@@ -257,8 +256,7 @@ static Value bi_dropout(Eval *c, const Ast *at, Value *arg) {
 static Value bi_per_channel(Eval *c, const Ast *at, Value *arg) {
   int v, x;
   char buf[96];
-  if (!arg_tensor(c, at, "per_channel: v", arg[0], &v) || !arg_tensor(c, at, "per_channel: x", arg[1], &x))
-    return v_poison();
+  if (!arg_tensor(c, at, "v", arg[0], &v) || !arg_tensor(c, at, "x", arg[1], &x)) return v_poison();
   Type t = c->fn->node[v].type, shape = {.dt = F32, .rank = c->fn->node[x].type.rank};
   if (t.rank < 1 || t.rank > 2 || shape.rank < 2)
     return fail(c, at, "per_channel: v must be (C) or (N,C), it is %s", type_str(t, buf));

@@ -36,19 +36,20 @@ static Value map(Eval *c, const Ast *at, Op op, Value x) {
   static Value bi_##name(Eval *c, const Ast *at, Value *arg) { return map(c, at, OP_##name, arg[0]); }
 MAP(abs)
 MAP(exp)
-MAP(log) MAP(sqrt) MAP(rsqrt) MAP(floor) MAP(cos) MAP(sin) MAP(sigmoid) MAP(tanh) MAP(relu)
+MAP(log)
+MAP(sqrt) MAP(rsqrt) MAP(floor) MAP(cos) MAP(sin) MAP(sigmoid) MAP(tanh) MAP(relu)
 
     static Value bi_leaky(Eval *c, const Ast *at, Value *arg) {
   double slope = 0.01;
   int x;
-  if (has(arg[1]) && !arg_num(c, at, "leaky: slope", arg[1], &slope)) return v_poison();
-  return arg_tensor(c, at, "leaky: x", arg[0], &x) ? tensor(c, at, ir_leaky(c->fn, x, slope)) : v_poison();
+  if (has(arg[1]) && !arg_num(c, at, "slope", arg[1], &slope)) return v_poison();
+  return arg_tensor(c, at, "x", arg[0], &x) ? tensor(c, at, ir_leaky(c->fn, x, slope)) : v_poison();
 }
 
 static Value bi_stop(Eval *c, const Ast *at, Value *arg) {
   if (arg[0].kind == V_TENSOR && type_of(c, arg[0]).dt == I32) return arg[0];
   int x;
-  return arg_tensor(c, at, "stop: x", arg[0], &x) ? tensor(c, at, ir_unary(c->fn, OP_stop, x)) : v_poison();
+  return arg_tensor(c, at, "x", arg[0], &x) ? tensor(c, at, ir_unary(c->fn, OP_stop, x)) : v_poison();
 }
 
 static Value cast_to(Eval *c, const Ast *at, Value v, DType dt) {
@@ -88,9 +89,9 @@ static Value bi_clamp(Eval *c, const Ast *at, Value *arg) {
 }
 
 static Value bi_select(Eval *c, const Ast *at, Value *arg) {
-  int m = as_f32(c, at, "select: the mask", arg[0]);
-  int a = as_f32(c, at, "select: the first choice", arg[1]);
-  int b = as_f32(c, at, "select: the second choice", arg[2]);
+  int m = as_f32(c, at, "the mask", arg[0]);
+  int a = as_f32(c, at, "the first choice", arg[1]);
+  int b = as_f32(c, at, "the second choice", arg[2]);
   return m < 0 || a < 0 || b < 0 ? v_poison() : tensor(c, at, ir_select(c->fn, m, a, b));
 }
 
@@ -161,7 +162,7 @@ static Value bi_onehot(Eval *c, const Ast *at, Value *arg) {
   char buf[96];
   if (arg[0].kind != V_TENSOR)
     return fail(c, at, "onehot: the label must be a tensor, it is %s", kind_str(arg[0]));
-  if (!arg_int(c, at, "onehot: classes", arg[1], 1, 65536, &classes)) return v_poison();
+  if (!arg_int(c, at, "classes", arg[1], 1, 65536, &classes)) return v_poison();
   Type t = type_of(c, arg[0]);
   if (t.rank < 2 || t.dim[1] != 1)
     return fail(c, at, "onehot: the label must be (N,1,..), it is %s", type_str(t, buf));
@@ -203,8 +204,8 @@ static Value bi_slice(Eval *c, const Ast *at, Value *arg) {
   int axis;
   int64_t lo, hi, far = 1 << 24;
   if (arg[0].kind != V_TENSOR) return fail(c, at, "slice: x must be a tensor, it is %s", kind_str(arg[0]));
-  if (!arg_axis(c, at, arg[1], type_of(c, arg[0]), &axis) ||
-      !arg_int(c, at, "slice: lo", arg[2], 0, far, &lo) || !arg_int(c, at, "slice: hi", arg[3], 0, far, &hi))
+  if (!arg_axis(c, at, arg[1], type_of(c, arg[0]), &axis) || !arg_int(c, at, "lo", arg[2], 0, far, &lo) ||
+      !arg_int(c, at, "hi", arg[3], 0, far, &hi))
     return v_poison();
   return tensor(c, at, ir_slice(c->fn, arg[0].u.node, axis, lo, hi));
 }
@@ -213,8 +214,8 @@ static Value bi_pad(Eval *c, const Ast *at, Value *arg) {
   int axis;
   int64_t lo, hi, far = 1 << 20;
   if (arg[0].kind != V_TENSOR) return fail(c, at, "pad: x must be a tensor, it is %s", kind_str(arg[0]));
-  if (!arg_axis(c, at, arg[1], type_of(c, arg[0]), &axis) ||
-      !arg_int(c, at, "pad: lo", arg[2], 0, far, &lo) || !arg_int(c, at, "pad: hi", arg[3], 0, far, &hi))
+  if (!arg_axis(c, at, arg[1], type_of(c, arg[0]), &axis) || !arg_int(c, at, "lo", arg[2], 0, far, &lo) ||
+      !arg_int(c, at, "hi", arg[3], 0, far, &hi))
     return v_poison();
   return tensor(c, at, ir_pad(c->fn, arg[0].u.node, axis, lo, hi));
 }
@@ -257,10 +258,9 @@ static Value bi_upsample(Eval *c, const Ast *at, Value *arg) {
   int64_t f[MAX_SPATIAL], size[MAX_SPATIAL];
   const char *mode = "nearest";
   bool align = true;
-  if (!image(c, at, "upsample: x", arg[0], &x, &n) ||
-      !arg_spatial(c, at, "upsample: factor", arg[1], n, 1, f) ||
-      (has(arg[2]) && !arg_str(c, at, "upsample: mode", arg[2], &mode)) ||
-      (has(arg[3]) && !arg_bool(c, at, "upsample: align", arg[3], &align)))
+  if (!image(c, at, "x", arg[0], &x, &n) || !arg_spatial(c, at, "factor", arg[1], n, 1, f) ||
+      (has(arg[2]) && !arg_str(c, at, "mode", arg[2], &mode)) ||
+      (has(arg[3]) && !arg_bool(c, at, "align", arg[3], &align)))
     return v_poison();
   if (!strcmp(mode, "nearest")) return tensor(c, at, ir_upsample(c->fn, x, f));
   if (strcmp(mode, "linear"))
@@ -273,8 +273,8 @@ static Value bi_resize(Eval *c, const Ast *at, Value *arg) {
   int x, n;
   int64_t size[MAX_SPATIAL];
   bool align = false;
-  if (!image(c, at, "resize: x", arg[0], &x, &n) || !arg_spatial(c, at, "resize: size", arg[1], n, 1, size) ||
-      (has(arg[2]) && !arg_bool(c, at, "resize: align", arg[2], &align)))
+  if (!image(c, at, "x", arg[0], &x, &n) || !arg_spatial(c, at, "size", arg[1], n, 1, size) ||
+      (has(arg[2]) && !arg_bool(c, at, "align", arg[2], &align)))
     return v_poison();
   return tensor(c, at, ir_resize(c->fn, OP_resize, x, size, align));
 }
@@ -282,9 +282,9 @@ static Value bi_resize(Eval *c, const Ast *at, Value *arg) {
 static Value bi_maxpool(Eval *c, const Ast *at, Value *arg) {
   int x, n;
   int64_t k[MAX_SPATIAL], stride[MAX_SPATIAL], pad[MAX_SPATIAL] = {0};
-  if (!image(c, at, "maxpool: x", arg[0], &x, &n) || !arg_spatial(c, at, "maxpool: k", arg[1], n, 1, k) ||
-      !arg_spatial(c, at, "maxpool: stride", has(arg[2]) ? arg[2] : arg[1], n, 1, stride) ||
-      (has(arg[3]) && !arg_spatial(c, at, "maxpool: pad", arg[3], n, 0, pad)))
+  if (!image(c, at, "x", arg[0], &x, &n) || !arg_spatial(c, at, "k", arg[1], n, 1, k) ||
+      !arg_spatial(c, at, "stride", has(arg[2]) ? arg[2] : arg[1], n, 1, stride) ||
+      (has(arg[3]) && !arg_spatial(c, at, "pad", arg[3], n, 0, pad)))
     return v_poison();
   return tensor(c, at, ir_maxpool(c->fn, x, k, stride, pad));
 }
@@ -292,8 +292,7 @@ static Value bi_maxpool(Eval *c, const Ast *at, Value *arg) {
 static Value bi_avgpool(Eval *c, const Ast *at, Value *arg) {
   int x, n;
   int64_t k[MAX_SPATIAL];
-  if (!image(c, at, "avgpool: x", arg[0], &x, &n) || !arg_spatial(c, at, "avgpool: k", arg[1], n, 1, k))
-    return v_poison();
+  if (!image(c, at, "x", arg[0], &x, &n) || !arg_spatial(c, at, "k", arg[1], n, 1, k)) return v_poison();
   double cells = 1;
   for (int i = 0; i < n; i++) cells *= (double)k[i];
   Value s = tensor(c, at, ir_sumpool(c->fn, x, k));
@@ -303,17 +302,16 @@ static Value bi_avgpool(Eval *c, const Ast *at, Value *arg) {
 static Value bi_dwconv(Eval *c, const Ast *at, Value *arg) {
   int x, w, n;
   int64_t stride[MAX_SPATIAL], pad[MAX_SPATIAL];
-  if (!image(c, at, "dwconv: x", arg[0], &x, &n) || !arg_tensor(c, at, "dwconv: w", arg[1], &w) ||
-      !arg_spatial(c, at, "dwconv: stride", has(arg[2]) ? arg[2] : v_num(1), n, 1, stride) ||
-      !arg_spatial(c, at, "dwconv: pad", has(arg[3]) ? arg[3] : v_num(0), n, 0, pad))
+  if (!image(c, at, "x", arg[0], &x, &n) || !arg_tensor(c, at, "w", arg[1], &w) ||
+      !arg_spatial(c, at, "stride", has(arg[2]) ? arg[2] : v_num(1), n, 1, stride) ||
+      !arg_spatial(c, at, "pad", has(arg[3]) ? arg[3] : v_num(0), n, 0, pad))
     return v_poison();
   return tensor(c, at, ir_dwconv(c->fn, x, w, stride, pad));
 }
 
 static Value bi_matmul(Eval *c, const Ast *at, Value *arg) {
   int a, b;
-  if (!arg_tensor(c, at, "matmul: a", arg[0], &a) || !arg_tensor(c, at, "matmul: b", arg[1], &b))
-    return v_poison();
+  if (!arg_tensor(c, at, "a", arg[0], &a) || !arg_tensor(c, at, "b", arg[1], &b)) return v_poison();
   return tensor(c, at, ir_matmul(c->fn, a, b, false));
 }
 
@@ -341,14 +339,14 @@ static Value noise(Eval *c, const Ast *at, Value of, int mode, double scale, dou
 
 static Value bi_normal(Eval *c, const Ast *at, Value *arg) {
   double std = 1;
-  if (has(arg[1]) && !arg_num(c, at, "normal: std", arg[1], &std)) return v_poison();
+  if (has(arg[1]) && !arg_num(c, at, "std", arg[1], &std)) return v_poison();
   return noise(c, at, arg[0], 1, std, 0);
 }
 
 static Value bi_uniform(Eval *c, const Ast *at, Value *arg) {
   double lo = 0, hi = 1;
-  if ((has(arg[1]) && !arg_num(c, at, "uniform: lo", arg[1], &lo)) ||
-      (has(arg[2]) && !arg_num(c, at, "uniform: hi", arg[2], &hi)))
+  if ((has(arg[1]) && !arg_num(c, at, "lo", arg[1], &lo)) ||
+      (has(arg[2]) && !arg_num(c, at, "hi", arg[2], &hi)))
     return v_poison();
   return noise(c, at, arg[0], 0, hi - lo, lo);
 }
@@ -366,7 +364,7 @@ static Value bi_orient(Eval *c, const Ast *at, Value *arg) {
   bool inverse = false;
   if (arg[0].kind != V_TENSOR || arg[1].kind != V_TENSOR)
     return fail(c, at, "orient needs a tensor and the code of random_orient");
-  if (has(arg[2]) && !arg_bool(c, at, "orient: inverse", arg[2], &inverse)) return v_poison();
+  if (has(arg[2]) && !arg_bool(c, at, "inverse", arg[2], &inverse)) return v_poison();
   return tensor(c, at, ir_orient(c->fn, arg[0].u.node, arg[1].u.node, inverse));
 }
 

@@ -43,6 +43,12 @@ static const char *param_names(Eval *c, const Ast *params) {
   return s;
 }
 
+static bool too_many(Eval *c, const Ast *at, const char *callee, const Ast *params) {
+  if (!params) fail(c, at, "%s takes no arguments here", callee);
+  else fail(c, at, "%s takes %d arguments: %s", callee, ast_count(params), param_names(c, params));
+  return false;
+}
+
 /* Gives each argument its parameter; value[i] has kind V_POISON where none was given. */
 static bool match_params(Eval *c, const char *callee, const Ast *params, Arg *arg, int narg,
                          const Ast **given) {
@@ -57,10 +63,7 @@ static bool match_params(Eval *c, const char *callee, const Ast *params, Arg *ar
                false;
     } else {
       p = next;
-      if (!p)
-        return fail(c, arg[i].at, "%s takes %d arguments: %s", callee, ast_count(params),
-                    param_names(c, params)),
-               false;
+      if (!p) return too_many(c, arg[i].at, callee, params);
       next = next->next;
     }
     for (int j = 0; j < i; j++)
@@ -198,13 +201,7 @@ static bool match_builtin(Eval *c, const Ast *n, const Builtin *b, Arg *arg, int
   return true;
 }
 
-static Value call_builtin(Eval *c, const Ast *n, const Builtin *b, Arg *arg, int narg) {
-  Value value[MAX_PARAMS];
-  bool ok = true;
-  const char *name = b->scoped ? take_name(c, arg, &narg, &ok) : NULL;
-  if (!ok || !match_builtin(c, n, b, arg, narg, value)) return v_poison();
-  if (c->fn) c->fn->loc = place_of(c, n);
-  if (!b->scoped) return b->run(c, n, value);
+static Value call_scoped(Eval *c, const Ast *n, const Builtin *b, const char *name, Value *value) {
   if (!c->frame || !c->frame->place || !c->fn)
     return fail(c, n, "%s owns parameters; it can be used only inside a net, or a block a net calls",
                 b->name);
@@ -215,6 +212,18 @@ static Value call_builtin(Eval *c, const Ast *n, const Builtin *b, Arg *arg, int
   return v;
 }
 
+static Value call_builtin(Eval *c, const Ast *n, const Builtin *b, Arg *arg, int narg) {
+  Value value[MAX_PARAMS];
+  bool ok = true;
+  const char *name = b->scoped ? take_name(c, arg, &narg, &ok) : NULL;
+  if (!ok || !match_builtin(c, n, b, arg, narg, value)) return v_poison();
+  if (c->fn) c->fn->loc = place_of(c, n);
+  const char *before = c->who;
+  c->who = b->name;
+  Value v = b->scoped ? call_scoped(c, n, b, name, value) : b->run(c, n, value);
+  c->who = before;
+  return v;
+}
 static bool callable(const Value *v) {
   return v && (v->kind == V_BLOCK || v->kind == V_NET || v->kind == V_INST || v->kind == V_BUILTIN ||
                v->kind == V_POISON);
@@ -249,18 +258,21 @@ Value eval_call(Eval *c, const Ast *n) {
 
 /* ---- arguments of builtins ---- */
 
+/* "conv: " while a builtin runs. */
+static const char *who(Eval *c) { return c->who ? arena_printf(c->arena, "%s: ", c->who) : ""; }
+
 bool has(Value v) { return v.kind != V_NONE; }
 
 bool arg_num(Eval *c, const Ast *at, const char *what, Value v, double *out) {
   if (v.kind == V_NUM) return *out = v.u.num, true;
-  return fail(c, at, "%s must be a number, it is %s", what, kind_str(v)), false;
+  return fail(c, at, "%s%s must be a number, it is %s", who(c), what, kind_str(v)), false;
 }
 
 bool arg_int(Eval *c, const Ast *at, const char *what, Value v, int64_t lo, int64_t hi, int64_t *out) {
   double x;
   if (!arg_num(c, at, what, v, &x)) return false;
   if (x != floor(x) || x < (double)lo || x > (double)hi)
-    return fail(c, at, "%s must be a whole number from %lld to %lld, it is %s", what, (long long)lo,
+    return fail(c, at, "%s%s must be a whole number from %lld to %lld, it is %s", who(c), what, (long long)lo,
                 (long long)hi, value_str(c, v)),
            false;
   return *out = (int64_t)x, true;
@@ -268,16 +280,17 @@ bool arg_int(Eval *c, const Ast *at, const char *what, Value v, int64_t lo, int6
 
 bool arg_bool(Eval *c, const Ast *at, const char *what, Value v, bool *out) {
   if (v.kind == V_BOOL) return *out = v.u.num != 0, true;
-  return fail(c, at, "%s must be on or off, it is %s", what, kind_str(v)), false;
+  return fail(c, at, "%s%s must be on or off, it is %s", who(c), what, kind_str(v)), false;
 }
 
 bool arg_str(Eval *c, const Ast *at, const char *what, Value v, const char **out) {
   if (v.kind == V_STR) return *out = v.u.str, true;
-  return fail(c, at, "%s must be a string, it is %s", what, kind_str(v)), false;
+  return fail(c, at, "%s%s must be a string, it is %s", who(c), what, kind_str(v)), false;
 }
 
 bool arg_tensor(Eval *c, const Ast *at, const char *what, Value v, int *out) {
-  if (v.kind != V_TENSOR) return fail(c, at, "%s must be a tensor, it is %s", what, kind_str(v)), false;
+  if (v.kind != V_TENSOR)
+    return fail(c, at, "%s%s must be a tensor, it is %s", who(c), what, kind_str(v)), false;
   *out = as_f32(c, at, what, v);
   return *out >= 0;
 }
@@ -290,7 +303,8 @@ bool arg_spatial(Eval *c, const Ast *at, const char *what, Value v, int n, int64
     return true;
   }
   if (v.u.list->n != n)
-    return fail(c, at, "%s has %d entries, the tensor has %d spatial axes", what, v.u.list->n, n), false;
+    return fail(c, at, "%s%s has %d entries, the tensor has %d spatial axes", who(c), what, v.u.list->n, n),
+           false;
   for (int i = 0; i < n; i++)
     if (!arg_int(c, at, what, v.u.list->v[i], lo, LARGEST, &out[i])) return false;
   return true;
@@ -324,12 +338,14 @@ bool arg_shape(Eval *c, const Ast *at, const char *what, Value v, DType dt, Type
   static const int64_t most = (int64_t)1 << 36;
   *out = (Type){.dt = dt};
   if (v.kind != V_LIST)
-    return fail(c, at, "%s must be a list of extents, it is %s", what, kind_str(v)), false;
+    return fail(c, at, "%s%s must be a list of extents, it is %s", who(c), what, kind_str(v)), false;
   if (v.u.list->n > MAX_RANK)
-    return fail(c, at, "%s has %d extents, at most %d are possible", what, v.u.list->n, MAX_RANK), false;
+    return fail(c, at, "%s%s has %d extents, at most %d are possible", who(c), what, v.u.list->n, MAX_RANK),
+           false;
+  const char *extent = arena_printf(c->arena, "an extent of %s", what);
   int64_t count = 1;
   for (int i = 0; i < v.u.list->n; i++) {
-    if (!arg_int(c, at, what, v.u.list->v[i], 1, LARGEST, &out->dim[i])) return false;
+    if (!arg_int(c, at, extent, v.u.list->v[i], 1, LARGEST, &out->dim[i])) return false;
     out->rank++;
     if (count > most / out->dim[i]) return fail(c, at, "%s %s is too large", what, value_str(c, v)), false;
     count *= out->dim[i];

@@ -139,6 +139,7 @@ typedef struct Eval {
   int ndone, capdone; /* files read */
   const Ast *train;   /* the train block, NULL before it */
   int64_t sites_max;
+  const char *who; /* the builtin that runs, for messages */
   int depth, calls, steps;
   bool stopped; /* a limit was hit: unwind */
 } Eval;

@@ -101,6 +101,7 @@ compound:
   | "with" "a name" '(' names ')' body { $$ = with_list(p, children(p, node(p, N_WITH, &@2), NULL, $6, NULL), $4); $$->name = $2; }
   | "nograd" body { $$ = children(p, node(p, N_NOGRAD, &@1), NULL, $2, NULL); }
   | "update" names "with" choice body { $$ = with_list(p, children(p, node(p, N_UPDATE, &@1), $4, $5, NULL), $2); }
+  | "update" names body { $$ = with_list(p, children(p, node(p, N_UPDATE, &@1), NULL, $3, NULL), $2); }
   | "batch" "a name" batch_options '{' typeds '}' { $$ = with_list2(p, with_list(p, node(p, N_BATCH, &@2), $5), $3); $$->name = $2; }
   | "block" "a name" '(' params ')' body { $$ = with_list(p, children(p, node(p, N_BLOCK, &@2), NULL, $6, NULL), $4); $$->name = $2; }
   | "net" "a name" '(' params ')' body { $$ = with_list(p, children(p, node(p, N_NET, &@2), NULL, $6, NULL), $4); $$->name = $2; }
@@ -266,6 +267,7 @@ static int yyreport_syntax_error(const yypcontext_t *ctx, Parser *p) {
     snprintf(list + used, sizeof list - used, "%s%s", i == 0 ? ", expected " : i == n - 1 ? " or " : ", ", yysymbol_name(want[i]));
   }
   const char *got = yysymbol_name(yypcontext_token(ctx));
+  if (!strncmp(got, "a ", 2)) got += 2;
   bool word = at->code == T_NAME && at->text;
   parser_error(p, at->line, at->col, "unexpected %s%s%.40s%s%s", word ? "name" : got, word ? " '" : "", word ? at->text : "", word ? "'" : "", list);
   return 0;

@@ -54,6 +54,7 @@ static bool ends_statement(int code) {
 void filter_tokens(Parser *p) {
   int out = 0, depth = 0; /* depth: open ( and [ */
   bool start = true;      /* at the start of a statement */
+  Token open = {0};       /* the last outermost bracket opened */
   for (int i = 0; i < p->ntok; i++) {
     Token t = p->tok[i];
     const Token *next = &p->tok[i + 1 < p->ntok ? i + 1 : i];
@@ -66,7 +67,9 @@ void filter_tokens(Parser *p) {
     } else if (start) {
       t.code = soft_keyword(&t, next);
     }
-    if (t.code == '(' || t.code == '[') depth++;
+    if ((t.code == '(' || t.code == '[') && depth++ == 0) open = t;
+    if (t.code == 0 && depth > 0)
+      parser_error(p, open.line, open.col, "this '%c' is never closed", open.code);
     if ((t.code == ')' || t.code == ']') && depth > 0) depth--;
     if (t.code == '{' || t.code == '}') depth = 0; /* a body cannot stand in parentheses: recover there */
     start = t.code == T_EOL || t.code == ';' || t.code == '{' || t.code == '}';

@@ -22,7 +22,7 @@ static Value define_value(Eval *c, const Ast *n) {
 static bool constant(Value v) {
   if (v.kind == V_LIST) {
     for (int i = 0; i < v.u.list->n; i++)
-      if (v.u.list->v[i].kind == V_LIST ? false : !constant(v.u.list->v[i])) return false;
+      if (v.u.list->v[i].kind == V_LIST || !constant(v.u.list->v[i])) return false;
     return true;
   }
   return v.kind == V_NUM || v.kind == V_BOOL || v.kind == V_STR || v.kind == V_NONE;
@@ -230,7 +230,7 @@ void exec_train(Eval *c, const Ast *n) {
   }
   c->train = n;
   int passes = c->opt->grads ? 2 : 1;
-  for (int i = 0; i < passes && c->diag.errors == 0; i++) {
+  for (int i = 0; i < passes && (i == 0 || c->diag.errors == 0); i++) {
     Frame frame = {.result = v_none()};
     c->want_grads = i == 1;
     c->prog->sites = 0; /* both functions see the same random numbers */

@@ -25,10 +25,9 @@ static bool arg_rate(Eval *c, const Ast *at, Value v, Value *lr) {
 
 static Value bi_sgd(Eval *c, const Ast *at, Value *arg) {
   Optimiser o = {0};
-  if (!arg_rate(c, at, arg[0], &o.lr) ||
-      (has(arg[1]) && !arg_num(c, at, "sgd: momentum", arg[1], &o.momentum)) ||
-      (has(arg[2]) && !arg_num(c, at, "sgd: weight_decay", arg[2], &o.decay)) ||
-      (has(arg[3]) && !arg_bool(c, at, "sgd: nesterov", arg[3], &o.nesterov)))
+  if (!arg_rate(c, at, arg[0], &o.lr) || (has(arg[1]) && !arg_num(c, at, "momentum", arg[1], &o.momentum)) ||
+      (has(arg[2]) && !arg_num(c, at, "weight_decay", arg[2], &o.decay)) ||
+      (has(arg[3]) && !arg_bool(c, at, "nesterov", arg[3], &o.nesterov)))
     return v_poison();
   return make_optimiser(c, o);
 }
@@ -39,14 +38,14 @@ static Value bi_adam(Eval *c, const Ast *at, Value *arg) {
   if (has(arg[1])) {
     if (arg[1].kind != V_LIST || arg[1].u.list->n != 2)
       return fail(c, at, "adam: betas must be a list of two numbers");
-    if (!arg_num(c, at, "adam: beta 1", arg[1].u.list->v[0], &o.beta1) ||
-        !arg_num(c, at, "adam: beta 2", arg[1].u.list->v[1], &o.beta2))
+    if (!arg_num(c, at, "beta 1", arg[1].u.list->v[0], &o.beta1) ||
+        !arg_num(c, at, "beta 2", arg[1].u.list->v[1], &o.beta2))
       return v_poison();
     if (o.beta1 <= 0 || o.beta1 >= 1 || o.beta2 <= 0 || o.beta2 >= 1)
       return fail(c, at, "adam: betas must lie between 0 and 1");
   }
-  if ((has(arg[2]) && !arg_num(c, at, "adam: eps", arg[2], &o.eps)) ||
-      (has(arg[3]) && !arg_num(c, at, "adam: weight_decay", arg[3], &o.decay)))
+  if ((has(arg[2]) && !arg_num(c, at, "eps", arg[2], &o.eps)) ||
+      (has(arg[3]) && !arg_num(c, at, "weight_decay", arg[3], &o.decay)))
     return v_poison();
   return make_optimiser(c, o);
 }
@@ -59,8 +58,8 @@ static Value bi_ema(Eval *c, const Ast *at, Value *arg) {
   if (!of->name) return fail(c, at, "ema: give the network a name first");
   if (of->average_of) return fail(c, at, "ema: %s is an average itself", of->name);
   if (c->frame) return fail(c, at, "networks are declared at the top level of the file, as NAME = ema(..)");
-  if (!arg_num(c, at, "ema: alpha", arg[1], &alpha) ||
-      (has(arg[2]) && !arg_bool(c, at, "ema: buffers", arg[2], &buffers)))
+  if (!arg_num(c, at, "alpha", arg[1], &alpha) ||
+      (has(arg[2]) && !arg_bool(c, at, "buffers", arg[2], &buffers)))
     return v_poison();
   if (alpha < 0 || alpha > 1) return fail(c, at, "ema: alpha must lie in [0,1], it is %g", alpha);
   Instance *inst = arena_alloc(c->arena, sizeof *inst);
@@ -288,6 +287,10 @@ static int updated_nets(Eval *c, const Ast *n, Instance **net) {
 void exec_update(Eval *c, const Ast *n) {
   Instance *net[MAX_NETS];
   if (!in_train(c, n, "update")) return;
+  if (!n->a && n->b) {
+    fail(c, n, "an update with a body names its optimiser: update %s with sgd(0.01) { .. }", n->list->name);
+    return;
+  }
   int nnet = updated_nets(c, n, net);
   if (!n->a) {
     c->fn->loc = place_of(c, n);

