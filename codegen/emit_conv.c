@@ -10,6 +10,7 @@
  * Weights are read from panels (conv_pack.c) where that pays. A task has as many blocks as their panels fit
  * WEIGHT_BUDGET, so that they stay in cache while the rows pass by.
  */
+#include <string.h>
 #include "conv_geom.h"
 
 enum { WEIGHT_BUDGET = 400 << 10, TASKS = 64, TASK_MACS = 1 << 18, PACK_COUT = 128 };
@@ -270,6 +271,31 @@ static void conv_kernel(Build *b, const GroupInfo *g, const ConvPlan *pl, int is
   k_end(k);
 }
 
+/* Is value `id` read by the epilogue only at the place that is being written? Not through a view, then. */
+static bool read_in_place(const Fn *f, const GroupInfo *g, int id) {
+  for (int i = 0; i < g->nnode; i++) {
+    const Node *nd = &f->node[g->node[i]];
+    for (int j = 0; j < nd->nin; j++)
+      if (value_source(f, nd->in[j]) == id && (nd->in[j] != id || g->node[i] == g->anchor)) return false;
+  }
+  return true;
+}
+
+/* Lets the result take over the memory of an operand of the epilogue that has its type and order. With several results
+ * one might not depend on that operand, and its store could then be moved before the load. */
+static void offer_place(Build *b, const GroupInfo *g) {
+  const Fn *f = b->e->fn;
+  const Node *out = &f->node[g->out[0]];
+  for (int i = 0; g->nout == 1 && i < g->nin; i++) {
+    const Node *in = &f->node[g->in[i]];
+    if (!type_eq(in->type, out->type) || memcmp(in->order, out->order, sizeof in->order)) continue;
+    if (!read_in_place(f, g, g->in[i])) continue;
+    int to = build_find_arg(b, emit_buffer(b->e, g->out[0]));
+    b->launch.inplace[to] = build_find_arg(b, emit_buffer(b->e, g->in[i]));
+    return;
+  }
+}
+
 bool emit_conv(Emit *e, const GroupInfo *g) {
   const Node *nd = &e->fn->node[g->anchor];
   ConvShape s;
@@ -305,6 +331,7 @@ bool emit_conv(Emit *e, const GroupInfo *g) {
     build_arg(&b, emit_buffer(e, g->out[i]), true);
     b.kernel.bytes += type_bytes(e->fn->node[g->out[i]].type);
   }
+  offer_place(&b, g);
   b.kernel.flops = 2 * node_macs(e->fn, nd);
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) conv_kernel(&b, g, &plan[isa], isa, operand, weights);
   build_end(&b, tasks);
