@@ -43,7 +43,8 @@ bool passes_run(Program *p, const PassOptions *opt, char err[256]);
  * A variable has one order for the whole program; its stores have the same. Elementwise nodes of full shape agree
  * with their operands. reshape that only inserts or drops axes of extent 1 is a view: its order follows its operand
  * so that the memory is the same. Any other reshape copies. */
-int64_t order_stride(Type t, const uint8_t *order, int axis); /* elements between neighbours along axis; 0 if extent 1 */
+int64_t order_stride(Type t, const uint8_t *order,
+                     int axis); /* elements between neighbours along axis; 0 if extent 1 */
 void order_identity(uint8_t *order);
 void order_channels_last(uint8_t *order, int rank);
 void order_weights(uint8_t *order, int rank);

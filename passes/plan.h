@@ -13,8 +13,8 @@
 typedef struct {
   int64_t size;    /* bytes, > 0 */
   int first, last; /* launches */
-  int inplace;     /* index of a buffer this one may overlay when that dies at `first` and is at least as large; -1 */
-  int64_t offset;  /* result, a multiple of PLAN_ALIGN */
+  int inplace; /* index of a buffer this one may overlay when that dies at `first` and is at least as large; -1 */
+  int64_t offset; /* result, a multiple of PLAN_ALIGN */
 } PlanBuf;
 enum { PLAN_ALIGN = 64 };
 
