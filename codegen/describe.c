@@ -1,0 +1,80 @@
+/* describe.c - what the code generator tells about its work: kernels, memory plan, costs. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "module.h"
+
+void describe_kernels(const Module *m) {
+  for (int i = 0; i < m->nkernel; i++)
+    for (int isa = 0; isa < NETC_ISA_COUNT; isa++)
+      if (m->isas >> isa & 1) kir_print(m->opt->emit, m->kernel[i].k[isa]);
+}
+
+/* ---- plan ---- */
+static const char *buffer_name(char out[128], const FnPlan *p, int b) {
+  int node = p->e->buffer[b].node;
+  for (int i = 0; i < p->ninput; i++)
+    if (p->input[i].buffer == b) return snprintf(out, 128, "input %.100s", p->input[i].name), out;
+  for (int i = 0; i < p->fn->nout; i++)
+    if (p->output[i] == b) return snprintf(out, 128, "output %.100s", p->fn->out[i].name), out;
+  if (node < 0) return "workspace";
+  const Node *n = &p->fn->node[node];
+  if (n->op == OP_var) return snprintf(out, 128, "var %.100s", n->at.sym), out;
+  char type[96];
+  return snprintf(out, 128, "%%%d %s %s", node, op_info[n->op].name, type_str(n->type, type)), out;
+}
+
+static void describe_fn(FILE *out, const FnPlan *p) {
+  char name[128];
+  fprintf(out, "function %s: %d launches, %d buffers, temporaries %" PRId64 " bytes (at least %" PRId64 ")\n",
+          p->fn->name, p->e->nlaunch, p->e->nbuffer, p->temporaries, p->lower_bound);
+  for (int b = 0; b < p->e->nbuffer; b++) {
+    if (p->first[b] > p->last[b]) continue;
+    fprintf(out, "  %12" PRId64 " +%-11" PRId64 " [%d,%d] %s%s\n", p->offset[b], p->e->buffer[b].bytes,
+            p->first[b], p->last[b], buffer_name(name, p, b),
+            p->fixed[b] && p->e->buffer[b].node >= 0 && p->fn->node[p->e->buffer[b].node].op != OP_var
+                ? " (in place)"
+                : "");
+  }
+}
+
+void describe_plan(const Module *m) {
+  FILE *out = m->opt->emit;
+  fprintf(out, "arena %" PRId64 " bytes, of which variables %" PRId64 "\n", m->arena_bytes, m->var_bytes);
+  for (int i = 0; i < m->prog->nfn; i++) describe_fn(out, &m->fn[i]);
+}
+
+/* ---- costs ---- */
+typedef struct {
+  int kernel, launches;
+  int64_t flops, bytes; /* of all launches */
+} Cost;
+
+static int by_bytes(const void *a, const void *b) {
+  const Cost *x = a, *y = b;
+  if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
+  return x->kernel - y->kernel;
+}
+
+void describe_costs(const Module *m) {
+  FILE *out = m->opt->emit;
+  for (int f = 0; f < m->prog->nfn; f++) {
+    const Emit *e = m->fn[f].e;
+    Cost *cost = arena_alloc(m->arena, ((size_t)m->nkernel + 1) * sizeof *cost), total = {0};
+    for (int i = 0; i < m->nkernel; i++) cost[i].kernel = i;
+    for (int l = 0; l < e->nlaunch; l++) {
+      const Kernel *k = &m->kernel[e->launch[l].kernel];
+      Cost *c = &cost[e->launch[l].kernel];
+      c->launches++, c->flops += k->flops, c->bytes += k->bytes;
+      total.flops += k->flops, total.bytes += k->bytes;
+    }
+    qsort(cost, (size_t)m->nkernel, sizeof *cost, by_bytes);
+    fprintf(out, "function %s: %d launches, %.3f Gflop, %.3f GB of traffic\n", m->fn[f].fn->name, e->nlaunch,
+            1e-9 * (double)total.flops, 1e-9 * (double)total.bytes);
+    fprintf(out, "  %8s %12s %12s  kernel\n", "launches", "Mflop", "MB");
+    for (int i = 0; i < m->nkernel; i++)
+      if (cost[i].launches)
+        fprintf(out, "  %8d %12.3f %12.3f  %s\n", cost[i].launches, 1e-6 * (double)cost[i].flops,
+                1e-6 * (double)cost[i].bytes, m->kernel[cost[i].kernel].name);
+  }
+}

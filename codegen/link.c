@@ -1,0 +1,108 @@
+/* link.c - object files to the shared object, by the system's linker. The result is written beside its place
+ * and renamed, so that a module is never half there. */
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "module.h"
+
+extern char **environ;
+
+bool temporary_dir(char out[256], char err[512]) {
+  const char *base = getenv("TMPDIR");
+  if (!base || !*base) base = "/tmp";
+  if (snprintf(out, 256, "%s/netc-XXXXXX", base) >= 256)
+    return snprintf(err, 512, "$TMPDIR is too long a path: %.300s", base), false;
+  if (mkdtemp(out)) return true;
+  snprintf(err, 512,
+           "cannot make a directory for temporary files in %.300s: %s; set TMPDIR to one that can be written",
+           base, strerror(errno));
+  return false;
+}
+
+static void object_path(char out[320], const char *dir, int i) { snprintf(out, 320, "%s/%d.o", dir, i); }
+
+void remove_dir(const char *dir, int nobjects) {
+  char path[320];
+  for (int i = 0; i < nobjects; i++) {
+    object_path(path, dir, i);
+    unlink(path);
+  }
+  snprintf(path, sizeof path, "%s/linker.log", dir);
+  unlink(path);
+  rmdir(dir);
+}
+
+/* Runs argv with its messages going to `log`. Its exit status, or -1 when it cannot be started. */
+static int run(char **argv, const char *log) {
+  posix_spawn_file_actions_t actions;
+  if (posix_spawn_file_actions_init(&actions)) return -1;
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+  pid_t pid;
+  int failed = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ), status = -1;
+  posix_spawn_file_actions_destroy(&actions);
+  if (failed) return -1;
+  while (waitpid(pid, &status, 0) < 0)
+    if (errno != EINTR) return -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+/* First line of the linker's messages. */
+static void first_line(const char *log, char out[256]) {
+  FILE *f = fopen(log, "r");
+  out[0] = 0;
+  if (!f) return;
+  if (fgets(out, 256, f)) out[strcspn(out, "\n")] = 0;
+  fclose(f);
+}
+
+/* Links with the compiler driver, or with the bare linker where there is none. */
+static bool link_objects(const char *dir, int nobjects, const char *output, char err[512]) {
+  static char *const driver[] = {"cc", "-shared", "-nostdlib", "-Wl,-z,relro", "-Wl,-z,noexecstack", "-o"};
+  static char *const bare[] = {"ld", "-shared", "-z", "relro", "-z", "noexecstack", "-o"};
+  char log[320], line[256] = "";
+  snprintf(log, sizeof log, "%s/linker.log", dir);
+  char **argv = calloc((size_t)nobjects + 10, sizeof *argv),
+       (*path)[320] = calloc((size_t)nobjects + 1, sizeof *path);
+  int status = -1;
+  for (int attempt = 0; argv && path && attempt < 2 && status != 0; attempt++) {
+    int n = attempt == 0 ? 6 : 7;
+    memcpy(argv, attempt == 0 ? driver : bare, (size_t)n * sizeof *argv);
+    argv[n++] = (char *)output;
+    for (int i = 0; i < nobjects; i++) object_path(path[i], dir, i), argv[n++] = path[i];
+    argv[n] = NULL;
+    int now = run(argv, log);
+    if (now >= 0 && now != 127) status = now, first_line(log, line); /* 127: not found */
+  }
+  free(argv);
+  free(path);
+  if (status == 0) return true;
+  if (status < 0)
+    snprintf(err, 512,
+             "cannot link the module: neither cc nor ld can be run; install a C compiler (gcc) or binutils");
+  else
+    snprintf(err, 512, "cannot link the module: %.300s",
+             line[0] ? line : "the linker failed without a message");
+  return false;
+}
+
+bool link_module(const char *dir, int nobjects, const char *output, char err[512]) {
+  char temporary[4096];
+  if (snprintf(temporary, sizeof temporary, "%s.%ld.tmp", output, (long)getpid()) >= (int)sizeof temporary)
+    return snprintf(err, 512, "path too long: %.300s", output), false;
+  int probe = open(temporary, O_WRONLY | O_CREAT | O_EXCL, 0666); /* says why better than the linker does */
+  if (probe < 0) return snprintf(err, 512, "cannot write %.300s: %s", output, strerror(errno)), false;
+  close(probe);
+  bool good = link_objects(dir, nobjects, temporary, err);
+  if (good && rename(temporary, output)) {
+    snprintf(err, 512, "cannot write %.300s: %s", output, strerror(errno));
+    good = false;
+  }
+  if (!good) unlink(temporary);
+  return good;
+}

@@ -1,0 +1,323 @@
+/* tables.c - the module's tables (abi.h) as constants of one more object file, and the function that hands
+ * them out. The structs are described once more as LLVM types; check_layouts compares those with what the C
+ * compiler makes of abi.h, so that a change of one without the other cannot pass unnoticed. */
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <llvm-c/Core.h>
+#include "llvm_lower.h"
+#include "module.h"
+
+/* The graph's enums are the module's. */
+_Static_assert((int)NETC_F32 == (int)F32 && (int)NETC_I32 == (int)I32, "element types");
+_Static_assert((int)NETC_INIT_CONST == (int)INIT_CONST && (int)NETC_INIT_COPY == (int)INIT_COPY,
+               "initialisers");
+_Static_assert((int)NETC_ROLE_PARAM == (int)ROLE_PARAM && (int)NETC_ROLE_OPTIM == (int)ROLE_OPTIM, "roles");
+_Static_assert((int)NETC_FN_TRAIN == (int)FN_TRAIN && (int)NETC_FN_FORWARD == (int)FN_FORWARD, "functions");
+_Static_assert((int)NETC_FIELD_IMAGE == (int)FIELD_IMAGE && (int)NETC_FIELD_SDF == (int)FIELD_SDF, "fields");
+_Static_assert((int)NETC_SRC_LABELED == (int)SRC_LABELED && (int)NETC_SRC_ALL == (int)SRC_ALL, "sources");
+_Static_assert((int)NETC_AUG_FLIP == (int)AUG_FLIP && (int)NETC_AUG_NOISE == (int)AUG_NOISE, "augmentations");
+_Static_assert((int)NETC_MAX_RANK == (int)MAX_RANK, "ranks");
+
+enum { T_ARRAY, T_VAR, T_NET, T_KERNEL, T_LAUNCH, T_FN, T_FIELD, T_STREAM, T_MODULE, T_COUNT };
+
+typedef struct {
+  const Module *mod;
+  LLVMContextRef c;
+  LLVMModuleRef m;
+  LLVMTypeRef ptr, i8, i32, i64, f64, type[T_COUNT];
+} Tables;
+
+static LLVMTypeRef record(const Tables *t, const char *fields) {
+  LLVMTypeRef f[32];
+  unsigned n = 0;
+  for (; *fields; fields++) switch (*fields) {
+    case 'p': f[n++] = t->ptr; break;
+    case 'i': f[n++] = t->i32; break;
+    case 'l': f[n++] = t->i64; break;
+    case 'd': f[n++] = t->f64; break;
+    case 'D': f[n++] = LLVMArrayType2(t->i64, NETC_MAX_RANK); break;
+    case 'O': f[n++] = LLVMArrayType2(t->i8, NETC_MAX_RANK + 2); break;
+    case 'C': f[n++] = LLVMArrayType2(t->ptr, NETC_ISA_COUNT); break;
+    default: f[n++] = t->type[T_ARRAY]; break;
+    }
+  return LLVMStructTypeInContext(t->c, f, n, false);
+}
+
+/* Fields in order: p pointer, i i32, l i64, d double, D dim, O order, C code, A NetcArray. */
+static const struct {
+  const char *name, *fields;
+  size_t bytes, last; /* size of the struct, offset of its last field */
+} layout[T_COUNT] = {
+    [T_ARRAY] = {"NetcArray", "piiDOll", sizeof(NetcArray), offsetof(NetcArray, bytes)},
+    [T_VAR] = {"NetcVar", "Aiiddpii", sizeof(NetcVar), offsetof(NetcVar, pad)},
+    [T_NET] = {"NetcNet", "pll", sizeof(NetcNet), offsetof(NetcNet, macs)},
+    [T_KERNEL] = {"NetcKernel", "ppCll", sizeof(NetcKernel), offsetof(NetcKernel, bytes)},
+    [T_LAUNCH] = {"NetcLaunch", "iilii", sizeof(NetcLaunch), offsetof(NetcLaunch, pad)},
+    [T_FN] = {"NetcFn", "piiiipppp", sizeof(NetcFn), offsetof(NetcFn, args)},
+    [T_FIELD] = {"NetcField", "pii", sizeof(NetcField), offsetof(NetcField, input)},
+    [T_STREAM] = {"NetcStream", "piiiip", sizeof(NetcStream), offsetof(NetcStream, fields)},
+    [T_MODULE] = {"NetcModule",
+                  "iippplll"
+                  "iiiiii"
+                  "ppppp"
+                  "lll",
+                  sizeof(NetcModule), offsetof(NetcModule, max_iterations)},
+};
+
+static void make_types(Tables *t) {
+  t->ptr = LLVMPointerTypeInContext(t->c, 0);
+  t->i8 = LLVMInt8TypeInContext(t->c);
+  t->i32 = LLVMInt32TypeInContext(t->c);
+  t->i64 = LLVMInt64TypeInContext(t->c);
+  t->f64 = LLVMDoubleTypeInContext(t->c);
+  for (int i = 0; i < T_COUNT; i++) t->type[i] = record(t, layout[i].fields);
+}
+
+static bool check_layouts(const Tables *t, LLVMTargetMachineRef tm, char err[512]) {
+  LLVMTargetDataRef data = LLVMCreateTargetDataLayout(tm);
+  bool good = true;
+  for (int i = 0; i < T_COUNT && good; i++) {
+    unsigned n = LLVMCountStructElementTypes(t->type[i]);
+    good = LLVMABISizeOfType(data, t->type[i]) == layout[i].bytes &&
+           LLVMOffsetOfElement(data, t->type[i], n - 1) == layout[i].last;
+    if (!good) snprintf(err, 512, "internal error: %s of abi.h and of tables.c differ", layout[i].name);
+  }
+  LLVMSetModuleDataLayout(t->m, data);
+  LLVMDisposeTargetData(data);
+  return good;
+}
+
+/* ---- constants ---- */
+static LLVMValueRef int32(const Tables *t, int64_t v) { return LLVMConstInt(t->i32, (uint64_t)v, true); }
+static LLVMValueRef int64(const Tables *t, int64_t v) { return LLVMConstInt(t->i64, (uint64_t)v, true); }
+static LLVMValueRef real(const Tables *t, double v) { return LLVMConstReal(t->f64, v); }
+static LLVMValueRef null(const Tables *t) { return LLVMConstNull(t->ptr); }
+
+static LLVMValueRef global(const Tables *t, const char *name, LLVMValueRef value) {
+  LLVMValueRef g = LLVMAddGlobal(t->m, LLVMTypeOf(value), name);
+  LLVMSetInitializer(g, value);
+  LLVMSetGlobalConstant(g, true);
+  LLVMSetLinkage(g, LLVMPrivateLinkage);
+  return g;
+}
+
+static LLVMValueRef text(const Tables *t, const char *s) {
+  if (!s) return null(t);
+  return global(t, "text", LLVMConstStringInContext(t->c, s, (unsigned)strlen(s), false));
+}
+
+static LLVMValueRef *values(const Tables *t, int n) {
+  return arena_alloc(t->mod->arena, (size_t)(n ? n : 1) * sizeof(LLVMValueRef));
+}
+
+/* A constant array of n elements; the null pointer when there are none. */
+static LLVMValueRef table(const Tables *t, const char *name, LLVMTypeRef type, LLVMValueRef *v, int n) {
+  return n ? global(t, name, LLVMConstArray2(type, v, (uint64_t)n)) : null(t);
+}
+
+static LLVMValueRef make(const Tables *t, LLVMValueRef *v, int n) {
+  return LLVMConstStructInContext(t->c, v, (unsigned)n, false);
+}
+#define RECORD(t, ...)                                                                                       \
+  make(t, (LLVMValueRef[]){__VA_ARGS__}, sizeof((LLVMValueRef[]){__VA_ARGS__}) / sizeof(LLVMValueRef))
+
+static LLVMValueRef array(const Tables *t, const char *name, Type type, const uint8_t *order,
+                          int64_t offset) {
+  LLVMValueRef dim[NETC_MAX_RANK], axis[NETC_MAX_RANK + 2];
+  for (int i = 0; i < NETC_MAX_RANK; i++) dim[i] = int64(t, i < type.rank ? type.dim[i] : 0);
+  for (int i = 0; i < NETC_MAX_RANK + 2; i++)
+    axis[i] = LLVMConstInt(t->i8, i < type.rank ? order[i] : 0, false);
+  return RECORD(t, text(t, name), int32(t, type.dt), int32(t, type.rank),
+                LLVMConstArray2(t->i64, dim, NETC_MAX_RANK), LLVMConstArray2(t->i8, axis, NETC_MAX_RANK + 2),
+                int64(t, offset), int64(t, type_bytes(type)));
+}
+
+/* ---- tables ---- */
+static LLVMValueRef vars(const Tables *t) {
+  const Program *p = t->mod->prog;
+  LLVMValueRef *v = values(t, p->nvar);
+  for (int i = 0; i < p->nvar; i++) {
+    const Var *x = &p->var[i];
+    v[i] = RECORD(t, array(t, x->name, x->type, x->order, t->mod->var_offset[i]), int32(t, x->init.kind),
+                  int32(t, x->role), real(t, x->init.a), real(t, x->init.b), text(t, x->init.from),
+                  int32(t, x->net), int32(t, 0));
+  }
+  return table(t, "vars", t->type[T_VAR], v, p->nvar);
+}
+
+static LLVMValueRef nets(const Tables *t) {
+  const Program *p = t->mod->prog;
+  LLVMValueRef *v = values(t, p->nnet);
+  for (int i = 0; i < p->nnet; i++) {
+    int64_t parameters = 0;
+    for (int j = 0; j < p->nvar; j++)
+      if (p->var[j].net == i && (p->var[j].role == ROLE_PARAM || p->var[j].role == ROLE_EMA))
+        parameters += type_count(p->var[j].type);
+    v[i] = RECORD(t, text(t, p->net[i].name), int64(t, parameters), int64(t, p->net[i].macs));
+  }
+  return table(t, "nets", t->type[T_NET], v, p->nnet);
+}
+
+static LLVMValueRef kernels(const Tables *t) {
+  const Module *m = t->mod;
+  LLVMTypeRef param[3] = {t->ptr, t->ptr, t->i64};
+  LLVMTypeRef fn = LLVMFunctionType(LLVMVoidTypeInContext(t->c), param, 3, false);
+  LLVMValueRef *v = values(t, m->nkernel);
+  for (int i = 0; i < m->nkernel; i++) {
+    const Kernel *k = &m->kernel[i];
+    LLVMValueRef code[NETC_ISA_COUNT];
+    for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+      char symbol[48];
+      code[isa] = null(t);
+      if (!(m->isas >> isa & 1)) continue;
+      code[isa] = LLVMAddFunction(t->m, kernel_symbol(symbol, i, isa), fn);
+      LLVMSetVisibility(code[isa], LLVMHiddenVisibility);
+    }
+    v[i] = RECORD(t, text(t, k->name), text(t, k->op), LLVMConstArray2(t->ptr, code, NETC_ISA_COUNT),
+                  int64(t, k->flops), int64(t, k->bytes));
+  }
+  return table(t, "kernels", t->type[T_KERNEL], v, m->nkernel);
+}
+
+static LLVMValueRef launches(const Tables *t, const FnPlan *p, LLVMValueRef *args) {
+  const Emit *e = p->e;
+  int nargs = 0;
+  for (int i = 0; i < e->nlaunch; i++) nargs += e->launch[i].nargs;
+  LLVMValueRef *v = values(t, e->nlaunch), *a = values(t, nargs);
+  int at = 0;
+  for (int i = 0; i < e->nlaunch; i++) {
+    const Launch *l = &e->launch[i];
+    v[i] = RECORD(t, int32(t, l->kernel), int32(t, l->nargs), int64(t, l->tasks), int32(t, at), int32(t, 0));
+    for (int j = 0; j < l->nargs; j++) a[at++] = int64(t, p->offset[l->arg[j]]);
+  }
+  *args = table(t, "args", t->i64, a, nargs);
+  return table(t, "launches", t->type[T_LAUNCH], v, e->nlaunch);
+}
+
+static LLVMValueRef function(const Tables *t, const FnPlan *p) {
+  const Fn *f = p->fn;
+  LLVMValueRef *in = values(t, p->ninput), *out = values(t, f->nout), args;
+  for (int i = 0; i < p->ninput; i++)
+    in[i] = array(t, p->input[i].name, p->input[i].type, p->input[i].order, p->offset[p->input[i].buffer]);
+  for (int i = 0; i < f->nout; i++) {
+    const Node *n = &f->node[f->out[i].node];
+    out[i] = array(t, f->out[i].name, n->type, n->order, p->offset[p->output[i]]);
+  }
+  LLVMValueRef launch = launches(t, p, &args);
+  return RECORD(t, text(t, f->name), int32(t, f->kind), int32(t, p->ninput), int32(t, f->nout),
+                int32(t, p->e->nlaunch), table(t, "inputs", t->type[T_ARRAY], in, p->ninput),
+                table(t, "outputs", t->type[T_ARRAY], out, f->nout), launch, args);
+}
+
+static LLVMValueRef functions(const Tables *t) {
+  int n = t->mod->prog->nfn;
+  LLVMValueRef *v = values(t, n);
+  for (int i = 0; i < n; i++) v[i] = function(t, &t->mod->fn[i]);
+  return table(t, "functions", t->type[T_FN], v, n);
+}
+
+/* The first training function: the one whose batch the streams are. NULL when there is none. */
+static const FnPlan *training(const Module *m) {
+  for (int i = 0; i < m->prog->nfn; i++)
+    if (m->fn[i].fn->kind == FN_TRAIN) return &m->fn[i];
+  return NULL;
+}
+
+static int input_index(const FnPlan *p, const char *stream, const char *field) {
+  size_t n = strlen(stream);
+  for (int i = 0; p && i < p->ninput; i++) {
+    const char *name = p->input[i].name;
+    if (!strncmp(name, stream, n) && name[n] == '.' && !strcmp(name + n + 1, field)) return i;
+  }
+  return -1;
+}
+
+static LLVMValueRef streams(const Tables *t) {
+  const Program *p = t->mod->prog;
+  const FnPlan *train = training(t->mod);
+  LLVMValueRef *v = values(t, p->nstream);
+  for (int i = 0; i < p->nstream; i++) {
+    const Stream *s = &p->stream[i];
+    LLVMValueRef field[sizeof s->field / sizeof *s->field];
+    for (int j = 0; j < s->nfield; j++)
+      field[j] = RECORD(t, text(t, s->field[j].name), int32(t, s->field[j].kind),
+                        int32(t, input_index(train, s->name, s->field[j].name)));
+    v[i] = RECORD(t, text(t, s->name), int32(t, s->source), int32(t, s->augment), int32(t, s->nfield),
+                  int32(t, 0), table(t, "fields", t->type[T_FIELD], field, s->nfield));
+  }
+  return table(t, "streams", t->type[T_STREAM], v, p->nstream);
+}
+
+/* ---- the whole ---- */
+static uint64_t fnv(uint64_t h, const void *data, size_t n) {
+  for (const uint8_t *p = data; n > 0; n--) h = (h ^ *p++) * 1099511628211u;
+  return h;
+}
+
+static uint64_t fingerprint(const Program *p) {
+  uint64_t h = 14695981039346656037u;
+  for (int i = 0; i < p->nvar; i++) {
+    const Var *v = &p->var[i];
+    int64_t shape[2 + MAX_RANK] = {v->type.dt, v->role};
+    for (int a = 0; a < v->type.rank; a++) shape[2 + a] = v->type.dim[a];
+    h = fnv(h, v->name, strlen(v->name) + 1);
+    h = fnv(h, shape, (size_t)(2 + v->type.rank) * sizeof *shape);
+  }
+  return h;
+}
+
+/* 2 or 3: axes of the images, by the batches or else by the first input that looks like images. */
+static int spatial_rank(const Module *m) {
+  for (int i = 0; i < m->prog->nstream; i++)
+    for (int j = 0; j < m->prog->stream[i].nfield; j++)
+      if (m->prog->stream[i].field[j].kind == FIELD_IMAGE) return m->prog->stream[i].field[j].type.rank - 2;
+  for (int i = 0; i < m->prog->nfn; i++)
+    for (int j = 0; j < m->fn[i].ninput; j++)
+      if (m->fn[i].input[j].type.rank >= 4) return m->fn[i].input[j].type.rank - 2;
+  return 2;
+}
+
+static LLVMValueRef module_record(const Tables *t) {
+  const Module *m = t->mod;
+  const Program *p = m->prog;
+  const char *options = m->opt->options ? m->opt->options : "";
+  return RECORD(t, int32(t, NETC_ABI_VERSION), int32(t, sizeof(NetcModule)), text(t, "netc " NETC_VERSION),
+                text(t, p->source ? p->source : ""), text(t, options), int64(t, (int64_t)fingerprint(p)),
+                int64(t, m->arena_bytes), int64(t, m->var_bytes), int32(t, p->nvar), int32(t, p->nnet),
+                int32(t, m->nkernel), int32(t, p->nfn), int32(t, p->nstream), int32(t, spatial_rank(m)),
+                vars(t), nets(t), kernels(t), functions(t), streams(t), int64(t, p->classes),
+                int64(t, p->epoch_iterations), int64(t, p->max_iterations));
+}
+
+/* const NetcModule *netc_module_query(uint32_t v) { return v == NETC_ABI_VERSION ? &module : NULL; } */
+static void query_function(const Tables *t, LLVMValueRef module) {
+  LLVMTypeRef param = t->i32;
+  LLVMValueRef fn = LLVMAddFunction(t->m, NETC_QUERY_SYMBOL, LLVMFunctionType(t->ptr, &param, 1, false));
+  LLVMBuilderRef b = LLVMCreateBuilderInContext(t->c);
+  LLVMPositionBuilderAtEnd(b, LLVMAppendBasicBlockInContext(t->c, fn, ""));
+  LLVMValueRef same = LLVMBuildICmp(b, LLVMIntEQ, LLVMGetParam(fn, 0), int32(t, NETC_ABI_VERSION), "");
+  LLVMBuildRet(b, LLVMBuildSelect(b, same, module, null(t), ""));
+  LLVMDisposeBuilder(b);
+}
+
+bool compile_tables(const Module *m, const char *path, char err[512]) {
+  LLVMTargetMachineRef tm = lower_target(NETC_ISA_AVX2, err);
+  if (!tm) return false;
+  Tables t = {.mod = m, .c = LLVMContextCreate()};
+  t.m = LLVMModuleCreateWithNameInContext("tables", t.c);
+  LLVMSetTarget(t.m, "x86_64-unknown-linux-gnu");
+  make_types(&t);
+  bool good = check_layouts(&t, tm, err);
+  char *message = NULL;
+  if (good) {
+    query_function(&t, global(&t, "module", module_record(&t)));
+    good = !LLVMTargetMachineEmitToFile(tm, t.m, path, LLVMObjectFile, &message);
+    if (!good) snprintf(err, 512, "%s: %.400s", path, message);
+  }
+  LLVMDisposeMessage(message);
+  LLVMDisposeModule(t.m);
+  LLVMContextDispose(t.c);
+  LLVMDisposeTargetMachine(tm);
+  return good;
+}
