@@ -98,8 +98,10 @@ static bool equal_but_channels(Type a, Type b) {
   return shape_eq(a, b);
 }
 
-/* A node of the domain's shape says in which order the domain lies in memory. */
-static const uint8_t *domain_order(const Fn *f, const Sweep *s) {
+/* A node of the domain's shape says in which order the domain lies in memory; where there is none (the domain joins
+ * shapes that are all smaller), the order its rank would have. */
+static const uint8_t *domain_order(Emit *e, const Sweep *s) {
+  const Fn *f = e->fn;
   const uint8_t *any = NULL;
   for (int i = 0; i < s->nstore; i++)
     if (shape_eq(f->node[s->store[i]].type, s->domain)) return f->node[s->store[i]].order;
@@ -107,7 +109,11 @@ static const uint8_t *domain_order(const Fn *f, const Sweep *s) {
     if (shape_eq(f->node[s->load[i]].type, s->domain)) return f->node[s->load[i]].order;
   for (int i = 0; i < s->ncone && !any; i++)
     if (shape_eq(f->node[s->cone[i]].type, s->domain)) any = f->node[s->cone[i]].order;
-  return any;
+  if (any) return any;
+  uint8_t *order = arena_alloc(e->arena, MAX_RANK);
+  if (s->domain.rank >= 4) order_channels_last(order, s->domain.rank);
+  else order_identity(order);
+  return order;
 }
 
 /* ---- dims ---- */
@@ -297,7 +303,7 @@ static bool lay_out(Emit *e, const GroupInfo *g, Sweep *s, bool unrolled) {
   const Fn *f = e->fn;
   list_cone(e, g, s);
   if (s->nload + s->nstore + 2 * s->nred > NETC_MAX_ARGS && s->nstore + s->nred > 1) return false;
-  s->order = domain_order(f, s);
+  s->order = domain_order(e, s);
   s->weight = 0;
   for (int i = 0; i < s->ncone; i++) s->weight += op_weight(f->node[s->cone[i]].op);
   fold_dims(f, s, unrolled);
