@@ -74,17 +74,23 @@ bool emit_dw(Emit *e, const GroupInfo *g) {
 typedef struct {
   const DwShape *d;
   int64_t ys[MAX_RANK], os[MAX_RANK]; /* strides of dy and of the result */
-  int64_t count, rows, chunk, chunks; /* elements of the result, rows of a sample, rows of a chunk, chunks */
+  int64_t total, rows, chunk, chunks; /* elements of the result, rows of a sample, rows of a chunk, chunks */
   KV x, s, y, out;
   KV n, outer[MAX_SPATIAL], outoff;
   KV tap;                    /* tap along the first of three axes */
   int64_t lo, hi;            /* taps along the axis before the last that are summed together */
   KV xoff, soff, yoff, woff; /* offsets of the row: of source pixel 0 at tap lo, of dy, of the result */
   KV c, mask;
+  KV base;    /* the block: its first pixel, */
+  int64_t at; /* the same at compile time or -1, */
+  int count;  /* and its pixels; 0: the whole row */
   KV acc[DW_MAX_SIZE * 2];
 } Dw;
 
-enum { DW_TILE = 4 };
+/* dy of DW_TILE pixels is in registers at a time. Sums stay there for a whole row, one vector of channels
+ * after the other, where pixels lie close together; with DEEP channels or more, for blocks of DW_BLOCK
+ * pixels, so that operands are read in the order they lie in memory. */
+enum { DW_TILE = 4, DW_BLOCK = 16, DEEP = 256 };
 
 static bool dw_fits(const DwShape *d, int64_t at, int count) {
   int a = d->ns - 1;
@@ -126,8 +132,8 @@ static void dw_tile(void *ctx, KFn *k, KV base, int64_t at, int count) {
   }
 }
 
-/* One row for one vector of channels: sums of the taps lo..hi-1 (times the last axis) are fetched, added to,
- * put back. */
+/* A block of pixels, or the row, for one vector of channels: sums of the taps lo..hi-1 (times the last axis)
+ * are fetched, added to, put back. */
 static void dw_channels(void *ctx, KFn *k, KV c, KV mask) {
   Dw w = *(const Dw *)ctx;
   const DwShape *d = w.d;
@@ -144,8 +150,21 @@ static void dw_channels(void *ctx, KFn *k, KV c, KV mask) {
     w.acc[i] = k_local(k, K_F32, d->vec, "acc");
     k_set(k, w.acc[i], load_lanes(k, w.out, at[i], 1, d->vec, mask));
   }
-  each_tile(k, 0, d->out[a], DW_TILE, dw_fits, d, dw_tile, &w);
+  for (int j = 0; j < w.count; j += DW_TILE) {
+    int count = w.count - j < DW_TILE ? w.count - j : DW_TILE;
+    dw_tile(&w, k, k_add(k, w.base, k_i64(k, j)), w.at < 0 ? -1 : w.at + j, count);
+  }
+  if (!w.count) each_tile(k, 0, d->out[a], DW_TILE, dw_fits, d, dw_tile, &w);
   for (int64_t i = 0; i < n; i++) store_lanes(k, w.out, at[i], 1, k_get(k, w.acc[i]), d->vec, mask);
+}
+
+/* All channels of a block before the next block. */
+static void dw_block(void *ctx, KFn *k, KV base, int64_t at, int count) {
+  Dw w = *(const Dw *)ctx;
+  w.base = base;
+  w.at = at;
+  w.count = count;
+  each_channel(k, w.d->channels, w.d->vec, dw_channels, &w);
 }
 
 /* Taps lo..hi-1 along the axis before the last; the caller has seen that they meet the source. */
@@ -166,7 +185,8 @@ static void dw_taps(KFn *k, Dw *w, int64_t lo, int64_t hi) {
     in.yoff = k_add(k, in.yoff, k_mul(k, w->outer[a], k_i64(k, w->ys[2 + a])));
     in.woff = k_add(k, in.woff, k_mul(k, tap, k_i64(k, w->os[2 + a])));
   }
-  each_channel(k, d->channels, d->vec, dw_channels, &in);
+  if (d->channels >= DEEP) each_tile(k, 0, d->out[d->ns - 1], DW_BLOCK, dw_fits, d, dw_block, &in);
+  else each_channel(k, d->channels, d->vec, dw_channels, &in);
 }
 
 /* All taps of one row; those of a group of kernel rows together where the group meets the source, else one by
@@ -280,12 +300,12 @@ bool emit_dw_dw(Emit *e, const GroupInfo *g) {
   if (!dw_supported(e, &d)) return false;
 
   int64_t samples = anchor->type.dim[0];
-  Dw w = {.d = &d, .count = type_count(anchor->type), .rows = rows_of(&d)};
+  Dw w = {.d = &d, .total = type_count(anchor->type), .rows = rows_of(&d)};
   node_strides(dy, w.ys);
   node_strides(anchor, w.os);
   w.chunk = rows_per_chunk(samples, w.rows);
   w.chunks = (w.rows + w.chunk - 1) / w.chunk;
-  int work = w.chunks > 1 ? emit_workspace(e, w.chunks * w.count * 4) : emit_buffer(e, g->anchor);
+  int work = w.chunks > 1 ? emit_workspace(e, w.chunks * w.total * 4) : emit_buffer(e, g->anchor);
   char dims[96], win[96];
   Build b = build_begin(e, g, "dw_dw", "dwconv:%s_%s:f32:bwd_w%s", dims_text(x->type, dims),
                         window_text(d.ns, d.size, d.stride, d.pad, win), d.s >= 0 ? ":gate" : "");
@@ -299,8 +319,8 @@ bool emit_dw_dw(Emit *e, const GroupInfo *g) {
     w.out = out;
     w.n = k_rem(k, k_task(k), k_i64(k, samples));
     KV part = k_div(k, k_task(k), k_i64(k, samples));
-    w.outoff = k_add(k, k_mul(k, part, k_i64(k, w.count)), k_mul(k, w.n, k_i64(k, w.os[0])));
-    dw_zero(k, &w, w.count / samples);
+    w.outoff = k_add(k, k_mul(k, part, k_i64(k, w.total)), k_mul(k, w.n, k_i64(k, w.os[0])));
+    dw_zero(k, &w, w.total / samples);
     KV first = k_mul(k, part, k_i64(k, w.chunk));
     KV row = k_for(k, first, k_min(k, k_add(k, first, k_i64(k, w.chunk)), k_i64(k, w.rows)), 1);
     DwRow place;
@@ -312,6 +332,6 @@ bool emit_dw_dw(Emit *e, const GroupInfo *g) {
   b.kernel.flops = 2 * samples * d.channels * product(d.ns, d.out) * product(d.ns, d.size);
   b.kernel.bytes = group_bytes(e, g);
   build_end(&b, samples * w.chunks);
-  if (w.chunks > 1) emit_fold(e, g, work, w.chunks, w.count);
+  if (w.chunks > 1) emit_fold(e, g, work, w.chunks, w.total);
   return true;
 }
