@@ -68,7 +68,10 @@ static void define_all(Eval *c, const Ast *file) {
 
 void run_source(Eval *c, const Source *src) {
   Ast *file = parse_source(&c->diag, src);
-  if (!file) return;
+  if (!file) { /* its names are missing: going on would only report that */
+    c->stopped = true;
+    return;
+  }
   if (c->opt->dump_ast && c->ninclude <= 1) ast_print(c->opt->dump_ast, file, 0);
   define_all(c, file);
   exec_list(c, file->list);
