@@ -75,7 +75,9 @@ static Emit *check(Fn *f, double tolerance) {
 
 static const int channel_counts[] = {1, 2, 3, 5, 8, 16, 17, 64};
 
-static Type image(int n, int c, bool deep) {
+/* Small images are one task with blocks of one vector, large ones are many tasks with whole blocks and rests. */
+static Type image(int n, int c, bool deep, bool large) {
+  if (large) return deep ? type_f32(5, n, c, 9, 11, 13) : type_f32(4, n, c, 37, 39);
   return deep ? type_f32(5, n, c, 3, 4, 5) : type_f32(4, n, c, 7, 9);
 }
 
@@ -105,7 +107,7 @@ static void elementwise_agrees(void **state) {
   for (int i = 0; i < 32; i++) {
     Fn *f = new_fn(arena_printf(arena, "elementwise %d", i));
     int value[32], n = 0;
-    Type t = image(1 + draw(3), channel_counts[i % 8], i / 8 % 2);
+    Type t = image(1 + draw(3), channel_counts[i % 8], i / 8 % 2, i % 3 == 1);
     if (i >= 24) t = i % 2 ? type_f32(2, 5, 19) : type_f32(3, 3, 6, 11);
     value[n++] = arg(f, t);
     for (int j = 0; j < 3; j++) value[n++] = arg(f, narrower(t));
@@ -151,7 +153,7 @@ static void leaves_agree(void **state) {
   (void)state;
   for (int i = 0; i < 8; i++) {
     Fn *f = new_fn(arena_printf(arena, "leaves, %d channels", channel_counts[i]));
-    Type t = image(2, channel_counts[i], i % 2), plane = t;
+    Type t = image(2, channel_counts[i], i % 2, i % 3 == 1), plane = t;
     plane.dim[1] = 1;
     int x = arg(f, t), u = ir_rand(f, 0, 5, t);
     ir_mul(f, x, ir_binary(f, OP_lt, u, ir_const(f, 0.5)));
@@ -172,7 +174,7 @@ static void reductions_agree(void **state) {
   static const Op ops[] = {OP_sum, OP_amax, OP_amin};
   for (int i = 0; i < 40; i++) {
     Fn *f = new_fn(arena_printf(arena, "reductions %d", i));
-    Type t = image(1 + i % 3, channel_counts[i % 8], i / 8 % 2);
+    Type t = image(1 + i % 3, channel_counts[i % 8], i / 8 % 2, i % 3 == 1);
     if (i >= 32) t = i % 2 ? type_f32(3, 4, 9, 13) : type_f32(2, 6, channel_counts[i - 32]);
     int x = arg(f, t), y = ir_mul(f, ir_add(f, x, arg(f, narrower(t))), x);
     for (int j = 0; j < 4; j++)
@@ -216,7 +218,7 @@ static void argreductions_agree(void **state) {
   (void)state;
   for (int i = 0; i < 5; i++) {
     Fn *f = new_fn(arena_printf(arena, "arg, %d channels", channel_counts[i]));
-    int x = arg(f, image(2, channel_counts[i], i % 2)), m = ir_argreduce(f, OP_argmax, x, 1);
+    int x = arg(f, image(2, channel_counts[i], i % 2, i > 2)), m = ir_argreduce(f, OP_argmax, x, 1);
     ir_argreduce(f, OP_argmin, x, 1);
     ir_binary(f, OP_eq, m, ir_splat(f, 1, f->node[m].type));
     ir_sum(f, ir_cast(f, m, F32), all_axes(f->node[m].type));
@@ -237,7 +239,7 @@ static void segmentation_losses_agree(void **state) {
   (void)state;
   for (int i = 1; i < 8; i++) {
     Fn *f = new_fn(arena_printf(arena, "losses, %d channels", channel_counts[i]));
-    Type t = image(2, channel_counts[i], i % 2), labels = t, classes = t;
+    Type t = image(2, channel_counts[i], i % 2, i % 3 < 2), labels = t, classes = t;
     labels.dt = classes.dt = I32, labels.dim[1] = 1;
     for (int a = 0; a < t.rank; a++)
       if (a != 1) classes.dim[a] = 1;
