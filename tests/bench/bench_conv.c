@@ -20,13 +20,17 @@ static const Layer layer[] = {
     {"3x3 512->512 @32", 2, 4, 512, 512, {32, 32}, 3, 1, 1},
     {"3x3 1024->1024 @16", 2, 4, 1024, 1024, {16, 16}, 3, 1, 1},
     {"1x1 64->128 @128", 2, 4, 64, 128, {128, 128}, 1, 0, 1},
+    {"1x1 256->256 @64", 2, 4, 256, 256, {64, 64}, 1, 0, 1},
+    {"1x1 1024->1024 @16", 2, 4, 1024, 1024, {16, 16}, 1, 0, 1},
     {"1x1 192->64 @256", 2, 4, 192, 64, {256, 256}, 1, 0, 1},
     {"3x3x3 16->16 @112x112x80", 3, 1, 16, 16, {112, 112, 80}, 3, 1, 1},
     {"3x3x3 256->256 @7x7x5", 3, 1, 256, 256, {7, 7, 5}, 3, 1, 1},
     {"3x3 1->64 @256", 2, 4, 1, 64, {256, 256}, 3, 1, 1},
     {"4x4s2 64->128 @128", 2, 4, 64, 128, {128, 128}, 4, 1, 2},
 };
-static const char *const direction[] = {"fwd", "bwd_d", "bwd_w"};
+/* dybac: bwd_w of a 1x1 layer whose input is recomputed from a gated depthwise 3x3. */
+enum { FWD, BWD_D, BWD_W, DYBAC, DIRECTIONS };
+static const char *const direction[] = {"fwd", "bwd_d", "bwd_w", "dybac"};
 
 /* Processor time: others may be using the machine. */
 static double now(void) {
@@ -41,6 +45,12 @@ static Type image(const Layer *l, int64_t n, int64_t c, const int64_t *size) {
   return t;
 }
 
+static int recomputed(Fn *f, const Layer *l, int x) {
+  int64_t k[MAX_SPATIAL] = {3, 3, 3}, one[MAX_SPATIAL] = {1, 1, 1};
+  int w = ir_input(f, "kernel", image(l, l->n, l->c, k));
+  return ir_dwconv(f, ir_mul(f, x, ir_input(f, "gate", image(l, l->n, 1, l->size))), w, one, one);
+}
+
 /* The function of one layer and direction, as pass fuse would leave it. */
 static Fn *build(Arena *a, const Layer *l, int dir) {
   Fn *f = fn_new(prog_new(a), "bench", FN_FORWARD);
@@ -49,20 +59,22 @@ static Fn *build(Arena *a, const Layer *l, int dir) {
     k[i] = l->k, st[i] = l->stride, pad[i] = l->pad;
     out[i] = (l->size[i] + 2 * l->pad - l->k) / l->stride + 1;
   }
-  int x = ir_input(f, dir == 1 ? "dy" : "x",
-                   dir == 1 ? image(l, l->n, l->o, out) : image(l, l->n, l->c, l->size));
-  int w = ir_input(f, dir == 2 ? "dy" : "w", dir == 2 ? image(l, l->n, l->o, out) : image(l, l->o, l->c, k));
-  int y = dir == 0   ? ir_conv(f, x, w, st, pad)
-          : dir == 1 ? ir_conv_grad(f, OP_conv_dx, x, w, st, pad, l->size)
-                     : ir_conv_grad(f, OP_conv_dw, x, w, st, pad, k);
+  int x = ir_input(f, dir == BWD_D ? "dy" : "x",
+                   dir == BWD_D ? image(l, l->n, l->o, out) : image(l, l->n, l->c, l->size));
+  int w = ir_input(f, dir >= BWD_W ? "dy" : "w",
+                   dir >= BWD_W ? image(l, l->n, l->o, out) : image(l, l->o, l->c, k));
+  if (dir == DYBAC) x = recomputed(f, l, x);
+  int y = dir == FWD     ? ir_conv(f, x, w, st, pad)
+          : dir == BWD_D ? ir_conv_grad(f, OP_conv_dx, x, w, st, pad, l->size)
+                         : ir_conv_grad(f, OP_conv_dw, x, w, st, pad, k);
   fn_output(f, "y", y);
-  int weights = dir == 2 ? y : w;
+  int weights = dir >= BWD_W ? y : w;
   for (int i = 0; i < f->n; i++) {
     if (i == weights) order_weights(f->node[i].order, f->node[i].type.rank);
     else order_channels_last(f->node[i].order, f->node[i].type.rank);
-    f->node[i].group = i == y ? 0 : -1;
+    f->node[i].group = op_info[f->node[i].op].cls == LEAF ? -1 : 0;
   }
-  *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){dir == 2 ? G_CONV_DW : G_CONV, y};
+  *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){dir >= BWD_W ? G_CONV_DW : G_CONV, y};
   return f;
 }
 
@@ -116,7 +128,7 @@ static void measure(const Layer *l, int dir, int isa, double top) {
   Fn *f = build(a, l, dir);
   Emit *e = emit_new(a, f, NULL);
   const GroupInfo *g = group_values(f);
-  if (f->err[0] || !(dir == 2 ? emit_conv_dw : emit_conv)(e, g)) {
+  if (f->err[0] || !(dir >= BWD_W ? emit_conv_dw : emit_conv)(e, g)) {
     fprintf(stderr, "%s %s: %s\n", l->name, direction[dir], f->err[0] ? f->err : e->err);
     exit(1);
   }
@@ -158,7 +170,7 @@ int main(int argc, char **argv) {
   arena_free(a);
   printf("set %d: %.1f GFLOP/s of multiply-adds in registers\n", isa, top * 1e-9);
   for (int i = 0; i < (int)(sizeof layer / sizeof *layer); i++)
-    for (int dir = 0; dir < 3; dir++)
-      if (only < 0 || only == i) measure(&layer[i], dir, isa, top);
+    for (int dir = 0; dir < DIRECTIONS; dir++)
+      if ((only < 0 || only == i) && (dir < DYBAC || layer[i].k == 1)) measure(&layer[i], dir, isa, top);
   return 0;
 }
