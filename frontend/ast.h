@@ -87,7 +87,7 @@ enum { MAX_AST_DEPTH = 250 };
 /* Parses a file; NULL after reporting errors. */
 Ast *parse_source(Diag *d, const Source *src);
 /* Parses one expression (the value of a -D option); NULL when it is none. Reports nothing. */
-Ast *parse_value(Arena *a, const char *name, const char *text);
+Ast *parse_value(Arena *a, const char *text);
 void ast_print(FILE *out, const Ast *n, int indent);
 int ast_count(const Ast *list);
 #endif

@@ -34,10 +34,9 @@ static Value map(Eval *c, const Ast *at, Op op, Value x) {
 
 #define MAP(name)                                                                                            \
   static Value bi_##name(Eval *c, const Ast *at, Value *arg) { return map(c, at, OP_##name, arg[0]); }
-MAP(abs)
-MAP(exp)
-MAP(log)
-MAP(sqrt) MAP(rsqrt) MAP(floor) MAP(cos) MAP(sin) MAP(sigmoid) MAP(tanh) MAP(relu)
+// clang-format off
+MAP(abs) MAP(exp) MAP(log) MAP(sqrt) MAP(rsqrt) MAP(floor) MAP(cos) MAP(sin) MAP(sigmoid) MAP(tanh) MAP(relu)
+    // clang-format on
 
     static Value bi_leaky(Eval *c, const Ast *at, Value *arg) {
   double slope = 0.01;

@@ -103,8 +103,9 @@ static const char *take_name(Eval *c, Arg *arg, int *narg, bool *ok) {
     if (!arg[i].name || strcmp(arg[i].name, "name")) continue;
     const char *name = NULL;
     *ok = arg_str(c, arg[i].at, "name", arg[i].v, &name);
-    if (*ok && (!*name || strpbrk(name, ". \t\n\"") || strlen(name) > 100)) {
-      fail(c, arg[i].at, "name must be a word without dots and blanks");
+    const char *letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+    if (*ok && (!*name || name[strspn(name, letters)] || strlen(name) > 100)) {
+      fail(c, arg[i].at, "name must be a word of letters, digits and _");
       *ok = false;
     }
     memmove(arg + i, arg + i + 1, (size_t)(*narg - i - 1) * sizeof *arg);
@@ -115,13 +116,14 @@ static const char *take_name(Eval *c, Arg *arg, int *narg, bool *ok) {
 }
 
 static Value call_block(Eval *c, const Ast *n, const Ast *def, Arg *arg, int narg) {
-  bool ok, own_name = find_param(def->list, "name") != NULL;
-  const char *name = own_name ? (ok = true, NULL) : take_name(c, arg, &narg, &ok);
+  bool ok = true, own = find_param(def->list, "name") != NULL; /* a parameter of that name comes first */
+  const char *name = own ? NULL : take_name(c, arg, &narg, &ok);
   if (!ok) return v_poison();
-  if (c->calls >= MAX_CALLS)
-    return c->stopped = true,
-           fail(c, n, "more than %d calls inside each other; does '%s' call itself without end?", MAX_CALLS,
+  if (c->calls >= MAX_CALLS) {
+    c->stopped = true;
+    return fail(c, n, "more than %d calls inside each other; does '%s' call itself without end?", MAX_CALLS,
                 def->name);
+  }
   Frame f = {.block = def->name, .caller = place_of(c, n), .result = v_none()};
   if (c->frame && c->frame->place) f.place = place_child(c, def->name, name);
   if (!bind_params(c, n, def->name, def->list, arg, narg, &f)) return v_poison();

@@ -88,7 +88,10 @@ void assign(Eval *c, const Ast *at, const char *name, Value v) {
     if (c->frame) {
       fail(c, at, "networks are declared at the top level of the file, outside train and blocks");
       v = v_poison();
-    } else v.u.inst->name = name;
+    } else {
+      v.u.inst->name = name;
+      prog_net(c->prog, name); /* networks are listed in the order of their declarations */
+    }
   }
   if (!c->frame) {
     Value *old = scope_find(&c->globals, name);
@@ -282,6 +285,13 @@ static void exec_nograd(Eval *c, const Ast *n) {
   f->nograd--;
 }
 
+/* Definitions are known since their file was read; those inside a body are not. */
+static void check_defined(Eval *c, const Ast *n) {
+  const Value *v = scope_find(&c->defs, n->name);
+  if (!v || v->u.def != n)
+    fail(c, n, "blocks and nets are defined at the top level of a file, not inside a body");
+}
+
 static void exec_kind(Eval *c, const Ast *n) {
   switch (n->kind) {
   case N_SEQ: exec_list(c, n->list); break;
@@ -306,9 +316,7 @@ static void exec_kind(Eval *c, const Ast *n) {
     else use_file(c, n, n->name);
     break;
   case N_BLOCK:
-  case N_NET: /* known since the file was read */
-    if (c->frame) fail(c, n, "blocks and nets are defined at the top level of a file");
-    break;
+  case N_NET: check_defined(c, n); break;
   default: fail(c, n, "this is no statement");
   }
 }

@@ -65,6 +65,8 @@ static const char *followed_path(Eval *c, const Instance *inst, const char *path
   return arena_printf(c->arena, "%s%s", inst->average_of->name, path + strlen(inst->name));
 }
 
+/* The variable of that path, made if there is none. An average's parameter starts as a copy of the one it follows, which
+ * is made with it. */
 static int declare(Eval *c, const Instance *inst, const char *path, Type t, Init init, Role role) {
   if (inst->average_of && role == ROLE_PARAM) {
     const char *from = followed_path(c, inst, path);
@@ -72,7 +74,6 @@ static int declare(Eval *c, const Instance *inst, const char *path, Type t, Init
     init = (Init){.kind = INIT_COPY, .from = from};
     role = ROLE_EMA;
   }
-  if (prog_net(c->prog, inst->name) < 0) return -1;
   return find_or_add_var(
       c, (Var){.name = path, .type = t, .init = init, .role = role, .net = prog_net(c->prog, inst->name)});
 }
@@ -82,6 +83,8 @@ int parameter(Eval *c, const Ast *at, const Place *p, const char *name, Type t, 
   if (strlen(path) > 400) return fail(c, at, "the parameter's path is too long: %.80s..", path), -1;
   int v = declare(c, p->inst, path, t, init, role);
   if (v < 0) return fail(c, at, "the variable %s cannot be made", path), -1;
+  if (c->prog->var[v].role == ROLE_OPTIM)
+    return fail(c, at, "the name %s is taken by an optimiser's state", path), -1;
   if (!type_eq(c->prog->var[v].type, t)) {
     char was[96], now[96];
     fail(c, at, "the parameter %s was %s at its first use, it is %s here", path,

@@ -93,8 +93,7 @@ Ast *parse_source(Diag *d, const Source *src) {
   return p.result;
 }
 
-Ast *parse_value(Arena *a, const char *name, const char *text) {
-  (void)name;
+Ast *parse_value(Arena *a, const char *text) {
   Parser p = {.arena = a};
   if (!tokens(&p, text, strlen(text), true)) return NULL;
   if (net_parse_parse(&p) != 0 || p.errors) return NULL;

@@ -34,7 +34,7 @@ static Value option_value(Eval *c, const Ast *n, Value initial) {
     const Define *d = &c->opt->define[i];
     if (strcmp(d->name, n->name)) continue;
     c->used[i] = true;
-    Ast *e = parse_value(c->arena, d->name, d->value);
+    Ast *e = parse_value(c->arena, d->value);
     Value v = define_value(c, e);
     if (!e || v.kind == V_POISON)
       return fail(c, n, "-D %s=%s: the value must be a number, a list, a string, on or off", d->name,

@@ -92,7 +92,11 @@ static int state(Eval *c, int v, const char *what, int nth) {
   const Var *of = &c->prog->var[v];
   const char *name = nth ? arena_printf(c->arena, "%s.%s%d", of->name, what, nth + 1)
                          : arena_printf(c->arena, "%s.%s", of->name, what);
-  return find_or_add_var(c, (Var){.name = name, .type = of->type, .role = ROLE_OPTIM, .net = of->net});
+  for (int i; (i = prog_find_var(c->prog, name)) >= 0;) {
+    if (c->prog->var[i].role == ROLE_OPTIM) return i;
+    name = arena_printf(c->arena, "%s_", name); /* a parameter of the network has this very name */
+  }
+  return prog_var(c->prog, (Var){.name = name, .type = of->type, .role = ROLE_OPTIM, .net = of->net});
 }
 
 /* g += wd w; m = mu m + g; w -= lr m, or with Nesterov w -= lr (g + mu m). */
