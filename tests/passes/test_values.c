@@ -1,0 +1,144 @@
+/* Passes keep values: random graphs, interpreted before and after each pass. And small golden texts of what each does. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "ir/interp.h"
+#include "passes/passes.h"
+#include "tests/ir/gen.h"
+
+typedef Fn *Run(Fn *, char *);
+
+/* Binds every input to values of its name: codes of orient to 0..7, others to [-1, 1). */
+static void bind_inputs(Interp *in, const Fn *f) {
+  for (int i = 0; i < f->n; i++) {
+    const Node *n = &f->node[i];
+    if (n->op != OP_input) continue;
+    int64_t count = type_count(n->type);
+    double *v = malloc((size_t)count * sizeof *v);
+    for (int64_t k = 0; k < count; k++) {
+      float u = philox_uniform(3, (uint64_t)strlen(n->at.sym), (uint64_t)n->at.sym[strlen(n->at.sym) - 1],
+                               (uint64_t)k);
+      v[k] = n->type.dt == I32 ? floor(8 * (double)u) : (double)(2 * u - 1);
+    }
+    interp_bind(in, n->at.sym, v);
+    free(v);
+  }
+}
+
+static Interp *interpreted(const Fn *f) {
+  char err[256] = "";
+  Interp *in = interp_new(f, INTERP_F32);
+  bind_inputs(in, f);
+  interp_step(in, 5, 6);
+  if (!interp_run(in, err)) fail_msg("%s", err);
+  return in;
+}
+
+static void compare(const char *pass, const Fn *before, const Fn *after, double tolerance) {
+  Interp *a = interpreted(before), *b = interpreted(after);
+  assert_int_equal(before->nout, after->nout);
+  for (int o = 0; o < before->nout; o++) {
+    Type t = before->node[before->out[o].node].type;
+    const double *x = interp_value(a, before->out[o].node), *y = interp_value(b, after->out[o].node);
+    assert_true(type_eq(t, after->node[after->out[o].node].type));
+    for (int64_t i = 0; i < type_count(t); i++) {
+      bool same = tolerance == 0 ? x[i] == y[i] || (isnan(x[i]) && isnan(y[i]))
+                                 : fabs(x[i] - y[i]) <= tolerance * (1 + fabs(x[i]));
+      if (!same)
+        fail_msg("%s: output %s[%lld] was %.9g, is %.9g", pass, before->out[o].name, (long long)i, x[i],
+                 y[i]);
+    }
+  }
+  interp_free(a), interp_free(b);
+}
+
+static void keeps(const char *name, Run *pass, double tolerance) {
+  char err[256] = "";
+  for (int seed = 0; seed < 120; seed++) {
+    Arena *a = arena_new();
+    Program *p = prog_new(a);
+    Gen g = gen_new(p, (uint64_t)seed, GEN_ALL);
+    Fn *f = gen_fn(&g, "random", 10 + seed % 50), *h;
+    p->fn[0] = f;
+    if (!(h = pass(f, err)) || !fn_verify(h, err)) fail_msg("%s: %s", name, err);
+    compare(name, f, h, tolerance);
+    arena_free(a);
+  }
+}
+
+static Fn *layout_and_fuse(Fn *f, char *err) {
+  static Run *const run[] = {pass_canon, pass_simplify, pass_expand, pass_simplify, pass_layout, pass_fuse};
+  for (size_t i = 0; f && i < sizeof run / sizeof *run; i++) f = f->prog->fn[0] = run[i](f, err);
+  return f;
+}
+
+static void test_canon(void **s) { (void)s, keeps("canon", pass_canon, 1e-5); }
+static void test_simplify(void **s) { (void)s, keeps("simplify", pass_simplify, 0); }
+static void test_expand(void **s) { (void)s, keeps("expand", pass_expand, 1e-5); }
+static void test_pipeline(void **s) { (void)s, keeps("the pipeline", layout_and_fuse, 1e-5); }
+
+static void golden(Run *pass, const char *body, const char *want) {
+  char err[256] = "", *text;
+  size_t size;
+  Arena *a = arena_new();
+  Program *p = ir_parse(a, arena_printf(a, "program \"t\"\nfn forward \"f\" {\n%s}\n", body), err);
+  if (!p) fail_msg("%s", err);
+  Fn *f = pass(p->fn[0], err);
+  if (!f) fail_msg("%s", err);
+  FILE *out = open_memstream(&text, &size);
+  fn_print(out, f);
+  fclose(out);
+  char *whole = arena_printf(a, "fn forward \"f\" {\n%s}\n", want);
+  if (strcmp(text, whole)) fail_msg("expected\n%s\ngot\n%s", whole, text);
+  free(text);
+  arena_free(a);
+}
+
+static void test_golden_simplify(void **s) {
+  (void)s;
+  /* the same product twice, a product nobody reads, x * 1, and constants that fold */
+  golden(pass_simplify,
+         "%x = input \"x\" : f32[2,3]\n%a = mul %x %x\n%b = mul %x %x\n%dead = exp %x\n%one = const "
+         "{value=1} : f32[]\n"
+         "%c = mul %a %one\n%two = add %one %one\n%d = add %c %b\n%e = mul %d %two\noutput \"e\" = %e\n",
+         "  %0 = input \"x\" : f32[2,3]\n  %1 = mul %0 %0 : f32[2,3]\n  %2 = const {value=2} : f32[]\n"
+         "  %3 = add %1 %1 : f32[2,3]\n  %4 = mul %3 %2 : f32[2,3]\n  output \"e\" = %4\n");
+}
+
+static void test_golden_canon(void **s) {
+  (void)s;
+  golden(pass_canon,
+         "%x = input \"x\" : f32[2,3,5,5]\n%g = input \"g\" : f32[2,3,1,1]\n%w = input \"w\" : "
+         "f32[2,3,3,3]\n%z = mul %x %g\n"
+         "%y = dwconv %z %w {stride=[1,1], pad=[1,1]}\noutput \"y\" = %y\n",
+         "  %0 = input \"x\" : f32[2,3,5,5]\n  %1 = input \"g\" : f32[2,3,1,1]\n  %2 = input \"w\" : "
+         "f32[2,3,3,3]\n"
+         "  %3 = mul %0 %1 : f32[2,3,5,5]\n  %4 = mul %2 %1 : f32[2,3,3,3]\n"
+         "  %5 = dwconv %0 %4 {stride=[1,1], pad=[1,1]} : f32[2,3,5,5]\n  output \"y\" = %5\n");
+}
+
+static void test_golden_autodiff(void **s) {
+  (void)s;
+  golden(pass_autodiff,
+         "%x = input \"x\" : f32[3]\n%y = mul %x %x\n%s = sum %y {axes=[0]}\n%l = reshape %s : f32[]\n%g = "
+         "grad %l %x\noutput \"g\" = %g\n",
+         "  %0 = input \"x\" : f32[3]\n  %1 = mul %0 %0 : f32[3]\n  %2 = sum %1 {axes=[0]} : f32[1]\n  %3 = "
+         "reshape %2 : f32[]\n"
+         "  %4 = const {value=1} : f32[]\n  %5 = reshape %4 : f32[1]\n  %6 = broadcast %5 : f32[3]\n  %7 = "
+         "mul %6 %0 : f32[3]\n"
+         "  %8 = mul %6 %0 : f32[3]\n  %9 = add %7 %8 : f32[3]\n  output \"g\" = %9\n");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_canon),           cmocka_unit_test(test_simplify),
+      cmocka_unit_test(test_expand),          cmocka_unit_test(test_pipeline),
+      cmocka_unit_test(test_golden_simplify), cmocka_unit_test(test_golden_canon),
+      cmocka_unit_test(test_golden_autodiff),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
