@@ -49,14 +49,14 @@ bool conv_shape(const Fn *f, const Node *nd, ConvShape *s, char err[256]) {
 }
 
 void conv_fold(ConvShape *s) {
-  enum { LONGEST = 512, SHORTEST = 32 };
+  enum { LONGEST = 512, USUAL = 64, SHORTEST = 32, ROWS = 64 }; /* rows enough for the threads */
   int64_t pixels = 1;
   if (s->out[s->ns - 1] == 1) return; /* that axis has no stride in memory to count pixels by */
   for (int i = 0; i < s->ns; i++) {
     if (s->k[i] != 1 || s->stride[i] != 1 || s->pad[i] != 0) return;
     pixels *= s->out[i];
   }
-  int64_t row = min64(pixels, LONGEST);
+  int64_t row = min64(pixels, min64(max64(pixels * s->n / ROWS, USUAL), LONGEST));
   while (pixels % row) row--;
   if (row < SHORTEST && row < s->out[s->ns - 1]) return;
   s->ns = 2;
