@@ -32,13 +32,24 @@ static Value map(Eval *c, const Ast *at, Op op, Value x) {
   return tensor(c, at, ir_unary(c->fn, op, n));
 }
 
+/* The declaration at the end takes the semicolon of the use. */
 #define MAP(name)                                                                                            \
-  static Value bi_##name(Eval *c, const Ast *at, Value *arg) { return map(c, at, OP_##name, arg[0]); }
-// clang-format off
-MAP(abs) MAP(exp) MAP(log) MAP(sqrt) MAP(rsqrt) MAP(floor) MAP(cos) MAP(sin) MAP(sigmoid) MAP(tanh) MAP(relu)
-    // clang-format on
+  static Value bi_##name(Eval *c, const Ast *at, Value *arg) { return map(c, at, OP_##name, arg[0]); }       \
+  static Value bi_##name(Eval *c, const Ast *at, Value *arg)
+MAP(abs);
+MAP(exp);
+MAP(log);
+MAP(sqrt);
+MAP(rsqrt);
+MAP(floor);
+MAP(cos);
+MAP(sin);
+MAP(sigmoid);
+MAP(tanh);
+MAP(relu);
+#undef MAP
 
-    static Value bi_leaky(Eval *c, const Ast *at, Value *arg) {
+static Value bi_leaky(Eval *c, const Ast *at, Value *arg) {
   double slope = 0.01;
   int x;
   if (has(arg[1]) && !arg_num(c, at, "slope", arg[1], &slope)) return v_poison();
