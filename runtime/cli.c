@@ -63,8 +63,9 @@ static void print_usage(FILE *out) {
 
 static bool unknown_option(const Command *c, const char *word, char err[ERR_MAX]) {
   const char *names[MAX_OPTIONS];
-  int n = 0;
+  int n = 1;
   char bare[MAX_WORD + 1];
+  names[0] = "help";
   while (*word == '-') word++;
   snprintf(bare, sizeof bare, "%.*s", (int)strcspn(word, "="), word);
   for (const CliOption *o = c->options; o->name && n < MAX_OPTIONS; o++) names[n++] = o->name;

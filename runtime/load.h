@@ -4,8 +4,10 @@
  *   Session *s = session_new(m, threads, err);      // one arena, one thread pool
  *   session_init(s, seed);                          // variables as the module says
  *   const NetcFn *f = module_fn(m, "acts");
- *   memcpy(session_at(s, input), batch, ...);       // inputs may be overwritten by the run: write them every
- * time fn_run(s, f, (NetcStep){seed, iteration});      // allocates nothing session_free(s); module_close(m);
+ *   memcpy(session_at(s, input), batch, ...);       // inputs may be overwritten by a run: write them every time
+ *   fn_run(s, f, (NetcStep){seed, iteration});      // allocates nothing
+ *   session_free(s);
+ *   module_close(m);
  */
 #ifndef NETRUN_LOAD_H
 #define NETRUN_LOAD_H
