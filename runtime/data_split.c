@@ -1,5 +1,4 @@
-/* data_split.c - which cases train, which test, and which of the training cases are labelled. Always by case.
- */
+/* data_split.c - which cases train, which test, and which of the training cases are labelled. Always by case. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

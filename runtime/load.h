@@ -26,8 +26,7 @@ typedef struct {
 Module *module_open(const char *path, char err[ERR_MAX]);
 void module_close(Module *m);
 const char *isa_name(NetcIsa isa);
-/* Checks every table of a descriptor for values a host could trip over. `size_bytes` is sizeof(NetcModule).
- */
+/* Checks every table of a descriptor for values a host could trip over. `size_bytes` is sizeof(NetcModule). */
 bool module_check(const NetcModule *d, char err[ERR_MAX]);
 
 const NetcFn *module_fn(const Module *m, const char *name); /* NULL = none */
@@ -49,8 +48,7 @@ void session_free(Session *s);
 static inline void *session_at(const Session *s, const NetcArray *a) { return s->arena + a->offset; }
 /* Sets all variables to their initial values; a pure function of seed and the module's tables (init.c). */
 void session_init(const Session *s, uint64_t seed);
-/* The variable whose recipe v follows: v itself, or where its chain of COPY ends; NULL when that is nowhere.
- */
+/* The variable whose recipe v follows: v itself, or where its chain of COPY ends; NULL when that is nowhere. */
 const NetcVar *var_origin(const NetcModule *d, const NetcVar *v);
 /* Writes the inputs "iteration", "epoch" and "max_iterations" of f, where it has them. */
 void session_scalars(const Session *s, const NetcFn *f, double iteration, double epoch,

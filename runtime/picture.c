@@ -32,8 +32,7 @@ bool png_write_gray(const char *path, const uint8_t *gray, int64_t h, int64_t w,
   return write_png(path, gray, h, w, PNG_FORMAT_GRAY, err);
 }
 
-/* Brightness of the image between its least and greatest value, as bytes; up to three channels give colour.
- */
+/* Brightness of the image between its least and greatest value, as bytes; up to three channels give colour. */
 static void image_panel(uint8_t *rgb, int64_t pitch, const float *image, int channels, int64_t h, int64_t w) {
   float lo = INFINITY, hi = -INFINITY;
   int64_t n = h * w;

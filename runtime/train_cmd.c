@@ -123,8 +123,8 @@ static bool evaluate(void *user, uint64_t done, char err[ERR_MAX]) {
   Summary s;
   if (!eval_run(&t->predictor, t->data, &t->eval, &s, err)) return false;
   if (t->opt.progress)
-    fprintf(t->opt.progress, "\niteration %" PRIu64 ": DI %.4f over %d images\n", done, summary_mean(&s, 0),
-            s.items);
+    fprintf(t->opt.progress, "%siteration %" PRIu64 ": DI %.4f over %d images\n",
+            isatty(fileno(t->opt.progress)) ? "\n" : "", done, summary_mean(&s, 0), s.items);
   return append_row(t->opt.out, done, &s, err);
 }
 
