@@ -91,8 +91,10 @@ bool make_dirs(const char *path, char err[ERR_MAX]) {
     char keep = *s;
     *s = '\0';
     struct stat st;
-    if (mkdir(p, 0777) != 0 && (errno != EEXIST || stat(p, &st) != 0 || !S_ISDIR(st.st_mode)))
-      ok = err_sys(err, "cannot make directory %s", p);
+    if (mkdir(p, 0777) != 0) {
+      if (errno != EEXIST) ok = err_sys(err, "cannot make directory %s", p);
+      else if (stat(p, &st) != 0 || !S_ISDIR(st.st_mode)) ok = err_set(err, "%s is not a directory", p);
+    }
     *s = keep;
     if (keep == '\0') break;
   }

@@ -171,11 +171,10 @@ static bool recall(TrainOptions *o, const CliArgs *args, Progress *at, char err[
     ok = checkpoint_progress(path, at, err);
     if (ok && !cli_given(args, "seed")) o->seed = at->seed;
     if (ok && !cli_given(args, "iterations")) o->iterations = at->max_iterations;
-    if (ok && at->labeled[0]) {
-      if (!o->labeled) o->labeled = at->labeled;
-      else if (strncmp(o->labeled, at->labeled, sizeof at->labeled - 1) != 0)
-        ok = err_set(err, "%s was started with --labeled %s, not %s", path, at->labeled, o->labeled);
-    }
+    if (!o->labeled && at->labeled[0]) o->labeled = at->labeled;
+    else if (ok && o->labeled && strncmp(o->labeled, at->labeled, sizeof at->labeled - 1) != 0)
+      ok = err_set(err, "%s was started %s%s, not with --labeled %s", path,
+                   at->labeled[0] ? "with --labeled " : "without --labeled", at->labeled, o->labeled);
   }
   free(path);
   return ok;
