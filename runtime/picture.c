@@ -8,6 +8,8 @@
 #include <unistd.h>
 #include "picture.h"
 
+enum { GAP = 4, PANEL = 256 }; /* pixels between panels; small images are enlarged to this height */
+
 static bool write_png(const char *path, const uint8_t *bytes, int64_t h, int64_t w, uint32_t format,
                       char err[ERR_MAX]) {
   char temp[4096];
@@ -32,17 +34,31 @@ bool png_write_gray(const char *path, const uint8_t *gray, int64_t h, int64_t w,
   return write_png(path, gray, h, w, PNG_FORMAT_GRAY, err);
 }
 
-/* Brightness of the image between its least and greatest value, as bytes; up to three channels give colour. */
-static void image_panel(uint8_t *rgb, int64_t pitch, const float *image, int channels, int64_t h, int64_t w) {
+/* Where the panels lie: each shows every element as a square of `zoom` pixels. */
+typedef struct {
+  uint8_t *rgb;
+  int64_t h, w, zoom, pitch; /* of the image in elements; pixels of a row of the picture */
+} Canvas;
+
+static void paint(const Canvas *c, int panel, int64_t y, int64_t x, const uint8_t colour[3]) {
+  int64_t left = panel * (c->w * c->zoom + GAP) + x * c->zoom;
+  for (int64_t py = y * c->zoom; py < (y + 1) * c->zoom; py++)
+    for (int64_t px = left; px < left + c->zoom; px++) memcpy(c->rgb + (py * c->pitch + px) * 3, colour, 3);
+}
+
+/* Brightness of the image between its least and greatest value, as bytes; three channels give colour. */
+static void image_panel(const Canvas *c, int panel, const float *image, int channels) {
   float lo = INFINITY, hi = -INFINITY;
-  int64_t n = h * w;
+  int64_t n = c->h * c->w;
   int used = channels >= 3 ? 3 : 1;
   for (int64_t i = 0; i < n * used; i++) lo = fminf(lo, image[i]), hi = fmaxf(hi, image[i]);
   float scale = hi > lo ? 255 / (hi - lo) : 0;
-  for (int64_t i = 0; i < n; i++)
-    for (int c = 0; c < 3; c++)
-      rgb[(i / w * pitch + i % w) * 3 + c] =
-          (uint8_t)lrintf((image[(used == 3 ? c : 0) * n + i] - lo) * scale);
+  for (int64_t i = 0; i < n; i++) {
+    uint8_t colour[3];
+    for (int k = 0; k < 3; k++)
+      colour[k] = (uint8_t)lrintf((image[(used == 3 ? k : 0) * n + i] - lo) * scale);
+    paint(c, panel, i / c->w, i % c->w, colour);
+  }
 }
 
 /* Elements of the mask with a neighbour outside it. */
@@ -52,29 +68,29 @@ static bool outline(const uint8_t *mask, int64_t h, int64_t w, int64_t y, int64_
          !mask[y * w + x - 1] || !mask[y * w + x + 1];
 }
 
-static void draw_outline(uint8_t *rgb, int64_t pitch, const uint8_t *mask, int64_t h, int64_t w,
-                         const uint8_t colour[3]) {
-  for (int64_t y = 0; y < h; y++)
-    for (int64_t x = 0; x < w; x++)
-      if (outline(mask, h, w, y, x)) memcpy(rgb + (y * pitch + x) * 3, colour, 3);
+static void draw_outline(const Canvas *c, int panel, const uint8_t *mask, const uint8_t colour[3]) {
+  for (int64_t y = 0; y < c->h; y++)
+    for (int64_t x = 0; x < c->w; x++)
+      if (outline(mask, c->h, c->w, y, x)) paint(c, panel, y, x, colour);
 }
 
 bool picture_overlay(const char *path, const float *image, int channels, int64_t h, int64_t w,
                      const uint8_t *truth, const uint8_t *pred, char err[ERR_MAX]) {
   static const uint8_t green[3] = {60, 220, 60}, red[3] = {240, 50, 50};
-  int64_t gap = 4, pitch = 3 * w + 2 * gap;
-  uint8_t *rgb = malloc((size_t)(h * pitch * 3));
-  if (!rgb)
+  int64_t zoom = h < PANEL && w < PANEL ? (PANEL + h - 1) / h : 1;
+  Canvas c = {.h = h, .w = w, .zoom = zoom, .pitch = 3 * w * zoom + 2 * GAP};
+  size_t bytes = (size_t)(h * zoom * c.pitch * 3);
+  c.rgb = malloc(bytes);
+  if (!c.rgb)
     return snprintf(err, ERR_MAX, "%s: not enough memory for a picture of %lld x %lld", path, (long long)h,
                     (long long)w),
            false;
-  memset(rgb, 255, (size_t)(h * pitch * 3));
-  for (int panel = 0; panel < 3; panel++)
-    image_panel(rgb + panel * (w + gap) * 3, pitch, image, channels, h, w);
+  memset(c.rgb, 255, bytes);
+  for (int panel = 0; panel < 3; panel++) image_panel(&c, panel, image, channels);
   for (int panel = 1; panel < 3; panel++)
-    if (truth) draw_outline(rgb + panel * (w + gap) * 3, pitch, truth, h, w, green);
-  draw_outline(rgb + 2 * (w + gap) * 3, pitch, pred, h, w, red);
-  bool ok = png_write_rgb(path, rgb, h, pitch, err);
-  free(rgb);
+    if (truth) draw_outline(&c, panel, truth, green);
+  draw_outline(&c, 2, pred, red);
+  bool ok = png_write_rgb(path, c.rgb, h * zoom, c.pitch, err);
+  free(c.rgb);
   return ok;
 }
