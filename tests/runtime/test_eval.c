@@ -1,0 +1,231 @@
+/* Predictions of the toy module, their scores and the table of eval: with numbers done by hand. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "runtime/eval.h"
+#include "runtime/file.h"
+
+enum { SIDE = 16, PIXELS = SIDE * SIDE };
+static char root[] = "/tmp/netrun_eval_XXXXXX", err[ERR_MAX];
+
+static int set_up(void **state) {
+  (void)state;
+  return mkdtemp(root) ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  char cmd[80];
+  snprintf(cmd, sizeof cmd, "rm -r %s", root);
+  return system(cmd);
+}
+
+typedef struct {
+  Module *module;
+  Session *session;
+  Predictor predictor;
+} Toy;
+
+/* The toy module with weight w and bias b: class 1 where w x + b > 0. */
+static Toy toy_new(int threads, float w, float b) {
+  Toy t = {.module = module_open(TEST_MODULES "/toy.so", err)};
+  t.session = t.module ? session_new(t.module, threads, err) : NULL;
+  if (!t.session || !predictor_new(&t.predictor, t.session, err)) fail_msg("%s", err);
+  session_init(t.session, 0);
+  float *weight = session_at(t.session, &t.module->desc->vars[0].array);
+  weight[0] = w, weight[1] = b;
+  return t;
+}
+
+static void toy_free(Toy *t) {
+  predictor_free(&t->predictor);
+  session_free(t->session);
+  module_close(t->module);
+}
+
+static void test_predictor(void **state) {
+  (void)state;
+  Toy t = toy_new(2, 4, -2);
+  assert_int_equal(t.predictor.shape.spatial, 2);
+  assert_int_equal(t.predictor.shape.channels, 1);
+  assert_int_equal(t.predictor.shape.classes, 2);
+  assert_int_equal(t.predictor.patch, PIXELS);
+  float image[3 * PIXELS];
+  uint8_t mask[3 * PIXELS];
+  for (int i = 0; i < 3 * PIXELS; i++) image[i] = (float)(i * 37 % 101) / 101;
+  predictor_slices(&t.predictor, image, 3, mask);
+  for (int i = 0; i < 3 * PIXELS; i++) assert_int_equal(mask[i], image[i] > 0.5f);
+  toy_free(&t);
+}
+
+/* A module without predict, and one whose predict gives a single channel. */
+static void test_predictor_refuses(void **state) {
+  (void)state;
+  Module *m = module_open(TEST_MODULES "/toy.so", err);
+  assert_non_null(m);
+  NetcModule desc = *m->desc;
+  NetcFn fns[3];
+  NetcArray out = m->desc->fns[2].outputs[0];
+  Module other = {.desc = &desc, .path = m->path, .isa = m->isa};
+  DataShape shape;
+  memcpy(fns, desc.fns, sizeof fns);
+  desc.fns = fns, desc.nfns = 2;
+  assert_false(predictor_shape(&other, &shape, err));
+  assert_non_null(strstr(err, "no predict function"));
+  desc.nfns = 3, fns[2].outputs = &out, out.dim[1] = 1;
+  assert_false(predictor_shape(&other, &shape, err));
+  assert_non_null(strstr(err, "two or more classes"));
+  out.dim[1] = 2, out.dim[3] = 8;
+  assert_false(predictor_shape(&other, &shape, err));
+  module_close(m);
+}
+
+/* ---- scores ---- */
+
+/* Class 1 agrees, class 2 is missed: Dice (1 + 0) / 2; distances are those of class 1 alone. */
+static void test_classes(void **state) {
+  (void)state;
+  const int64_t dim[2] = {4, 4};
+  const double spacing[2] = {1, 1};
+  const uint8_t truth[16] = {1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2};
+  uint8_t pred[16];
+  Metrics m;
+  memcpy(pred, truth, 16);
+  pred[14] = pred[15] = 0;
+  assert_true(score_masks(pred, truth, 3, 2, dim, spacing, &m, err));
+  assert_true(fabs(m.di - 0.5) < 1e-6 && fabs(m.se - 0.5) < 1e-6 && m.hd95 == 0);
+  assert_true(score_masks(truth, truth, 3, 2, dim, spacing, &m, err));
+  assert_true(m.di == 1 && m.assd == 0);
+  memset(pred, 0, 16);
+  assert_true(score_masks(pred, truth, 3, 2, dim, spacing, &m, err));
+  assert_true(isnan(m.assd));
+}
+
+static void test_cleaning(void **state) {
+  (void)state;
+  const int64_t dim[2] = {5, 6};
+  /* a ring of class 1 around a hole and around class 2, a speck of class 1 */
+  const uint8_t mask[30] = {1, 1, 1, 1, 0, 0, 1, 0, 2, 1, 0, 1, 1, 1, 1,
+                            1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0};
+  const uint8_t largest[30] = {1, 1, 1, 1, 0, 0, 1, 0, 2, 1, 0, 0, 1, 1, 1, 1, 0, 0};
+  const uint8_t filled[30] = {1, 1, 1, 1, 0, 0, 1, 1, 2, 1, 0, 1, 1, 1, 1,
+                              1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0};
+  uint8_t m[30];
+  memcpy(m, mask, 30);
+  assert_true(clean_mask(m, 3, 2, dim, false, false, err));
+  assert_memory_equal(m, mask, 30);
+  assert_true(clean_mask(m, 3, 2, dim, false, true, err));
+  assert_memory_equal(m, largest, 30);
+  memcpy(m, mask, 30);
+  assert_true(clean_mask(m, 3, 2, dim, true, false, err));
+  assert_memory_equal(m, filled, 30);
+}
+
+static void test_summary(void **state) {
+  (void)state;
+  Summary s = {0};
+  summary_add(&s, &(Metrics){.di = 0.5, .asd = NAN});
+  assert_true(isnan(summary_sd(&s, 0)) && isnan(summary_mean(&s, 6)));
+  summary_add(&s, &(Metrics){.di = 0.8, .asd = 3});
+  summary_add(&s, &(Metrics){.di = 0.8, .asd = NAN});
+  assert_int_equal(s.items, 3);
+  assert_int_equal(s.n[6], 1);
+  assert_true(fabs(summary_mean(&s, 0) - 0.7) < 1e-12);
+  assert_true(fabs(summary_sd(&s, 0) - sqrt(0.03)) < 1e-12);
+  assert_true(summary_mean(&s, 6) == 3);
+}
+
+/* ---- eval ---- */
+
+static char *text_of(const char *path) {
+  Bytes b;
+  if (!file_map(path, &b, err)) fail_msg("%s", err);
+  char *s = calloc(1, b.size + 1);
+  assert_non_null(s);
+  memcpy(s, b.data, b.size);
+  file_unmap(&b);
+  return s;
+}
+
+/* The table of the phantom's test images; the weights decide by brightness. */
+static char *table(const char *name, int threads, int overlays, Summary *sum) {
+  Toy t = toy_new(threads, 4, -2);
+  char dir[128], path[160];
+  snprintf(dir, sizeof dir, "%s/%s", root, name);
+  snprintf(path, sizeof path, "%s/eval.csv", dir);
+  Dataset *d = data_open("phantom", &t.predictor.shape, err);
+  assert_non_null(d);
+  EvalOptions o = {.split = SPLIT_TEST, .out = dir, .overlays = overlays};
+  if (!eval_run(&t.predictor, d, &o, sum, err)) fail_msg("%s", err);
+  data_close(d);
+  toy_free(&t);
+  return text_of(path);
+}
+
+/* Rows against the images themselves; the same table whatever the threads. */
+static void test_table(void **state) {
+  (void)state;
+  Summary a, b;
+  char *one = table("one", 1, 2, &a), *three = table("three", 3, 0, &b);
+  assert_string_equal(one, three);
+  assert_memory_equal(&a, &b, sizeof a);
+  assert_int_equal(a.items, 16);
+  Toy t = toy_new(1, 1, 0);
+  Dataset *d = data_open("phantom", &t.predictor.shape, err);
+  assert_non_null(d);
+  char *row = strchr(one, '\n') + 1;
+  double mean = 0;
+  for (int i = 0; i < d->nitem; i++) {
+    if (d->item[i].split != SPLIT_TEST) continue;
+    Sample s;
+    assert_true(data_load(d, i, &s, err));
+    double tp = 0, np = 0, nt = 0, dice;
+    for (int k = 0; k < PIXELS; k++) {
+      bool p = s.image[k] > 0.5f;
+      tp += p && s.own_label[k], np += p, nt += s.own_label[k] != 0;
+    }
+    sample_free(&s);
+    assert_int_equal(strncmp(row, d->item[i].name, strlen(d->item[i].name)), 0);
+    assert_int_equal(sscanf(row + strlen(d->item[i].name), ",%lf", &dice), 1);
+    assert_true(fabs(dice - 2 * tp / (np + nt)) < 1e-6);
+    mean += dice / 16;
+    row = strchr(row, '\n') + 1;
+  }
+  assert_int_equal(*row, '\0');
+  assert_true(fabs(mean - summary_mean(&a, 0)) < 1e-9);
+  assert_true(mean > 0.01 && mean < 0.99);
+  data_close(d);
+  toy_free(&t);
+  free(one), free(three);
+  char path[128];
+  snprintf(path, sizeof path, "%s/one/phantom071.png", root);
+  assert_true(file_exists(path));
+  snprintf(path, sizeof path, "%s/one/phantom079.png", root);
+  assert_true(file_exists(path));
+}
+
+static void test_empty_split(void **state) {
+  (void)state;
+  Toy t = toy_new(1, 1, 0);
+  Dataset *d = data_open("phantom", &t.predictor.shape, err);
+  assert_non_null(d);
+  Summary s;
+  assert_false(eval_run(&t.predictor, d, &(EvalOptions){.split = SPLIT_VAL}, &s, err));
+  assert_non_null(strstr(err, "no images in its val split"));
+  data_close(d);
+  toy_free(&t);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_predictor),  cmocka_unit_test(test_predictor_refuses),
+      cmocka_unit_test(test_classes),    cmocka_unit_test(test_cleaning),
+      cmocka_unit_test(test_summary),    cmocka_unit_test(test_table),
+      cmocka_unit_test(test_empty_split)};
+  return cmocka_run_group_tests(tests, set_up, tear_down);
+}
