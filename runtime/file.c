@@ -104,6 +104,11 @@ bool make_dirs(const char *path, char err[ERR_MAX]) {
 
 bool file_exists(const char *path) { return access(path, F_OK) == 0; }
 
+bool file_could_hold(const char *path, double bytes) {
+  struct stat st;
+  return stat(path, &st) == 0 && bytes <= 1032.0 * (double)st.st_size;
+}
+
 char *path_join(const char *dir, const char *name) {
   char *s = malloc(strlen(dir) + strlen(name) + 2);
   if (s) sprintf(s, "%s/%s", dir, name);

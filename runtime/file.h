@@ -29,6 +29,9 @@ void atomic_abort(AtomicFile *f);
 /* mkdir -p */
 bool make_dirs(const char *path, char err[ERR_MAX]);
 bool file_exists(const char *path);
+/* Could `bytes` of data come out of this file, compressed by deflate at its best (1032 : 1)?
+ * Headers that promise more are damaged; asked before memory is taken for them. */
+bool file_could_hold(const char *path, double bytes);
 /* "DIR/NAME", to be freed; NULL only without memory. */
 char *path_join(const char *dir, const char *name);
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <jpeglib.h>
+#include "file.h"
 #include "raster.h"
 
 enum { MAX_SIDE = 1 << 16 };
@@ -26,6 +27,12 @@ static bool read_png(const char *path, FILE *f, Raster *out, char err[ERR_MAX]) 
   if (image.width > MAX_SIDE || image.height > MAX_SIDE) {
     snprintf(err, ERR_MAX, "%s: %u x %u pixels; at most %d a side are read", path, image.height, image.width,
              MAX_SIDE);
+    png_image_free(&image);
+    return false;
+  }
+  /* at least one bit a pixel, before compression */
+  if (!file_could_hold(path, (double)image.width * image.height / 8)) {
+    snprintf(err, ERR_MAX, "%s: too short for its %u x %u pixels", path, image.height, image.width);
     png_image_free(&image);
     return false;
   }
@@ -70,6 +77,12 @@ static bool read_jpeg(const char *path, FILE *f, Raster *volatile out, char err[
   jpeg_stdio_src(&jpeg, f);
   jpeg_read_header(&jpeg, TRUE);
   jpeg.out_color_space = jpeg.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  /* a block of 8 x 8 takes a bit, an eighth of one at the very least: 1032 * 4 pixels a byte */
+  if (!file_could_hold(path, (double)jpeg.image_width * jpeg.image_height / 4)) {
+    snprintf(err, ERR_MAX, "%s: too short for its %u x %u pixels", path, jpeg.image_height, jpeg.image_width);
+    jpeg_destroy_decompress(&jpeg);
+    return false;
+  }
   jpeg_start_decompress(&jpeg);
   size_t pitch = (size_t)jpeg.output_width * (size_t)jpeg.output_components;
   *out = (Raster){.h = jpeg.output_height,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "file.h"
 #include "picture.h"
 #include "raster.h"
 
@@ -61,7 +62,7 @@ bool volume_read_nifti(const char *path, Volume *out, char err[ERR_MAX]) {
   if (image->nt > 1 || image->nu > 1 || n <= 0 || n > max_elements)
     snprintf(err, ERR_MAX, "%s: expected one volume of three axes, found %d x %d x %d x %d", path, image->nx,
              image->ny, image->nz, image->nt);
-  else if (nifti_image_load(image))
+  else if (!file_could_hold(path, (double)n * image->nbyper) || nifti_image_load(image))
     snprintf(err, ERR_MAX, "%s: the file ends before its %lld voxels do, or is damaged", path, (long long)n);
   else if (!(out->value = malloc((size_t)n * sizeof *out->value)))
     snprintf(err, ERR_MAX, "%s: not enough memory for %lld voxels", path, (long long)n);
@@ -97,7 +98,10 @@ bool volume_read_hdf5(const char *path, const char *dataset, Volume *out, char e
     for (int a = 0; a < 3; a++)
       out->dim[a] = (int64_t)dim[a],
       n = dim[a] && n <= max_elements / (int64_t)dim[a] ? n * (int64_t)dim[a] : 0;
-    out->value = n ? malloc((size_t)n * sizeof *out->value) : NULL;
+    hid_t type = H5Dget_type(set);
+    bool whole = type >= 0 && file_could_hold(path, (double)n * (double)H5Tget_size(type));
+    if (type >= 0) H5Tclose(type);
+    out->value = n && whole ? malloc((size_t)n * sizeof *out->value) : NULL;
     ok = out->value && H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, out->value) >= 0;
     if (!ok)
       snprintf(err, ERR_MAX, "%s: data set '%s' cannot be read: damaged, cut short or too large", path,

@@ -8,14 +8,16 @@ cmake -S . -B build-fuzz -DNETC_FUZZ=ON -DCMAKE_C_COMPILER="$clang" -DCMAKE_BUIL
 cmake --build build-fuzz -j "$(nproc)" >/dev/null
 run() {
   name=$(basename "$1")
-  mkdir -p "build-fuzz/corpus/$name"
+  mkdir -p "build-fuzz/corpus/$name" "build-fuzz/no-seeds"
+  seeds="tests/fuzz/seeds/$name"
+  [ -d "$seeds" ] || seeds=build-fuzz/no-seeds
   "$1" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="build-fuzz/$name-" \
-    "build-fuzz/corpus/$name" "tests/fuzz/seeds/$name" >"build-fuzz/$name.log" 2>&1 ||
+    "build-fuzz/corpus/$name" "$seeds" >"build-fuzz/$name.log" 2>&1 ||
     { tail -40 "build-fuzz/$name.log"; echo "fuzzing: $name failed" >&2; return 1; }
   echo "$name: $(grep -o 'stat::number_of_executed_units: *[0-9]*' "build-fuzz/$name.log"), no finding in $seconds s"
 }
 failed=0 pids=""
-for target in build-fuzz/tests/fuzz_*; do
+for target in build-fuzz/fuzz/fuzz_*; do
   run "$target" & pids="$pids $!"
   [ "$(jobs -p | wc -l)" -lt "$(nproc)" ] || { for p in $pids; do wait "$p" || failed=1; done; pids=""; }
 done
