@@ -9,7 +9,6 @@
  * A 2-D module takes volumes slice by slice along z. */
 #include <dirent.h>
 #include <errno.h>
-#include <hdf5.h>
 #include <nifti1_io.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,17 +41,9 @@ static void stem_of(const char *path, char *out, size_t room) {
 int64_t volume_slices(const char *path, char err[ERR_MAX]) {
   int64_t n = -1;
   if (is_h5(path)) {
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    hid_t f = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT),
-          set = f < 0 ? -1 : H5Dopen2(f, "image", H5P_DEFAULT);
-    hid_t space = set < 0 ? -1 : H5Dget_space(set);
-    hsize_t dim[H5S_MAX_RANK] = {0};
-    if (space >= 0 && H5Sget_simple_extent_ndims(space) == 3 &&
-        H5Sget_simple_extent_dims(space, dim, NULL) == 3)
-      n = (int64_t)dim[2];
-    if (space >= 0) H5Sclose(space);
-    if (set >= 0) H5Dclose(set);
-    if (f >= 0) H5Fclose(f);
+    Volume v;
+    if (!volume_shape_hdf5(path, "image", &v, err)) return -1;
+    n = v.dim[2];
   } else {
     nifti_set_debug_level(0);
     nifti_image *image = nifti_image_read(path, 0);

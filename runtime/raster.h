@@ -20,9 +20,13 @@ typedef struct {
   float *value;
 } Volume;
 
+#define VOLUME_MAX_ELEMENTS ((int64_t)1 << 33)
+
 bool volume_read_nifti(const char *path, Volume *out, char err[ERR_MAX]);
 /* A 3-D data set of an HDF5 file, converted to float. */
 bool volume_read_hdf5(const char *path, const char *dataset, Volume *out, char err[ERR_MAX]);
+/* The same without the values. */
+bool volume_shape_hdf5(const char *path, const char *dataset, Volume *out, char err[ERR_MAX]);
 void volume_free(Volume *v);
 bool is_nifti(const char *path);
 

@@ -1,6 +1,5 @@
-/* volume.c - NIfTI and HDF5 volumes through their own libraries. */
+/* volume.c - NIfTI volumes through their own library. HDF5 is in hdf5.c. */
 #include <errno.h>
-#include <hdf5.h>
 #include <math.h>
 #include <nifti1_io.h>
 #include <stdio.h>
@@ -10,8 +9,6 @@
 #include "file.h"
 #include "picture.h"
 #include "raster.h"
-
-static const int64_t max_elements = (int64_t)1 << 33;
 
 void volume_free(Volume *v) {
   free(v->value);
@@ -59,7 +56,7 @@ bool volume_read_nifti(const char *path, Volume *out, char err[ERR_MAX]) {
   if (!image) return snprintf(err, ERR_MAX, "%s: not a NIfTI file", path), false;
   bool ok = false;
   int64_t n = (int64_t)image->nx * image->ny * image->nz;
-  if (image->nt > 1 || image->nu > 1 || n <= 0 || n > max_elements)
+  if (image->nt > 1 || image->nu > 1 || n <= 0 || n > VOLUME_MAX_ELEMENTS)
     snprintf(err, ERR_MAX, "%s: expected one volume of three axes, found %d x %d x %d x %d", path, image->nx,
              image->ny, image->nz, image->nt);
   else if (!file_could_hold(path, (double)n * image->nbyper) || nifti_image_load(image))
@@ -76,40 +73,6 @@ bool volume_read_nifti(const char *path, Volume *out, char err[ERR_MAX]) {
                nifti_datatype_string(image->datatype));
   }
   nifti_image_free(image);
-  if (!ok) volume_free(out);
-  return ok;
-}
-
-bool volume_read_hdf5(const char *path, const char *dataset, Volume *out, char err[ERR_MAX]) {
-  *out = (Volume){.spacing = {1, 1, 1}};
-  if (access(path, R_OK)) return snprintf(err, ERR_MAX, "%s: %s", path, strerror(errno)), false;
-  H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* errors are ours to report */
-  hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-  if (file < 0) return snprintf(err, ERR_MAX, "%s: not an HDF5 file, or cut short", path), false;
-  hid_t set = H5Dopen2(file, dataset, H5P_DEFAULT), space = set < 0 ? -1 : H5Dget_space(set);
-  hsize_t dim[H5S_MAX_RANK] = {0};
-  bool ok = false;
-  if (set < 0) snprintf(err, ERR_MAX, "%s: no data set '%s' in it", path, dataset);
-  else if (H5Sget_simple_extent_ndims(space) != 3)
-    snprintf(err, ERR_MAX, "%s: data set '%s' must have three axes", path, dataset);
-  else {
-    H5Sget_simple_extent_dims(space, dim, NULL);
-    int64_t n = 1;
-    for (int a = 0; a < 3; a++)
-      out->dim[a] = (int64_t)dim[a],
-      n = dim[a] && n <= max_elements / (int64_t)dim[a] ? n * (int64_t)dim[a] : 0;
-    hid_t type = H5Dget_type(set);
-    bool whole = type >= 0 && file_could_hold(path, (double)n * (double)H5Tget_size(type));
-    if (type >= 0) H5Tclose(type);
-    out->value = n && whole ? malloc((size_t)n * sizeof *out->value) : NULL;
-    ok = out->value && H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, out->value) >= 0;
-    if (!ok)
-      snprintf(err, ERR_MAX, "%s: data set '%s' cannot be read: damaged, cut short or too large", path,
-               dataset);
-  }
-  if (space >= 0) H5Sclose(space);
-  if (set >= 0) H5Dclose(set);
-  H5Fclose(file);
   if (!ok) volume_free(out);
   return ok;
 }
