@@ -103,25 +103,48 @@ static int is_image(const struct dirent *e) {
   return e->d_name[0] != '.' && ending_of(e->d_name, &stem) >= 0;
 }
 
+/* The name of an image's mask. */
+static void mask_name(const char *name, char file[512]) {
+  size_t stem = 0;
+  int e = ending_of(name, &stem);
+  snprintf(file, 512, "%.*s%s", (int)stem, name, endings[e].out);
+}
+
 static bool predict_named(Predictor *p, const char *in_dir, const char *out_dir, const char *name,
                           char err[ERR_MAX]) {
   char file[512];
-  size_t stem = 0;
-  int e = ending_of(name, &stem);
-  snprintf(file, sizeof file, "%.*s%s", (int)stem, name, endings[e].out);
-  Job job = {path_join(in_dir, name), path_join(out_dir, file), NULL};
-  bool ok = job.in && job.out ? predict_file(p, &job, err) : err_memory(err, "a file name", 0);
-  if (ok) printf("%s\n", job.out);
-  free((char *)(uintptr_t)job.in), free((char *)(uintptr_t)job.out);
+  mask_name(name, file);
+  char *in = path_join(in_dir, name), *out = path_join(out_dir, file);
+  bool ok = in && out ? predict_file(p, &(Job){in, out, NULL}, err) : err_memory(err, "a file name", 0);
+  if (ok) printf("%s\n", out);
+  free(in), free(out);
   return ok;
+}
+
+/* Two images whose masks would have one name (a.png and a.jpg)? */
+static bool distinct(struct dirent *const *list, int n, const char *dir, char err[ERR_MAX]) {
+  char a[512], b[512];
+  for (int i = 1; i < n; i++) { /* sorted by the masks' names */
+    mask_name(list[i - 1]->d_name, a), mask_name(list[i]->d_name, b);
+    if (strcmp(a, b) == 0)
+      return err_set(err, "%s: the masks of %s and %s would both be %s; predict them one by one", dir,
+                     list[i - 1]->d_name, list[i]->d_name, a);
+  }
+  return true;
+}
+
+static int by_mask_name(const struct dirent **x, const struct dirent **y) {
+  char a[512], b[512];
+  mask_name((*x)->d_name, a), mask_name((*y)->d_name, b);
+  return strcmp(a, b);
 }
 
 static bool predict_directory(Predictor *p, const char *in, const char *out, char err[ERR_MAX]) {
   struct dirent **list = NULL;
-  int n = scandir(in, &list, is_image, alphasort);
+  int n = scandir(in, &list, is_image, by_mask_name);
   if (n < 0) return err_sys(err, "cannot read directory %s", in);
   bool ok = n > 0 || err_set(err, "%s holds no images (.png .jpg .jpeg .nii .nii.gz .h5 .hdf5)", in);
-  ok = ok && make_dirs(out, err);
+  ok = ok && distinct(list, n, in, err) && make_dirs(out, err);
   for (int i = 0; i < n; i++) {
     ok = ok && predict_named(p, in, out, list[i]->d_name, err);
     free(list[i]);

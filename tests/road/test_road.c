@@ -241,6 +241,9 @@ static void test_folder(void **state) {
       NETRUN_BINARY
       " predict m.so --weights trained/last.safetensors --in set/images/p4.png --out p4.png --overlay o.png");
   runs(NETRUN_BINARY " predict m.so --weights trained/last.safetensors --in set/images --out out");
+  runs("mkdir twins && cp set/images/p0.png twins/a.png && cp set/images/p0.png twins/a.jpg");
+  fails("would both be a.png",
+        NETRUN_BINARY " predict m.so --weights trained/last.safetensors --in twins --out out2");
   runs("cmp p4.png out/p4.png && test -s o.png && test $(ls out | wc -l) = 6");
   Raster pred;
   assert_true(raster_read(in_root("p4.png"), &pred, err));
