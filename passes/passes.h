@@ -7,6 +7,7 @@
  *   simplify  common subexpressions, dead nodes, constant folding, identities. Keeps values bit for bit.
  *   expand    rewrites COMP ops into EW and RED. Leaves no COMP and no `stop`.
  *   layout    sets Node.order and Var.order (see below).
+ *   schedule  reorders nodes so that large values live shortly: each forward pass shortly before its backward one.
  *   fuse      sets Node.group and Fn.group (fuse.h). May clone cheap nodes so that each is in one group.
  */
 #ifndef NETC_PASSES_H
@@ -25,6 +26,7 @@ Fn *pass_autodiff(Fn *f, char err[256]);
 Fn *pass_simplify(Fn *f, char err[256]);
 Fn *pass_expand(Fn *f, char err[256]);
 Fn *pass_layout(Fn *f, char err[256]);
+Fn *pass_schedule(Fn *f, char err[256]);
 Fn *pass_fuse(Fn *f, char err[256]);
 
 typedef struct {

@@ -10,6 +10,7 @@ const Pass pass_table[] = {
     {"expand", pass_expand, "softmax, log_softmax, batchnorm into elementwise ops and reductions"},
     {"simplify2", pass_simplify, "simplify again, over what expand made"},
     {"layout", pass_layout, "memory orders of variables and values"},
+    {"schedule", pass_schedule, "an order in which large values live shortly"},
     {"fuse", pass_fuse, "groups nodes into kernels"},
     {NULL, NULL, NULL},
 };

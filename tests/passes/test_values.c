@@ -71,7 +71,8 @@ static void keeps(const char *name, Run *pass, double tolerance) {
 }
 
 static Fn *layout_and_fuse(Fn *f, char *err) {
-  static Run *const run[] = {pass_canon, pass_simplify, pass_expand, pass_simplify, pass_layout, pass_fuse};
+  static Run *const run[] = {pass_canon,  pass_simplify, pass_expand, pass_simplify,
+                             pass_layout, pass_schedule, pass_fuse};
   for (size_t i = 0; f && i < sizeof run / sizeof *run; i++) f = f->prog->fn[0] = run[i](f, err);
   return f;
 }
@@ -79,6 +80,7 @@ static Fn *layout_and_fuse(Fn *f, char *err) {
 static void test_canon(void **s) { (void)s, keeps("canon", pass_canon, 1e-5); }
 static void test_simplify(void **s) { (void)s, keeps("simplify", pass_simplify, 0); }
 static void test_expand(void **s) { (void)s, keeps("expand", pass_expand, 1e-5); }
+static void test_schedule(void **s) { (void)s, keeps("schedule", pass_schedule, 0); }
 static void test_pipeline(void **s) { (void)s, keeps("the pipeline", layout_and_fuse, 1e-5); }
 
 static void golden(Run *pass, const char *body, const char *want) {
@@ -133,12 +135,48 @@ static void test_golden_autodiff(void **s) {
          "  %8 = mul %6 %0 : f32[3]\n  %9 = add %7 %8 : f32[3]\n  output \"g\" = %9\n");
 }
 
+/* Two forward passes whose losses are added: the second one waits until the first one's weight gradients are done. */
+static void test_passes_take_turns(void **s) {
+  (void)s;
+  char err[256] = "";
+  Arena *a = arena_new();
+#define PASS(x, n)                                                                                           \
+  "%h" n " = conv %" x " %w {stride=[1,1], pad=[1,1]}\n%r" n " = relu %h" n "\n%y" n " = conv %r" n          \
+  " %v {stride=[1,1], pad=[1,1]}\n%q" n " = mul %y" n " %y" n "\n%s" n " = sum %q" n " {axes=[0,1,2,3]}\n"
+  Program *p =
+      ir_parse(a,
+               "program \"t\"\nfn forward \"f\" {\n%a = input \"a\" : f32[2,1,32,32]\n%b = input \"b\" : "
+               "f32[2,1,32,32]\n%w = input \"w\" : f32[8,1,3,3]\n%v = input \"v\" : f32[8,8,3,3]\n" //
+               PASS("a", "0") PASS("b", "1") "%t = add %s0 %s1\n%l = reshape %t : f32[]\n"
+                                             "%dw = grad %l %w\n%dv = grad %l %v\noutput \"l\" = %l\noutput "
+                                             "\"dw\" = %dw\noutput \"dv\" = %dv\n}\n",
+               err);
+#undef PASS
+  if (!p) fail_msg("%s", err);
+  static Run *const run[] = {pass_autodiff, pass_simplify, pass_schedule};
+  Fn *f = p->fn[0];
+  for (size_t i = 0; f && i < sizeof run / sizeof *run; i++) f = p->fn[0] = run[i](f, err);
+  if (!f || !fn_verify(f, err)) fail_msg("%s", err);
+  char order[64] = "";
+  for (int i = 0; i < f->n; i++) {
+    Op op = f->node[i].op;
+    if (op == OP_conv || op == OP_conv_dx || op == OP_conv_dw) strcat(strcat(order, op_info[op].name), " ");
+  }
+  assert_string_equal(order, "conv conv conv_dw conv_dx conv_dw conv conv conv_dw conv_dx conv_dw ");
+  arena_free(a);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_canon),           cmocka_unit_test(test_simplify),
-      cmocka_unit_test(test_expand),          cmocka_unit_test(test_pipeline),
-      cmocka_unit_test(test_golden_simplify), cmocka_unit_test(test_golden_canon),
+      cmocka_unit_test(test_canon),
+      cmocka_unit_test(test_simplify),
+      cmocka_unit_test(test_expand),
+      cmocka_unit_test(test_pipeline),
+      cmocka_unit_test(test_golden_simplify),
+      cmocka_unit_test(test_golden_canon),
       cmocka_unit_test(test_golden_autodiff),
+      cmocka_unit_test(test_schedule),
+      cmocka_unit_test(test_passes_take_turns),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
