@@ -5,7 +5,7 @@ seconds=${1:-600}
 clang=$(command -v clang-19 || command -v clang || true)
 [ -n "$clang" ] || { echo "clang is not installed: not fuzzed (apt-get install clang-19 libclang-rt-19-dev)"; exit 0; }
 cmake -S . -B build-fuzz -DNETC_FUZZ=ON -DCMAKE_C_COMPILER="$clang" -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
-cmake --build build-fuzz -j "$(nproc)" >/dev/null
+cmake --build build-fuzz --target fuzz -j "$(nproc)" >build-fuzz/build.log 2>&1 || { tail -40 build-fuzz/build.log; exit 1; }
 run() {
   name=$(basename "$1")
   mkdir -p "build-fuzz/corpus/$name" "build-fuzz/no-seeds"
