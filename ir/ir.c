@@ -91,7 +91,10 @@ Program *prog_new(Arena *a) {
   return p;
 }
 
+/* Nodes mostly name a variable by the very string it has, so that is looked for first. */
 int prog_find_var(const Program *p, const char *name) {
+  for (int i = 0; i < p->nvar; i++)
+    if (p->var[i].name == name) return i;
   for (int i = 0; i < p->nvar; i++)
     if (!strcmp(p->var[i].name, name)) return i;
   return -1;
