@@ -133,7 +133,8 @@ bool fn_verify(const Fn *f, char err[256]) {
 
 static bool var_ok(const Program *p, int i, char *err) {
   const Var *v = &p->var[i];
-  if (prog_find_var(p, v->name) != i) return fail(err, "two variables are named %.150s", v->name);
+  for (int k = 0; k < i; k++)
+    if (!strcmp(p->var[k].name, v->name)) return fail(err, "two variables are named %.150s", v->name);
   if (!type_valid(v->type)) return fail(err, "variable %.150s: its type is not valid", v->name);
   if (!order_ok(v->order, v->type.rank))
     return fail(err, "variable %.150s: the memory order is not a permutation of its axes", v->name);
