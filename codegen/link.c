@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "module.h"
@@ -91,8 +92,19 @@ static bool link_objects(const char *dir, int nobjects, const char *output, char
   return false;
 }
 
+/* A rename would put the module in the place of whatever stands there: of a device too, where root compiles. */
+static bool replaceable(const char *output, char err[512]) {
+  struct stat st;
+  if (stat(output, &st) || S_ISREG(st.st_mode)) return true;
+  if (S_ISDIR(st.st_mode)) snprintf(err, 512, "cannot write %.300s: it is a directory; name a file", output);
+  else
+    snprintf(err, 512, "%.300s is no regular file and is left as it is; give -o the name of a file", output);
+  return false;
+}
+
 bool link_module(const char *dir, int nobjects, const char *output, char err[512]) {
   char temporary[4096];
+  if (!replaceable(output, err)) return false;
   if (snprintf(temporary, sizeof temporary, "%s.%ld.tmp", output, (long)getpid()) >= (int)sizeof temporary)
     return snprintf(err, 512, "path too long: %.300s", output), false;
   int probe = open(temporary, O_WRONLY | O_CREAT | O_EXCL, 0666); /* says why better than the linker does */

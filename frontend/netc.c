@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "frontend.h"
 #include "../passes/passes.h"
@@ -117,7 +118,23 @@ static bool set_target(Command *c, const char *list) {
     if (isa < 0) return fail("--target host: this machine has neither AVX2 nor AVX-512"), false;
     c->codegen.isas |= 1u << isa;
   }
+  if (!c->codegen.isas) return fail("--target: expected host, x86-64-v3 or x86-64-v4"), false;
   return true;
+}
+
+static bool set_threads(Command *c, const char *text) {
+  char *end;
+  long n = strtol(text, &end, 10);
+  if (end == text || *end || n < 1 || n > 1024)
+    return fprintf(stderr, "netc: --threads %s: expected a whole number from 1 to 1024\n", text), false;
+  return c->codegen.threads = (int)n, true;
+}
+
+/* Is the module to be written over the file it is made of? */
+static bool over_source(const Command *c) {
+  struct stat in, out;
+  return c->codegen.output && !stat(c->input, &in) && !stat(c->codegen.output, &out) &&
+         in.st_dev == out.st_dev && in.st_ino == out.st_ino;
 }
 
 /* Fills c; returns -1 to go on, else the exit status. */
@@ -143,8 +160,7 @@ static int read_command(int argc, char **argv, Command *c) {
     case OPT_EXPLAIN: c->codegen.explain = true; break;
     case OPT_VERIFY: c->passes.verify = c->codegen.debug = true; break;
     case OPT_THREADS:
-      c->codegen.threads = atoi(optarg);
-      if (c->codegen.threads < 1) return fail("--threads: expected a number of at least 1");
+      if (!set_threads(c, optarg)) return 1;
       break;
     case OPT_PASSES:
       for (const Pass *p = pass_table; p->name; p++) printf("%-10s %s\n", p->name, p->doc);
@@ -157,6 +173,8 @@ static int read_command(int argc, char **argv, Command *c) {
     return fail(optind < argc ? "expected one .net file (netc --help)"
                               : "expected a .net file (netc --help)");
   c->input = argv[optind];
+  if (over_source(c))
+    return fprintf(stderr, "netc: -o %s is the source itself; name the module\n", c->codegen.output), 1;
   bool more = c->codegen.output || c->passes.dump_after || c->codegen.emit_kernels || c->codegen.emit_llvm ||
               c->codegen.emit_asm || c->codegen.emit_plan || c->codegen.explain;
   if (!more && !c->emit_ast && !c->emit_graph)
