@@ -141,17 +141,17 @@ static bool scan_pairs(Scan *s, const char *images, const char *masks) {
 }
 
 /* volume-N.nii[.gz] with segmentation-N.nii[.gz]. */
-static bool scan_lits(Scan *s) {
+static bool scan_lits(Scan *s, const char *dir) {
   struct dirent **name;
-  int n = list(s->d->root, &name);
+  int n = list(dir, &name);
   char path[PATH_ROOM], mask[PATH_ROOM], stem[PATH_ROOM], number[64];
   bool ok = true;
   for (int i = 0; ok && i < n; i++) {
     if (strncmp(name[i]->d_name, "volume-", 7) || !is_nifti(name[i]->d_name)) continue;
-    snprintf(path, sizeof path, "%s/%s", s->d->root, name[i]->d_name);
+    snprintf(path, sizeof path, "%s/%s", dir, name[i]->d_name);
     stem_of(path, stem, sizeof stem);
     snprintf(number, sizeof number, "segmentation-%.40s", stem + 7);
-    ok = add_file(s, stem, path, find_mask(s->d->root, number, mask) ? mask : NULL);
+    ok = add_file(s, stem, path, find_mask(dir, number, mask) ? mask : NULL);
   }
   if (n >= 0) list_free(name, n);
   return ok;
@@ -203,6 +203,7 @@ bool scan_directory(Dataset *d, const char *kind, char err[ERR_MAX]) {
       {"images", "masks"},
       {"images", "labels"},
       {"imagesTr", "labelsTr"},
+      {"slices/images", "slices/masks"},
       {"ISIC2018_Task1-2_Training_Input", "ISIC2018_Task1_Training_GroundTruth"}};
   char images[PATH_ROOM], masks[PATH_ROOM];
   Scan s = {.d = d, .err = err};
@@ -210,9 +211,12 @@ bool scan_directory(Dataset *d, const char *kind, char err[ERR_MAX]) {
   for (size_t i = 0; ok && !d->nitem && i < sizeof pair / sizeof *pair; i++) {
     snprintf(images, sizeof images, "%s/%s", d->root, pair[i][0]),
         snprintf(masks, sizeof masks, "%s/%s", d->root, pair[i][1]);
+    if (d->shape.spatial == 3 && !strncmp(pair[i][0], "slices/", 7)) continue; /* pictures are no volumes */
     if (exists(images) && exists(masks)) ok = scan_pairs(&s, images, masks);
   }
-  if (ok && !d->nitem) ok = scan_lits(&s);
+  if (ok && !d->nitem) ok = scan_lits(&s, d->root);
+  snprintf(images, sizeof images, "%s/volumes", d->root);
+  if (ok && !d->nitem) ok = scan_lits(&s, images);
   if (ok && !d->nitem) ok = scan_h5(&s);
   if (ok && !d->nitem)
     ok = false, snprintf(err, ERR_MAX,
