@@ -1,6 +1,7 @@
 /* builtin_tensor.c - functions of tensors without parameters of their own. Many also take numbers. */
 #include "eval.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- elementwise ---- */
@@ -184,6 +185,24 @@ static Value bi_onehot(Eval *c, const Ast *at, Value *arg) {
 
 /* ---- movement ---- */
 
+/* Skips that meet a map of another size: said here, where the remedy is known. */
+static bool same_space(Eval *c, const Ast *at, const int *x, int n, int axis) {
+  static const char rounding[] = "; pooling and strides round down: sizes should be multiples of 2 to the "
+                                 "number of levels below";
+  char a[96], b[96];
+  Type first = c->fn->node[x[0]].type;
+  for (int i = 1; i < n; i++) {
+    Type t = c->fn->node[x[i]].type;
+    for (int k = 2; k < t.rank && t.rank == first.rank; k++)
+      if (k != axis && t.dim[k] != first.dim[k])
+        return fail(c, at, "concat of %s and %s along axis %d: axis %d has %lld and %lld%s",
+                    type_str(first, a), type_str(t, b), axis, k, (long long)first.dim[k], (long long)t.dim[k],
+                    llabs(first.dim[k] - t.dim[k]) < 4 ? rounding : ""),
+               false;
+  }
+  return true;
+}
+
 static Value bi_concat(Eval *c, const Ast *at, Value *arg) {
   const List *l = arg[0].u.list;
   if (l->n == 1 && l->v[0].kind == V_LIST) l = l->v[0].u.list;
@@ -195,7 +214,7 @@ static Value bi_concat(Eval *c, const Ast *at, Value *arg) {
       return fail(c, at, "concat: operand %d must be a tensor, it is %s", i + 1, kind_str(l->v[i]));
     x[i] = l->v[i].u.node;
   }
-  if (!channel_axis(c, at, arg[1], x[0], &axis)) return v_poison();
+  if (!channel_axis(c, at, arg[1], x[0], &axis) || !same_space(c, at, x, l->n, axis)) return v_poison();
   int n = l->n;
   while (n > 1) { /* in eights, the most one node takes */
     int groups = 0;

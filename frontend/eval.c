@@ -64,7 +64,7 @@ static Value eval_name(Eval *c, const Ast *n) {
   if (v) return *v;
   const Builtin *b = find_builtin(n->name);
   if (b) return (Value){V_BUILTIN, {.fn = b}};
-  return fail(c, n, "nothing is called '%s' here", n->name);
+  return fail(c, n, "nothing is called '%s' here%s", n->name, suggest_name(c, n->name));
 }
 
 static Value stopped_value(Eval *c, const Ast *at, Value v) {
@@ -140,7 +140,10 @@ static Value eval_field(Eval *c, const Ast *n) {
     c->fn->loc = place_of(c, n);
     return tensor(c, n, ir_input(c->fn, arena_printf(c->arena, "%s.%s", s->name, n->name), s->field[i].type));
   }
-  return fail(c, n, "the batch %s has no field '%s'", s->name, n->name);
+  const char *has = "";
+  for (int i = 0; i < s->nfield; i++)
+    has = arena_printf(c->arena, "%s%s%s", has, i ? ", " : "", s->field[i].name);
+  return fail(c, n, "the batch %s has no field '%s'; it has: %s", s->name, n->name, has);
 }
 
 static Value eval_choice(Eval *c, const Ast *n) {

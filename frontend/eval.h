@@ -156,6 +156,9 @@ void scope_set(Eval *c, Scope *s, const char *name, Value v);
 void assign(Eval *c, const Ast *at, const char *name, Value v);
 bool charge(Eval *c, const Ast *at, int steps); /* false once the budget is spent */
 
+/* ---- suggest.c ---- */
+const char *suggest_name(Eval *c, const char *name); /* "; did you mean `relu`?", or "" */
+
 /* ---- value.c ---- */
 Value v_num(double x);
 Value v_bool(bool on);

@@ -4,21 +4,25 @@
 #include "../ir/ir.h"
 
 typedef struct {
-  const char *name, *value; /* -D name=value; value in the syntax of an expression: 4, [128,128], "paper", on */
+  const char *name,
+      *value; /* -D name=value; value in the syntax of an expression: 4, [128,128], "paper", on */
 } Define;
 
 typedef struct {
   const Define *define;
   int ndefine;
-  FILE *diag;        /* where errors go, as file:line:col: error: ... with the line, a caret and the chain of blocks */
-  FILE *dump_ast;    /* print the syntax tree there after parsing; NULL = no */
-  bool grads;        /* also make NAME.grads: the training function with every gradient as output "grad:VARIABLE", no stores */
-  int max_errors;    /* 0: 20 */
+  FILE *
+      diag; /* where errors go, as file:line:col: error: ... with the line, a caret and the chain of blocks */
+  FILE *dump_ast; /* print the syntax tree there after parsing; NULL = no */
+  bool
+      grads; /* also make NAME.grads: the training function with every gradient as output "grad:VARIABLE", no stores */
+  int max_errors; /* 0: 20 */
 } FrontendOptions;
 
 /* The program, or NULL after reporting at least one error. *options receives the options in force as text
  * ("batch=4 size=[256,256]"), in the order they are declared. */
 Program *frontend_compile(Arena *a, const char *path, const FrontendOptions *opt, const char **options);
 /* The same from memory (fuzzing, tests): `use` of other files is resolved against the directory of `path`. */
-Program *frontend_compile_text(Arena *a, const char *path, const char *text, const FrontendOptions *opt, const char **options);
+Program *frontend_compile_text(Arena *a, const char *path, const char *text, const FrontendOptions *opt,
+                               const char **options);
 #endif

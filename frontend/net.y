@@ -256,6 +256,24 @@ static void yyerror(YYLTYPE *loc, Parser *p, const char *msg) {
   parser_error(p, loc->line, loc->col, "nested too deeply");
 }
 
+/* What those mean who come from another language; `last` stands before the token that does not fit. */
+static const char *hint(const Token *at, const Token *last) {
+  static const struct { const char *word, *hint; } words[] = {
+    {"elif", "; write else if"}, {"def", "; functions are written block NAME(..) { }"},
+    {"function", "; functions are written block NAME(..) { }"}, {"class", "; networks are written net NAME(x; ..) { }"},
+    {"while", "; loops are written for NAME in LIST { }"}, {"import", "; files are read by use \"path.net\""},
+    {"from", "; files are read by use \"path.net\""}, {"use", "; a path stands in double quotes"},
+  };
+  for (int k = 0; k < 2; k++) {
+    const Token *t = k ? last : at;
+    for (size_t i = 0; t && t->code == T_NAME && i < sizeof words / sizeof *words; i++)
+      if (!strcmp(t->text, words[i].word)) return words[i].hint;
+  }
+  if (at->code == ':') return "; bodies stand in { }";
+  if (at->code == '=' && last && (last->code == ']' || last->code == ')')) return "; only a name can be given a value";
+  return "";
+}
+
 static int yyreport_syntax_error(const yypcontext_t *ctx, Parser *p) {
   const Token *at = yypcontext_location(ctx);
   if (p->too_deep) return 0;
@@ -269,6 +287,8 @@ static int yyreport_syntax_error(const yypcontext_t *ctx, Parser *p) {
   const char *got = yysymbol_name(yypcontext_token(ctx));
   if (!strncmp(got, "a ", 2)) got += 2;
   bool word = at->code == T_NAME && at->text;
-  parser_error(p, at->line, at->col, "unexpected %s%s%.40s%s%s", word ? "name" : got, word ? " '" : "", word ? at->text : "", word ? "'" : "", list);
+  const char *more = hint(at, p->pos >= 2 ? &p->tok[p->pos - 2] : NULL);
+  parser_error(p, at->line, at->col, "unexpected %s%s%.40s%s%s%s", word ? "name" : got, word ? " '" : "", word ? at->text : "",
+               word ? "'" : "", *more ? "" : list, more);
   return 0;
 }

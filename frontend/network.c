@@ -103,7 +103,11 @@ void buffer_set(Eval *c, const Place *p, const char *name, int node) {
 
 Value make_instance(Eval *c, const Ast *at, const Ast *def, Arg *arg, int narg) {
   if (c->frame)
-    return fail(c, at, "networks are declared at the top level of the file, as NAME = %s(..)", def->name);
+    return fail(c, at,
+                c->frame->place ? "%s is a net, which makes networks at the top level of a file; to be part "
+                                  "of another net it must be a block"
+                                : "networks are declared at the top level of the file, as NAME = %s(..)",
+                def->name);
   Frame f = {.block = def->name, .caller = place_of(c, at)};
   if (!bind_params(c, at, def->name, def->list2, arg, narg, &f)) return v_poison();
   Instance *inst = arena_alloc(c->arena, sizeof *inst);

@@ -51,10 +51,16 @@ static bool ends_statement(int code) {
   }
 }
 
+static void never_closed(Parser *p, Token open) {
+  parser_error(p, open.line, open.col, "this '%c' is never closed", open.code);
+}
+
 void filter_tokens(Parser *p) {
   int out = 0, depth = 0; /* depth: open ( and [ */
   bool start = true;      /* at the start of a statement */
   Token open = {0};       /* the last outermost bracket opened */
+  Token *body = NULL;     /* the '{' that are open */
+  int nbody = 0, capbody = 0;
   for (int i = 0; i < p->ntok; i++) {
     Token t = p->tok[i];
     const Token *next = &p->tok[i + 1 < p->ntok ? i + 1 : i];
@@ -68,10 +74,17 @@ void filter_tokens(Parser *p) {
       t.code = soft_keyword(&t, next);
     }
     if ((t.code == '(' || t.code == '[') && depth++ == 0) open = t;
-    if (t.code == 0 && depth > 0)
-      parser_error(p, open.line, open.col, "this '%c' is never closed", open.code);
+    if (depth > 0 && (t.code == 0 || t.code == '{' || t.code == '}')) { /* no body stands in parentheses */
+      never_closed(p, open);
+      depth = 0;
+    }
     if ((t.code == ')' || t.code == ']') && depth > 0) depth--;
-    if (t.code == '{' || t.code == '}') depth = 0; /* a body cannot stand in parentheses: recover there */
+    if (t.code == '{') *ARENA_PUSH(p->arena, body, nbody, capbody) = t;
+    if (t.code == '}' && nbody-- == 0) {
+      parser_error(p, t.line, t.col, "this '}' closes nothing");
+      nbody = 0;
+    }
+    if (t.code == 0 && nbody > 0) never_closed(p, body[nbody - 1]);
     start = t.code == T_EOL || t.code == ';' || t.code == '{' || t.code == '}';
     p->tok[out++] = t;
   }
@@ -88,8 +101,8 @@ static bool tokens(Parser *p, const char *text, size_t size, bool value) {
 
 Ast *parse_source(Diag *d, const Source *src) {
   Parser p = {.arena = d->arena, .diag = d, .src = src};
-  tokens(&p, src->text, src->size, false);
-  if (net_parse_parse(&p) != 0 || p.errors) return NULL;
+  /* Behind a wrong character or bracket the grammar would complain of what follows from it. */
+  if (!tokens(&p, src->text, src->size, false) || net_parse_parse(&p) != 0 || p.errors) return NULL;
   return p.result;
 }
 

@@ -65,8 +65,8 @@ void exec_option(Eval *c, const Ast *n) {
   scope_set(c, &c->globals, n->name, v);
   c->options =
       arena_printf(c->arena, "%s%s%s=%s", c->options, *c->options ? " " : "", n->name, value_str(c, v));
-  if (!strcmp(n->name, "classes") && v.kind == V_NUM && v.u.num >= 1 && v.u.num <= 65536)
-    c->prog->classes = (int64_t)v.u.num;
+  if (!strcmp(n->name, "classes") && v.kind != V_POISON)
+    arg_int(c, n, "classes", v, 1, 256, &c->prog->classes);
 }
 
 /* ---- types of inputs ---- */
@@ -93,12 +93,15 @@ static bool input_type(Eval *c, const Ast *n, FieldKind *kind, Type *t) {
     int many = x.kind == V_LIST ? x.u.list->n : 1;
     for (int i = 0; i < many && fits; i++) {
       if (count == 1 && *kind != FIELD_IMAGE) v[count++] = v_num(1);
+      int64_t extent;
       fits = count < MAX_RANK;
+      if (!arg_int(c, e, arena_printf(c->arena, "an extent of %s", n->name), each[i], 1, 1 << 24, &extent))
+        return false;
       if (fits) v[count++] = each[i];
     }
   }
   if (!fits || count < 3)
-    return fail(c, n, "%s: a batch, channels and one to three spatial extents are expected, here are %d",
+    return fail(c, n, "%s: a batch, channels and two or three spatial extents are expected, here are %d",
                 n->name, count),
            false;
   if (!arg_shape(c, n, n->name, v_list(c, count, v), *kind == FIELD_LABEL ? I32 : F32, t)) return false;
@@ -222,6 +225,26 @@ static void keep_sites(Eval *c) {
   if (c->prog->sites > c->sites_max) c->sites_max = c->prog->sites;
 }
 
+/* A batch of which nothing is used would be loaded in every iteration. */
+static void check_batches_used(Eval *c) {
+  Fn *f = c->fn;
+  for (int s = 0; s < c->prog->nstream; s++) {
+    const Stream *stream = &c->prog->stream[s];
+    size_t len = strlen(stream->name);
+    const Loc *loc = NULL;
+    bool used = false;
+    for (int i = 0; i < f->n; i++) {
+      const Node *in = &f->node[i];
+      if (in->op != OP_input || strncmp(in->at.sym, stream->name, len) || in->at.sym[len] != '.') continue;
+      if (!loc) loc = in->loc;
+      for (int k = i + 1; k < f->n; k++)
+        for (int j = 0; j < f->node[k].nin; j++) used |= f->node[k].in[j] == i;
+    }
+    if (!used && loc)
+      diag_error(&c->diag, loc, "nothing of the batch '%s' is used: take it out, or use it", stream->name);
+  }
+}
+
 void exec_train(Eval *c, const Ast *n) {
   if (c->frame || c->train) {
     if (c->frame) fail(c, n, "train stands at the top level of a file");
@@ -237,6 +260,7 @@ void exec_train(Eval *c, const Ast *n) {
     run_body(c, fn_new(c->prog, i ? arena_printf(c->arena, "%s.grads", n->name) : n->name, FN_TRAIN), n,
              MODE_TRAIN, &frame);
     keep_sites(c);
+    if (i == 0 && c->diag.errors == 0) check_batches_used(c);
     bool idle = c->fn->nout == 0 && c->diag.errors == 0;
     end_fn(c);
     if (idle) fail(c, n, "train %s updates nothing", n->name);
@@ -255,11 +279,24 @@ static void predict_outputs(Eval *c, const Ast *n, Value v) {
   Type t = type_of(c, v), in = c->fn->node[0].type;
   bool shape = t.rank == in.rank && t.dim[0] == in.dim[0];
   for (int i = 2; i < t.rank && shape; i++) shape = t.dim[i] == in.dim[i];
-  if (!shape || (c->prog->classes && t.dim[1] != c->prog->classes && t.dim[1] != 1)) {
-    char was[96];
-    fail(c, n, "predict returns %s; for the image %s and %lld classes it must be (N,classes,S)",
-         type_str(t, buf), type_str(in, was), (long long)c->prog->classes);
-  } else fn_output(c->fn, "prob", v.u.node);
+  char was[96];
+  if (!shape)
+    fail(c, n, "predict returns %s for the image %s; it must be (N,classes,S)", type_str(t, buf),
+         type_str(in, was));
+  else if (t.dt != F32 || (t.dim[1] < 2 && c->prog->classes != 1))
+    fail(c, n,
+         "predict returns %s; it must be a probability for every class, background too: softmax(logits), or "
+         "concat(1 - p, p) of one channel p",
+         type_str(t, buf));
+  else if (c->prog->classes && t.dim[1] != c->prog->classes)
+    fail(c, n,
+         "predict returns %s, but option classes is %lld: the networks' last layers must have as many "
+         "channels",
+         type_str(t, buf), (long long)c->prog->classes);
+  else {
+    c->prog->classes = t.dim[1];
+    fn_output(c->fn, "prob", v.u.node);
+  }
 }
 
 static void forward_outputs(Eval *c, const Ast *n, Value v) {

@@ -142,12 +142,22 @@ static void step_adam(Eval *c, const Optimiser *o, int v, int nth, Bias b, int g
 /* ---- update NETS with OPTIMISER ---- */
 
 /* Marks what the loss is computed from, as far as gradients flow. */
+/* Does a gradient go through? */
+static bool differentiable(const Node *n) {
+  static const char *const rule[] = {
+#define OP(name, least, most, attrs, cls, shape, gradient, form, text) #gradient,
+#include "../ir/ops.def"
+#undef OP
+  };
+  return n->type.dt == F32 && strcmp(rule[n->op], "zero");
+}
+
 static bool *reached_from(Eval *c, int loss) {
   bool *mark = arena_alloc(c->arena, (size_t)c->fn->n);
   mark[loss] = true;
   for (int i = loss; i >= 0; i--) {
     const Node *n = &c->fn->node[i];
-    if (!mark[i] || n->op == OP_stop) continue;
+    if (!mark[i] || !differentiable(n)) continue;
     for (int k = 0; k < n->nin; k++) mark[n->in[k]] = true;
   }
   return mark;
@@ -168,6 +178,22 @@ static void output_gradient(Eval *c, const Var *v, int grad) {
   fn_output(c->fn, name, grad);
 }
 
+/* Why an update cannot move a network. */
+static void no_gradient(Eval *c, const Ast *n, const Instance *net) {
+  bool any = false;
+  for (int v = 0; v < c->prog->nvar; v++)
+    any |= net->net >= 0 && c->prog->var[v].net == net->net && c->prog->var[v].role == ROLE_PARAM;
+  if (net->net < 0) fail(c, n, "nothing has called %s: what is minimized does not depend on it", net->name);
+  else if (!any)
+    fail(c, n, "%s has no parameters to learn: its net uses neither conv, linear nor another layer",
+         net->name);
+  else
+    fail(c, n,
+         "what is minimized does not depend on the parameters of %s; nograd, stop, argmax, onehot, floor and "
+         "comparisons let no gradient through",
+         net->name);
+}
+
 /* One gradient per parameter of the networks that the loss depends on. */
 static int gradients(Eval *c, const Ast *n, Instance *const *net, int nnet, int loss, Pair **out) {
   bool *reached = reached_from(c, loss);
@@ -183,8 +209,7 @@ static int gradients(Eval *c, const Ast *n, Instance *const *net, int nnet, int 
         continue;
       *ARENA_PUSH(c->arena, pair, npair, cap) = (Pair){v, ir_grad(c->fn, loss, w)};
     }
-    if (npair == before)
-      fail(c, n, "what is minimized does not depend on the parameters of %s", net[k]->name);
+    if (npair == before) no_gradient(c, n, net[k]);
   }
   *out = pair;
   return npair;

@@ -35,8 +35,9 @@ static char *read_file(Arena *a, const char *path, size_t *size) {
   errno = bad ? why : EFBIG;
   if (bad || large) return NULL;
   text[n] = 0;
-  *size = n;
-  return text;
+  int mark = n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0; /* some editors' sign that this is UTF-8 */
+  *size = n - (size_t)mark;
+  return text + mark;
 }
 
 /* `path` as seen from the file that uses it. */
@@ -58,7 +59,7 @@ static void define_all(Eval *c, const Ast *file) {
     if (n->kind != N_BLOCK && n->kind != N_NET) continue;
     Value *old = scope_find(&c->defs, n->name);
     if (old) {
-      fail(c, n, "'%s' is defined already", n->name);
+      fail(c, n, "'%s' is defined already; all files share their names: rename one of the two", n->name);
       if (old->kind == V_BLOCK || old->kind == V_NET) diag_note(&c->diag, &old->u.def->at, "here");
       continue;
     }

@@ -172,7 +172,7 @@ static void batch_norm(void **state) {
                           "  y = m(labeled.image)\n  with eval(m) { z = m(labeled.image) }\n"
                           "  log first = sum(y[:1, :, :1])\n  log eval = sum(z[:1, :, :1])\n  log again = "
                           "sum(m(labeled.image))\n}\n"
-                          "predict(image: f32[1, 1, 2]) { return m(image) }");
+                          "forward f(image: f32[1, 1, 2]) { return m(image) }");
   const Fn *f = p->fn[0];
   Interp *in = start(f);
   interp_bind(in, "labeled.image", (double[]){1, 2, 3, 6});
