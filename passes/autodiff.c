@@ -52,7 +52,7 @@ static void solve(Rewrite *r, int loss) {
   const Fn *f = r->from;
   int top = r->map[loss];
   size_t n = (size_t)top + 1;
-  Sweep s = {r->to, arena_alloc(f->prog->arena, n * sizeof(int)), arena_alloc(f->prog->arena, n)};
+  Sweep s = {r->to, arena_alloc(f->prog->arena, n * sizeof(int)), arena_alloc(f->prog->arena, n), top};
   memset(s.adjoint, -1, n * sizeof *s.adjoint);
   for (int i = loss + 1; i < f->n; i++) {
     const Node *g = &f->node[i];

@@ -44,7 +44,45 @@ static void conv_dw_rule(Sweep *s, const Node *n, int dy, Family o) {
   if (grad_wants(s, n, 1)) grad_give(s, n, 1, conv_side(s->f, o.conv, x, dy, &n->at, -1));
 }
 
-void grad_conv(Sweep *s, const Node *n, int y, int dy) { (void)y, conv_rule(s, n, dy, dense); }
+static bool has_one_reader(const Sweep *s, int x) {
+  int readers = 0;
+  for (int i = x + 1; i <= s->loss; i++)
+    for (int k = 0; k < s->f->node[i].nin; k++) readers += s->f->node[i].in[k] == x;
+  return readers == 1;
+}
+
+/* The convolution's input is a concatenation of channels that nobody else reads, and larger than the weights: each piece
+ * gets its gradient from the weights' slice of its channels, so that the whole one is never made and cut. */
+static bool reads_pieces(const Sweep *s, const Node *n) {
+  const Node *x = &s->f->node[n->in[0]], *w = &s->f->node[n->in[1]];
+  return x->op == OP_concat && x->at.axis == 1 && type_bytes(x->type) > 4 * type_bytes(w->type) &&
+         has_one_reader(s, n->in[0]);
+}
+
+static void give_pieces(Sweep *s, const Node *n, int dy) {
+  Fn *f = s->f;
+  Node x = f->node[n->in[0]]; /* by value: slices move the array */
+  int64_t lo = 0;
+  for (int k = 0; k < x.nin; k++) {
+    Type piece = f->node[x.in[k]].type;
+    int64_t hi = lo + piece.dim[1];
+    if (grad_wants(s, &x, k)) {
+      int w = ir_slice(f, n->in[1], 1, lo, hi);
+      grad_give(s, &x, k, ir_conv_grad(f, OP_conv_dx, dy, w, n->at.stride, n->at.pad, piece.dim + 2));
+    }
+    lo = hi;
+  }
+}
+
+void grad_conv(Sweep *s, const Node *n, int y, int dy) {
+  (void)y;
+  if (!grad_wants(s, n, 0) || !reads_pieces(s, n)) {
+    conv_rule(s, n, dy, dense);
+    return;
+  }
+  give_pieces(s, n, dy);
+  if (grad_wants(s, n, 1)) grad_give(s, n, 1, conv_side(s->f, OP_conv_dw, n->in[0], dy, &n->at, n->in[1]));
+}
 void grad_conv_dx(Sweep *s, const Node *n, int y, int dy) { (void)y, conv_dx_rule(s, n, dy, dense); }
 void grad_conv_dw(Sweep *s, const Node *n, int y, int dy) { (void)y, conv_dw_rule(s, n, dy, dense); }
 void grad_dwconv(Sweep *s, const Node *n, int y, int dy) { (void)y, conv_rule(s, n, dy, depthwise); }

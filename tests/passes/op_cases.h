@@ -82,6 +82,10 @@ static const OpCase op_cases[] = {
      "%a = input \"a\" : f32[2,3,5,4]\n%w = input \"w\" : f32[2,3,3,3]\n%y = conv %a %w {stride=[1,1], "
      "pad=[1,1]}\n",
      -1, 1},
+    {"conv of a concat",
+     "%a = input \"a\" : f32[2,3,9,8]\n%b = input \"b\" : f32[2,2,9,8]\n%c = concat %a %b %a {axis=1}\n"
+     "%w = input \"w\" : f32[2,8,3,3]\n%y = conv %c %w {stride=[2,1], pad=[1,0]}\n",
+     -1, 1},
     {"conv stride 2",
      "%a = input \"a\" : f32[2,2,6,5]\n%w = input \"w\" : f32[3,2,3,2]\n%y = conv %a %w {stride=[2,2], "
      "pad=[1,0]}\n",
