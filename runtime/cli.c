@@ -53,8 +53,11 @@ static void print_help(const Command *c) {
 static void print_usage(FILE *out) {
   fprintf(out, "usage: netrun COMMAND ...\n\n");
   for (int i = 0; i < COMMANDS; i++) {
-    const char *text = commands[i]->summary;
-    fprintf(out, "  %-8s %.*s\n", commands[i]->name, (int)strcspn(text, ".\n"), text);
+    const char *text = commands[i]->summary,
+               *end = strstr(text, ".\n"); /* the first sentence; names hold dots */
+    size_t len = end ? (size_t)(end - text) : strlen(text);
+    if (!end && len && text[len - 1] == '.') len--;
+    fprintf(out, "  %-8s %.*s\n", commands[i]->name, (int)len, text);
   }
   fprintf(out, "\n`netrun COMMAND --help` lists a command's options; `netrun --version` the version.\n");
 }

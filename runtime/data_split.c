@@ -1,5 +1,6 @@
 /* data_split.c - which cases train, which test, and which of the training cases are labelled. Always by case. */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,14 +158,15 @@ static bool split_by_count(Dataset *d, const char *how, uint64_t seed, char err[
   Ranked *r = train ? rank_cases(d, train, seed + 1, &n) : NULL;
   char *end;
   double amount = strtod(how, &end);
-  bool percent = *end == '%' && !end[1], ok = r && end != how && (percent || !*end) && amount > 0;
+  bool percent = *end == '%' && !end[1],
+       ok = r && end != how && (percent || (!*end && amount == floor(amount))) && amount > 0 && amount < 1e9;
   int want = ok ? (int)(percent ? amount / 100 * n + 0.5 : amount) : 0;
   if (ok && want < 1) want = 1; /* a fraction of a small set still labels one case */
   if (!r) snprintf(err, ERR_MAX, "not enough memory to split the data set");
   else if (!ok || (percent && amount > 100))
     ok = false,
-    snprintf(err, ERR_MAX, "--labeled %s: expected a percentage (10%%), a number of cases, or a list file",
-             how);
+    snprintf(err, ERR_MAX,
+             "--labeled %s: expected a percentage (10%%), a whole number of cases, or a list file", how);
   else if (want > n)
     ok = false, snprintf(err, ERR_MAX, "--labeled %s: there are only %d training cases", how, n);
   for (int i = 0; ok && i < d->nitem; i++) d->item[i].labeled = d->item[i].split != SPLIT_TRAIN;

@@ -19,6 +19,9 @@ static const char *path_of(const ExecOptions *o, const char *name) {
 static bool check_inputs(const NetcFn *f, const ExecOptions *o, char err[ERR_MAX]) {
   char list[ERR_MAX / 2] = "", buf[128];
   int n = 0;
+  for (int i = 0; i < o->ninput; i++)
+    if (!array_find(f->inputs, f->ninputs, o->input[i].name))
+      return err_set(err, "%s has no input `%s` (see netrun info)", f->name, o->input[i].name);
   for (int i = 0; i < f->ninputs; i++) {
     if (is_host_scalar(&f->inputs[i]) || path_of(o, f->inputs[i].name)) continue;
     if (n < (int)sizeof list)
@@ -26,9 +29,6 @@ static bool check_inputs(const NetcFn *f, const ExecOptions *o, char err[ERR_MAX
                     array_str(&f->inputs[i], buf));
   }
   if (n) return err_set(err, "%s needs --in NAME=FILE.npy for%s", f->name, list);
-  for (int i = 0; i < o->ninput; i++)
-    if (!array_find(f->inputs, f->ninputs, o->input[i].name))
-      return err_set(err, "%s has no input `%s` (see netrun info)", f->name, o->input[i].name);
   return true;
 }
 

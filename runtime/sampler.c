@@ -46,9 +46,13 @@ static bool wanted(const Dataset *d, int i, int source, bool all) {
   return source == NETC_SRC_ALL || all || (source == NETC_SRC_LABELED) == d->item[i].labeled;
 }
 
-static int64_t budget(void) {
-  const char *mb = getenv("NETRUN_CACHE_MB");
-  return (mb ? atoll(mb) : 4096) << 20;
+static bool budget(int64_t *bytes, char err[ERR_MAX]) {
+  const char *text = getenv("NETRUN_CACHE_MB");
+  char *end = NULL;
+  long long mb = text ? strtoll(text, &end, 10) : 4096;
+  if (text && (end == text || *end || mb < 0 || mb > 1 << 30))
+    return snprintf(err, ERR_MAX, "NETRUN_CACHE_MB is `%s`; a whole number of MiB is expected", text), false;
+  return *bytes = mb << 20, true;
 }
 
 /* Elements of one sample of the module's size. */
@@ -59,12 +63,14 @@ static int64_t patch_count(const Sampler *s) {
 }
 
 Sampler *sampler_new(Dataset *d, int source, uint32_t augment, int stream, uint64_t seed, char err[ERR_MAX]) {
+  int64_t room;
+  if (!budget(&room, err)) return NULL;
   Sampler *s = calloc(1, sizeof *s);
   if (s) s->item = malloc((size_t)d->nitem * sizeof *s->item);
   if (!s || !s->item) return free(s), snprintf(err, ERR_MAX, "not enough memory"), NULL;
   pthread_mutex_init(&s->lock, NULL);
   s->data = d, s->augment = augment, s->seed = seed, s->stream = (uint64_t)stream, s->round = UINT64_MAX,
-  s->room = budget();
+  s->room = room;
   for (int i = 0; i < d->nitem; i++)
     if (wanted(d, i, source, false)) s->item[s->n++] = i;
   /* Everything labelled: the labelled images serve as unlabelled ones too, without their masks. */

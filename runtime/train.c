@@ -114,7 +114,10 @@ bool train_run(const Session *s, const TrainOptions *o, char err[ERR_MAX]) {
   bool ok = r.value ? begin(&r, &first, err) : err_memory(err, "the values to log", 0);
   if (ok && first < (uint64_t)o->iterations)
     r.prefetch = prefetch_new(s->module->desc, o->fn, o->batch, o->user, first, (uint64_t)o->iterations, err);
-  ok = ok && (r.prefetch || first >= (uint64_t)o->iterations) && loop(&r, first, err);
+  if (ok && first >= (uint64_t)o->iterations)
+    meter_say(&r.meter, "%s holds %" PRIu64 " iterations already; --iterations beyond that go on",
+              r.dir.checkpoint, first);
+  else ok = ok && r.prefetch && loop(&r, first, err);
   if (!ok && r.meter.line_open) fputc('\n', o->progress);
   prefetch_free(r.prefetch);
   rundir_close(&r.dir);

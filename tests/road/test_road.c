@@ -403,12 +403,34 @@ static void test_command_line(void **state) {
   runs(NETRUN_BINARY " --version");
   says("netrun " NETC_VERSION);
   runs(NETRUN_BINARY " --help");
+  says("leaves last.safetensors");
   fails("did you mean `netrun train`", NETRUN_BINARY " trian");
   fails("did you mean --labeled", NETRUN_BINARY " train m.so --labelled 3");
   fails("did you mean --help", NETRUN_BINARY " train m.so --halp");
   fails("usage: netrun info MODULE", NETRUN_BINARY " info");
   fails("do not know what to do with", NETRUN_BINARY " info m.so m.so");
   fails("a whole number", TRAIN "--threads many");
+  fails("a whole number of cases", TRAIN "--labeled 0.5 --out half");
+  runs(NETRUN_BINARY " train m.so --data phantom --resume --iterations 2 --out one");
+  says("iterations already");
+  fails("has no input `picture`", NETRUN_BINARY " exec m.so predict --out x --in picture=m.so");
+}
+
+/* What stands where the module should go is replaced only if a module may have stood there. */
+static void test_output(void **state) {
+  (void)state;
+  runs("mkfifo pipe && echo 'forward f(x: f32[1, 1, 4, 4]) { return relu(x) }' > mine.net && mkdir folder");
+  assert_int_equal(sh(NETC_BINARY " mine.net -o pipe"), 1);
+  says("is left as it is");
+  assert_int_equal(sh(NETC_BINARY " mine.net -o folder"), 1);
+  says("it is a directory");
+  assert_int_equal(sh(NETC_BINARY " mine.net -o ./mine.net"), 1);
+  says("the source itself");
+  runs("test -p pipe && grep -q forward mine.net && echo old > kept.so");
+  assert_int_equal(sh(NETC_BINARY " mine.net -o kept.so -D nothing=1"), 1);
+  runs("grep -q old kept.so && " NETC_BINARY " mine.net -o kept.so");
+  assert_int_equal(sh(NETC_BINARY " mine.net -o m2.so --threads 3x"), 1);
+  says("--threads 3x");
 }
 
 static void test_not_modules(void **state) {
@@ -419,6 +441,7 @@ static void test_not_modules(void **state) {
   fails("cut.so is cut short", NETRUN_BINARY " info cut.so");
   fails("another version of netc", NETRUN_BINARY " info " TEST_MODULES "/toy_version.so");
   fails("is damaged", NETRUN_BINARY " info " TEST_MODULES "/toy_broken.so");
+  fails("NETRUN_CACHE_MB is `much`", "NETRUN_CACHE_MB=much " TRAIN "--out cache");
   fails("NETRUN_ISA is `sse`", "NETRUN_ISA=sse " NETRUN_BINARY " info m.so");
 }
 
@@ -429,6 +452,7 @@ int main(void) {
                                      cmocka_unit_test(test_not_finite),   cmocka_unit_test(test_eval),
                                      cmocka_unit_test(test_folder),       cmocka_unit_test(test_volumes),
                                      cmocka_unit_test(test_json),         cmocka_unit_test(test_exec),
-                                     cmocka_unit_test(test_command_line), cmocka_unit_test(test_not_modules)};
+                                     cmocka_unit_test(test_command_line), cmocka_unit_test(test_not_modules),
+                                     cmocka_unit_test(test_output)};
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
