@@ -95,6 +95,8 @@ static Value bi_max(Eval *c, const Ast *at, Value *arg) { return extreme(c, at, 
 static Value bi_min(Eval *c, const Ast *at, Value *arg) { return extreme(c, at, false, arg); }
 
 static Value bi_clamp(Eval *c, const Ast *at, Value *arg) {
+  if (arg[1].kind == V_NUM && arg[2].kind == V_NUM && arg[1].u.num > arg[2].u.num)
+    return fail(c, at, "clamp: lo, %g, is larger than hi, %g", arg[1].u.num, arg[2].u.num);
   Value low = extreme(c, at, true, (Value[]){arg[0], arg[1], v_none()});
   return low.kind == V_POISON ? low : extreme(c, at, false, (Value[]){low, arg[2], v_none()});
 }

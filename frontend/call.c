@@ -292,7 +292,9 @@ bool arg_str(Eval *c, const Ast *at, const char *what, Value v, const char **out
 
 bool arg_tensor(Eval *c, const Ast *at, const char *what, Value v, int *out) {
   if (v.kind != V_TENSOR)
-    return fail(c, at, "%s%s must be a tensor, it is %s", who(c), what, kind_str(v)), false;
+    return fail(c, at, "%s%s must be a tensor, it is %s%s", who(c), what, kind_str(v),
+                v.kind == V_BATCH ? "; its tensors are NAME.FIELD" : ""),
+           false;
   *out = as_f32(c, at, what, v);
   return *out >= 0;
 }
@@ -316,7 +318,7 @@ bool arg_axis(Eval *c, const Ast *at, Value v, Type t, int *axis) {
   int64_t a;
   char buf[96];
   if (t.rank == 0) return fail(c, at, "a tensor of rank 0 has no axes"), false;
-  if (!arg_int(c, at, "axis", v, -MAX_RANK, MAX_RANK, &a)) return false;
+  if (!arg_int(c, at, "axis", v, -99, 99, &a)) return false;
   if (a < -t.rank || a >= t.rank)
     return fail(c, at, "axis %lld does not exist in %s", (long long)a, type_str(t, buf)), false;
   *axis = (int)(a < 0 ? a + t.rank : a);
@@ -327,6 +329,8 @@ bool arg_axes(Eval *c, const Ast *at, Value v, Type t, unsigned *axes) {
   int axis;
   *axes = 0;
   if (v.kind == V_STR && !strcmp(v.u.str, "spatial")) return *axes = spatial_axes(t), true;
+  if (v.kind == V_STR)
+    return fail(c, at, "%saxes are numbers or \"spatial\"; left out, all axes are meant", who(c)), false;
   if (v.kind != V_LIST) return arg_axis(c, at, v, t, &axis) && (*axes = 1u << axis, true);
   for (int i = 0; i < v.u.list->n; i++) {
     if (!arg_axis(c, at, v.u.list->v[i], t, &axis)) return false;

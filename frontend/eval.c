@@ -242,7 +242,7 @@ static void exec_for(Eval *c, const Ast *n) {
 }
 
 static void exec_return(Eval *c, const Ast *n) {
-  if (!c->frame) {
+  if (!c->frame || (c->fn && c->fn->kind == FN_TRAIN && !c->frame->block)) {
     fail(c, n, "return stands only inside block, net, predict and forward");
     return;
   }

@@ -108,6 +108,11 @@ Value make_instance(Eval *c, const Ast *at, const Ast *def, Arg *arg, int narg) 
                                   "of another net it must be a block"
                                 : "networks are declared at the top level of the file, as NAME = %s(..)",
                 def->name);
+  if (!def->list2 && narg)
+    return fail(
+        c, at,
+        "the net %s has no parameters that are given once: in net %s(x; ..) those stand behind the ';'",
+        def->name, def->name);
   Frame f = {.block = def->name, .caller = place_of(c, at)};
   if (!bind_params(c, at, def->name, def->list2, arg, narg, &f)) return v_poison();
   Instance *inst = arena_alloc(c->arena, sizeof *inst);

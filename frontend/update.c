@@ -16,6 +16,8 @@ static Value make_optimiser(Eval *c, Optimiser o) {
 static bool arg_rate(Eval *c, const Ast *at, Value v, Value *lr) {
   char buf[96];
   *lr = v;
+  if (v.kind == V_NUM && v.u.num < 0)
+    return fail(c, at, "lr must be at least 0, it is %g: minimize goes downhill by itself", v.u.num), false;
   if (v.kind == V_NUM) return true;
   if (v.kind != V_TENSOR)
     return fail(c, at, "lr must be a number or a tensor of rank 0, it is %s", kind_str(v)), false;
@@ -23,10 +25,20 @@ static bool arg_rate(Eval *c, const Ast *at, Value v, Value *lr) {
   return fail(c, at, "lr must have rank 0, it is %s", type_str(type_of(c, v), buf)), false;
 }
 
+/* A number of the range [0,1) or [0,inf): what is outside diverges or climbs. */
+static bool arg_factor(Eval *c, const Ast *at, const char *what, Value v, double below, double *out) {
+  if (!has(v)) return true;
+  if (!arg_num(c, at, what, v, out)) return false;
+  if (*out >= 0 && *out < below) return true;
+  return fail(c, at, "%s must be %s, it is %g", what,
+              below == 1 ? "at least 0 and less than 1" : "at least 0", *out),
+         false;
+}
+
 static Value bi_sgd(Eval *c, const Ast *at, Value *arg) {
   Optimiser o = {0};
-  if (!arg_rate(c, at, arg[0], &o.lr) || (has(arg[1]) && !arg_num(c, at, "momentum", arg[1], &o.momentum)) ||
-      (has(arg[2]) && !arg_num(c, at, "weight_decay", arg[2], &o.decay)) ||
+  if (!arg_rate(c, at, arg[0], &o.lr) || !arg_factor(c, at, "momentum", arg[1], 1, &o.momentum) ||
+      !arg_factor(c, at, "weight_decay", arg[2], INFINITY, &o.decay) ||
       (has(arg[3]) && !arg_bool(c, at, "nesterov", arg[3], &o.nesterov)))
     return v_poison();
   return make_optimiser(c, o);
@@ -45,7 +57,7 @@ static Value bi_adam(Eval *c, const Ast *at, Value *arg) {
       return fail(c, at, "adam: betas must lie between 0 and 1");
   }
   if ((has(arg[2]) && !arg_num(c, at, "eps", arg[2], &o.eps)) ||
-      (has(arg[3]) && !arg_num(c, at, "weight_decay", arg[3], &o.decay)))
+      !arg_factor(c, at, "weight_decay", arg[3], INFINITY, &o.decay))
     return v_poison();
   return make_optimiser(c, o);
 }

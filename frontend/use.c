@@ -53,10 +53,24 @@ static const char *real_path(Eval *c, const char *path) {
   return arena_strdup(c->arena, realpath(path, buf) ? buf : path);
 }
 
+/* Names of parameters, those in front of ';' and those behind it together, are different. */
+static void check_params(Eval *c, const Ast *def) {
+  const Ast *part[] = {def->list, def->list2};
+  for (int i = 0; i < 2; i++)
+    for (const Ast *p = part[i]; p; p = p->next)
+      for (int k = 0; k <= i; k++)
+        for (const Ast *q = part[k]; q && q != p; q = q->next)
+          if (!strcmp(p->name, q->name)) {
+            fail(c, p, "%s has a parameter '%s' already", def->name, p->name);
+            return;
+          }
+}
+
 /* Blocks and nets are known from the start of their file on, whatever their order. */
 static void define_all(Eval *c, const Ast *file) {
   for (const Ast *n = file->list; n; n = n->next) {
     if (n->kind != N_BLOCK && n->kind != N_NET) continue;
+    check_params(c, n);
     Value *old = scope_find(&c->defs, n->name);
     if (old) {
       fail(c, n, "'%s' is defined already; all files share their names: rename one of the two", n->name);
