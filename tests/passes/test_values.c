@@ -157,10 +157,13 @@ static void test_passes_take_turns(void **s) {
   Fn *f = p->fn[0];
   for (size_t i = 0; f && i < sizeof run / sizeof *run; i++) f = p->fn[0] = run[i](f, err);
   if (!f || !fn_verify(f, err)) fail_msg("%s", err);
-  char order[64] = "";
+  char order[256] = "";
+  size_t at = 0;
   for (int i = 0; i < f->n; i++) {
     Op op = f->node[i].op;
-    if (op == OP_conv || op == OP_conv_dx || op == OP_conv_dw) strcat(strcat(order, op_info[op].name), " ");
+    assert_true(at < sizeof order);
+    if (op == OP_conv || op == OP_conv_dx || op == OP_conv_dw)
+      at += (size_t)snprintf(order + at, sizeof order - at, "%s ", op_info[op].name);
   }
   assert_string_equal(order, "conv conv conv_dw conv_dx conv_dw conv conv conv_dw conv_dx conv_dw ");
   arena_free(a);
