@@ -11,7 +11,7 @@ run() {
   mkdir -p "build-fuzz/corpus/$name" "build-fuzz/no-seeds"
   seeds="tests/fuzz/seeds/$name"
   [ -d "$seeds" ] || seeds=build-fuzz/no-seeds
-  "$1" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="build-fuzz/$name-" \
+  "$1" -max_total_time="$seconds" -max_len=4096 -timeout=60 -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="build-fuzz/$name-" \
     "build-fuzz/corpus/$name" "$seeds" >"build-fuzz/$name.log" 2>&1 ||
     { tail -40 "build-fuzz/$name.log"; echo "fuzzing: $name failed" >&2; return 1; }
   echo "$name: $(grep -o 'stat::number_of_executed_units: *[0-9]*' "build-fuzz/$name.log"), no finding in $seconds s"
