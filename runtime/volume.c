@@ -56,9 +56,9 @@ bool volume_read_nifti(const char *path, Volume *out, char err[ERR_MAX]) {
   if (!image) return snprintf(err, ERR_MAX, "%s: not a NIfTI file", path), false;
   bool ok = false;
   int64_t n = (int64_t)image->nx * image->ny * image->nz;
-  if (image->nt > 1 || image->nu > 1 || n <= 0 || n > VOLUME_MAX_ELEMENTS)
-    snprintf(err, ERR_MAX, "%s: expected one volume of three axes, found %d x %d x %d x %d", path, image->nx,
-             image->ny, image->nz, image->nt);
+  if (n <= 0 || n > VOLUME_MAX_ELEMENTS || image->nvox != (size_t)n) /* nvox: the product of all seven axes */
+    snprintf(err, ERR_MAX, "%s: expected one volume of three axes, found %d axes of %d x %d x %d x %d..",
+             path, image->ndim, image->nx, image->ny, image->nz, image->nt);
   else if (!file_could_hold(path, (double)n * image->nbyper) || nifti_image_load(image))
     snprintf(err, ERR_MAX, "%s: the file ends before its %lld voxels do, or is damaged", path, (long long)n);
   else if (!(out->value = malloc((size_t)n * sizeof *out->value)))
