@@ -169,6 +169,16 @@ static Value soft(Eval *c, const Ast *at, Op op, Value *arg) {
 static Value bi_softmax(Eval *c, const Ast *at, Value *arg) { return soft(c, at, OP_softmax, arg); }
 static Value bi_log_softmax(Eval *c, const Ast *at, Value *arg) { return soft(c, at, OP_log_softmax, arg); }
 
+/* 0, 1, 2, .. along one axis of x; other extents are 1: boxes and grids are arithmetic on it. */
+static Value bi_position(Eval *c, const Ast *at, Value *arg) {
+  int axis;
+  if (arg[0].kind != V_TENSOR) return fail(c, at, "position: x must be a tensor, it is %s", kind_str(arg[0]));
+  Type x = type_of(c, arg[0]), t = {.dt = I32, .rank = x.rank};
+  if (!arg_axis(c, at, arg[1], x, &axis)) return v_poison();
+  for (int i = 0; i < t.rank; i++) t.dim[i] = i == axis ? x.dim[i] : 1;
+  return tensor(c, at, ir_cast(c->fn, ir_iota(c->fn, axis, t), F32));
+}
+
 /* label (N,1,S) -> f32 (N,classes,S), 1 where the channel is the label. */
 static Value bi_onehot(Eval *c, const Ast *at, Value *arg) {
   int64_t classes;
@@ -426,6 +436,7 @@ const Builtin builtins_tensor[] = {
     {"softmax", "x axis?", false, bi_softmax},
     {"log_softmax", "x axis?", false, bi_log_softmax},
     {"onehot", "label classes", false, bi_onehot},
+    {"position", "x axis", false, bi_position},
     {"concat", "*tensors axis?", false, bi_concat},
     {"slice", "x axis lo hi", false, bi_slice},
     {"pad", "x axis lo hi", false, bi_pad},

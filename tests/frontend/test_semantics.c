@@ -188,6 +188,24 @@ static void batch_norm(void **state) {
   arena_free(a);
 }
 
+/* position counts along its axis and broadcasts, whatever the tensor holds. */
+static void positions(void **state) {
+  (void)state;
+  Arena *a = arena_new();
+  const Fn *f = compile(a, "forward f(x: f32[2, 1, 2, 3]) {\n"
+                           "  return x * 0 + position(x, 2) * 10 + position(x, -1), position(x, 0)\n}")
+                    ->fn[0];
+  Interp *in = interp_new(f, INTERP_F64);
+  interp_bind(in, "x", (double[12]){0});
+  run(in);
+  const double *y = interp_value(in, f->out[0].node);
+  for (int i = 0; i < 12; i++) assert_float_equal(y[i], (i / 3 % 2 * 10 + i % 3), 0);
+  assert_float_equal(interp_value(in, f->out[1].node)[1], 1, 0);
+  assert_int_equal(f->node[f->out[1].node].type.dim[2], 1);
+  interp_free(in);
+  arena_free(a);
+}
+
 /* Dropout keeps about 1 - p, scaled, whole channels if told so, and nothing happens in eval mode. */
 static void dropout(void **state) {
   (void)state;
@@ -313,8 +331,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(losses),     cmocka_unit_test(schedules),    cmocka_unit_test(resampling),
       cmocka_unit_test(operators),  cmocka_unit_test(compile_time), cmocka_unit_test(orientation),
-      cmocka_unit_test(batch_norm), cmocka_unit_test(dropout),      cmocka_unit_test(optimisers),
-      cmocka_unit_test(averages),
+      cmocka_unit_test(batch_norm), cmocka_unit_test(positions),    cmocka_unit_test(dropout),
+      cmocka_unit_test(optimisers), cmocka_unit_test(averages),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
