@@ -112,9 +112,11 @@ static bool check_names(const Session *s, const StFile *f, const char *path, con
     char want[128], have[128] = "missing";
     array_str(a, want);
     if (t) shape_str(t, have);
-    if (bad++ < MAX_DIFFERENCES && n < (int)sizeof list)
-      n += snprintf(list + n, sizeof list - (size_t)n, "%s%s: %s in the module, %s in the file",
-                    n ? "; " : "", a->name, want, have);
+    if (bad++ >= MAX_DIFFERENCES) continue;
+    int more = snprintf(list + n, sizeof list - (size_t)n, "%s%s: %s in the module, %s in the file",
+                        n ? "; " : "", a->name, want, have);
+    if (n + more < (int)sizeof list) n += more;
+    else list[n] = 0; /* whole entries only */
   }
   if (bad == 0) return true;
   return err_set(err, "%s holds weights of another network (%d of %d variables differ: %s%s)", path, bad,
