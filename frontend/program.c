@@ -161,6 +161,24 @@ static bool batch_options(Eval *c, const Ast *n, Stream *s) {
   return source || stream_source(c, n, n->name, &s->source);
 }
 
+/* All that the host feeds comes from one data set: one spatial size, and images of one number of channels. */
+static bool same_extents(Eval *c, const Ast *at, const Stream *s, const Field *f) {
+  char a[96], b[96];
+  for (int k = 0; k <= c->prog->nstream; k++) {
+    const Stream *other = k < c->prog->nstream ? &c->prog->stream[k] : s;
+    for (int i = 0; i < other->nfield; i++) {
+      const Field *g = &other->field[i];
+      bool images = f->kind == FIELD_IMAGE && g->kind == FIELD_IMAGE, same = f->type.rank == g->type.rank;
+      for (int d = images ? 1 : 2; d < f->type.rank && same; d++) same = f->type.dim[d] == g->type.dim[d];
+      if (!same)
+        return fail(c, at, "%s is %s, but %s of the batch %s is %s: all come from images of one size",
+                    f->name, type_str(f->type, a), g->name, other->name, type_str(g->type, b)),
+               false;
+    }
+  }
+  return true;
+}
+
 static bool batch_fields(Eval *c, const Ast *n, Stream *s) {
   const int most = (int)(sizeof s->field / sizeof *s->field);
   for (const Ast *t = n->list; t; t = t->next) {
@@ -174,6 +192,7 @@ static bool batch_fields(Eval *c, const Ast *n, Stream *s) {
       return fail(c, t, "%s has %lld samples, %s has %lld", f.name, (long long)f.type.dim[0],
                   s->field[0].name, (long long)s->field[0].type.dim[0]),
              false;
+    if (!same_extents(c, t, s, &f)) return false;
     s->field[s->nfield++] = f;
   }
   return s->nfield > 0 || (fail(c, n, "the batch has no fields"), false);
@@ -245,6 +264,14 @@ static void check_batches_used(Eval *c) {
   }
 }
 
+/* A teacher that nobody moves stays what the student was before the first iteration. */
+static void check_averages(Eval *c, const Ast *n) {
+  for (const Instance *i = c->instances; i; i = i->next)
+    if (i->average_of && i->name && i->average_of->updates && !i->updates)
+      fail(c, n, "%s is the average of %s, but train %s never moves it: write `update %s`", i->name,
+           i->average_of->name, n->name, i->name);
+}
+
 void exec_train(Eval *c, const Ast *n) {
   if (c->frame || c->train) {
     if (c->frame) fail(c, n, "train stands at the top level of a file");
@@ -260,7 +287,7 @@ void exec_train(Eval *c, const Ast *n) {
     run_body(c, fn_new(c->prog, i ? arena_printf(c->arena, "%s.grads", n->name) : n->name, FN_TRAIN), n,
              MODE_TRAIN, &frame);
     keep_sites(c);
-    if (i == 0 && c->diag.errors == 0) check_batches_used(c);
+    if (i == 0 && c->diag.errors == 0) check_batches_used(c), check_averages(c, n);
     bool idle = c->fn->nout == 0 && c->diag.errors == 0;
     end_fn(c);
     if (idle) fail(c, n, "train %s updates nothing", n->name);

@@ -278,6 +278,7 @@ static void average(Eval *c, const Ast *n, Instance *inst) {
     return;
   }
   inst->net = prog_net(c->prog, inst->name);
+  inst->updates++;
   for (int v = 0, nvar = c->prog->nvar; v < nvar; v++) {
     Var s = c->prog->var[v];
     if (s.net != of->net || !(s.role == ROLE_PARAM || (s.role == ROLE_BUFFER && inst->buffers))) continue;

@@ -40,23 +40,37 @@ typedef struct {
 
 /* ---- batches ---- */
 
-/* Images of all streams have one shape, which is the data set's. */
+static const NetcArray *input_of(const NetcFn *fn, const NetcField *f) {
+  return f->input < fn->ninputs ? &fn->inputs[f->input] : NULL;
+}
+
+static const NetcArray *first_image(const NetcModule *d, const NetcFn *fn) {
+  for (int i = 0; i < d->nstreams; i++)
+    for (int k = 0; k < d->streams[i].nfields; k++)
+      if (d->streams[i].fields[k].kind == NETC_FIELD_IMAGE && input_of(fn, &d->streams[i].fields[k]))
+        return input_of(fn, &d->streams[i].fields[k]);
+  return NULL;
+}
+
+/* Images of all streams have one shape, which is the data set's; labels and distance maps its spatial part:
+ * what a sample is written into is as large as the sample. */
 static bool batch_shape(const Module *m, const NetcFn *fn, DataShape *shape, char err[ERR_MAX]) {
   const NetcModule *d = m->desc;
-  const NetcArray *first = NULL;
+  const NetcArray *first = first_image(d, fn);
   char a[128], b[128];
-  for (int i = 0; i < d->nstreams; i++)
+  for (int i = 0; i < d->nstreams && first; i++)
     for (int k = 0; k < d->streams[i].nfields; k++) {
       const NetcField *f = &d->streams[i].fields[k];
-      if (f->input >= fn->ninputs || f->kind != NETC_FIELD_IMAGE) continue;
-      const NetcArray *in = &fn->inputs[f->input];
+      const NetcArray *in = input_of(fn, f);
+      if (!in) continue;
       if (in->rank != d->spatial + 2)
         return err_set(err, "%s: batch field %s is %s; an image has %d axes", m->path, in->name,
                        array_str(in, a), d->spatial + 2);
-      if (first && memcmp(first->dim + 1, in->dim + 1, sizeof *in->dim * (size_t)(in->rank - 1)) != 0)
+      int64_t channels = f->kind == NETC_FIELD_IMAGE ? first->dim[1] : 1;
+      if (in->dim[1] != channels ||
+          memcmp(first->dim + 2, in->dim + 2, sizeof *in->dim * (size_t)d->spatial) != 0)
         return err_set(err, "%s: %s is %s but %s is %s; images of one data set have one shape", m->path,
                        first->name, array_str(first, a), in->name, array_str(in, b));
-      if (!first) first = in;
     }
   if (!first) return err_set(err, "%s: none of its batches has an image", m->path);
   *shape = (DataShape){.spatial = d->spatial, .channels = (int)first->dim[1]};
