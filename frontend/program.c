@@ -65,6 +65,9 @@ void exec_option(Eval *c, const Ast *n) {
   scope_set(c, &c->globals, n->name, v);
   c->options =
       arena_printf(c->arena, "%s%s%s=%s", c->options, *c->options ? " " : "", n->name, value_str(c, v));
+  int64_t length;
+  if ((!strcmp(n->name, "iterations") || !strcmp(n->name, "epoch_iterations")) && v.kind != V_POISON)
+    arg_int(c, n, n->name, v, 0, (int64_t)1 << 40, &length);
   if (!strcmp(n->name, "classes") && v.kind != V_POISON)
     arg_int(c, n, "classes", v, 1, 256, &c->prog->classes);
 }
@@ -355,6 +358,12 @@ void exec_predict(Eval *c, const Ast *n) {
     FieldKind kind;
     Type type;
     if (!input_type(c, t, &kind, &type)) return;
+    if (predict && (kind != FIELD_IMAGE || type.rank < 4 || t != n->list)) {
+      fail(c, t,
+           "predict takes one image, f32[N, C, S] with two or three spatial extents; further functions are "
+           "written forward NAME(..)");
+      return;
+    }
     if (scope_find(&frame.vars, t->name)) {
       fail(c, t, "there is an input '%s' already", t->name);
       return;
