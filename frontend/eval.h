@@ -78,6 +78,8 @@ typedef struct Frame {
   Value result;
 } Frame;
 
+enum { LOSS_NONE = -1, LOSS_FAILED = -2 }; /* nothing yet; a part of it was reported as an error */
+
 typedef enum { MODE_DEFAULT, MODE_TRAIN, MODE_EVAL } Mode;
 
 typedef struct Instance {
@@ -128,7 +130,7 @@ typedef struct Eval {
   Frame *frame;   /* NULL at the top level */
   Mode mode;      /* what networks without a mode of their own run in */
   int *cur, ncur; /* per variable: the node with its current value in fn, -1 = not read yet */
-  int loss;       /* sum of what the update being evaluated minimizes, -1 = nothing yet */
+  int loss;       /* sum of what the update being evaluated minimizes, or one of LOSS_ */
   bool in_update, want_grads;
   Instance *instances;
   bool *used; /* per -D option: an option of this name exists */

@@ -195,6 +195,11 @@ static bool batch_fields(Eval *c, const Ast *n, Stream *s) {
       return fail(c, t, "%s has %lld samples, %s has %lld", f.name, (long long)f.type.dim[0],
                   s->field[0].name, (long long)s->field[0].type.dim[0]),
              false;
+    if (s->source == SRC_UNLABELED && f.kind != FIELD_IMAGE)
+      return fail(c, t,
+                  "unlabelled images come without labels; where a study needs their masks, write batch NAME "
+                  "(source = \"all\")"),
+             false;
     if (!same_extents(c, t, s, &f)) return false;
     s->field[s->nfield++] = f;
   }

@@ -349,10 +349,10 @@ void exec_update(Eval *c, const Ast *n) {
   }
   int before = c->diag.errors;
   c->in_update = true;
-  c->loss = -1;
+  c->loss = LOSS_NONE;
   exec(c, n->b);
   c->in_update = false;
-  if (nnet < 0 || o.kind != V_OPT || c->stopped || c->diag.errors > before) return;
+  if (nnet < 0 || o.kind != V_OPT || c->stopped || c->diag.errors > before || c->loss == LOSS_FAILED) return;
   if (c->loss < 0) {
     fail(c, n, "this update minimizes nothing: write `minimize LOSS` in it");
     return;
@@ -378,7 +378,10 @@ void exec_minimize(Eval *c, const Ast *n) {
     return;
   }
   int x = rank0(c, n, "what is minimized", v);
-  if (x < 0) return;
+  if (x < 0 || c->loss == LOSS_FAILED) {
+    c->loss = LOSS_FAILED;
+    return;
+  }
   c->fn->loc = place_of(c, n);
   c->loss = c->loss < 0 ? x : ir_add(c->fn, c->loss, x);
 }
