@@ -184,6 +184,7 @@ typedef struct {
 } Seeker;
 
 static bool domain_fits(const Work *w, const Seeker *s) {
+  if (w->domain.rank != s->domain.rank) return false; /* orders of other axes say nothing here */
   if (memcmp(w->order, s->order, sizeof w->order) && !order_same(w->domain, w->order, s->order)) return false;
   if (shape_eq(w->domain, s->domain)) return true;
   if (w->kind != G_MAP || memcmp(w->order, s->order, sizeof w->order)) return false;

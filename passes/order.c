@@ -43,8 +43,7 @@ static int wide_axes(Type t, const uint8_t *order, int *axis) {
 
 bool order_same(Type t, const uint8_t *a, const uint8_t *b) {
   int x[MAX_RANK], y[MAX_RANK], n = wide_axes(t, a, x);
-  wide_axes(t, b, y);
-  return !memcmp(x, y, (size_t)n * sizeof *x);
+  return n == wide_axes(t, b, y) && !memcmp(x, y, (size_t)n * sizeof *x);
 }
 
 /* Where axis i of t stands among its axes of extent > 1. */
