@@ -15,7 +15,7 @@
 #define NETC_ABI_H
 #include <stdint.h>
 
-#define NETC_ABI_VERSION 1u
+#define NETC_ABI_VERSION  1u
 #define NETC_QUERY_SYMBOL "netc_module_query"
 enum { NETC_MAX_RANK = 6, NETC_MAX_ARGS = 40 };
 
@@ -66,10 +66,10 @@ typedef void (*NetcKernelFn)(void *const *args, const NetcStep *step, int64_t ta
 typedef enum { NETC_ISA_AVX2 = 0, NETC_ISA_AVX512, NETC_ISA_COUNT } NetcIsa;
 
 typedef struct {
-  const char *name;                   /* descriptor: conv:n4_ic64_oc64_h256_w256_k3_s1_p1:f32 and so on */
-  const char *op;                     /* kind: map conv conv_dw dw dw_dw dwpw matmul move reduce pack */
-  NetcKernelFn code[NETC_ISA_COUNT];  /* NULL where not compiled for that set */
-  int64_t flops, bytes;               /* arithmetic, and least memory traffic, of one launch */
+  const char *name;                  /* descriptor: conv:n4_ic64_oc64_h256_w256_k3_s1_p1:f32 and so on */
+  const char *op;                    /* kind: map conv conv_dw dw dw_dw dwpw matmul move reduce pack */
+  NetcKernelFn code[NETC_ISA_COUNT]; /* NULL where not compiled for that set */
+  int64_t flops, bytes;              /* arithmetic, and least memory traffic, of one launch */
 } NetcKernel;
 
 /* One step of a function: run all tasks of a kernel, wait, go on. */
@@ -93,7 +93,7 @@ typedef struct {
 } NetcFn;
 
 typedef struct {
-  const char *name; /* image, label, sdf */
+  const char *name;    /* image, label, sdf */
   int32_t kind, input; /* index into the training function's inputs */
 } NetcField;
 
@@ -111,7 +111,8 @@ typedef struct {
   const char *producer; /* "netc 0.1.0" */
   const char *source;   /* path of the .net file, as given */
   const char *options;  /* the -D options and defaults in force: "batch=4 size=[256,256] ..." */
-  uint64_t fingerprint; /* hash of names, shapes and roles of all variables: weights of another network are refused */
+  uint64_t
+      fingerprint; /* hash of names, shapes and roles of all variables: weights of another network are refused */
   int64_t arena_bytes, variable_bytes; /* variables are the first variable_bytes of the arena */
   int32_t nvars, nnets, nkernels, nfns, nstreams, spatial; /* spatial: 2 or 3 */
   const NetcVar *vars;

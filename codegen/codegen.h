@@ -4,13 +4,13 @@
 #include "../ir/ir.h"
 
 typedef struct {
-  const char *output;    /* path of the .so */
-  const char *options;   /* text for NetcModule.options */
-  unsigned isas;         /* bit set of NetcIsa; 0 = all */
-  int threads;           /* compile threads */
-  FILE *emit;            /* where kernels, llvm, asm or plan go when asked */
+  const char *output;  /* path of the .so */
+  const char *options; /* text for NetcModule.options */
+  unsigned isas;       /* bit set of NetcIsa; 0 = all */
+  int threads;         /* compile threads */
+  FILE *emit;          /* where kernels, llvm, asm or plan go when asked */
   bool emit_kernels, emit_llvm, emit_asm, emit_plan, explain;
-  bool debug;            /* verify kernels and LLVM modules */
+  bool debug; /* verify kernels and LLVM modules */
 } CodegenOptions;
 
 /* Emits kernels, plans memory, lowers through LLVM, links. Writes output atomically. false and a message on failure. */

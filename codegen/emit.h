@@ -10,7 +10,7 @@
 
 /* A buffer: a materialised graph value, or workspace between the launches of one group. */
 typedef struct {
-  int node;       /* owning node (value_source), or -1 for workspace */
+  int node; /* owning node (value_source), or -1 for workspace */
   int64_t bytes;
 } Buffer;
 
@@ -27,20 +27,24 @@ typedef struct {
   int kernel;
   int64_t tasks;
   int nargs;
-  int arg[NETC_MAX_ARGS];     /* buffers, in the order of the kernel's arguments */
-  uint64_t writes;            /* bit i: argument i is written (outputs and workspace) */
-  int inplace[NETC_MAX_ARGS]; /* for a written argument i: index of a read argument whose memory it may take over, because
+  int arg[NETC_MAX_ARGS]; /* buffers, in the order of the kernel's arguments */
+  uint64_t writes;        /* bit i: argument i is written (outputs and workspace) */
+  int inplace
+      [NETC_MAX_ARGS]; /* for a written argument i: index of a read argument whose memory it may take over, because
                                  every element is read before, and only by the task that, writes that element; -1 = none */
 } Launch;
 
 typedef struct Emit {
   Arena *arena;
   const Fn *fn;
-  Buffer *buffer; int nbuffer, capbuffer;
-  int *node_buffer;           /* per node: its buffer, -1 = none yet */
-  Kernel *kernel; int nkernel, capkernel; /* shared by all functions of the module: see emit_new */
-  Launch *launch; int nlaunch, caplaunch;
-  uint8_t *mark;              /* per node: scratch of whoever is emitting */
+  Buffer *buffer;
+  int nbuffer, capbuffer;
+  int *node_buffer; /* per node: its buffer, -1 = none yet */
+  Kernel *kernel;
+  int nkernel, capkernel; /* shared by all functions of the module: see emit_new */
+  Launch *launch;
+  int nlaunch, caplaunch;
+  uint8_t *mark; /* per node: scratch of whoever is emitting */
   char err[256];
 } Emit;
 
@@ -51,8 +55,8 @@ Emit *emit_new(Arena *a, const Fn *f, const Emit *share);
 Emit *emit_fn(Arena *a, const Fn *f, Emit *share, char err[256]);
 
 /* ---- for emitters ---- */
-int emit_buffer(Emit *e, int node);             /* buffer of a materialised value (follows views) */
-int emit_workspace(Emit *e, int64_t bytes);     /* elements are f32 for the kernel */
+int emit_buffer(Emit *e, int node);         /* buffer of a materialised value (follows views) */
+int emit_workspace(Emit *e, int64_t bytes); /* elements are f32 for the kernel */
 /* Begin a launch: kernel arguments are declared in order with emit_arg, for every instruction set the same. */
 typedef struct {
   Emit *e;
@@ -61,7 +65,8 @@ typedef struct {
   Kernel kernel;
 } Build;
 /* The name is the descriptor; a hash of the code is appended when it ends in ':' or when other code has that name. */
-Build build_begin(Emit *e, const GroupInfo *g, const char *op, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+Build build_begin(Emit *e, const GroupInfo *g, const char *op, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 /* Declares buffer `buf` as the next argument; returns its number. */
 int build_arg(Build *b, int buf, bool written);
 /* Number of the argument that is buffer `buf`, -1 = none. */
@@ -73,22 +78,22 @@ void build_end(Build *b, int64_t tasks);
 KFn *build_kernel(Build *b, int isa);
 
 /* One emitter per group kind; each appends its launches to e. false with e->err set on failure. */
-bool emit_map(Emit *e, const GroupInfo *g);      /* emit_map.c    G_MAP */
-bool emit_conv(Emit *e, const GroupInfo *g);     /* emit_conv.c   G_CONV */
-bool emit_conv_dw(Emit *e, const GroupInfo *g);  /* emit_conv_dw.c G_CONV_DW, both plain and DyBAC */
-bool emit_dw(Emit *e, const GroupInfo *g);       /* emit_dw.c     G_DW */
-bool emit_dw_dw(Emit *e, const GroupInfo *g);    /* emit_dw.c     G_DW_DW */
-bool emit_dwpw(Emit *e, const GroupInfo *g);     /* emit_dwpw.c   G_DWPW */
-bool emit_matmul(Emit *e, const GroupInfo *g);   /* emit_matmul.c G_MATMUL */
-bool emit_move(Emit *e, const GroupInfo *g);     /* emit_move.c   G_MOVE */
+bool emit_map(Emit *e, const GroupInfo *g);     /* emit_map.c    G_MAP */
+bool emit_conv(Emit *e, const GroupInfo *g);    /* emit_conv.c   G_CONV */
+bool emit_conv_dw(Emit *e, const GroupInfo *g); /* emit_conv_dw.c G_CONV_DW, both plain and DyBAC */
+bool emit_dw(Emit *e, const GroupInfo *g);      /* emit_dw.c     G_DW */
+bool emit_dw_dw(Emit *e, const GroupInfo *g);   /* emit_dw.c     G_DW_DW */
+bool emit_dwpw(Emit *e, const GroupInfo *g);    /* emit_dwpw.c   G_DWPW */
+bool emit_matmul(Emit *e, const GroupInfo *g);  /* emit_matmul.c G_MATMUL */
+bool emit_move(Emit *e, const GroupInfo *g);    /* emit_move.c   G_MOVE */
 
 /* ---- expressions (expr.c): elementwise nodes of a group at one place of the domain ---- */
 /* A place in a channels-last (or weight-order, or flat) domain: `lanes` neighbours along the innermost axis in memory (vec) or one
  * element. coord[axis] is the i64 coordinate of each logical axis (of lane 0 for the vector axis). */
 typedef struct {
   bool vec;
-  int vec_axis;          /* logical axis the lanes run along (the innermost of the order) */
-  KV mask;               /* K_NONE: all lanes valid */
+  int vec_axis; /* logical axis the lanes run along (the innermost of the order) */
+  KV mask;      /* K_NONE: all lanes valid */
   KV coord[MAX_RANK];
   Type domain;
   const uint8_t *order;
@@ -96,10 +101,11 @@ typedef struct {
 typedef struct Expr Expr;
 /* `given`: the group's anchor, whose value the caller has computed (a KV at this place), or -1. */
 Expr *expr_new(Emit *e, const GroupInfo *g, Build *b, KFn *k);
-void expr_place(Expr *x, const Place *p);         /* forget values, go to a place */
-void expr_give(Expr *x, int node, KV v);          /* value of a node at this place is already known */
-KV expr_value(Expr *x, int node);                 /* computes node here: loads operands that are arguments, recurses into the group */
-void expr_store(Expr *x, int node, KV v);         /* stores a materialised node at this place */
+void expr_place(Expr *x, const Place *p); /* forget values, go to a place */
+void expr_give(Expr *x, int node, KV v);  /* value of a node at this place is already known */
+KV expr_value(Expr *x,
+              int node); /* computes node here: loads operands that are arguments, recurses into the group */
+void expr_store(Expr *x, int node, KV v); /* stores a materialised node at this place */
 /* Epilogue of contractions: anchor's value v at this place -> every materialised result of the group is stored. */
 void expr_epilogue(Expr *x, const GroupInfo *g, KV v);
 #endif

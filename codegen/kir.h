@@ -51,9 +51,10 @@ typedef struct {
 typedef struct KFn {
   Arena *arena;
   const char *name;
-  int lanes;   /* 16 or 8 floats */
-  int nregs;   /* vector registers of the target: 32 or 16; emitters size their tiles by it */
-  KIns *ins; int n, cap; /* program order; a KV is an index */
+  int lanes; /* 16 or 8 floats */
+  int nregs; /* vector registers of the target: 32 or 16; emitters size their tiles by it */
+  KIns *ins;
+  int n, cap; /* program order; a KV is an index */
   int nargs;
   char err[160]; /* first misuse of the builder */
 } KFn;

@@ -41,8 +41,16 @@ typedef enum { LEAF, EW, RED, COMP, CON, MOVE, META } OpClass;
 
 /* Which fields of Attrs an op uses. */
 enum {
-  A_VALUE = 1, A_SYM = 2, A_AXIS = 4, A_AXES = 8, A_STRIDE = 16, A_PAD = 32, A_SIZE = 64,
-  A_RANGE = 128, A_MODE = 256, A_SITE = 512
+  A_VALUE = 1,
+  A_SYM = 2,
+  A_AXIS = 4,
+  A_AXES = 8,
+  A_STRIDE = 16,
+  A_PAD = 32,
+  A_SIZE = 64,
+  A_RANGE = 128,
+  A_MODE = 256,
+  A_SITE = 512
 };
 
 /* Attributes of a node; fields an op does not use are zero. Spatial lists have one entry per spatial axis. */
@@ -71,9 +79,10 @@ typedef struct {
   int nin;
   int in[MAX_IN];
   Attrs at;
-  const Loc *loc;          /* may be NULL */
-  uint8_t order[MAX_RANK]; /* memory order of the axes, outermost first; pass `layout` sets it, until then 0,1,2.. */
-  int group;               /* kernel this node belongs to, set by pass `fuse`; -1 = none */
+  const Loc *loc; /* may be NULL */
+  uint8_t order
+      [MAX_RANK]; /* memory order of the axes, outermost first; pass `layout` sets it, until then 0,1,2.. */
+  int group;      /* kernel this node belongs to, set by pass `fuse`; -1 = none */
 } Node;
 
 /* How a variable starts. The value of element i (row-major) depends on (seed, variable's name, i) only. */
@@ -84,7 +93,12 @@ typedef struct {
   const char *from; /* COPY: the variable copied after all others are set (EMA networks) */
 } Init;
 
-typedef enum { ROLE_PARAM, ROLE_BUFFER, ROLE_EMA, ROLE_OPTIM } Role; /* learnt; running statistics; averaged copy; optimiser state */
+typedef enum {
+  ROLE_PARAM,
+  ROLE_BUFFER,
+  ROLE_EMA,
+  ROLE_OPTIM
+} Role; /* learnt; running statistics; averaged copy; optimiser state */
 
 typedef struct {
   const char *name; /* path with dots, the key in checkpoints: student.down1.conv1.weight */
@@ -119,36 +133,52 @@ typedef struct {
 
 typedef enum { FN_TRAIN, FN_PREDICT, FN_FORWARD } FnKind;
 
-typedef struct { int var, node; } Store;              /* variable takes node's value at the end */
-typedef struct { const char *name; int node; } Output; /* result of the function; in a training function: a value to log */
+typedef struct {
+  int var, node;
+} Store; /* variable takes node's value at the end */
+typedef struct {
+  const char *name;
+  int node;
+} Output; /* result of the function; in a training function: a value to log */
 
 /* A kernel-to-be: nodes with the same `group`. Pass `fuse` fills the list (passes/fuse.h says what kinds mean). */
-typedef struct { int kind; int anchor; } Group;
+typedef struct {
+  int kind;
+  int anchor;
+} Group;
 
 typedef struct Program Program;
 typedef struct Fn {
   const char *name;
   FnKind kind;
   Program *prog;
-  Node *node; int n, cap;
-  Store *store; int nstore, capstore;
-  Output *out; int nout, capout;
-  Group *group; int ngroup, capgroup;
-  const Loc *loc;  /* given to nodes built from here on */
-  char err[256];   /* message of the last failed build */
+  Node *node;
+  int n, cap;
+  Store *store;
+  int nstore, capstore;
+  Output *out;
+  int nout, capout;
+  Group *group;
+  int ngroup, capgroup;
+  const Loc *loc; /* given to nodes built from here on */
+  char err[256];  /* message of the last failed build */
 } Fn;
 
 struct Program {
   Arena *arena;
   const char *source; /* path of the .net file */
-  Var *var; int nvar, capvar;
-  NetInfo *net; int nnet, capnet;
-  Stream *stream; int nstream, capstream;
-  Fn **fn; int nfn, capfn;
-  int64_t classes;           /* of the labels; 0 = unknown */
-  int64_t epoch_iterations;  /* 0: the length of the labelled set */
-  int64_t max_iterations;    /* default of netrun train */
-  int64_t sites;             /* random sites handed out so far */
+  Var *var;
+  int nvar, capvar;
+  NetInfo *net;
+  int nnet, capnet;
+  Stream *stream;
+  int nstream, capstream;
+  Fn **fn;
+  int nfn, capfn;
+  int64_t classes;          /* of the labels; 0 = unknown */
+  int64_t epoch_iterations; /* 0: the length of the labelled set */
+  int64_t max_iterations;   /* default of netrun train */
+  int64_t sites;            /* random sites handed out so far */
 };
 
 /* ---- op table (ir.c) ---- */
@@ -160,30 +190,30 @@ typedef struct {
   const char *form, *meaning;
 } OpInfo;
 extern const OpInfo op_info[OP_COUNT];
-int op_by_name(const char *name); /* -1 = no such op */
+int op_by_name(const char *name);   /* -1 = no such op */
 void ops_print_markdown(FILE *out); /* docs/ops.md (opdoc.c) */
 
 /* ---- types (ir.c) ---- */
 Type type_f32(int rank, ...); /* extents as int */
 Type type_i32(int rank, ...);
-Type type_scalar(void);       /* f32 of rank 0 */
-int64_t type_count(Type t);   /* number of elements */
+Type type_scalar(void);     /* f32 of rank 0 */
+int64_t type_count(Type t); /* number of elements */
 int64_t type_bytes(Type t);
 bool type_eq(Type a, Type b);
 bool shape_eq(Type a, Type b);
-bool type_valid(Type t);      /* rank and extents in range, at most 2^40 elements */
+bool type_valid(Type t);                    /* rank and extents in range, at most 2^40 elements */
 const char *type_str(Type t, char buf[96]); /* f32[4,1,256,256] */
 
 /* ---- programs and functions (ir.c) ---- */
 Program *prog_new(Arena *a);
-int prog_var(Program *p, Var v);                  /* index; names are unique, a second one returns -1 */
+int prog_var(Program *p, Var v);                       /* index; names are unique, a second one returns -1 */
 int prog_find_var(const Program *p, const char *name); /* -1 = none */
-int prog_net(Program *p, const char *name);       /* finds or adds */
+int prog_net(Program *p, const char *name);            /* finds or adds */
 Fn *fn_new(Program *p, const char *name, FnKind kind);
 Fn *prog_find_fn(const Program *p, const char *name);
 void fn_store(Fn *f, int var, int node);
 void fn_output(Fn *f, const char *name, int node);
-Fn *fn_like(const Fn *f);                         /* empty function of the same name, kind and program, for a rewriting pass */
+Fn *fn_like(const Fn *f); /* empty function of the same name, kind and program, for a rewriting pass */
 /* Multiply-adds of node n (contractions only, else 0). */
 int64_t node_macs(const Fn *f, const Node *n);
 
@@ -217,7 +247,8 @@ int ir_softmax(Fn *f, Op op, int x, int axis); /* OP_softmax or OP_log_softmax *
 int ir_batchnorm(Fn *f, int x, int gamma, int beta, int mean, int var, double eps);
 /* stride, pad, size: one entry per spatial axis */
 int ir_conv(Fn *f, int x, int w, const int64_t *stride, const int64_t *pad);
-int ir_conv_grad(Fn *f, Op op, int a, int b, const int64_t *stride, const int64_t *pad, const int64_t *size); /* conv_dx, conv_dw and the dwconv_ ones */
+int ir_conv_grad(Fn *f, Op op, int a, int b, const int64_t *stride, const int64_t *pad,
+                 const int64_t *size); /* conv_dx, conv_dw and the dwconv_ ones */
 int ir_dwconv(Fn *f, int x, int w, const int64_t *stride, const int64_t *pad);
 int ir_matmul(Fn *f, int a, int b, bool trans_a);
 int ir_inner(Fn *f, int a, int b);
@@ -235,9 +266,9 @@ int ir_orient(Fn *f, int x, int code, int mode);
 int ir_grad(Fn *f, int loss, int w);
 /* Conveniences built from the above. */
 int ir_mean(Fn *f, int x, unsigned axes);
-int ir_sum_to(Fn *f, int x, Type t);        /* adjoint of broadcasting: sums x down to shape t */
+int ir_sum_to(Fn *f, int x, Type t); /* adjoint of broadcasting: sums x down to shape t */
 unsigned all_axes(Type t);
-unsigned spatial_axes(Type t);              /* axes 2.. */
+unsigned spatial_axes(Type t); /* axes 2.. */
 
 /* ---- shape rules (shape.c) ---- */
 /* Fill *out for the op applied to operands of types in[]; `given` is the wanted type where the rule needs one.

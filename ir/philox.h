@@ -19,7 +19,8 @@ static inline void philox4x32(uint32_t c[4], uint32_t k0, uint32_t k1) {
   }
 }
 
-static inline void philox_at(uint32_t out[4], uint64_t seed, uint64_t iteration, uint64_t site, uint64_t index) {
+static inline void philox_at(uint32_t out[4], uint64_t seed, uint64_t iteration, uint64_t site,
+                             uint64_t index) {
   out[0] = (uint32_t)index;
   out[1] = (uint32_t)(index >> 32) ^ (uint32_t)(site >> 32);
   out[2] = (uint32_t)site;

@@ -35,10 +35,11 @@ enum { MAP_UNROLL_C = 8 };
 
 typedef struct {
   int kind, anchor;
-  int nnode, *node;  /* ids in program order */
-  int nin, *in;      /* materialised values the group reads: ids outside the group (views resolved to their source) */
-  int nout, *out;    /* nodes of the group that are materialised */
-  Type domain;       /* G_MAP: D; else the anchor's type */
+  int nnode, *node; /* ids in program order */
+  int nin,
+      *in; /* materialised values the group reads: ids outside the group (views resolved to their source) */
+  int nout, *out; /* nodes of the group that are materialised */
+  Type domain;    /* G_MAP: D; else the anchor's type */
 } GroupInfo;
 
 /* One GroupInfo per group, in order; memory from the program's arena. */

@@ -458,7 +458,8 @@ static void test_verifier(void **state) {
 
 /* ---- text and identity ---- */
 static KFn *scale(const char *name, double by, int lanes) {
-  KFn *k = k_new(arena, name, lanes); /* one call a line: C leaves the order of arguments open, ids depend on it */
+  KFn *k =
+      k_new(arena, name, lanes); /* one call a line: C leaves the order of arguments open, ids depend on it */
   KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_F32, "y");
   KV task = k_task(k);
   KV base = k_mul(k, task, k_i64(k, 4096));
