@@ -1,5 +1,6 @@
 /* jit.c - kernels compiled by the same road as a module's (object code, not lazily), but loaded into this
- * process. */
+ * process. Kernels for more lanes than this machine has are compiled for what it has: LLVM splits their vectors, so that
+ * what an emitter wrote for 16 lanes is tested on any machine. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <llvm-c/Analysis.h>
@@ -22,6 +23,7 @@ static bool failed(LLVMErrorRef e, char err[256]) {
 
 /* NULL and a message on failure. */
 static LLVMMemoryBufferRef compile(const KFn *const *k, int n, NetcIsa isa, char err[256]) {
+  if ((int)isa > lower_host_isa()) isa = (NetcIsa)lower_host_isa();
   LLVMTargetMachineRef tm = lower_target(isa, err);
   if (!tm) return NULL;
   LLVMContextRef c = LLVMContextCreate();

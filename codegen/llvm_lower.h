@@ -12,7 +12,8 @@ LLVMTargetMachineRef lower_target(NetcIsa isa, char err[256]); /* x86-64-v3 / x8
 LLVMValueRef lower_kernel(LLVMModuleRef m, const KFn *k, NetcIsa isa, const char *symbol);
 bool lower_optimise(LLVMModuleRef m, LLVMTargetMachineRef tm, char err[256]);
 
-/* In-process: compile kernels and look them up (tests). The machine must run `isa`: lower_host_isa() says which it does. */
+/* In-process: compile kernels and look them up (tests). Where the machine lacks `isa`, with the lanes of `isa` and the
+ * instructions of the best set it has. */
 typedef struct Jit Jit;
 int lower_host_isa(void); /* best NetcIsa of this machine, -1 = none */
 Jit *jit_new(const KFn *const *k, int n, NetcIsa isa, char err[256]);
