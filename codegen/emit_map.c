@@ -36,25 +36,44 @@ static bool depends(Emit *e, const Sweep *s, int node, int input) {
   return mark[node];
 }
 
-/* The load whose memory store `node` may take over: the only one of its buffer, read at the same element. */
-static int load_to_replace(const Build *b, const Sweep *s, int node) {
+/* Whether store `node` may take over the memory of load number i: the only load of its buffer, read at the same
+ * element, and not promised to another store. */
+static bool may_replace(const Build *b, const Sweep *s, int node, int i) {
   const Fn *f = b->e->fn;
-  for (int i = 0; i < s->nload; i++) {
-    int arg = build_find_arg(b, emit_buffer(b->e, s->load[i]));
-    bool free = same_walk(&f->node[s->load[i]], &f->node[node]) && shape_eq(f->node[node].type, s->domain);
-    for (int j = 0; free && j < s->nload; j++)
-      free = j == i || build_find_arg(b, emit_buffer(b->e, s->load[j])) != arg;
-    for (int j = 0; free && j < b->launch.nargs; j++) free = b->launch.inplace[j] != arg;
-    if (free && depends(b->e, s, node, s->load[i])) return arg;
-  }
-  return -1;
+  int arg = build_find_arg(b, emit_buffer(b->e, s->load[i]));
+  if (!same_walk(&f->node[s->load[i]], &f->node[node]) || !shape_eq(f->node[node].type, s->domain))
+    return false;
+  for (int j = 0; j < s->nload; j++)
+    if (j != i && build_find_arg(b, emit_buffer(b->e, s->load[j])) == arg) return false;
+  for (int j = 0; j < b->launch.nargs; j++)
+    if (b->launch.inplace[j] == arg) return false;
+  return depends(b->e, s, node, s->load[i]);
 }
 
+/* Whether the value of `node` is what the variable that `load` reads becomes. */
+static bool is_next_value(const Fn *f, int load, int node) {
+  int source = value_source(f, load);
+  if (f->node[source].op != OP_var) return false;
+  int var = prog_find_var(f->prog, f->node[source].at.sym);
+  for (int i = 0; i < f->nstore; i++)
+    if (f->store[i].var == var && value_source(f, f->store[i].node) == node) return true;
+  return false;
+}
+
+/* Two rounds over the stores: first each may take over the variable it is the new value of, which saves a copy; then
+ * what is left may take over temporaries. The memory of variables is nobody else's (memory.c). */
 static void allow_overlays(Build *b, const Sweep *s) {
-  for (int i = 0; i < s->nstore; i++) {
-    int arg = build_find_arg(b, emit_buffer(b->e, s->store[i]));
-    b->launch.inplace[arg] = load_to_replace(b, s, s->store[i]);
-  }
+  const Fn *f = b->e->fn;
+  for (int own = 1; own >= 0; own--)
+    for (int i = 0; i < s->nstore; i++) {
+      int *place = &b->launch.inplace[build_find_arg(b, emit_buffer(b->e, s->store[i]))];
+      for (int j = 0; j < s->nload && *place < 0; j++) {
+        bool var = f->node[value_source(f, s->load[j])].op == OP_var;
+        bool wanted = own ? is_next_value(f, s->load[j], s->store[i]) : !var;
+        if (wanted && may_replace(b, s, s->store[i], j))
+          *place = build_find_arg(b, emit_buffer(b->e, s->load[j]));
+      }
+    }
 }
 
 static void count_work(Build *b, const Sweep *s) {
