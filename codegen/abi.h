@@ -15,7 +15,7 @@
 #define NETC_ABI_H
 #include <stdint.h>
 
-#define NETC_ABI_VERSION  1u
+#define NETC_ABI_VERSION  2u
 #define NETC_QUERY_SYMBOL "netc_module_query"
 enum { NETC_MAX_RANK = 6, NETC_MAX_ARGS = 40 };
 
@@ -67,17 +67,26 @@ typedef enum { NETC_ISA_AVX2 = 0, NETC_ISA_AVX512, NETC_ISA_COUNT } NetcIsa;
 
 typedef struct {
   const char *name;                  /* descriptor: conv:n4_ic64_oc64_h256_w256_k3_s1_p1:f32 and so on */
-  const char *op;                    /* kind: map conv conv_dw dw dw_dw dwpw matmul move reduce pack */
+  const char *op;                    /* kind: map conv conv_dx conv_dw dw dw_dw dwpw matmul move reduce .. */
   NetcKernelFn code[NETC_ISA_COUNT]; /* NULL where not compiled for that set */
-  int64_t flops, bytes;              /* arithmetic, and least memory traffic, of one launch */
+  /* Of one launch: the arithmetic it does, the least memory traffic (every distinct operand once), and the arithmetic
+   * of what it computes taken literally. `work` differs from `flops` where a kernel finds a cheaper way (Winograd), and
+   * where taps of a convolution fall into the padding. */
+  int64_t flops, bytes, work;
 } NetcKernel;
+
+/* A place in a .net file: the line that asked for a launch, and who called the block it lies in. */
+typedef struct {
+  const char *file, *block; /* block: name of the block or net around the line, or NULL */
+  int32_t line, caller;     /* caller: a smaller index into places, -1 = none */
+} NetcPlace;
 
 /* One step of a function: run all tasks of a kernel, wait, go on. */
 typedef struct {
   int32_t kernel, nargs;
   int64_t tasks;
-  int32_t arg; /* index into the function's `args` (byte offsets in the arena), nargs of them */
-  int32_t pad;
+  int32_t arg;   /* index into the function's `args` (byte offsets in the arena), nargs of them */
+  int32_t place; /* index into places, -1 = unknown */
 } NetcLaunch;
 
 /* A function. Inputs named "iteration", "epoch" and "max_iterations" (f32, rank 0) are written by the host. In a
@@ -120,6 +129,8 @@ typedef struct {
   const NetcKernel *kernels;
   const NetcFn *fns;
   const NetcStream *streams;
+  const NetcPlace *places;
+  int64_t nplaces;
   int64_t classes, epoch_iterations, max_iterations; /* 0 where the file does not say */
 } NetcModule;
 

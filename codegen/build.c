@@ -37,6 +37,8 @@ Build build_begin(Emit *e, const GroupInfo *g, const char *op, const char *fmt, 
   b.kernel.name = arena_vprintf(e->arena, fmt, ap);
   va_end(ap);
   b.kernel.op = op;
+  b.kernel.work = -1;
+  b.launch.node = !g ? -1 : g->anchor >= 0 ? g->anchor : g->nout ? g->out[0] : -1;
   for (int i = 0; i < NETC_MAX_ARGS; i++) b.launch.inplace[i] = -1;
   return b;
 }
@@ -49,6 +51,7 @@ int build_arg(Build *b, int buf, bool written) {
     return NETC_MAX_ARGS - 1;
   }
   l->arg[l->nargs] = buf;
+  if (l->node < 0) l->node = b->e->buffer[buf].node;
   if (written) l->writes |= UINT64_C(1) << l->nargs;
   return l->nargs++;
 }
@@ -97,6 +100,7 @@ void build_end(Build *b, int64_t tasks) {
     kernel->hash[isa] = k && !k->err[0] ? kir_hash(k) : 0;
   }
   if (e->err[0]) return;
+  if (kernel->work < 0) kernel->work = kernel->flops;
   b->launch.kernel = find_kernel(e, kernel, kernel->hash);
   if (b->launch.kernel < 0) {
     /* A name that ends in ':' asks for the hash of the code; so does one that other code has already. */

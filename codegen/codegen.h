@@ -10,7 +10,8 @@ typedef struct {
   int threads;         /* compile threads */
   FILE *emit;          /* where kernels, llvm, asm or plan go when asked */
   bool emit_kernels, emit_llvm, emit_asm, emit_plan, explain;
-  bool debug; /* verify kernels and LLVM modules */
+  double peak, bandwidth; /* explain: flops and bytes per second of the machine to hold kernels against */
+  bool debug;             /* verify kernels and LLVM modules */
 } CodegenOptions;
 
 /* Emits kernels, plans memory, lowers through LLVM, links. Writes output atomically. false and a message on failure. */

@@ -1,4 +1,4 @@
-/* describe.c - what the code generator tells about its work: kernels, memory plan, costs. */
+/* describe.c - what the code generator tells about its work: kernels, memory plan. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,39 +42,4 @@ void describe_plan(const Module *m) {
   FILE *out = m->opt->emit;
   fprintf(out, "arena %" PRId64 " bytes, of which variables %" PRId64 "\n", m->arena_bytes, m->var_bytes);
   for (int i = 0; i < m->prog->nfn; i++) describe_fn(out, &m->fn[i]);
-}
-
-/* ---- costs ---- */
-typedef struct {
-  int kernel, launches;
-  int64_t flops, bytes; /* of all launches */
-} Cost;
-
-static int by_bytes(const void *a, const void *b) {
-  const Cost *x = a, *y = b;
-  if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
-  return x->kernel - y->kernel;
-}
-
-void describe_costs(const Module *m) {
-  FILE *out = m->opt->emit;
-  for (int f = 0; f < m->prog->nfn; f++) {
-    const Emit *e = m->fn[f].e;
-    Cost *cost = arena_alloc(m->arena, ((size_t)m->nkernel + 1) * sizeof *cost), total = {0};
-    for (int i = 0; i < m->nkernel; i++) cost[i].kernel = i;
-    for (int l = 0; l < e->nlaunch; l++) {
-      const Kernel *k = &m->kernel[e->launch[l].kernel];
-      Cost *c = &cost[e->launch[l].kernel];
-      c->launches++, c->flops += k->flops, c->bytes += k->bytes;
-      total.flops += k->flops, total.bytes += k->bytes;
-    }
-    qsort(cost, (size_t)m->nkernel, sizeof *cost, by_bytes);
-    fprintf(out, "function %s: %d launches, %.3f Gflop, %.3f GB of traffic\n", m->fn[f].fn->name, e->nlaunch,
-            1e-9 * (double)total.flops, 1e-9 * (double)total.bytes);
-    fprintf(out, "  %8s %12s %12s  kernel\n", "launches", "Mflop", "MB");
-    for (int i = 0; i < m->nkernel; i++)
-      if (cost[i].launches)
-        fprintf(out, "  %8d %12.3f %12.3f  %s\n", cost[i].launches, 1e-6 * (double)cost[i].flops,
-                1e-6 * (double)cost[i].bytes, m->kernel[cost[i].kernel].name);
-  }
 }

@@ -20,11 +20,12 @@ typedef struct {
   const char *op;   /* kind, see NetcKernel */
   KFn *k[NETC_ISA_COUNT];
   uint64_t hash[NETC_ISA_COUNT]; /* kir_hash of each, set by build_end */
-  int64_t flops, bytes;
+  int64_t flops, bytes, work;    /* see NetcKernel; work < 0 until build_end: the same as flops */
 } Kernel;
 
 typedef struct {
   int kernel;
+  int node; /* the node it is for: anchor or first result of its group, else its first buffer's; -1 = none */
   int64_t tasks;
   int nargs;
   int arg[NETC_MAX_ARGS]; /* buffers, in the order of the kernel's arguments */

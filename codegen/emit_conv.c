@@ -318,7 +318,7 @@ bool emit_conv(Emit *e, const GroupInfo *g) {
     pack_weights(e, g, &loops, block, w, ws);
     w = ws;
   }
-  Build b = build_begin(e, g, "conv", "conv:%s:f32:%s", name, s.back ? "bwd_d" : "fwd");
+  Build b = build_begin(e, g, s.back ? "conv_dx" : "conv", "conv:%s:f32:%s", name, s.back ? "bwd_d" : "fwd");
   KV operand = build_arg(&b, x, false), weights = build_arg(&b, w, false);
   b.kernel.bytes = 4 * (conv_taps(&s) * s.cin * s.cout + conv_pixels(&s, s.in) * s.cin);
   for (int i = 0; i < g->nin; i++) {
@@ -332,7 +332,8 @@ bool emit_conv(Emit *e, const GroupInfo *g) {
     b.kernel.bytes += type_bytes(e->fn->node[g->out[i]].type);
   }
   offer_place(&b, g);
-  b.kernel.flops = 2 * node_macs(e->fn, nd);
+  b.kernel.flops = 2 * node_macs_inside(e->fn, nd);
+  b.kernel.work = 2 * node_macs(e->fn, nd);
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) conv_kernel(&b, g, &plan[isa], isa, operand, weights);
   build_end(&b, tasks);
   return !e->err[0];

@@ -300,7 +300,8 @@ bool emit_conv_dw(Emit *e, const GroupInfo *g) {
   if (recompute) dw_input_args(&b, &input);
   else x = nd->in[0] == nd->in[1] ? dy : build_arg(&b, emit_buffer(e, nd->in[0]), false);
   KV out = build_arg(&b, ws, true);
-  b.kernel.flops = 2 * node_macs(e->fn, nd) + (recompute ? dw_input_flops(&input) : 0);
+  b.kernel.work = 2 * node_macs(e->fn, nd);
+  b.kernel.flops = 2 * node_macs_inside(e->fn, nd) + (recompute ? dw_input_flops(&input) : 0);
   for (int i = 0; i < g->nin; i++) b.kernel.bytes += type_bytes(e->fn->node[g->in[i]].type);
   b.kernel.bytes += type_bytes(nd->type);
   int64_t tasks = 0;

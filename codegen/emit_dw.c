@@ -3,12 +3,6 @@
  * again from cache. */
 #include "dw_row.h"
 
-static int64_t product(int n, const int64_t *v) {
-  int64_t p = 1;
-  for (int i = 0; i < n; i++) p *= v[i];
-  return p;
-}
-
 /* ---- forward and adjoint in x ---- */
 
 typedef struct {
@@ -59,7 +53,8 @@ bool emit_dw(Emit *e, const GroupInfo *g) {
     dw_row(k, &r, 0, d.out[d.ns - 1], epilogue, &ep);
     k_end(k);
   }
-  b.kernel.flops = 2 * node_macs(e->fn, anchor);
+  b.kernel.flops = 2 * node_macs_inside(e->fn, anchor);
+  b.kernel.work = 2 * node_macs(e->fn, anchor);
   b.kernel.bytes = group_bytes(e, g);
   build_end(&b, (rows + per - 1) / per);
   return true;
@@ -329,7 +324,8 @@ bool emit_dw_dw(Emit *e, const GroupInfo *g) {
     dw_one_row(k, &w);
     k_end(k);
   }
-  b.kernel.flops = 2 * samples * d.channels * product(d.ns, d.out) * product(d.ns, d.size);
+  b.kernel.flops = 2 * node_macs_inside(e->fn, anchor);
+  b.kernel.work = 2 * node_macs(e->fn, anchor);
   b.kernel.bytes = group_bytes(e, g);
   build_end(&b, samples * w.chunks);
   if (w.chunks > 1) emit_fold(e, g, work, w.chunks, w.total);

@@ -183,7 +183,8 @@ bool emit_dwpw(Emit *e, const GroupInfo *g) {
                         p.d.s >= 0 ? ":gate" : "");
   args_of_group(&b);
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) kernel(&b, g, &p, isa);
-  b.kernel.flops = 2 * (node_macs(e->fn, anchor) + node_macs(e->fn, &e->fn->node[dw]));
+  b.kernel.flops = 2 * (node_macs_inside(e->fn, anchor) + node_macs_inside(e->fn, &e->fn->node[dw]));
+  b.kernel.work = 2 * (node_macs(e->fn, anchor) + node_macs(e->fn, &e->fn->node[dw]));
   b.kernel.bytes = group_bytes(e, g);
   build_end(&b, anchor->type.dim[0] * p.rows / p.task_rows);
   return !e->err[0];

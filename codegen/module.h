@@ -55,7 +55,7 @@ bool link_module(const char *dir, int nobjects, const char *output, char err[512
 bool temporary_dir(char out[256], char err[512]);
 void remove_dir(const char *dir, int nobjects);
 
-/* describe.c: --emit=kernels, --emit=plan, --explain */
+/* describe.c: --emit=kernels, --emit=plan; explain.c: --explain */
 void describe_kernels(const Module *m);
 void describe_plan(const Module *m);
 void describe_costs(const Module *m);

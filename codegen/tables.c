@@ -7,6 +7,7 @@
 #include <llvm-c/Core.h>
 #include "llvm_lower.h"
 #include "module.h"
+#include "places.h"
 
 /* The graph's enums are the module's. */
 _Static_assert((int)NETC_F32 == (int)F32 && (int)NETC_I32 == (int)I32, "element types");
@@ -19,13 +20,14 @@ _Static_assert((int)NETC_SRC_LABELED == (int)SRC_LABELED && (int)NETC_SRC_ALL ==
 _Static_assert((int)NETC_AUG_FLIP == (int)AUG_FLIP && (int)NETC_AUG_NOISE == (int)AUG_NOISE, "augmentations");
 _Static_assert((int)NETC_MAX_RANK == (int)MAX_RANK, "ranks");
 
-enum { T_ARRAY, T_VAR, T_NET, T_KERNEL, T_LAUNCH, T_FN, T_FIELD, T_STREAM, T_MODULE, T_COUNT };
+enum { T_ARRAY, T_VAR, T_NET, T_KERNEL, T_PLACE, T_LAUNCH, T_FN, T_FIELD, T_STREAM, T_MODULE, T_COUNT };
 
 typedef struct {
   const Module *mod;
   LLVMContextRef c;
   LLVMModuleRef m;
   LLVMTypeRef ptr, i8, i32, i64, f64, type[T_COUNT];
+  Places *places; /* of the launches written so far */
 } Tables;
 
 static LLVMTypeRef record(const Tables *t, const char *fields) {
@@ -52,16 +54,17 @@ static const struct {
     [T_ARRAY] = {"NetcArray", "piiDOll", sizeof(NetcArray), offsetof(NetcArray, bytes)},
     [T_VAR] = {"NetcVar", "Aiiddpii", sizeof(NetcVar), offsetof(NetcVar, pad)},
     [T_NET] = {"NetcNet", "pll", sizeof(NetcNet), offsetof(NetcNet, macs)},
-    [T_KERNEL] = {"NetcKernel", "ppCll", sizeof(NetcKernel), offsetof(NetcKernel, bytes)},
-    [T_LAUNCH] = {"NetcLaunch", "iilii", sizeof(NetcLaunch), offsetof(NetcLaunch, pad)},
+    [T_KERNEL] = {"NetcKernel", "ppClll", sizeof(NetcKernel), offsetof(NetcKernel, work)},
+    [T_PLACE] = {"NetcPlace", "ppii", sizeof(NetcPlace), offsetof(NetcPlace, caller)},
+    [T_LAUNCH] = {"NetcLaunch", "iilii", sizeof(NetcLaunch), offsetof(NetcLaunch, place)},
     [T_FN] = {"NetcFn", "piiiipppp", sizeof(NetcFn), offsetof(NetcFn, args)},
     [T_FIELD] = {"NetcField", "pii", sizeof(NetcField), offsetof(NetcField, input)},
     [T_STREAM] = {"NetcStream", "piiiip", sizeof(NetcStream), offsetof(NetcStream, fields)},
     [T_MODULE] = {"NetcModule",
                   "iippplll"
                   "iiiiii"
-                  "ppppp"
-                  "lll",
+                  "pppppp"
+                  "llll",
                   sizeof(NetcModule), offsetof(NetcModule, max_iterations)},
 };
 
@@ -175,7 +178,7 @@ static LLVMValueRef kernels(const Tables *t) {
       LLVMSetVisibility(code[isa], LLVMHiddenVisibility);
     }
     v[i] = RECORD(t, text(t, k->name), text(t, k->op), LLVMConstArray2(t->ptr, code, NETC_ISA_COUNT),
-                  int64(t, k->flops), int64(t, k->bytes));
+                  int64(t, k->flops), int64(t, k->bytes), int64(t, k->work));
   }
   return table(t, "kernels", t->type[T_KERNEL], v, m->nkernel);
 }
@@ -188,7 +191,9 @@ static LLVMValueRef launches(const Tables *t, const FnPlan *p, LLVMValueRef *arg
   int at = 0;
   for (int i = 0; i < e->nlaunch; i++) {
     const Launch *l = &e->launch[i];
-    v[i] = RECORD(t, int32(t, l->kernel), int32(t, l->nargs), int64(t, l->tasks), int32(t, at), int32(t, 0));
+    int place = l->node >= 0 ? place_index(t->places, e->fn->node[l->node].loc) : -1;
+    v[i] =
+        RECORD(t, int32(t, l->kernel), int32(t, l->nargs), int64(t, l->tasks), int32(t, at), int32(t, place));
     for (int j = 0; j < l->nargs; j++) a[at++] = int64(t, p->offset[l->arg[j]]);
   }
   *args = table(t, "args", t->i64, a, nargs);
@@ -208,6 +213,15 @@ static LLVMValueRef function(const Tables *t, const FnPlan *p) {
   return RECORD(t, text(t, f->name), int32(t, f->kind), int32(t, p->ninput), int32(t, f->nout),
                 int32(t, p->e->nlaunch), table(t, "inputs", t->type[T_ARRAY], in, p->ninput),
                 table(t, "outputs", t->type[T_ARRAY], out, f->nout), launch, args);
+}
+
+static LLVMValueRef places(const Tables *t) {
+  const Places *p = t->places;
+  LLVMValueRef *v = values(t, p->n);
+  for (int i = 0; i < p->n; i++)
+    v[i] = RECORD(t, text(t, p->place[i].file), text(t, p->place[i].block), int32(t, p->place[i].line),
+                  int32(t, p->place[i].caller));
+  return table(t, "places", t->type[T_PLACE], v, p->n);
 }
 
 static LLVMValueRef functions(const Tables *t) {
@@ -282,12 +296,13 @@ static LLVMValueRef module_record(const Tables *t) {
   const Module *m = t->mod;
   const Program *p = m->prog;
   const char *options = m->opt->options ? m->opt->options : "";
+  LLVMValueRef fns = functions(t); /* meets the places */
   return RECORD(t, int32(t, NETC_ABI_VERSION), int32(t, sizeof(NetcModule)), text(t, "netc " NETC_VERSION),
                 text(t, p->source ? p->source : ""), text(t, options), int64(t, (int64_t)fingerprint(p)),
                 int64(t, m->arena_bytes), int64(t, m->var_bytes), int32(t, p->nvar), int32(t, p->nnet),
                 int32(t, m->nkernel), int32(t, p->nfn), int32(t, p->nstream), int32(t, spatial_rank(m)),
-                vars(t), nets(t), kernels(t), functions(t), streams(t), int64(t, p->classes),
-                int64(t, p->epoch_iterations), int64(t, p->max_iterations));
+                vars(t), nets(t), kernels(t), fns, streams(t), places(t), int64(t, t->places->n),
+                int64(t, p->classes), int64(t, p->epoch_iterations), int64(t, p->max_iterations));
 }
 
 /* const NetcModule *netc_module_query(uint32_t v) { return v == NETC_ABI_VERSION ? &module : NULL; } */
@@ -304,7 +319,8 @@ static void query_function(const Tables *t, LLVMValueRef module) {
 bool compile_tables(const Module *m, const char *path, char err[512]) {
   LLVMTargetMachineRef tm = lower_target(NETC_ISA_AVX2, err);
   if (!tm) return false;
-  Tables t = {.mod = m, .c = LLVMContextCreate()};
+  Places places = {.arena = m->arena};
+  Tables t = {.mod = m, .c = LLVMContextCreate(), .places = &places};
   t.m = LLVMModuleCreateWithNameInContext("tables", t.c);
   LLVMSetTarget(t.m, "x86_64-unknown-linux-gnu");
   make_types(&t);

@@ -25,7 +25,10 @@ static const char usage[] =
     "      --dump-after PASS   prints the graph after a pass (all: after every pass)\n"
     "      --no-grads          leaves out NAME.grads, the training function that also returns every "
     "gradient\n"
-    "      --explain           lists every kernel with its arithmetic and memory traffic\n"
+    "      --explain           lists every kernel with its arithmetic, memory traffic and the least time "
+    "they take\n"
+    "      --peak-gflops N     .. on a machine of N GFLOP/s (default 200: two cores with AVX2)\n"
+    "      --bandwidth N       .. and N GB/s of memory (default 40); netrun bench measures both\n"
     "      --verify            checks the graph after every pass and every kernel (slower)\n"
     "      --threads N         compile with N threads (default: the machine's)\n"
     "      --passes            lists the passes\n"
@@ -39,19 +42,28 @@ enum {
   OPT_DUMP,
   OPT_NO_GRADS,
   OPT_EXPLAIN,
+  OPT_PEAK,
+  OPT_BANDWIDTH,
   OPT_VERIFY,
   OPT_THREADS,
   OPT_PASSES,
   OPT_VERSION
 };
 
-static const struct option long_options[] = {
-    {"output", required_argument, NULL, 'o'},      {"target", required_argument, NULL, OPT_TARGET},
-    {"emit", required_argument, NULL, OPT_EMIT},   {"dump-after", required_argument, NULL, OPT_DUMP},
-    {"no-grads", no_argument, NULL, OPT_NO_GRADS}, {"explain", no_argument, NULL, OPT_EXPLAIN},
-    {"verify", no_argument, NULL, OPT_VERIFY},     {"threads", required_argument, NULL, OPT_THREADS},
-    {"passes", no_argument, NULL, OPT_PASSES},     {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, OPT_VERSION},   {NULL, 0, NULL, 0}};
+static const struct option long_options[] = {{"output", required_argument, NULL, 'o'},
+                                             {"target", required_argument, NULL, OPT_TARGET},
+                                             {"emit", required_argument, NULL, OPT_EMIT},
+                                             {"dump-after", required_argument, NULL, OPT_DUMP},
+                                             {"no-grads", no_argument, NULL, OPT_NO_GRADS},
+                                             {"explain", no_argument, NULL, OPT_EXPLAIN},
+                                             {"verify", no_argument, NULL, OPT_VERIFY},
+                                             {"threads", required_argument, NULL, OPT_THREADS},
+                                             {"passes", no_argument, NULL, OPT_PASSES},
+                                             {"peak-gflops", required_argument, NULL, OPT_PEAK},
+                                             {"bandwidth", required_argument, NULL, OPT_BANDWIDTH},
+                                             {"help", no_argument, NULL, 'h'},
+                                             {"version", no_argument, NULL, OPT_VERSION},
+                                             {NULL, 0, NULL, 0}};
 
 typedef struct {
   const char *input;
@@ -130,6 +142,15 @@ static bool set_threads(Command *c, const char *text) {
   return c->codegen.threads = (int)n, true;
 }
 
+/* *rate = the number, in units of 10^9 a second. */
+static bool set_rate(double *rate, const char *option, const char *text) {
+  char *end;
+  double n = strtod(text, &end);
+  if (end == text || *end || !(n > 0 && n <= 1e9))
+    return fprintf(stderr, "netc: %s %s: expected a number above 0\n", option, text), false;
+  return *rate = n * 1e9, true;
+}
+
 /* Is the module to be written over the file it is made of? */
 static bool over_source(const Command *c) {
   struct stat in, out;
@@ -158,6 +179,12 @@ static int read_command(int argc, char **argv, Command *c) {
       break;
     case OPT_NO_GRADS: c->frontend.grads = false; break;
     case OPT_EXPLAIN: c->codegen.explain = true; break;
+    case OPT_PEAK:
+      if (!set_rate(&c->codegen.peak, "--peak-gflops", optarg)) return 1;
+      break;
+    case OPT_BANDWIDTH:
+      if (!set_rate(&c->codegen.bandwidth, "--bandwidth", optarg)) return 1;
+      break;
     case OPT_VERIFY: c->passes.verify = c->codegen.debug = true; break;
     case OPT_THREADS:
       if (!set_threads(c, optarg)) return 1;
@@ -206,7 +233,7 @@ static int compile(Arena *arena, Command *c) {
 }
 
 int main(int argc, char **argv) {
-  Command c = {.frontend.grads = true};
+  Command c = {.frontend.grads = true, .codegen.peak = 200e9, .codegen.bandwidth = 40e9};
 #ifdef NETC_DEBUG /* debug builds check after every pass */
   c.passes.verify = c.codegen.debug = true;
 #endif

@@ -169,3 +169,23 @@ int64_t node_macs(const Fn *f, const Node *n) {
   default: return 0;
   }
 }
+
+/* Pairs of a pixel of y and a tap that meet a pixel of x, on one axis. */
+static int64_t meetings(int64_t x, int64_t y, int64_t taps, int64_t stride, int64_t pad) {
+  int64_t n = 0;
+  for (int64_t t = 0; t < taps; t++)
+    for (int64_t i = 0; i < y; i++) n += i * stride + t >= pad && i * stride + t < pad + x;
+  return n;
+}
+
+int64_t node_macs_inside(const Fn *f, const Node *n) {
+  int64_t macs = node_macs(f, n);
+  if (!macs || n->op == OP_matmul || n->op == OP_inner) return macs;
+  Type a = f->node[n->in[0]].type, b = f->node[n->in[1]].type, x = a, y = n->type, w = b;
+  if (n->op == OP_conv_dx || n->op == OP_dwconv_dx) x = n->type, y = a;
+  if (n->op == OP_conv_dw || n->op == OP_dwconv_dw) y = b, w = n->type;
+  for (int i = 2; i < y.rank; i++)
+    macs = macs / (y.dim[i] * w.dim[i]) *
+           meetings(x.dim[i], y.dim[i], w.dim[i], n->at.stride[i - 2], n->at.pad[i - 2]);
+  return macs;
+}

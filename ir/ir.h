@@ -216,6 +216,8 @@ void fn_output(Fn *f, const char *name, int node);
 Fn *fn_like(const Fn *f); /* empty function of the same name, kind and program, for a rewriting pass */
 /* Multiply-adds of node n (contractions only, else 0). */
 int64_t node_macs(const Fn *f, const Node *n);
+/* Those of them that do not multiply padding. */
+int64_t node_macs_inside(const Fn *f, const Node *n);
 
 /* ---- building (build.c): each appends a node and returns its id, or -1 with f->err set ---- */
 /* The general form: shape inferred; `type` is needed by ops whose shape rule is `given`, cast, reshape, broadcast. */

@@ -68,7 +68,7 @@ static bool check_fn(const NetcModule *d, const NetcFn *f, char err[ERR_MAX]) {
   for (int i = 0; i < f->nlaunches; i++) {
     const NetcLaunch *l = &f->launches[i];
     if (l->kernel < 0 || l->kernel >= d->nkernels || l->nargs < 0 || l->nargs > NETC_MAX_ARGS || l->arg < 0 ||
-        l->tasks < 0 || (l->nargs && !f->args))
+        l->tasks < 0 || l->place < -1 || l->place >= d->nplaces || (l->nargs && !f->args))
       return err_set(err, "launch %d of %s is broken", i, f->name);
     for (int k = 0; k < l->nargs; k++)
       if (f->args[l->arg + k] < 0 || f->args[l->arg + k] >= d->arena_bytes)
@@ -93,7 +93,7 @@ static bool check_stream(const NetcModule *d, const NetcStream *s, char err[ERR_
 bool module_check(const NetcModule *d, char err[ERR_MAX]) {
   if (d->nvars < 0 || d->nnets < 0 || d->nkernels < 0 || d->nfns < 0 || d->nstreams < 0 ||
       (d->nvars && !d->vars) || (d->nnets && !d->nets) || (d->nkernels && !d->kernels) ||
-      (d->nfns && !d->fns) || (d->nstreams && !d->streams))
+      (d->nfns && !d->fns) || (d->nstreams && !d->streams) || d->nplaces < 0 || (d->nplaces && !d->places))
     return err_set(err, "a table is missing");
   if (d->arena_bytes < 0 || d->variable_bytes < 0 || d->variable_bytes > d->arena_bytes)
     return err_set(err, "the arena's size makes no sense");
@@ -108,6 +108,9 @@ bool module_check(const NetcModule *d, char err[ERR_MAX]) {
     if (!d->nets[i].name) return err_set(err, "a nameless network");
   for (int i = 0; i < d->nkernels; i++)
     if (!d->kernels[i].name || !d->kernels[i].op) return err_set(err, "a nameless kernel");
+  for (int64_t i = 0; i < d->nplaces; i++)
+    if (!d->places[i].file || d->places[i].caller < -1 || d->places[i].caller >= i)
+      return err_set(err, "a place without file, or called from below");
   for (int i = 0; i < d->nfns; i++)
     if (!check_fn(d, &d->fns[i], err)) return false;
   for (int i = 0; i < d->nstreams; i++)

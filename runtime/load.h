@@ -56,7 +56,12 @@ void session_scalars(const Session *s, const NetcFn *f, double iteration, double
 bool is_host_scalar(const NetcArray *input);
 
 void fn_run(const Session *s, const NetcFn *f, NetcStep step);
-/* The same; adds the seconds each launch took to seconds[launch]. */
-void fn_run_timed(const Session *s, const NetcFn *f, NetcStep step, double *seconds);
+/* Who watches a run: `task` is called by the thread that has run a task, `launch` when all tasks of one are done. */
+typedef struct {
+  void *user;
+  void (*task)(void *user, int launch, int64_t task, double seconds);
+  void (*launch)(void *user, int launch, double seconds);
+} Observer;
+void fn_run_observed(const Session *s, const NetcFn *f, NetcStep step, const Observer *o);
 double seconds_now(void); /* a steady clock */
 #endif

@@ -124,24 +124,38 @@ static void run_task(void *ctx, int64_t task) {
   l->code(l->args, l->step, task);
 }
 
-static void run_launch(const Session *s, const NetcFn *f, int i, const NetcStep *step) {
+static Launch launch_of(const Session *s, const NetcFn *f, int i, const NetcStep *step) {
   const NetcModule *d = s->module->desc;
   const NetcLaunch *l = &f->launches[i];
-  Launch launch = {d->kernels[l->kernel].code[s->module->isa], s->args[f - d->fns] + l->arg, step};
-  pool_run(s->pool, run_task, &launch, l->tasks);
+  return (Launch){d->kernels[l->kernel].code[s->module->isa], s->args[f - d->fns] + l->arg, step};
 }
 
 void fn_run(const Session *s, const NetcFn *f, NetcStep step) {
-  for (int i = 0; i < f->nlaunches; i++) run_launch(s, f, i, &step);
+  for (int i = 0; i < f->nlaunches; i++) {
+    Launch l = launch_of(s, f, i, &step);
+    pool_run(s->pool, run_task, &l, f->launches[i].tasks);
+  }
 }
 
-void fn_run_timed(const Session *s, const NetcFn *f, NetcStep step, double *seconds) {
-  double before = seconds_now();
+typedef struct {
+  Launch launch;
+  int index;
+  const Observer *observer;
+} Observed;
+
+static void run_observed_task(void *ctx, int64_t task) {
+  const Observed *o = ctx;
+  double start = seconds_now();
+  o->launch.code(o->launch.args, o->launch.step, task);
+  o->observer->task(o->observer->user, o->index, task, seconds_now() - start);
+}
+
+void fn_run_observed(const Session *s, const NetcFn *f, NetcStep step, const Observer *o) {
   for (int i = 0; i < f->nlaunches; i++) {
-    run_launch(s, f, i, &step);
-    double after = seconds_now();
-    seconds[i] += after - before;
-    before = after;
+    Observed l = {launch_of(s, f, i, &step), i, o};
+    double start = seconds_now();
+    pool_run(s->pool, run_observed_task, &l, f->launches[i].tasks);
+    o->launch(o->user, i, seconds_now() - start);
   }
 }
 

@@ -257,6 +257,15 @@ static void test_macs(void **state) {
   assert_int_equal(node_macs(f, &f->node[m]), 7 * 2 * 3 * 64);
   assert_int_equal(node_macs(f, &f->node[n]), 2 * 2 * 3 * 64);
   assert_int_equal(node_macs(f, &f->node[x]), 0);
+  /* Along an axis of 8 pixels three taps meet 3 * 8 - 2 of them; from every second pixel on, 4 + 4 + 3. */
+  assert_int_equal(node_macs_inside(f, &f->node[y]), 2 * 5 * 3 * 22 * 22);
+  assert_int_equal(node_macs_inside(f, &f->node[dx]), 2 * 5 * 3 * 22 * 22);
+  assert_int_equal(node_macs_inside(f, &f->node[dw]), 2 * 5 * 3 * 22 * 22);
+  assert_int_equal(node_macs_inside(f, &f->node[z]), 2 * 3 * 22 * 22);
+  assert_int_equal(node_macs_inside(f, &f->node[dv]), 2 * 3 * 22 * 22);
+  int s = ir_conv(f, x, w, (int64_t[]){2, 2}, one);
+  assert_int_equal(node_macs_inside(f, &f->node[s]), 2 * 5 * 3 * 11 * 11);
+  assert_int_equal(node_macs_inside(f, &f->node[m]), 7 * 2 * 3 * 64);
   arena_free(a);
 }
 

@@ -10,7 +10,6 @@
 #include <unistd.h>
 #include <cjson/cJSON.h>
 #include "runtime/array.h"
-#include "runtime/bench.h"
 #include "runtime/checkpoint.h"
 #include "runtime/exec.h"
 #include "runtime/info.h"
@@ -132,7 +131,7 @@ static void test_check(void **state) {
   v.init = NETC_INIT_CONST;
   int64_t arg = 64;
   NetcKernel k = {.name = "k", .op = "map"};
-  NetcLaunch l = {.nargs = 1, .tasks = 1};
+  NetcLaunch l = {.nargs = 1, .tasks = 1, .place = -1};
   NetcFn f = {.name = "f", .nlaunches = 1, .launches = &l, .args = &arg};
   d.nfns = 1, d.fns = &f, d.nkernels = 1, d.kernels = &k;
   broken(d, "works outside the arena");
@@ -140,6 +139,11 @@ static void test_check(void **state) {
   assert_true(module_check(&d, err));
   l.kernel = 1;
   broken(d, "launch 0 of f is broken");
+  NetcPlace p = {.file = "f.net", .line = 1, .caller = -1};
+  l.kernel = 0, l.place = 0, broken(d, "launch 0 of f is broken");
+  d.places = &p, d.nplaces = 1;
+  assert_true(module_check(&d, err));
+  p.caller = 0, broken(d, "called from below"); /* by itself: whoever follows callers would never end */
 }
 
 /* ---- variables ---- */
@@ -306,22 +310,6 @@ static void test_info(void **state) {
   drop(s);
 }
 
-static void test_bench(void **state) {
-  (void)state;
-  char err[ERR_MAX];
-  Session *s = toy(2);
-  Bench b;
-  session_init(s, 0);
-  assert_true(bench_run(s, module_fn_of_kind(s->module, NETC_FN_TRAIN), 3, &b, err));
-  assert_true(b.seconds > 0);
-  assert_int_equal(b.kernel_launches[0], 1);
-  assert_int_equal(b.kernel_launches[3], 0);
-  assert_true(b.kernel_seconds[0] > 0 && b.kernel_seconds[0] <= b.seconds * 2);
-  bench_free(&b);
-  assert_int_equal(*(int32_t *)session_at(s, variable(s, 4)), 4); /* one to warm up */
-  drop(s);
-}
-
 static float result(const char *name, int i) {
   char err[ERR_MAX];
   Npy a;
@@ -387,6 +375,6 @@ int main(void) {
                                      cmocka_unit_test(test_init),          cmocka_unit_test(test_init_order),
                                      cmocka_unit_test(test_arrays),        cmocka_unit_test(test_checkpoint),
                                      cmocka_unit_test(test_other_network), cmocka_unit_test(test_info),
-                                     cmocka_unit_test(test_bench),         cmocka_unit_test(test_exec)};
+                                     cmocka_unit_test(test_exec)};
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -119,11 +119,13 @@ static const NetcVar vars[] = {
 
 static const NetcNet nets[] = {{"net", 2, PIXELS}};
 
+static const NetcPlace places[] = {{"toy.net", NULL, 7, -1}, {"blocks/pixel.net", "pixel", 3, 0}};
+
 static const NetcKernel kernels[] = {
-    {"forward_backward", "map", {forward_backward, forward_backward}, 20 * PIXELS, 8 * PIXELS},
-    {"total", "reduce", {total, total}, 3 * BATCH, 48},
-    {"update", "map", {update, update}, 12, 64},
-    {"predict", "map", {predict, predict}, 10, 12}};
+    {"forward_backward", "map", {forward_backward, forward_backward}, 20 * PIXELS, 8 * PIXELS, 40 * PIXELS},
+    {"total", "reduce", {total, total}, 3 * BATCH, 48, 3 * BATCH},
+    {"update", "map", {update, update}, 12, 64, 12},
+    {"predict", "map", {predict, predict}, 10, 12, 10}};
 
 static const NetcArray inputs[] = {
     SCALAR("iteration", ITERATION_AT), SCALAR("epoch", EPOCH_AT), SCALAR("max_iterations", MAX_AT),
@@ -143,7 +145,7 @@ static const int64_t args[] = {W_AT,       IMAGE_AT,    LABEL_AT, PARTIAL_AT, /*
                                PARTIAL_AT, LOSS_AT,     GRAD_AT,  EXTRA_AT,   EPOCH_AT, /* 4: total */
                                W_AT,       VELOCITY_AT, EMA_AT,   GRAD_AT,    COUNT_AT, /* 9: update */
                                W_AT,       IMAGE_AT,    OUT_AT};                        /* 14: predict */
-static const NetcLaunch step_launches[] = {{0, 4, BATCH, 0, 0}, {1, 5, 1, 4, 0}, {2, 5, 1, 9, 0}};
+static const NetcLaunch step_launches[] = {{0, 4, BATCH, 0, 1}, {1, 5, 1, 4, 1}, {2, 5, 1, 9, -1}};
 static const NetcLaunch predict_launches[] = {{3, 3, PIXELS, 14, 0}};
 
 static const NetcFn fns[] = {
@@ -173,6 +175,8 @@ static const NetcModule module = {.abi_version = TOY_VERSION,
                                   .kernels = kernels,
                                   .fns = fns,
                                   .streams = streams,
+                                  .places = places,
+                                  .nplaces = 2,
                                   .classes = 2,
                                   .epoch_iterations = 5,
                                   .max_iterations = 12};

@@ -1,0 +1,172 @@
+/* What netrun bench says, on the toy module: parts add up to wholes, whatever the clock showed. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "runtime/bench_report.h"
+
+static Session *toy(int threads) {
+  char err[ERR_MAX];
+  Module *m = module_open(TEST_MODULES "/toy.so", err);
+  if (!m) fail_msg("%s", err);
+  Session *s = session_new(m, threads, err);
+  if (!s) fail_msg("%s", err);
+  session_init(s, 0);
+  return s;
+}
+
+static void drop(Session *s) {
+  Module *m = (Module *)(uintptr_t)s->module;
+  session_free(s);
+  module_close(m);
+}
+
+static Bench measured(const Session *s) {
+  char err[ERR_MAX];
+  Bench b;
+  if (!bench_run(s, module_fn_of_kind(s->module, NETC_FN_TRAIN), 4, &b, err)) fail_msg("%s", err);
+  return b;
+}
+
+static const Machine machine = {.flops = 1e9, .bandwidth = 1e8, .launch = 1e-6};
+
+static void near(double a, double b) { assert_true(fabs(a - b) <= 1e-9 * (fabs(a) + fabs(b)) + 1e-12); }
+
+static void test_runs(void **state) {
+  (void)state;
+  Session *s = toy(2);
+  Bench b = measured(s);
+  for (int i = 0; i < 4; i++) assert_true(b.all[i] > 0);
+  int at_most = 0;
+  for (int i = 0; i < 4; i++) at_most += b.all[i] <= b.median;
+  assert_int_equal(at_most, 2);
+  assert_true(b.seconds <= b.median);
+  for (int i = 0; i < 3; i++) assert_true(b.launch[i].wall > 0 && b.launch[i].busy > 0);
+  const NetcVar *count = &s->module->desc->vars[4];
+  assert_int_equal(*(int32_t *)session_at(s, &count->array), 5); /* one to warm up */
+  bench_free(&b);
+  drop(s);
+}
+
+/* A rate is positive and finite; two threads write no more than the arrays they were given (valgrind, sanitizers). */
+static void test_machine(void **state) {
+  (void)state;
+  char err[ERR_MAX];
+  Session *s = toy(2);
+  Machine m;
+  assert_true(bench_machine(s->pool, s->module->isa, &m, err));
+  assert_true(m.flops > 0 && isfinite(m.flops));
+  assert_true(m.bandwidth > 0 && isfinite(m.bandwidth));
+  assert_true(m.launch > 0 && m.launch < 1);
+  drop(s);
+}
+
+static void test_account(void **state) {
+  (void)state;
+  Session *s = toy(2);
+  Bench b = measured(s);
+  Account a = bench_account(s, &b, &machine);
+  near(a.iteration, b.seconds);
+  near(a.roofline + a.above + a.waiting + a.between, a.iteration);
+  /* 5120 flops and 2048 bytes, 12 and 48, 12 and 64: the second and third are bound by memory, and so is the first */
+  near(a.roofline, 2048 / 1e8 + 48 / 1e8 + 64 / 1e8);
+  assert_true(a.waiting >= 0); /* no thread is longer in a launch than the launch */
+  assert_true(a.between >= 0);
+  bench_free(&b);
+  drop(s);
+}
+
+static void check_costs(const Session *s, const Bench *b, CostBy by, int expected) {
+  char err[ERR_MAX];
+  int n, launches = 0;
+  double seconds = 0, roofline = 0, flops = 0, work = 0, wall = 0;
+  Cost *c = bench_costs(s, b, &machine, by, &n, err);
+  assert_non_null(c);
+  assert_int_equal(n, expected);
+  for (int i = 0; i < n; i++) {
+    assert_true(i == 0 || c[i - 1].seconds >= c[i].seconds);
+    launches += c[i].launches, seconds += c[i].seconds, roofline += c[i].roofline;
+    flops += c[i].flops, work += c[i].work;
+  }
+  for (int i = 0; i < b->fn->nlaunches; i++) wall += b->launch[i].wall;
+  assert_int_equal(launches, 3);
+  near(seconds, wall);
+  near(roofline, 2160 / 1e8);
+  near(flops, 20 * 256 + 12 + 12);
+  near(work, 40 * 256 + 12 + 12);
+  free(c);
+}
+
+/* Kernels forward_backward, total, update; kinds map and reduce; one line of the file and what has none. */
+static void test_costs(void **state) {
+  (void)state;
+  Session *s = toy(1);
+  Bench b = measured(s);
+  check_costs(s, &b, BY_KERNEL, 3);
+  check_costs(s, &b, BY_KIND, 2);
+  check_costs(s, &b, BY_LINE, 2);
+  bench_free(&b);
+  drop(s);
+}
+
+static double number(const cJSON *j, const char *name) {
+  const cJSON *n = cJSON_GetObjectItemCaseSensitive(j, name);
+  if (!cJSON_IsNumber(n)) fail_msg("no number %s", name);
+  return n->valuedouble;
+}
+
+static void check_list(const cJSON *root, const char *name, double whole) {
+  const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, name), *j;
+  double share = 0;
+  assert_true(cJSON_IsArray(list));
+  cJSON_ArrayForEach(j, list) {
+    share += number(j, "share");
+    near(number(j, "roofline_fraction") * number(j, "seconds"), number(j, "roofline_seconds"));
+    assert_true(number(j, "idle") >= -1e-9 && number(j, "idle") <= 1);
+    assert_true(number(j, "work") >= number(j, "flops"));
+    assert_true(number(j, "bytes") > 0 && number(j, "gflops") > 0 && number(j, "launches") >= 1);
+  }
+  assert_true(fabs(share - whole) < 1e-9);
+}
+
+static void test_json(void **state) {
+  (void)state;
+  char err[ERR_MAX];
+  Session *s = toy(2);
+  Bench b = measured(s);
+  cJSON *root = bench_json(s, &b, &machine, 12345, err);
+  assert_non_null(root);
+  assert_int_equal(number(root, "threads"), 2);
+  assert_int_equal(number(root, "peak_rss_bytes"), 12345);
+  near(number(root, "peak_gflops"), 1), near(number(root, "bandwidth_gbytes"), 0.1);
+  near(number(root, "seconds_per_iteration"), b.median);
+  assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(root, "seconds")), 4);
+  const cJSON *a = cJSON_GetObjectItem(root, "account");
+  double whole = number(a, "seconds"), between = number(a, "between_launches");
+  near(number(a, "roofline") + number(a, "above_roofline") + number(a, "waiting") + between, whole);
+  check_list(root, "kernels", 1 - between / whole);
+  check_list(root, "kinds", 1 - between / whole);
+  check_list(root, "lines", 1 - between / whole);
+  const cJSON *line = cJSON_GetObjectItem(root, "lines"), *j;
+  bool found = false;
+  cJSON_ArrayForEach(j, line) {
+    const cJSON *file = cJSON_GetObjectItem(j, "file");
+    if (file && !strcmp(file->valuestring, "blocks/pixel.net"))
+      found = number(j, "line") == 3 && number(j, "launches") == 2;
+  }
+  assert_true(found);
+  cJSON_Delete(root);
+  bench_free(&b);
+  drop(s);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_runs), cmocka_unit_test(test_machine),
+                                     cmocka_unit_test(test_account), cmocka_unit_test(test_costs),
+                                     cmocka_unit_test(test_json)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
