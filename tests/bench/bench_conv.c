@@ -1,6 +1,7 @@
-/* Speed of the convolution kernels on one core: bench_conv [ISA 0|1] [LAYER]. For every layer of the table
- * and every direction: milliseconds, GFLOP/s, and the fraction of the multiply-add rate that this core
- * reaches in registers. */
+/* Speed of the convolution kernels on one core: bench_conv [ISA 0|1] [LAYER [DIRECTION]]. For every layer of the
+ * table and every direction: milliseconds, GFLOP/s, and the fraction of the multiply-add rate that this core
+ * reaches in registers. A launch's time is the sum over its tasks of the least time each took in several
+ * rounds: other work on the machine, which comes and goes, then falls out. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -23,14 +24,28 @@ static const Layer layer[] = {
     {"1x1 256->256 @64", 2, 4, 256, 256, {64, 64}, 1, 0, 1},
     {"1x1 1024->1024 @16", 2, 4, 1024, 1024, {16, 16}, 1, 0, 1},
     {"1x1 192->64 @256", 2, 4, 192, 64, {256, 256}, 1, 0, 1},
+    {"1x1 384->128 @128", 2, 4, 384, 128, {128, 128}, 1, 0, 1},
+    {"1x1 768->256 @64", 2, 4, 768, 256, {64, 64}, 1, 0, 1},
+    {"1x1 1536->512 @32", 2, 4, 1536, 512, {32, 32}, 1, 0, 1},
+    {"1x1 64->64 @256", 2, 4, 64, 64, {256, 256}, 1, 0, 1},
+    {"1x1 192->12 @256", 2, 4, 192, 12, {256, 256}, 1, 0, 1},
+    {"1x1 384->24 @128", 2, 4, 384, 24, {128, 128}, 1, 0, 1},
     {"3x3x3 16->16 @112x112x80", 3, 1, 16, 16, {112, 112, 80}, 3, 1, 1},
     {"3x3x3 256->256 @7x7x5", 3, 1, 256, 256, {7, 7, 5}, 3, 1, 1},
     {"3x3 1->64 @256", 2, 4, 1, 64, {256, 256}, 3, 1, 1},
     {"4x4s2 64->128 @128", 2, 4, 64, 128, {128, 128}, 4, 1, 2},
 };
-/* dybac: bwd_w of a 1x1 layer whose input is recomputed from a gated depthwise 3x3. */
-enum { FWD, BWD_D, BWD_W, DYBAC, DIRECTIONS };
-static const char *const direction[] = {"fwd", "bwd_d", "bwd_w", "dybac"};
+/* dybac: bwd_w of a 1x1 layer whose input is recomputed from a gated depthwise 3x3. dwpw: forward of the same. */
+enum { FWD, BWD_D, BWD_W, DYBAC, DWPW, DIRECTIONS };
+static const struct {
+  const char *name;
+  int group;
+  bool (*emit)(Emit *, const GroupInfo *);
+} direction[] = {{"fwd", G_CONV, emit_conv},
+                 {"bwd_d", G_CONV, emit_conv},
+                 {"bwd_w", G_CONV_DW, emit_conv_dw},
+                 {"dybac", G_CONV_DW, emit_conv_dw},
+                 {"dwpw", G_DWPW, emit_dwpw}};
 
 /* Processor time: others may be using the machine. */
 static double now(void) {
@@ -54,6 +69,7 @@ static int recomputed(Fn *f, const Layer *l, int x) {
 /* The function of one layer and direction, as pass fuse would leave it. */
 static Fn *build(Arena *a, const Layer *l, int dir) {
   Fn *f = fn_new(prog_new(a), "bench", FN_FORWARD);
+  bool to_weights = direction[dir].group == G_CONV_DW;
   int64_t k[MAX_SPATIAL], st[MAX_SPATIAL], pad[MAX_SPATIAL], out[MAX_SPATIAL];
   for (int i = 0; i < l->ns; i++) {
     k[i] = l->k, st[i] = l->stride, pad[i] = l->pad;
@@ -61,20 +77,20 @@ static Fn *build(Arena *a, const Layer *l, int dir) {
   }
   int x = ir_input(f, dir == BWD_D ? "dy" : "x",
                    dir == BWD_D ? image(l, l->n, l->o, out) : image(l, l->n, l->c, l->size));
-  int w = ir_input(f, dir >= BWD_W ? "dy" : "w",
-                   dir >= BWD_W ? image(l, l->n, l->o, out) : image(l, l->o, l->c, k));
-  if (dir == DYBAC) x = recomputed(f, l, x);
-  int y = dir == FWD     ? ir_conv(f, x, w, st, pad)
+  int w =
+      ir_input(f, to_weights ? "dy" : "w", to_weights ? image(l, l->n, l->o, out) : image(l, l->o, l->c, k));
+  if (dir == DYBAC || dir == DWPW) x = recomputed(f, l, x);
+  int y = to_weights     ? ir_conv_grad(f, OP_conv_dw, x, w, st, pad, k)
           : dir == BWD_D ? ir_conv_grad(f, OP_conv_dx, x, w, st, pad, l->size)
-                         : ir_conv_grad(f, OP_conv_dw, x, w, st, pad, k);
+                         : ir_conv(f, x, w, st, pad);
   fn_output(f, "y", y);
-  int weights = dir >= BWD_W ? y : w;
+  int weights = to_weights ? y : w;
   for (int i = 0; i < f->n; i++) {
     if (i == weights) order_weights(f->node[i].order, f->node[i].type.rank);
     else order_channels_last(f->node[i].order, f->node[i].type.rank);
     f->node[i].group = op_info[f->node[i].op].cls == LEAF ? -1 : 0;
   }
-  *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){dir >= BWD_W ? G_CONV_DW : G_CONV, y};
+  *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){direction[dir].group, y};
   return f;
 }
 
@@ -87,13 +103,24 @@ static Jit *compile(const Emit *e, int isa) {
   return j;
 }
 
-static void run_launch(const Emit *e, Jit *j, const Launch *l, float **mem) {
+/* Runs the tasks of a launch; best[t]: the least time of task t so far. */
+static void run_launch(Jit *j, const Launch *l, float **mem, double *best) {
   void *args[NETC_MAX_ARGS];
   NetcStep step = {0, 0};
   for (int i = 0; i < l->nargs; i++) args[i] = mem[l->arg[i]];
   NetcKernelFn fn = jit_get(j, l->kernel);
-  for (int64_t t = 0; t < l->tasks; t++) fn(args, &step, t);
-  (void)e;
+  for (int64_t t = 0; t < l->tasks; t++) {
+    double start = now();
+    fn(args, &step, t);
+    start = now() - start;
+    if (start < best[t]) best[t] = start;
+  }
+}
+
+static double *no_times(Arena *a, int64_t n) {
+  double *t = arena_alloc(a, (size_t)n * sizeof *t);
+  for (int64_t i = 0; i < n; i++) t[i] = 1e30;
+  return t;
 }
 
 /* Multiply-adds per second of this core times two: chains of fma in registers. */
@@ -112,12 +139,7 @@ static double peak(Arena *a, int isa) {
   Launch l = {.tasks = 1, .nargs = 1};
   double best = 1e30;
   memset(mem[0], 0, 4096);
-  for (int i = 0; i < 20; i++) {
-    double t = now();
-    run_launch(&e, j, &l, mem);
-    t = now() - t;
-    if (t < best) best = t;
-  }
+  for (int i = 0; i < 20; i++) run_launch(j, &l, mem, &best);
   free(mem[0]);
   jit_free(j);
   return 2.0 * CHAINS * STEPS * k->lanes / best;
@@ -128,11 +150,11 @@ static void measure(const Layer *l, int dir, int isa, double top) {
   Fn *f = build(a, l, dir);
   Emit *e = emit_new(a, f, NULL);
   const GroupInfo *g = group_values(f);
-  if (f->err[0] || !(dir >= BWD_W ? emit_conv_dw : emit_conv)(e, g)) {
-    fprintf(stderr, "%s %s: %s\n", l->name, direction[dir], f->err[0] ? f->err : e->err);
+  if (f->err[0] || !direction[dir].emit(e, g)) {
+    fprintf(stderr, "%s %s: %s\n", l->name, direction[dir].name, f->err[0] ? f->err : e->err);
     exit(1);
   }
-  double t0 = now(), best[8], total = 0, flops = 0;
+  double t0 = now(), *best[8], time[8], total = 0, flops = 0;
   Jit *j = compile(e, isa);
   t0 = now() - t0;
   float *mem[16];
@@ -141,20 +163,18 @@ static void measure(const Layer *l, int dir, int isa, double top) {
     mem[i] = aligned_alloc(64, (size_t)(n * 4 + 63) / 64 * 64);
     for (int64_t x = 0; x < n; x++) mem[i][x] = (float)(x % 17) * 0.01f;
   }
-  for (int i = 0; i < e->nlaunch; i++) best[i] = 1e30;
+  for (int i = 0; i < e->nlaunch; i++) best[i] = no_times(a, e->launch[i].tasks);
   for (double start = now(), rounds = 0; rounds < 3 || now() - start < 0.5; rounds++)
-    for (int i = 0; i < e->nlaunch; i++) {
-      double t = now();
-      run_launch(e, j, &e->launch[i], mem);
-      t = now() - t;
-      if (t < best[i]) best[i] = t;
-    }
+    for (int i = 0; i < e->nlaunch; i++) run_launch(j, &e->launch[i], mem, best[i]);
+  for (int i = 0; i < e->nlaunch; i++) {
+    time[i] = 0;
+    for (int64_t t = 0; t < e->launch[i].tasks; t++) time[i] += best[i][t];
+    total += time[i], flops += (double)e->kernel[e->launch[i].kernel].flops;
+  }
+  printf("%-26s %-6s %8.2f ms %7.1f GFLOP/s %4.0f %%  compile %4.0f ms, launches", l->name,
+         direction[dir].name, total * 1e3, flops / total * 1e-9, 100 * flops / total / top, t0 * 1e3);
   for (int i = 0; i < e->nlaunch; i++)
-    total += best[i], flops += (double)e->kernel[e->launch[i].kernel].flops;
-  printf("%-26s %-6s %8.2f ms %7.1f GFLOP/s %4.0f %%  compile %4.0f ms, launches", l->name, direction[dir],
-         total * 1e3, flops / total * 1e-9, 100 * flops / total / top, t0 * 1e3);
-  for (int i = 0; i < e->nlaunch; i++)
-    printf(" %s %.2f/%ld", e->kernel[e->launch[i].kernel].op, best[i] * 1e3, (long)e->launch[i].tasks);
+    printf(" %s %.2f/%ld", e->kernel[e->launch[i].kernel].op, time[i] * 1e3, (long)e->launch[i].tasks);
   printf("\n");
   fflush(stdout);
   for (int i = 0; i < e->nbuffer; i++) free(mem[i]);
@@ -163,7 +183,8 @@ static void measure(const Layer *l, int dir, int isa, double top) {
 }
 
 int main(int argc, char **argv) {
-  int isa = argc > 1 ? atoi(argv[1]) : lower_host_isa(), only = argc > 2 ? atoi(argv[2]) : -1;
+  int isa = argc > 1 ? atoi(argv[1]) : lower_host_isa(), only = argc > 2 ? atoi(argv[2]) : -1,
+      way = argc > 3 ? atoi(argv[3]) : -1;
   if (isa < 0 || isa > lower_host_isa()) return fprintf(stderr, "this machine does not run set %d\n", isa), 1;
   Arena *a = arena_new();
   double top = peak(a, isa);
@@ -171,6 +192,7 @@ int main(int argc, char **argv) {
   printf("set %d: %.1f GFLOP/s of multiply-adds in registers\n", isa, top * 1e-9);
   for (int i = 0; i < (int)(sizeof layer / sizeof *layer); i++)
     for (int dir = 0; dir < DIRECTIONS; dir++)
-      if ((only < 0 || only == i) && (dir < DYBAC || layer[i].k == 1)) measure(&layer[i], dir, isa, top);
+      if ((only < 0 || only == i) && (way < 0 || way == dir) && (dir < DYBAC || layer[i].k == 1))
+        measure(&layer[i], dir, isa, top);
   return 0;
 }
