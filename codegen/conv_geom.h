@@ -72,6 +72,7 @@ typedef struct {
   KV a, b;
   int64_t ap, am, bm;
   int vectors;
+  int unroll;    /* steps in a turn of the loop, worth their code in tiles that run often; 0: one */
   KV mask;       /* of the last vector of b; K_NONE: all lanes */
   const KV *acc; /* acc[p * vectors + v] */
 } MicroTile;

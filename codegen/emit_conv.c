@@ -204,6 +204,7 @@ static void emit_tile(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0
                   .am = 1,
                   .bm = pl->w_step,
                   .vectors = vectors,
+                  .unroll = t->count > 1 ? 4 : 1,
                   .mask = tail && !pl->packed ? c->tail_mask : K_NONE,
                   .acc = c->acc};
   tile_zero(k, c->acc, t->pixels * vectors);

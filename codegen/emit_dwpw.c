@@ -90,6 +90,7 @@ static void contract_tile(const Code *c, KV pixel, int count, KV block, bool tai
                   .am = 1,
                   .bm = c->pl->cout,
                   .vectors = vectors,
+                  .unroll = count == c->b.pixels ? 4 : 1,
                   .mask = tail ? c->tail_mask : K_NONE,
                   .acc = c->acc};
   KV channel = k_mul(k, block, k_i64(k, (int64_t)c->b.vectors * c->b.lanes));
