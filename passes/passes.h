@@ -9,6 +9,7 @@
  *   layout    sets Node.order and Var.order (see below).
  *   schedule  reorders nodes so that large values live shortly: each forward pass shortly before its backward one.
  *   fuse      sets Node.group and Fn.group (fuse.h). May clone cheap nodes so that each is in one group.
+ *   remat     computes values again for the backward pass instead of keeping them (remat.h). Promises of fuse.h hold.
  */
 #ifndef NETC_PASSES_H
 #define NETC_PASSES_H
@@ -28,6 +29,7 @@ Fn *pass_expand(Fn *f, char err[256]);
 Fn *pass_layout(Fn *f, char err[256]);
 Fn *pass_schedule(Fn *f, char err[256]);
 Fn *pass_fuse(Fn *f, char err[256]);
+Fn *pass_remat(Fn *f, char err[256]);
 
 typedef struct {
   const char *dump_after; /* pass name, "all", or NULL */
