@@ -1,4 +1,4 @@
-/* Speed of the convolution kernels on one core: bench_conv [ISA 0|1] [LAYER [DIRECTION]]. For every layer of the
+/* Speed of the convolution kernels on one core: bench_conv [0|1|host [LAYER [DIRECTION]]], or bench_conv layers: how many there are. For every layer of the
  * table and every direction: milliseconds, GFLOP/s, and the fraction of the multiply-add rate that this core
  * reaches in registers. A launch's time is the sum over its tasks of the least time each took in several
  * rounds: other work on the machine, which comes and goes, then falls out. */
@@ -7,34 +7,8 @@
 #include <time.h>
 #include "codegen/emit.h"
 #include "codegen/llvm_lower.h"
+#include "layers.h"
 
-typedef struct {
-  const char *name;
-  int ns;
-  int64_t n, c, o, size[MAX_SPATIAL], k, pad, stride;
-} Layer;
-
-static const Layer layer[] = {
-    {"3x3 64->64 @256", 2, 4, 64, 64, {256, 256}, 3, 1, 1},
-    {"3x3 128->128 @128", 2, 4, 128, 128, {128, 128}, 3, 1, 1},
-    {"3x3 256->256 @64", 2, 4, 256, 256, {64, 64}, 3, 1, 1},
-    {"3x3 512->512 @32", 2, 4, 512, 512, {32, 32}, 3, 1, 1},
-    {"3x3 1024->1024 @16", 2, 4, 1024, 1024, {16, 16}, 3, 1, 1},
-    {"1x1 64->128 @128", 2, 4, 64, 128, {128, 128}, 1, 0, 1},
-    {"1x1 256->256 @64", 2, 4, 256, 256, {64, 64}, 1, 0, 1},
-    {"1x1 1024->1024 @16", 2, 4, 1024, 1024, {16, 16}, 1, 0, 1},
-    {"1x1 192->64 @256", 2, 4, 192, 64, {256, 256}, 1, 0, 1},
-    {"1x1 384->128 @128", 2, 4, 384, 128, {128, 128}, 1, 0, 1},
-    {"1x1 768->256 @64", 2, 4, 768, 256, {64, 64}, 1, 0, 1},
-    {"1x1 1536->512 @32", 2, 4, 1536, 512, {32, 32}, 1, 0, 1},
-    {"1x1 64->64 @256", 2, 4, 64, 64, {256, 256}, 1, 0, 1},
-    {"1x1 192->12 @256", 2, 4, 192, 12, {256, 256}, 1, 0, 1},
-    {"1x1 384->24 @128", 2, 4, 384, 24, {128, 128}, 1, 0, 1},
-    {"3x3x3 16->16 @112x112x80", 3, 1, 16, 16, {112, 112, 80}, 3, 1, 1},
-    {"3x3x3 256->256 @7x7x5", 3, 1, 256, 256, {7, 7, 5}, 3, 1, 1},
-    {"3x3 1->64 @256", 2, 4, 1, 64, {256, 256}, 3, 1, 1},
-    {"4x4s2 64->128 @128", 2, 4, 64, 128, {128, 128}, 4, 1, 2},
-};
 /* dybac: bwd_w of a 1x1 layer whose input is recomputed from a gated depthwise 3x3. dwpw: forward of the same. */
 enum { FWD, BWD_D, BWD_W, DYBAC, DWPW, DIRECTIONS };
 static const struct {
@@ -169,7 +143,7 @@ static void measure(const Layer *l, int dir, int isa, double top) {
   for (int i = 0; i < e->nlaunch; i++) {
     time[i] = 0;
     for (int64_t t = 0; t < e->launch[i].tasks; t++) time[i] += best[i][t];
-    total += time[i], flops += (double)e->kernel[e->launch[i].kernel].flops;
+    total += time[i], flops += (double)e->kernel[e->launch[i].kernel].work;
   }
   printf("%-26s %-6s %8.2f ms %7.1f GFLOP/s %4.0f %%  compile %4.0f ms, launches", l->name,
          direction[dir].name, total * 1e3, flops / total * 1e-9, 100 * flops / total / top, t0 * 1e3);
@@ -183,14 +157,15 @@ static void measure(const Layer *l, int dir, int isa, double top) {
 }
 
 int main(int argc, char **argv) {
-  int isa = argc > 1 ? atoi(argv[1]) : lower_host_isa(), only = argc > 2 ? atoi(argv[2]) : -1,
-      way = argc > 3 ? atoi(argv[3]) : -1;
+  if (argc > 1 && !strcmp(argv[1], "layers")) return printf("%d\n", LAYERS), 0;
+  int isa = argc > 1 && strcmp(argv[1], "host") ? atoi(argv[1]) : lower_host_isa(),
+      only = argc > 2 ? atoi(argv[2]) : -1, way = argc > 3 ? atoi(argv[3]) : -1;
   if (isa < 0 || isa > lower_host_isa()) return fprintf(stderr, "this machine does not run set %d\n", isa), 1;
   Arena *a = arena_new();
   double top = peak(a, isa);
   arena_free(a);
   printf("set %d: %.1f GFLOP/s of multiply-adds in registers\n", isa, top * 1e-9);
-  for (int i = 0; i < (int)(sizeof layer / sizeof *layer); i++)
+  for (int i = 0; i < LAYERS; i++)
     for (int dir = 0; dir < DIRECTIONS; dir++)
       if ((only < 0 || only == i) && (way < 0 || way == dir) && (dir < DYBAC || layer[i].k == 1))
         measure(&layer[i], dir, isa, top);

@@ -1,134 +1,299 @@
-#!/usr/bin/python3
-"""One training iteration in PyTorch eager and in netc, on the same machine, in one run: tests/bench/compare.py [WORK]... [--runs N]
+#!/usr/bin/env python3
+"""netc and its rivals on the same work, side by side in one run; writes the tables of docs/benchmarks.md.
 
-WORK: acts (ASE-Net 2-D, 4+4 images of 256x256), unet, unet_dy (4 images), vnet (1 x 112x112x80); default all. Both sides take turns,
-with as many threads as there are cores; the table gives medians, the ratio, and peak resident memory of each
-process. Needs python3-torch and build/netc, build/netrun."""
+    tests/bench/compare.py --python VENV/bin/python                     everything, in about 18 minutes
+    tests/bench/compare.py train --work unet --modes eager --out -      a part of it, printed
+    tests/bench/compare.py --quick                                      small images, to see that all works; printed
+
+Needs build/netc and build/netrun. The rivals run in another Python, given by --python or $PYTHON:
+
+    python3 -m venv VENV && VENV/bin/pip install torch onnx onnxruntime openvino
+
+torch.compile wants a C++ compiler; build/tests/bench_onednn is built where CMake finds oneDNN (Debian: libdnnl-dev). A rival that is
+not there is reported as missing.
+
+  train      a training iteration: PyTorch eager, torch.compile, channels_last
+  layers     every convolution of U-Net and V-Net on one core: oneDNN's primitives, direct and Winograd
+  inference  U-Net and DyBAC U-Net, batches of 1 and 4: ONNX Runtime, OpenVINO, PyTorch eager
+
+Sides take turns; times are medians, ratios are of medians of the same turns, memory is the peak resident size of each process. Every rival has a share of
+--budget-minutes and is stopped when it is over; one that had no time for a run after its first is reported by its first (marked *)."""
 import argparse
-import json
+import datetime
 import os
-import resource
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from sides import Failed, Netc, Rival, ROOT, cpu
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-WORK = {
-    "acts": ("asenet.net", {}, "acts"),
-    "unet": ("unet.net", {}, "supervised"),
-    "unet_dy": ("../tests/bench/unet_dy.net", {}, "supervised"),
-    "vnet": ("vnet.net", {"batch": 1}, "supervised"),
+UNET, VNET = "4 images of 256x256", "1 x 112x112x80"
+TRAIN = {  # source, function, batch, share of the time, what it is
+    "acts": ("models/asenet.net", "acts", 4, 10, f"ASE-Net 2-D, 4+{UNET}"),
+    "unet": ("models/unet.net", "supervised", 4, 3, f"U-Net, {UNET}"),
+    "unet_dy": ("tests/bench/unet_dy.net", "supervised", 4, 3, f"DyBAC U-Net, {UNET}"),
+    "vnet": ("models/vnet.net", "supervised", 1, 1.5, f"V-Net, {VNET}"),
+    "vnet_dy": ("tests/bench/vnet_dy.net", "supervised", 1, 1.5, f"VNet_dy v2, {VNET}"),
 }
+MODES = {"eager": 1, "compile": 1.5, "channels_last": 0.8}
+INFERENCE = {"unet": ("models/unet.net", "U-Net"), "unet_dy": ("tests/bench/unet_dy.net", "DyBAC U-Net")}
+ENGINES = ("onnxruntime", "openvino", "torch")
+SHARE = {"train": 12, "layers": 3, "inference": 3}
+LEAST = 15  # seconds a job gets however late it is: enough to say something about small work
 
 
-def torch_side(work, runs):
-    """Runs in a process of its own: prints seconds per iteration and the peak resident size."""
-    sys.path.insert(0, f"{ROOT}/tests/fixtures")
-    import torch
-    import torch.nn.functional as F
-    import reference as R
-    torch.set_num_threads(os.cpu_count())
-    S = R.Store()
-    S.dropout_channels = lambda x, p: (F.dropout2d if x.dim() == 4 else F.dropout3d)(x, p, S.train)
-    size, batch, widths = ((112, 112, 80), 1, None) if work == "vnet" else ((256, 256), 4, [64, 128, 256, 512, 1024])
-    x, y = torch.randn(batch, 1, *size), torch.randint(0, 2, (batch,) + size)
-    xu = torch.randn(batch, 1, *size)
-    soft = lambda t: torch.softmax(t, 1)
+class Slots:
+    """Divides the time until `end` among jobs in proportion to their weights; what one leaves over goes to the rest."""
 
-    def net(name, fn, *args, train=True):
-        S.train = train
-        with S.scope(name, root=True):
-            return fn(S, *args)
+    def __init__(self, end, weights):
+        self.end, self.weights = end, list(weights)
 
-    def dry():
-        with torch.no_grad():
-            if work == "vnet":
-                net("student", R.vnet, torch.randn(2, 1, 32, 32, 32), 2, 16)
-            elif work == "unet":
-                net("student", R.unet, x[:, :, :32, :32], 2, widths)
-            else:
-                for n in ("student", "teacher"):
-                    net(n, R.unet_dy, x[:, :, :32, :32], 2, widths)
-                for n in ("d1", "d2"):
-                    net(n, R.discriminator, torch.randn(2, 2, 64, 64), torch.randn(2, 1, 64, 64), 64)
-
-    dry()
-    params = lambda n: [p for k, p in S.p.items() if k.startswith(n + ".")]
-    adam = torch.optim.Adam(params("student"), 1e-3, (0.9, 0.99))
-    sgd = {n: torch.optim.SGD(params(n), 0.01, 0.9, weight_decay=1e-4) for n in ("d1", "d2") if params(n)}
-
-    def supervised():
-        fn, extra = {"vnet": (R.vnet, (2, 16)), "unet": (R.unet, (2, widths)), "unet_dy": (R.unet_dy, (2, widths))}[work]
-        loss = R.ce_dice(net("student", fn, x, *extra), y, 2)
-        adam.zero_grad(), loss.backward(), adam.step()
-
-    def acts():
-        student = lambda t, train=True: net("student", R.unet_dy, t, 2, widths, train=train)
-        teacher = lambda t: net("teacher", R.unet_dy, t, 2, widths)
-        d = lambda n, p, t, train=True: net(n, R.discriminator, p, t, 64, train=train)
-        one, zero = torch.ones(batch, dtype=torch.long), torch.zeros(batch, dtype=torch.long)
-        noisy = xu + 0.5 * torch.randn_like(xu)
-        with torch.no_grad():
-            target = teacher(noisy)
-        out_l, out_u, out_n = student(x), student(xu), student(noisy)
-        con = ((soft(out_u) - soft(target))**2).mean()
-        adv = F.cross_entropy(d("d1", soft(out_u), xu, False), one) + F.cross_entropy(d("d2", soft(out_n), xu, False), one)
-        loss = R.ce_dice(out_l, y, 2) + 0.1 * (con + adv)
-        adam.zero_grad(), loss.backward(), adam.step()
-        with torch.no_grad():
-            pl, pu, pn = soft(student(x, False)), soft(student(xu, False)), soft(student(noisy, False))
-            qu = soft(teacher(xu))
-        for n, real, fake, image in (("d1", pl, pu, x), ("d2", qu, pn, xu)):
-            loss = 0.5 * (F.cross_entropy(d(n, real, image), one) + F.cross_entropy(d(n, fake, xu), zero))
-            sgd[n].zero_grad(), loss.backward(), sgd[n].step()
-        with torch.no_grad():
-            for s, t in zip(params("student"), params("teacher")):
-                t.mul_(0.99).add_(s, alpha=0.01)
-
-    step = acts if work == "acts" else supervised
-    step()  # warm-up
-    times = []
-    for _ in range(runs):
-        t = time.time()
-        step()
-        times.append(time.time() - t)
-    print(json.dumps({"seconds": times, "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "torch": torch.__version__}))
+    def next(self):
+        left = max(self.end - time.time(), 0)
+        share = left * self.weights[0] / sum(self.weights)
+        self.weights.pop(0)
+        return time.time() + max(share, LEAST)
 
 
-def run_json(args):
-    return json.loads(subprocess.run(args, check=True, capture_output=True, text=True).stdout)
+def median(v):
+    return statistics.median(v) if v else None
 
 
-def compare(work, runs, folder):
-    model, options, fn = WORK[work]
-    torch = run_json([sys.executable, __file__, "--torch-side", work, "--runs", str(runs)])
-    row = {"work": work, "torch": statistics.median(torch["seconds"]), "torch_rss": torch["rss"], "version": torch["torch"]}
-    module = f"{folder}/{work}.so"
-    t = time.time()
-    defines = [a for k, v in options.items() for a in ("-D", f"{k}={v}")]
-    subprocess.run([f"{ROOT}/build/netc", f"{ROOT}/models/{model}", "-o", module] + defines, check=True)
-    row["compile"] = time.time() - t
-    bench = run_json([f"{ROOT}/build/netrun", "bench", module, fn, "--json", "--iterations", str(runs + 1)])
-    row["netc"], row["netc_rss"] = bench["seconds_per_iteration"], bench["peak_rss_bytes"]
-    return row
+def log(text):
+    print(f"{datetime.datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+
+def take_turns(a, job, netc, function, repeat, end):
+    """The rival's and netc's times in alternate turns until `end` or a.runs turns. {"rival", "netc": lists, "first": bool, ..}"""
+    rival = Rival(a.python, job, end - time.time())
+    try:
+        result = {"rival": [], "netc": [], "first": False, "info": rival.info}
+        cost = rival.first * repeat + 2 * sum(netc.run(function, 1))
+        for _ in range(a.runs):
+            if time.time() + cost > end:
+                break
+            start = time.time()
+            result["rival"] += rival.run(max(end - start, 2 * cost))
+            time.sleep(0.3)  # threads of the rival that spin for more work lie down
+            result["netc"] += netc.run(function, repeat)
+            cost = time.time() - start
+        if not result["rival"]:
+            result.update(rival=[rival.first], netc=netc.last["seconds"], first=True)
+        result["rss"] = rival.rss
+        return result
+    finally:
+        rival.stop()
+
+
+# ---- the parts: each gives the lines of its tables ----
+def extents(a, work):
+    if a.size:
+        return [a.size] * (3 if work.startswith("vnet") else 2)
+    return [112, 112, 80] if work.startswith("vnet") else [256, 256]
+
+
+def attempt(results, key, what, *args):
+    log(what)
+    try:
+        results[key] = take_turns(*args)
+        r = results[key]
+        log(f"  {median(r['rival']):.3f} s, netc {median(r['netc']):.3f} s" + (" (first run)" if r["first"] else ""))
+    except Failed as e:
+        results[key] = {"failed": str(e)}
+        log(f"  {e}")
+
+
+def cell(r, field, form, netc=None):
+    """A time, memory or (with netc) a ratio of result r; a dash where there is none."""
+    if not r or "failed" in r:
+        return "–"
+    if field == "seconds":
+        v = median(r["rival"]) / median(r["netc"]) if netc else median(r["rival"])
+    else:
+        v = r["rss"] / netc if netc else r["rss"] / 2**30
+    return form % v + ("*" if r["first"] and field == "seconds" else "")
+
+
+def reasons(results, names):
+    return [f"{' '.join(map(str, key))}: {r['failed']}." for key, r in results.items() if r and "failed" in r and key[-1] in names]
+
+
+def train(a, folder, end):
+    works, modes = [w for w in TRAIN if w in a.work], [m for m in MODES if m in a.modes]
+    modules, results, versions = {}, {}, set()
+    for w in works:
+        source, fn, batch = TRAIN[w][:3]
+        log(f"netc {source}")
+        modules[w] = Netc(a.build, source, {"batch": batch, "size": str(extents(a, w)).replace(" ", "")}, f"{folder}/{w}.so", a.threads)
+    jobs = [(w, m) for m in modes for w in works]
+    slots = Slots(end, [TRAIN[w][3] * MODES[m] for w, m in jobs])
+    for w, m in jobs:
+        job = {"task": "train", "work": w, "mode": m, "size": extents(a, w), "batch": TRAIN[w][2], "threads": a.threads}
+        attempt(results, (w, m), f"train {w}, PyTorch {m}", a, job, modules[w], TRAIN[w][1], 1, slots.next())
+        versions |= {results[w, m].get("info", {}).get("version")} - {None}
+    for w in works:
+        if not modules[w].last:
+            modules[w].run(TRAIN[w][1])
+    own = {w: median([t for m in modes for t in results[w, m].get("netc", [])] or modules[w].last["seconds"]) for w in works}
+    heads = " | ".join(f"{m} / netc" for m in modes)
+    lines = [f"PyTorch {', '.join(sorted(versions)) or 'missing'}." + (f" Images of {a.size} pixels a side." if a.size else ""), "",
+             f"| iteration | {heads} | netc | {' | '.join(modes)} | netc compiles in |", "|---" * (2 * len(modes) + 3) + "|"]
+    for w in works:
+        ratios = " | ".join(cell(results[w, m], "seconds", "%.2fx", True) for m in modes)
+        times = " | ".join(cell(results[w, m], "seconds", "%.2f s") for m in modes)
+        lines.append(f"| {w}: {TRAIN[w][4]} | {ratios} | {own[w]:.2f} s | {times} | {modules[w].compile_seconds:.1f} s |")
+    lines += ["", f"| peak memory | {heads} | netc | {' | '.join(modes)} |", "|---" * (2 * len(modes) + 2) + "|"]
+    for w in works:
+        ratios = " | ".join(cell(results[w, m], "rss", "%.2fx", modules[w].rss) for m in modes)
+        sizes = " | ".join(cell(results[w, m], "rss", "%.2f GiB") for m in modes)
+        lines.append(f"| {w} | {ratios} | {modules[w].rss / 2**30:.2f} GiB | {sizes} |")
+    lines += ["", "Where netc's iteration goes (`netrun bench`), in percent:", "",
+              "| iteration | kernels' roofline | their tasks beyond it | threads without a task | between launches |", "|---|---|---|---|---|"]
+    for w in works:
+        c = modules[w].last["account"]
+        parts = " | ".join(f"{100 * c[k] / c['seconds']:.1f}" for k in ("roofline", "above_roofline", "waiting", "between_launches"))
+        lines.append(f"| {w} | {parts} |")
+    return lines + [""] + reasons(results, modes)
+
+
+def inference(a, folder, end):
+    cases, results, error, own, versions = [(w, n) for w in INFERENCE for n in (1, 4)], {}, {}, {}, set()
+    slots = Slots(end, [1] * (len(cases) * (len(ENGINES) + 1)))
+    for w, n in cases:
+        place = f"{folder}/{w}{n}"
+        os.makedirs(place)
+        size = extents(a, w)
+        netc = Netc(a.build, INFERENCE[w][0], {"predict_batch": n, "size": str(size).replace(" ", "")}, f"{place}/net.so", a.threads, ["--target", "host", "--no-grads"])
+        job = {"work": w, "size": size, "batch": n, "folder": place, "threads": a.threads, "repeat": 2 if a.quick else 5}
+        try:
+            Rival(a.python, {**job, "task": "export"}, slots.next() - time.time() + 60).stop()
+            error[w, n] = netc.predict(place)
+            if error[w, n] > 1e-3:
+                raise Failed(f"outputs differ by {error[w, n]:.1e}")
+        except Failed as e:
+            results[w, n, "onnxruntime"] = {"failed": f"no comparison: {e}"}
+            log(f"inference {w} {n}: {e}")
+            slots.weights = slots.weights[len(ENGINES):]
+            own[w, n] = median(netc.run("predict", job["repeat"]))
+            continue
+        for m in ENGINES:
+            attempt(results, (w, n, m), f"inference {w}, batch {n}, {m}", a, {**job, "task": "infer", "mode": m}, netc, "predict", job["repeat"],
+                    slots.next())
+            info = results[w, n, m].get("info")
+            versions |= {f"{m} {info['version'].split('-')[0]}"} if info else set()
+        turns = [t for m in ENGINES for t in results[w, n, m].get("netc", [])]
+        own[w, n] = median(turns or netc.run("predict", job["repeat"]))
+    lines = [", ".join(sorted(versions)) + ".", "", f"| forward | {' | '.join(m + ' / netc' for m in ENGINES)} | netc | {' | '.join(ENGINES)} | largest difference |",
+             "|---" * (2 * len(ENGINES) + 3) + "|"]
+    for w, n in cases:
+        r = [results.get((w, n, m)) for m in ENGINES]
+        lines.append(f"| {INFERENCE[w][1]}, batch {n} | {' | '.join(cell(x, 'seconds', '%.2fx', True) for x in r)} | {1e3 * own[w, n]:.0f} ms | " +
+                     " | ".join(cell(x and {**x, 'rival': [1e3 * t for t in x.get('rival', [])]}, "seconds", "%.0f ms") for x in r) +
+                     (f" | {error[w, n]:.0e} |" if (w, n) in error else " | – |"))
+    return lines + [""] + reasons(results, ENGINES)
+
+
+ROW = re.compile(r"^(.{26}) (\w+)\s+(\w* ) *([\d.]+) ms\s+([\d.]+) GFLOP/s", re.M)
+
+
+def layer_rows(command):
+    """{(layer, direction): {way: milliseconds}}; the way of a direct convolution is ''. One core, as both programs measure."""
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    rows = {}
+    for name, direction, way, ms, _ in ROW.findall(done.stdout):
+        rows.setdefault((name.strip(), direction), {})[way.strip()] = float(ms)
+    return rows
+
+
+def layers(a, folder, end):
+    mine, theirs = f"{a.build}/tests/bench_conv", f"{a.build}/tests/bench_onednn"
+    count = int(subprocess.run([mine, "layers"], capture_output=True, text=True, check=True).stdout)
+    version = subprocess.run([theirs, "version"], capture_output=True, text=True).stdout.strip() if os.path.exists(theirs) else None
+    lines = [f"oneDNN {version or 'missing: install libdnnl-dev and build again'}. Milliseconds on one core.", "",
+             "| layer | direction | oneDNN / netc, direct | oneDNN / netc, best of both | netc direct | netc chosen | oneDNN direct | oneDNN Winograd |",
+             "|---|---|---|---|---|---|---|---|"]
+    number = lambda v: f"{v:.2f}" if v else "–"
+    ratio = lambda x, y: f"{x / y:.2f}x" if x and y else "–"
+    for i in range(0, count, 5 if a.quick else 1):
+        if time.time() > end:
+            lines += ["", f"No time was left for the last {count - i} layers."]
+            break
+        log(f"layer {i + 1} of {count}")
+        own = layer_rows([mine, "host", str(i)])
+        other = layer_rows([theirs, str(i)]) if version else {}
+        for (name, direction), ways in own.items():
+            if direction not in ("fwd", "bwd_d", "bwd_w"):
+                continue
+            rival, direct = other.get((name, direction), {}), ways.get("")
+            chosen = ways.get("auto", direct)
+            lines.append(f"| {name} | {direction} | {ratio(rival.get(''), direct)} | {ratio(min(rival.values(), default=None), chosen)} | {number(direct)} | "
+                         f"{number(chosen)} | {number(rival.get(''))} | {number(rival.get('wino'))} |")
+    return lines
+
+
+# ---- the document ----
+def machine(a, folder):
+    """One sentence about where this was measured, with the rates netrun bench finds."""
+    netc = Netc(a.build, "models/unet.net", {"size": "[32,32]", "widths": "[8,16]"}, f"{folder}/probe.so", a.threads)
+    netc.run("supervised")
+    model, cores = cpu()
+    memory = int(re.search(r"MemTotal:\s*(\d+)", open("/proc/meminfo").read()).group(1)) / 2**20
+    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    return (f"{model}, {a.threads} of {cores} cores, {netc.last['isa']}, {memory:.0f} GiB; measured: {netc.last['peak_gflops']:.0f} GFLOP/s of float32 "
+            f"multiply-adds, {netc.last['bandwidth_gbytes']:.1f} GB/s. {datetime.date.today()}, commit {commit or 'unknown'}.")
+
+
+def put(a, part, lines):
+    """Prints a table, or puts it between its markers in the document."""
+    text = "\n".join(lines).rstrip() + "\n"
+    if a.out == "-":
+        return print(f"## {part}\n\n{text}", flush=True)
+    document = open(a.out).read()
+    begin, end = f"<!-- {part} -->\n", f"<!-- /{part} -->"
+    i, j = document.find(begin), document.find(end)
+    if i < 0 or j < i:
+        sys.exit(f"{a.out} lacks the markers {begin.strip()} .. {end}")
+    with open(a.out + ".part", "w") as f:
+        f.write(document[:i] + begin + "\n" + text + "\n" + document[j:])
+    os.replace(a.out + ".part", a.out)
+
+
+def arguments():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("part", nargs="*", help="train, layers, inference (all)")
+    ap.add_argument("--python", default=os.environ.get("PYTHON", sys.executable), help="the rivals' Python ($PYTHON)")
+    ap.add_argument("--build", default=f"{ROOT}/build", help="folder with netc and netrun")
+    ap.add_argument("--budget-minutes", type=float, default=18)
+    ap.add_argument("--runs", type=int, default=3, help="turns per rival, where there is time (3)")
+    ap.add_argument("--work", default=",".join(TRAIN), help="of train, by commas: " + ",".join(TRAIN))
+    ap.add_argument("--modes", default=",".join(MODES), help="of train, by commas: " + ",".join(MODES))
+    ap.add_argument("--size", type=int, help="pixels a side instead of the full size")
+    ap.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    ap.add_argument("--quick", action="store_true", help="--size 64 --runs 1, every fifth layer, --out -")
+    ap.add_argument("--out", help="document to write, - prints (docs/benchmarks.md)")
+    a = ap.parse_args()
+    if a.quick:
+        a.size, a.runs = a.size or 64, 1
+    a.out = a.out or ("-" if a.quick or a.size else f"{ROOT}/docs/benchmarks.md")
+    for name, chosen, known in (("part", a.part, SHARE), ("--work", a.work.split(","), TRAIN), ("--modes", a.modes.split(","), MODES)):
+        for x in chosen:
+            if x not in known:
+                ap.error(f"{name}: {x} is none of {', '.join(known)}")
+    a.work, a.modes = a.work.split(","), a.modes.split(",")
+    return a
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("work", nargs="*", choices=[*WORK, []])
-    ap.add_argument("--runs", type=int, default=3)
-    ap.add_argument("--torch-side", dest="torch_side")
-    a = ap.parse_args()
-    if a.torch_side:
-        return torch_side(a.torch_side, a.runs)
-    print("| work | PyTorch eager | netc | ratio | memory PyTorch | netc | ratio | netc compiles in |\n|---|---|---|---|---|---|---|---|")
+    a = arguments()
+    parts = [p for p in SHARE if p in a.part or not a.part]
+    order = sorted(parts, key=lambda p: SHARE[p])  # the long one last: it takes what the others leave
+    slots = Slots(time.time() + 60 * a.budget_minutes - 20, [SHARE[p] for p in order])
     with tempfile.TemporaryDirectory() as folder:
-        for work in a.work or WORK:
-            r = compare(work, a.runs, folder)
-            print(f"| {work} | {r['torch']:.2f} s | {r['netc']:.2f} s | {r['torch'] / r['netc']:.2f}x | {r['torch_rss'] / 2**30:.2f} GiB | "
-                  f"{r['netc_rss'] / 2**30:.2f} GiB | {r['torch_rss'] / r['netc_rss']:.2f}x | {r['compile']:.1f} s |", flush=True)
+        put(a, "machine", [machine(a, folder)])
+        for p in order:
+            put(a, p, {"train": train, "layers": layers, "inference": inference}[p](a, folder, slots.next()))
 
 
 if __name__ == "__main__":
