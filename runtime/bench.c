@@ -1,14 +1,16 @@
 /* netrun bench: how long a function takes, and where the time goes. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include "bench_report.h"
+#include "bench_scaling.h"
 #include "cli.h"
 
-static const CliOption options[] = {{"iterations", "N", "iterations to measure, after one that warms up (5)"},
-                                    {"threads", "T", "threads (all CPUs)"},
-                                    {"json", NULL, "the same as JSON"},
-                                    {NULL, NULL, NULL}};
+static const CliOption options[] = {
+    {"iterations", "N", "iterations to measure, after one that warms up (5)"},
+    {"threads", "T", "threads (all CPUs)"},
+    {"scaling", NULL, "also how it would run on 1 to 64 threads, from the times of all tasks on one"},
+    {"json", NULL, "the same as JSON"},
+    {NULL, NULL, NULL}};
 
 static const NetcFn *pick(const Module *m, const CliArgs *args, char err[ERR_MAX]) {
   if (args->noperand > 1) return module_fn_named(m, args->operand[1], err);
@@ -19,10 +21,15 @@ static const NetcFn *pick(const Module *m, const CliArgs *args, char err[ERR_MAX
   return f;
 }
 
+/* VmHWM, not getrusage: ru_maxrss begins with the size of the process that started this one. */
 static int64_t peak_rss(void) {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss * INT64_C(1024);
+  FILE *f = fopen("/proc/self/status", "r");
+  char line[128];
+  long long kib = 0;
+  while (f && fgets(line, sizeof line, f))
+    if (sscanf(line, "VmHWM: %lld kB", &kib) == 1) break;
+  if (f) fclose(f);
+  return kib * 1024;
 }
 
 static bool print_json(cJSON *root, char err[ERR_MAX]) {
@@ -34,11 +41,45 @@ static bool print_json(cJSON *root, char err[ERR_MAX]) {
   return text != NULL;
 }
 
-static bool report(const Session *s, const Bench *b, bool json, char err[ERR_MAX]) {
+/* Measures tasks and a whole iteration on one thread, in a pool of its own. */
+static bool on_one_thread(Session *s, const NetcFn *f, int iterations, Tasks *t, double *seconds,
+                          char err[ERR_MAX]) {
+  Pool *all = s->pool;
+  Bench b;
+  s->pool = pool_new(1, err);
+  bool ok = s->pool && bench_run(s, f, iterations, &b, err);
+  if (ok) {
+    *seconds = b.seconds;
+    bench_free(&b);
+    ok = scaling_measure(s, f, iterations, t, err);
+  }
+  pool_free(s->pool);
+  s->pool = all;
+  return ok;
+}
+
+/* The report of --scaling: printed, or in *json. */
+static bool scaling(Session *s, const Bench *b, const Machine *m, cJSON **json, char err[ERR_MAX]) {
+  Tasks t;
+  double one;
+  if (!on_one_thread(s, b->fn, b->iterations, &t, &one, err)) return false;
+  Timed timed[] = {{1, one}, {b->threads > 1 ? b->threads : 0, b->seconds}, {0, 0}};
+  bool ok = json ? (*json = scaling_json(s, &t, m, timed, err)) != NULL : scaling_print(s, &t, m, timed, err);
+  scaling_free(&t);
+  return ok;
+}
+
+static bool report(Session *s, const Bench *b, bool json, bool scale, char err[ERR_MAX]) {
   int64_t rss = peak_rss(); /* before the probe of the memory takes its own */
   Machine m;
   if (!bench_machine(s->pool, s->module->isa, &m, err)) return false;
-  return json ? print_json(bench_json(s, b, &m, rss, err), err) : bench_print(s, b, &m, rss, err);
+  if (!json) return bench_print(s, b, &m, rss, err) && (!scale || scaling(s, b, &m, NULL, err));
+  cJSON *root = bench_json(s, b, &m, rss, err), *part;
+  if (root && scale) {
+    if (!scaling(s, b, &m, &part, err)) return cJSON_Delete(root), false;
+    cJSON_AddItemToObject(root, "scaling", part);
+  }
+  return print_json(root, err);
 }
 
 static bool run(const CliArgs *args, char err[ERR_MAX]) {
@@ -54,7 +95,7 @@ static bool run(const CliArgs *args, char err[ERR_MAX]) {
   if (ok) session_init(s, 0);
   ok = ok && bench_run(s, f, (int)iterations, &b, err);
   if (ok) {
-    ok = report(s, &b, cli_given(args, "json"), err);
+    ok = report(s, &b, cli_given(args, "json"), cli_given(args, "scaling"), err);
     bench_free(&b);
   }
   session_free(s);

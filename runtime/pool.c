@@ -31,7 +31,7 @@ static uint32_t tasks_left(uint64_t state) { return (uint32_t)state; }
 
 static void relax(void) { __builtin_ia32_pause(); }
 
-/* Takes tasks until none are left. Guided: large portions first, single tasks at the end. */
+/* Takes tasks until none are left. */
 static void work(Pool *p) {
   uint64_t state = atomic_load(&p->state);
   while (tasks_left(state) > 0) {
@@ -39,8 +39,7 @@ static void work(Pool *p) {
     void *ctx = atomic_load_explicit(&p->ctx, memory_order_relaxed);
     int64_t base = atomic_load_explicit(&p->base, memory_order_relaxed);
     int64_t ntasks = atomic_load_explicit(&p->ntasks, memory_order_relaxed);
-    int64_t left = tasks_left(state), take = left / (4 * p->threads);
-    if (take < 1) take = 1;
+    int64_t left = tasks_left(state), take = pool_portion(left, p->threads);
     if (!atomic_compare_exchange_weak(&p->state, &state, state - (uint64_t)take)) continue;
     for (int64_t i = 0; i < take; i++) fn(ctx, base + ntasks - left + i);
     atomic_fetch_add_explicit(&p->done, take, memory_order_release);

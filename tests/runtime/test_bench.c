@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/bench_report.h"
+#include "runtime/bench_scaling.h"
 
 static Session *toy(int threads) {
   char err[ERR_MAX];
@@ -164,9 +165,77 @@ static void test_json(void **state) {
   drop(s);
 }
 
+/* ---- scaling ---- */
+
+static void test_makespan(void **state) {
+  (void)state;
+  const double first[] = {4, 1, 1, 1, 1}, last[] = {1, 1, 1, 1, 4};
+  near(scaling_makespan(first, 0, 2), 0);
+  near(scaling_makespan(first, 5, 1), 8);
+  near(scaling_makespan(first, 5, 2), 4); /* one thread has the long task, the other all the rest */
+  near(scaling_makespan(last, 5, 2), 6);  /* the long task starts when two are done on each */
+  near(scaling_makespan(first, 5, 64), 4);
+  double equal[96];
+  for (int i = 0; i < 96; i++) equal[i] = 0.5;
+  near(scaling_makespan(equal, 64, 64), 0.5);
+  near(scaling_makespan(equal, 65, 64), 1);
+  near(scaling_makespan(equal, 96, 2), 24);
+  near(scaling_makespan(equal, 32, 2), 8); /* portions of 4, 3, 3, .. */
+}
+
+/* Neither above all tasks one after another, nor below an even share or the longest task. */
+static void test_bounds(void **state) {
+  (void)state;
+  enum { N = 300 };
+  double task[N], sum = 0, longest = 0;
+  for (int i = 0; i < N; i++) {
+    task[i] = 1 + (i * 7919 % 101) / 10.0;
+    sum += task[i], longest = fmax(longest, task[i]);
+  }
+  for (int threads = 1; threads <= 64; threads *= 2) {
+    double t = scaling_makespan(task, N, threads);
+    assert_true(t <= sum * (1 + 1e-12) && t >= sum / threads * (1 - 1e-12) && t >= longest);
+  }
+}
+
+static void test_scaling(void **state) {
+  (void)state;
+  char err[ERR_MAX];
+  Session *s = toy(1);
+  Tasks t;
+  assert_true(scaling_measure(s, module_fn_of_kind(s->module, NETC_FN_TRAIN), 3, &t, err));
+  assert_int_equal(t.first[3], 4 + 1 + 1);
+  double sum = t.host, serial = t.host;
+  for (int i = 0; i < 6; i++) {
+    assert_true(t.seconds[i] > 0 && isfinite(t.seconds[i]));
+    sum += t.seconds[i];
+  }
+  serial += t.seconds[4] + t.seconds[5];
+  near(scaling_seconds(s, &t, &machine, 1, false), sum);
+  assert_true(scaling_seconds(s, &t, &machine, 4, false) >= serial + machine.launch);
+  assert_true(scaling_seconds(s, &t, &machine, 4, true) >= 2160 / 1e8);
+  Timed timed[] = {{1, 0.25}, {0, 0}};
+  cJSON *root = scaling_json(s, &t, &machine, timed, err);
+  assert_non_null(root);
+  const cJSON *points = cJSON_GetObjectItem(root, "points"), *j = cJSON_GetArrayItem(points, 0);
+  assert_int_equal(cJSON_GetArraySize(points), 7);
+  near(number(j, "measured"), 0.25);
+  near(number(j, "speedup"), 1);
+  double limited = 0;
+  cJSON_ArrayForEach(j, cJSON_GetObjectItem(root, "limits")) {
+    assert_true(number(j, "seconds") >= number(j, "longest"));
+    limited += number(j, "seconds");
+  }
+  near(limited + t.host, number(cJSON_GetArrayItem(points, 6), "seconds"));
+  cJSON_Delete(root);
+  scaling_free(&t);
+  drop(s);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_runs), cmocka_unit_test(test_machine),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_runs),    cmocka_unit_test(test_machine),
                                      cmocka_unit_test(test_account), cmocka_unit_test(test_costs),
-                                     cmocka_unit_test(test_json)};
+                                     cmocka_unit_test(test_json),    cmocka_unit_test(test_makespan),
+                                     cmocka_unit_test(test_bounds),  cmocka_unit_test(test_scaling)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
