@@ -159,7 +159,7 @@ def train(a, folder, end):
 
 
 def inference(a, folder, end):
-    cases, results, error, own, versions = [(w, n) for w in INFERENCE for n in (1, 4)], {}, {}, {}, set()
+    cases, results, error, own, versions = [(w, n) for w in INFERENCE if w in a.work for n in (1, 4)], {}, {}, {}, set()
     slots = Slots(end, [1] * (len(cases) * (len(ENGINES) + 1)))
     for w, n in cases:
         place = f"{folder}/{w}{n}"
@@ -267,7 +267,7 @@ def arguments():
     ap.add_argument("--build", default=f"{ROOT}/build", help="folder with netc and netrun")
     ap.add_argument("--budget-minutes", type=float, default=18)
     ap.add_argument("--runs", type=int, default=3, help="turns per rival, where there is time (3)")
-    ap.add_argument("--work", default=",".join(TRAIN), help="of train, by commas: " + ",".join(TRAIN))
+    ap.add_argument("--work", default=",".join(TRAIN), help="of train and inference, by commas: " + ",".join(TRAIN))
     ap.add_argument("--modes", default=",".join(MODES), help="of train, by commas: " + ",".join(MODES))
     ap.add_argument("--size", type=int, help="pixels a side instead of the full size")
     ap.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
