@@ -15,6 +15,7 @@ not there is reported as missing.
   train      a training iteration: PyTorch eager, torch.compile, channels_last
   layers     every convolution of U-Net and V-Net on one core: oneDNN's primitives, direct and Winograd
   inference  U-Net and DyBAC U-Net, batches of 1 and 4: ONNX Runtime, OpenVINO, PyTorch eager
+  scaling    netc alone: an iteration on 1 to 64 threads, simulated from its tasks' times (netrun bench --scaling)
 
 Sides take turns; times are medians, ratios are of medians of the same turns, memory is the peak resident size of each process. Every rival has a share of
 --budget-minutes and is stopped when it is over; one that had no time for a run after its first is reported by its first (marked *)."""
@@ -22,6 +23,7 @@ import argparse
 import datetime
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -40,12 +42,14 @@ TRAIN = {  # source, function, batch, share of the time, what it is
 MODES = {"eager": 1, "compile": 1.5, "channels_last": 0.8}
 INFERENCE = {"unet": ("models/unet.net", "U-Net"), "unet_dy": ("tests/bench/unet_dy.net", "DyBAC U-Net")}
 ENGINES = ("onnxruntime", "openvino", "torch")
-SHARE = {"train": 12, "layers": 3, "inference": 3}
+SHARE = {"train": 11, "layers": 3, "inference": 3, "scaling": 1.5}
+PATIENCE = 3
 LEAST = 15  # seconds a job gets however late it is: enough to say something about small work
 
 
 class Slots:
-    """Divides the time until `end` among jobs in proportion to their weights; what one leaves over goes to the rest."""
+    """Divides the time until `end` among jobs in proportion to their weights; what one leaves over goes to the rest. A job gets (end of its
+    share, end of its patience): runs are added within the share, but to wait for the first ones it may take of what comes later."""
 
     def __init__(self, end, weights):
         self.end, self.weights = end, list(weights)
@@ -54,7 +58,8 @@ class Slots:
         left = max(self.end - time.time(), 0)
         share = left * self.weights[0] / sum(self.weights)
         self.weights.pop(0)
-        return time.time() + max(share, LEAST)
+        share = max(share, LEAST)
+        return time.time() + share, time.time() + max(share, min(PATIENCE * share, left))
 
 
 def median(v):
@@ -65,17 +70,18 @@ def log(text):
     print(f"{datetime.datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
 
 
-def take_turns(a, job, netc, function, repeat, end):
-    """The rival's and netc's times in alternate turns until `end` or a.runs turns. {"rival", "netc": lists, "first": bool, ..}"""
-    rival = Rival(a.python, job, end - time.time())
+def take_turns(a, job, netc, function, repeat, slot):
+    """The rival's and netc's times in alternate turns while the slot lasts, at most a.runs. {"rival", "netc": lists, "first": bool, ..}"""
+    end, patience = slot
+    rival = Rival(a.python, job, patience - time.time())
     try:
         result = {"rival": [], "netc": [], "first": False, "info": rival.info}
         cost = rival.first * repeat + 2 * sum(netc.run(function, 1))
         for _ in range(a.runs):
-            if time.time() + cost > end:
+            if time.time() + cost > (end if result["rival"] else patience):
                 break
             start = time.time()
-            result["rival"] += rival.run(max(end - start, 2 * cost))
+            result["rival"] += rival.run(max(patience - start, 2 * cost))
             time.sleep(0.3)  # threads of the rival that spin for more work lie down
             result["netc"] += netc.run(function, repeat)
             cost = time.time() - start
@@ -127,7 +133,7 @@ def train(a, folder, end):
         source, fn, batch = TRAIN[w][:3]
         log(f"netc {source}")
         modules[w] = Netc(a.build, source, {"batch": batch, "size": str(extents(a, w)).replace(" ", "")}, f"{folder}/{w}.so", a.threads)
-    jobs = [(w, m) for m in modes for w in works]
+    jobs = [(w, m) for m in modes for w in sorted(works, key=lambda w: TRAIN[w][3] if m != "eager" else 0)]  # else the longest come last
     slots = Slots(end, [TRAIN[w][3] * MODES[m] for w, m in jobs])
     for w, m in jobs:
         job = {"task": "train", "work": w, "mode": m, "size": extents(a, w), "batch": TRAIN[w][2], "threads": a.threads}
@@ -168,7 +174,7 @@ def inference(a, folder, end):
         netc = Netc(a.build, INFERENCE[w][0], {"predict_batch": n, "size": str(size).replace(" ", "")}, f"{place}/net.so", a.threads, ["--target", "host", "--no-grads"])
         job = {"work": w, "size": size, "batch": n, "folder": place, "threads": a.threads, "repeat": 2 if a.quick else 5}
         try:
-            Rival(a.python, {**job, "task": "export"}, slots.next() - time.time() + 60).stop()
+            Rival(a.python, {**job, "task": "export"}, slots.next()[1] - time.time() + 60).stop()
             error[w, n] = netc.predict(place)
             if error[w, n] > 1e-3:
                 raise Failed(f"outputs differ by {error[w, n]:.1e}")
@@ -233,10 +239,36 @@ def layers(a, folder, end):
     return lines
 
 
+def scaling(a, folder, end):
+    """The cheapest work first, as long as there is time."""
+    lines, table, reasons = [], [], []
+    for w in sorted((w for w in TRAIN if w in a.work), key=lambda w: TRAIN[w][3]):
+        source, fn, batch = TRAIN[w][:3]
+        log(f"scaling {w}")
+        netc = Netc(a.build, source, {"batch": batch, "size": str(extents(a, w)).replace(" ", "")}, f"{folder}/{w}-s.so", a.threads,
+                    ["--target", "host", "--no-grads"])
+        try:
+            netc.run(fn, 1, ["--scaling"], max(end - time.time(), LEAST))
+        except Failed as e:
+            reasons.append(f"{w}: {e}.")
+            break
+        points, worst = netc.last["scaling"]["points"], netc.last["scaling"]["limits"][:5]
+        if not lines:
+            lines = [f"| speed-up on threads | {' | '.join(str(p['threads']) for p in points)} | simulated, measured on {a.threads} |",
+                     "|---" * (len(points) + 2) + "|"]
+        real = ["%.3f s, %.3f s" % (p["seconds"], p["measured"]) for p in points if p["threads"] == a.threads and "measured" in p]
+        lines.append(f"| {w} | {' | '.join('%.2f' % p['speedup'] for p in points)} | {''.join(real) or '–'} |")
+        table += [f"| {w} | {1e3 * k['lost_seconds']:.1f} ms | {k['tasks']} | {k['launches']} | `{k['kernel']}` |" for k in worst]
+    if table:
+        lines += ["", "What loses most on 64 threads against an even division:", "", "| iteration | lost | fewest tasks | launches | kernel |",
+                  "|---|---|---|---|---|"]
+    return lines + table + [""] + reasons
+
+
 # ---- the document ----
 def machine(a, folder):
     """One sentence about where this was measured, with the rates netrun bench finds."""
-    netc = Netc(a.build, "models/unet.net", {"size": "[32,32]", "widths": "[8,16]"}, f"{folder}/probe.so", a.threads)
+    netc = Netc(a.build, "models/unet.net", {"size": "[32,32]", "widths": "[8,16]"}, f"{folder}/probe.so", a.threads, ["--target", "host", "--no-grads"])
     netc.run("supervised")
     model, cores = cpu()
     memory = int(re.search(r"MemTotal:\s*(\d+)", open("/proc/meminfo").read()).group(1)) / 2**20
@@ -262,7 +294,7 @@ def put(a, part, lines):
 
 def arguments():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("part", nargs="*", help="train, layers, inference (all)")
+    ap.add_argument("part", nargs="*", help="train, layers, inference, scaling (all)")
     ap.add_argument("--python", default=os.environ.get("PYTHON", sys.executable), help="the rivals' Python ($PYTHON)")
     ap.add_argument("--build", default=f"{ROOT}/build", help="folder with netc and netrun")
     ap.add_argument("--budget-minutes", type=float, default=18)
@@ -287,13 +319,14 @@ def arguments():
 
 def main():
     a = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no rival is left behind
     parts = [p for p in SHARE if p in a.part or not a.part]
     order = sorted(parts, key=lambda p: SHARE[p])  # the long one last: it takes what the others leave
     slots = Slots(time.time() + 60 * a.budget_minutes - 20, [SHARE[p] for p in order])
     with tempfile.TemporaryDirectory() as folder:
         put(a, "machine", [machine(a, folder)])
         for p in order:
-            put(a, p, {"train": train, "layers": layers, "inference": inference}[p](a, folder, slots.next()))
+            put(a, p, {"train": train, "layers": layers, "inference": inference, "scaling": scaling}[p](a, folder, slots.next()[0]))
 
 
 if __name__ == "__main__":

@@ -85,13 +85,15 @@ def training_step(nets):
     x, xu = nets.images(), nets.images()
     y = torch.randint(0, 2, (batch,) + nets.size)
     soft = lambda t: torch.softmax(t, 1)
-    adam = torch.optim.Adam(nets.params("student"), 1e-3, (0.9, 0.99))
+    optimiser = torch.optim.Adam(nets.params("student"), 1e-3, (0.9, 0.99))
+    if nets.work == "vnet":  # models/vnet.net
+        optimiser = torch.optim.SGD(nets.params("student"), 0.01, 0.9, weight_decay=1e-4)
     sgd = {n: torch.optim.SGD(nets.params(n), 0.01, 0.9, weight_decay=1e-4) for n in ("d1", "d2") if nets.params(n)}
 
     def supervised():
         logits = nets.call("student", True, x)
         loss = R.ce_dice_fg(logits, y) if nets.work.startswith("vnet") else R.ce_dice(logits, y, 2)
-        adam.zero_grad(), loss.backward(), adam.step()
+        optimiser.zero_grad(), loss.backward(), optimiser.step()
 
     def acts():
         student = lambda t, train=True: nets.call("student", train, t)
@@ -104,7 +106,7 @@ def training_step(nets):
         con = ((soft(out_u) - soft(target))**2).mean()
         adv = F.cross_entropy(d("d1", soft(out_u), xu, False), one) + F.cross_entropy(d("d2", soft(out_n), xu, False), one)
         loss = R.ce_dice(out_l, y, 2) + 0.1 * (con + adv)
-        adam.zero_grad(), loss.backward(), adam.step()
+        optimiser.zero_grad(), loss.backward(), optimiser.step()
         with torch.no_grad():
             pl, pu, pn = soft(student(x, False)), soft(student(xu, False)), soft(student(noisy, False))
             qu = soft(nets.call("teacher", True, xu))

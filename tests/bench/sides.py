@@ -23,7 +23,11 @@ class Rival:
                                         stderr=subprocess.DEVNULL, text=True, bufsize=1, start_new_session=True)
         self.lines = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
-        self.info = self._answer(seconds, "its first run")["ready"]
+        try:
+            self.info = self._answer(seconds, "its first run")["ready"]
+        except BaseException:
+            self.stop()
+            raise
         self.first, self.rss = self.info.get("first", 0), self.info.get("rss", 0)
 
     def _read(self):
@@ -73,10 +77,14 @@ class Netc:
         self.compile_seconds = time.time() - start
         self.rss, self.last = 0, None
 
-    def run(self, function, iterations=1):
+    def run(self, function, iterations=1, flags=(), timeout=None):
         """One turn: the list of times, after a run that warms up."""
-        done = subprocess.run([f"{self.build}/netrun", "bench", self.module, function, "--json", "--iterations", str(iterations), "--threads",
-                               str(self.threads)], capture_output=True, text=True)
+        command = [f"{self.build}/netrun", "bench", self.module, function, "--json", "--iterations", str(iterations), "--threads",
+                   str(self.threads), *flags]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"took over {timeout:.0f} s")
         if done.returncode:
             raise Failed(done.stderr.strip()[:300])
         self.last = json.loads(done.stdout)
