@@ -1,9 +1,39 @@
-/* conv_dw.h - the recomputed input of DyBAC's pointwise weight gradient: x = dwconv(x0 [* s(N,1,S)],
- * w(N,C,K)). */
+/* conv_dw.h - what the files of the weight gradients share: a box of pixels, its operands in panels, and the
+ * recomputed input of DyBAC's pointwise weight gradient: x = dwconv(x0 [* s(N,1,S)], w(N,C,K)). */
 #ifndef NETC_CONV_DW_H
 #define NETC_CONV_DW_H
 #include "conv_geom.h"
 
+enum { MAX_AXES = MAX_SPATIAL + 1 };
+
+/* The pixels lo <= i < hi of the result, axes n and then the spatial ones. */
+typedef struct {
+  int naxes;
+  KV lo[MAX_AXES], hi[MAX_AXES];
+} DwBox;
+
+/* Pixels of a box with their channels cut into panels of `width`: z[panel][pixel][width], a pixel's number is
+ * row-major in `extent`. All of a panel's pixels are neighbours, so however many channels the tensor has, walking
+ * over pixels meets every set of the cache and every byte of a line. `size`: elements from a panel to the next,
+ * an odd number of lines, so that the panels that a pixel is written to do not share a set either. */
+typedef struct {
+  int naxes;
+  int64_t extent[MAX_AXES], channels, width, panels, size;
+  KV z;
+} Panels;
+
+Panels panels_of(int naxes, const int64_t *extent, int64_t channels, int64_t width);
+int64_t panels_elements(const Panels *p);
+KV box_pixels(KFn *k, const DwBox *box);
+/* Copies channels channel0 .. of the pixels first <= i < end (per axis) of x, a tensor of `extent` pixels of `stride`
+ * channels. A pixel goes to place i - first of p->extent, or, `merged`, of the extents end - first. */
+void panels_fill(KFn *k, const Panels *p, KV x, const int64_t *extent, int64_t stride, KV channel0,
+                 const KV *first, const KV *end, bool merged);
+/* For every pixel of the box (merged), tap and channel of x, what the tap meets: channel tap * cin + c of the panels;
+ * zero outside of x. */
+void panels_fill_taps(KFn *k, const Panels *p, KV x, const ConvShape *s, const DwBox *box);
+
+enum { DW_INPUT_TILE = 8 }; /* pixels that dw_input_box computes at once */
 typedef struct {
   ConvShape s;                   /* cin: the channels; cout unused */
   int x_node, w_node, gate_node; /* gate -1: none */
@@ -15,8 +45,7 @@ typedef struct {
 bool dw_input_match(Emit *e, const GroupInfo *g, const ConvShape *conv, DwInput *in);
 void dw_input_args(Build *b, DwInput *in);
 int64_t dw_input_flops(const DwInput *in);
-/* Code that fills z[n][outer axes][row pixel][channel] (extents box, row, channels) with rows lo <= i < hi of
- * every outer axis (n first) and channels cin0 .. cin0 + channels - 1. */
-void dw_input_box(KFn *k, const DwInput *in, KV z, const KV *lo, const KV *hi, const int64_t *box, KV cin0,
-                  int64_t channels);
+/* Code that fills the panels (merged; width a multiple of the lanes) with the box's pixels of channels cin0 and
+ * following. Along the row, boxes start at multiples of DW_INPUT_TILE. */
+void dw_input_box(KFn *k, const DwInput *in, const Panels *p, const DwBox *box, KV cin0);
 #endif

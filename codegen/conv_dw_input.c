@@ -2,8 +2,6 @@
  * tile of pixels of the row is kept in registers, its ends settled as in conv_geom.h. */
 #include "conv_dw.h"
 
-enum { TILE_PIXELS = 6 };
-
 /* The operand of mul that is one value per pixel, s(N,1,S); the other is x0. */
 static bool match_gate(const Fn *f, const Node *mul, DwInput *in) {
   for (int i = 1; i >= 0; i--) {
@@ -84,111 +82,120 @@ int64_t dw_input_flops(const DwInput *in) {
 typedef struct {
   KFn *k;
   const DwInput *in;
-  KV z, z_row;           /* element of scratch where the row starts */
-  KV mask, channel, col; /* of the lanes: valid ones, first channel, its place in the slice */
-  int64_t channels;
+  const Panels *p;
+  const DwBox *box;
+  const KV *coord; /* of the row: n, outer axes */
+  KV cin0;
+  KV row;          /* first pixel of the row in the panels */
+  KV lo, hi;       /* pixels of the row, lo a multiple of the tile */
+  KV mask, col;    /* of the lanes: valid ones, place in the slice */
   KV x_row, w_row; /* rows of x0 and of taps, counted over the outer axes */
-  KV acc[TILE_PIXELS];
+  KV acc[DW_INPUT_TILE];
 } RowCode;
 
 static KV load(const RowCode *c, KV buf, KV at) {
   return c->mask == K_NONE ? k_load(c->k, buf, at, true) : k_load_masked(c->k, buf, at, c->mask);
 }
 
-/* The taps of the row on a tile from pixel q0 on. */
+/* The taps of the row on a tile from pixel q0 on: each pixel of x0 is loaded once and goes to all its sums. */
 static void tile_taps(const RowCode *c, const ConvPhase *ph, const ConvTile *t, KV q0) {
   const ConvShape *s = &c->in->s;
   KFn *k = c->k;
   int last = s->ns - 1;
+  KV channel = k_add(k, c->cin0, c->col), *w = arena_alloc(k->arena, (size_t)ph->taps * sizeof *w);
   for (int64_t tap = 0; tap < ph->taps; tap++) {
     KV w_at = k_add(k, k_mul(k, c->w_row, k_i64(k, s->k[last])), k_i64(k, tap));
-    KV w = load(c, c->in->w, k_add(k, k_mul(k, w_at, k_i64(k, s->cin)), c->channel));
+    w[tap] = load(c, c->in->w, k_add(k, k_mul(k, w_at, k_i64(k, s->cin)), channel));
+  }
+  KV start = k_add(k, k_mul(k, c->x_row, k_i64(k, s->in[last])), k_mul(k, q0, k_i64(k, ph->istep)));
+  for (int64_t u = 0; u < (t->pixels - 1) * ph->istep + ph->taps; u++) {
+    KV x = K_NONE, pixel = k_add(k, start, k_i64(k, u + ph->base));
     for (int p = 0; p < t->pixels; p++) {
+      int64_t tap = u - p * ph->istep;
       if (tap < t->lo[p] || tap >= t->hi[p]) continue;
-      KV q = k_add(k, k_mul(k, q0, k_i64(k, ph->istep)), k_i64(k, p * ph->istep + ph->base + tap));
-      KV pixel = k_add(k, k_mul(k, c->x_row, k_i64(k, s->in[last])), q);
-      KV x = load(c, c->in->x, k_add(k, k_mul(k, pixel, k_i64(k, s->cin)), c->channel));
-      if (c->in->gate_node >= 0) x = k_mul(k, x, k_splat(k, k_load(k, c->in->gate, pixel, false)));
-      k_set(k, c->acc[p], k_fma(k, x, w, k_get(k, c->acc[p])));
+      if (x == K_NONE) {
+        x = load(c, c->in->x, k_add(k, k_mul(k, pixel, k_i64(k, s->cin)), channel));
+        if (c->in->gate_node >= 0) x = k_mul(k, x, k_splat(k, k_load(k, c->in->gate, pixel, false)));
+      }
+      k_set(k, c->acc[p], k_fma(k, x, w[tap], k_get(k, c->acc[p])));
     }
   }
 }
 
 /* Loops over the outer taps that hit x0. */
-static void outer_taps(RowCode *c, const KV *coord, int axis, const ConvPhase *ph, const ConvTile *t, KV q0) {
+static void outer_taps(RowCode *c, int axis, const ConvPhase *ph, const ConvTile *t, KV q0) {
   const ConvShape *s = &c->in->s;
   KFn *k = c->k;
   if (axis == s->ns - 1) {
     tile_taps(c, ph, t, q0);
     return;
   }
-  KV at = k_sub(k, k_mul(k, coord[1 + axis], k_i64(k, s->stride[axis])), k_i64(k, s->pad[axis]));
+  KV at = k_sub(k, k_mul(k, c->coord[1 + axis], k_i64(k, s->stride[axis])), k_i64(k, s->pad[axis]));
   KV lo = k_max(k, k_i64(k, 0), k_sub(k, k_i64(k, 0), at));
   KV hi = k_min(k, k_i64(k, s->k[axis]), k_sub(k, k_i64(k, s->in[axis]), at));
   KV j = k_for(k, lo, hi, 1), x_row = c->x_row, w_row = c->w_row;
   c->x_row = k_add(k, k_mul(k, x_row, k_i64(k, s->in[axis])), k_add(k, at, j));
   c->w_row = k_add(k, k_mul(k, w_row, k_i64(k, s->k[axis])), j);
-  outer_taps(c, coord, axis + 1, ph, t, q0);
+  outer_taps(c, axis + 1, ph, t, q0);
   c->x_row = x_row;
   c->w_row = w_row;
   k_end(k);
 }
 
-/* The row at coord (n, outer axes) for the lanes of c. */
-static void row(RowCode *c, const KV *coord) {
+/* A tile for the lanes at place c->col of the slice. Lanes beyond the channels store zeros into the panel's rest. */
+static void tile_lanes(RowCode *c, const ConvPhase *ph, const ConvTile *t, KV q0) {
+  KFn *k = c->k;
+  KV width = k_i64(k, c->p->width);
+  tile_zero(k, c->acc, t->pixels);
+  c->x_row = c->w_row = c->coord[0];
+  outer_taps(c, 0, ph, t, q0);
+  KV panel = k_add(k, k_mul(k, k_div(k, c->col, width), k_i64(k, c->p->size)), k_rem(k, c->col, width));
+  for (int p = 0; p < t->pixels; p++) {
+    KV at = k_mul(k, k_add(k, c->row, k_add(k, k_sub(k, q0, c->lo), k_i64(k, p))), width);
+    k_store(k, c->p->z, k_add(k, panel, at), k_get(k, c->acc[p]));
+  }
+}
+
+/* The row at c->coord, tiles from c->lo to c->hi. All channels of a tile before the next: x0 is read as it lies in memory. */
+static void row(RowCode *c) {
   const ConvShape *s = &c->in->s;
   KFn *k = c->k;
+  int64_t channels = c->p->channels, full = channels - channels % k->lanes, *order;
   ConvPhase *ph;
-  int64_t *order;
   ConvTile *tile;
   conv_phases(k->arena, s, &ph, &order);
-  int n = conv_tiles(k->arena, ph, s->in[s->ns - 1], TILE_PIXELS, &tile);
+  int n = conv_tiles(k->arena, ph, s->in[s->ns - 1], DW_INPUT_TILE, &tile);
   for (int i = 0; i < n; i++) {
     const ConvTile *t = &tile[i];
-    KV q0 = k_i64(k, t->q0);
-    if (t->count > 1) q0 = k_for(k, q0, k_i64(k, t->q0 + t->count * t->pixels), t->pixels);
-    tile_zero(k, c->acc, t->pixels);
-    c->x_row = c->w_row = coord[0];
-    outer_taps(c, coord, 0, ph, t, q0);
-    for (int p = 0; p < t->pixels; p++) {
-      KV at = k_mul(k, k_add(k, q0, k_i64(k, p)), k_i64(k, c->channels));
-      at = k_add(k, k_add(k, at, c->col), c->z_row);
-      if (c->mask == K_NONE) k_store(k, c->z, at, k_get(k, c->acc[p]));
-      else k_store_masked(k, c->z, at, k_get(k, c->acc[p]), c->mask);
+    KV from = k_max(k, k_i64(k, t->q0), c->lo), end = k_i64(k, t->q0 + t->count * t->pixels);
+    KV q0 = k_for(k, from, k_min(k, end, c->hi), t->pixels);
+    c->mask = K_NONE;
+    if (full) {
+      c->col = k_for(k, k_i64(k, 0), k_i64(k, full), k->lanes);
+      tile_lanes(c, ph, t, q0);
+      k_end(k);
     }
-    if (t->count > 1) k_end(k);
-  }
-}
-
-/* All rows of the box, for lanes from place `col` of the slice on. */
-static void box_rows(RowCode *c, const KV *lo, const KV *hi, const int64_t *box) {
-  const ConvShape *s = &c->in->s;
-  KFn *k = c->k;
-  KV coord[MAX_SPATIAL], number = k_i64(k, 0);
-  for (int a = 0; a < s->ns; a++) {
-    coord[a] = k_for(k, lo[a], hi[a], 1);
-    number = k_add(k, k_mul(k, number, k_i64(k, box[a])), k_sub(k, coord[a], lo[a]));
-  }
-  c->z_row = k_mul(k, number, k_i64(k, s->out[s->ns - 1] * c->channels));
-  row(c, coord);
-  for (int a = 0; a < s->ns; a++) k_end(k);
-}
-
-void dw_input_box(KFn *k, const DwInput *in, KV z, const KV *lo, const KV *hi, const int64_t *box, KV cin0,
-                  int64_t channels) {
-  RowCode c = {.k = k, .in = in, .z = z, .channels = channels, .mask = K_NONE};
-  int64_t full = channels - channels % k->lanes;
-  KV *acc = tile_locals(k->arena, k, TILE_PIXELS);
-  for (int i = 0; i < TILE_PIXELS; i++) c.acc[i] = acc[i];
-  if (full) {
-    c.col = k_for(k, k_i64(k, 0), k_i64(k, full), k->lanes);
-    c.channel = k_add(k, cin0, c.col);
-    box_rows(&c, lo, hi, box);
+    if (full < channels) {
+      c->mask = k_first_lanes(k, k_i64(k, channels - full));
+      c->col = k_i64(k, full);
+      tile_lanes(c, ph, t, q0);
+    }
     k_end(k);
   }
-  if (full == channels) return;
-  c.mask = k_first_lanes(k, k_i64(k, channels - full));
-  c.col = k_i64(k, full);
-  c.channel = k_add(k, cin0, c.col);
-  box_rows(&c, lo, hi, box);
+}
+
+void dw_input_box(KFn *k, const DwInput *in, const Panels *p, const DwBox *box, KV cin0) {
+  const ConvShape *s = &in->s;
+  RowCode c = {.k = k, .in = in, .p = p, .cin0 = cin0};
+  KV coord[MAX_AXES], number = k_i64(k, 0), *acc = tile_locals(k->arena, k, DW_INPUT_TILE);
+  for (int i = 0; i < DW_INPUT_TILE; i++) c.acc[i] = acc[i];
+  for (int a = 0; a < s->ns; a++) {
+    coord[a] = k_for(k, box->lo[a], box->hi[a], 1);
+    number = k_add(k, k_mul(k, number, k_sub(k, box->hi[a], box->lo[a])), k_sub(k, coord[a], box->lo[a]));
+  }
+  c.coord = coord;
+  c.lo = box->lo[s->ns], c.hi = box->hi[s->ns];
+  c.row = k_mul(k, number, k_sub(k, c.hi, c.lo));
+  row(&c);
+  for (int a = 0; a < s->ns; a++) k_end(k);
 }

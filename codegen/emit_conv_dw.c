@@ -3,61 +3,94 @@
  *   dW[tap][c][o] = sum over pixels q of x[q*s + tap - p][c] * dy[q][o].
  *
  * Accumulators are a piece of dW (channels of x by channel blocks of dy) for one tap; the loop runs over
- * pixels. The pixels of the outer axes are cut into boxes whose rows of x and dy stay in cache while all taps
- * and pieces of a task run over them; between boxes a piece rests in memory. A task owns a slice of dW and a
- * part of the boxes: deep layers, whose dW has slices enough, have one part; others have several, which a
- * second launch adds in order. Boxes, slices and parts depend on the shape only, and so does the sum.
+ * pixels. The pixels are cut into boxes; a box of x (with what its taps reach) and of dy is packed into panels
+ * (conv_dw_panels.c) that serve all taps and pieces of a task; between boxes a piece rests in memory. A task owns
+ * a slice of dW and a part of the boxes: deep layers, whose dW has slices enough, have one part; others have
+ * several, which a second launch adds in order. Boxes, slices and parts depend on the shape only, and so does
+ * the sum.
  *
- * In DyBAC x is itself dwconv(x0 [* s], w), of a pointwise convolution: it is computed box by box into
- * block-private scratch (conv_dw_input.c) and never stored.
+ * In DyBAC x is itself dwconv(x0 [* s], w), of a pointwise convolution: it is computed box by box, straight
+ * into panels (conv_dw_input.c), and never stored.
  */
 #include "conv_dw.h"
 
 enum {
-  DATA_BUDGET = 512 << 10,
-  SLICE_BUDGET = 256 << 10,
-  SCRATCH_BUDGET = 96 << 10,
+  BOX_PIXELS = 256,      /* a panel of dy and one of x stay in the first-level cache */
+  BOX_ROW = 128,         /* of them along a row, where x has a halo: long loops, not too much of it */
+  COMPUTED_ROW = 32,     /* as much as that where the halo is computed from */
+  X_BUDGET = 208 << 10,  /* bytes of the packed x: less than half of a small second-level cache */
+  FEW_CHANNELS = 32,     /* pixels of so few are neighbours enough: nothing is packed .. */
+  BOX_BYTES = 256 << 10, /* .. and boxes are what the second-level cache holds */
+  TAP_ROWS = 128,
   TASKS = 32,
   TASK_MACS = 1 << 18
 };
-enum { WORKSPACE_BUDGET = 16 << 20, REDUCE_ELEMENTS = 8192, MAX_OUTER = MAX_SPATIAL };
+enum { WORKSPACE_BUDGET = 16 << 20, REDUCE_ELEMENTS = 8192 };
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/* The same for every instruction set. Outer axes: n, then the spatial axes but the innermost. */
+/* Where the operands of a box are read. */
+typedef enum {
+  DIRECT, /* in place */
+  PACKED, /* both from panels */
+  TAPS, /* both from panels; x has a row of the tile for every tap and channel, zeros outside: first layers */
+  COMPUTED, /* both from panels; x is a dwconv of the group */
+} DwSource;
+
+/* The same for every instruction set. Axes: n, then the spatial ones. With TAPS the convolution is one of a single tap
+ * with as many channels as x has taps times channels. */
 typedef struct {
   ConvShape s;
-  bool recompute; /* x is a dwconv of the group */
-  int nouter;
-  int64_t extent[MAX_OUTER], box[MAX_OUTER], boxes;
-  int64_t slice_cin, slices_cin; /* channels of x of a task */
-  int64_t parts, part_boxes;
+  DwSource source;
+  int naxes;
+  int64_t cin;
+  int64_t extent[MAX_AXES], in[MAX_AXES], k[MAX_AXES], stride[MAX_AXES], pad[MAX_AXES];
+  int64_t box[MAX_AXES], span[MAX_AXES], boxes; /* span: pixels of x that a box meets */
+  int64_t slice_cin, slices_cin;                /* channels of x of a task */
+  int64_t parts;
+  bool merged; /* panels of both have the same pixels, one after the other: no rows */
 } DwPlan;
 
 typedef struct {
   const DwPlan *pl;
   ConvBlock b; /* b.pixels: channels of x in a tile */
   KFn *k;
-  KV x, dy, dw, tail_mask, *acc;
-  KV part_at;                      /* element of dw where this part's sums start */
-  KV cin0;                         /* first channel of the slice */
-  KV fresh;                        /* is this the task's first box? */
-  KV lo[MAX_OUTER], hi[MAX_OUTER]; /* the box */
+  KV x, dy, dw, *acc;
+  Panels xp, dyp; /* what is read; dyp: of the block at work */
+  KV part_at;     /* element of dw where this part's sums start */
+  KV cin0;        /* first channel of the slice */
+  KV fresh;       /* is this the task's first box? */
+  DwBox box;
+  KV x0[MAX_AXES], x1[MAX_AXES]; /* pixels of x that the box meets */
 } DwCode;
 
 /* ---- planning ---- */
 
-/* Extents of a box: whole axes from the innermost outwards while the bytes of a row times the rows fit. */
-static void plan_boxes(DwPlan *p, int64_t row_bytes, int64_t budget) {
-  int64_t rows = max64(budget / row_bytes, 1);
+/* The longest that a box may be along an axis, when `pixels` are left to it. */
+static int64_t box_limit(const DwPlan *p, int a, int64_t pixels) {
+  if (p->source == DIRECT || (p->merged && p->source != COMPUTED)) return pixels;
+  if (a == p->naxes - 1) return p->source == COMPUTED ? COMPUTED_ROW : BOX_ROW;
+  int64_t side = 1;
+  while (side * side < pixels) side++;
+  return a == 2 && p->naxes == MAX_AXES ? side : pixels; /* rows of volumes: as many planes */
+}
+
+/* Extents of a box: axes from the innermost outwards while the pixels fit, cut into equal lengths (computed rows:
+ * into whole tiles). */
+static void plan_boxes(DwPlan *p) {
+  int64_t pixels = p->source == DIRECT ? BOX_BYTES / (4 * (p->cin + p->s.cout)) : BOX_PIXELS;
   p->boxes = 1;
-  for (int a = p->nouter - 1; a >= 0; a--) {
-    int64_t n = ceil_div(p->extent[a], min64(rows, p->extent[a]));
-    p->box[a] = ceil_div(p->extent[a], n);
-    p->boxes *= ceil_div(p->extent[a], p->box[a]);
-    rows = max64(rows / p->extent[a], 1);
+  for (int a = p->naxes - 1; a >= 0; a--) {
+    int64_t n = p->extent[a], most = max64(min64(min64(pixels, box_limit(p, a, pixels)), n), 1);
+    int64_t len = ceil_div(n, ceil_div(n, most));
+    if (p->source == COMPUTED && a == p->naxes - 1)
+      len = min64(ceil_div(len, DW_INPUT_TILE) * DW_INPUT_TILE, n);
+    p->box[a] = len;
+    p->boxes *= ceil_div(n, len);
+    p->span[a] = p->merged ? len : min64((len - 1) * p->stride[a] + p->k[a], p->in[a]);
+    pixels /= len;
   }
 }
 
@@ -68,41 +101,56 @@ static int64_t slice_of(int64_t c, int64_t most) {
   return d * 4 < min64(c, most) ? c : d;
 }
 
-static DwPlan plan_dw(const ConvShape *s, bool recompute, int64_t macs) {
-  DwPlan p = {.s = *s, .recompute = recompute, .nouter = s->ns};
-  int last = s->ns - 1;
-  p.extent[0] = s->n;
-  for (int a = 1; a < p.nouter; a++) p.extent[a] = s->out[a - 1];
-  int64_t taps = conv_taps(s), row = 4 * s->out[last], bytes = 4 * taps * s->cin * s->cout;
-  if (recompute) {
-    p.slice_cin = slice_of(s->cin, min64(SLICE_BUDGET / (4 * s->cout), max64(SCRATCH_BUDGET / row, 8)));
-    plan_boxes(&p, row * p.slice_cin, SCRATCH_BUDGET);
-  } else {
-    p.slice_cin = slice_of(s->cin, max64(SLICE_BUDGET / (4 * taps * min64(s->cout, 64)), 1));
-    plan_boxes(&p, row * s->cout + 4 * s->in[last] * s->cin, DATA_BUDGET);
+static DwSource source_of(const ConvShape *s, bool recompute) {
+  enum { FIRST_CHANNELS = 4 };
+  int64_t taps = conv_taps(s);
+  if (recompute) return COMPUTED;
+  if (taps > 1 && s->cin <= FIRST_CHANNELS && taps * s->cin <= TAP_ROWS) return TAPS;
+  return s->cin <= FEW_CHANNELS && s->cout <= FEW_CHANNELS ? DIRECT : PACKED;
+}
+
+static void plan_axes(DwPlan *p) {
+  const ConvShape *s = &p->s;
+  p->naxes = s->ns + 1;
+  p->merged = p->source != DIRECT;
+  for (int a = 0; a < p->naxes; a++) {
+    bool taps = a > 0 && p->source != TAPS;
+    p->extent[a] = a ? s->out[a - 1] : s->n;
+    p->in[a] = taps ? s->in[a - 1] : p->extent[a];
+    p->k[a] = taps ? s->k[a - 1] : 1;
+    p->stride[a] = taps ? s->stride[a - 1] : 1;
+    p->pad[a] = taps ? s->pad[a - 1] : 0;
+    p->merged = p->merged && p->k[a] == 1 && p->stride[a] == 1 && p->pad[a] == 0 && p->in[a] == p->extent[a];
   }
-  p.slices_cin = s->cin / p.slice_cin;
-  int64_t slices = recompute ? p.slices_cin : max64(bytes / SLICE_BUDGET, 1);
-  int64_t parts = min64(ceil_div(TASKS, slices), min64(WORKSPACE_BUDGET / bytes, macs / TASK_MACS));
-  parts = min64(max64(parts, 1), p.boxes);
-  p.part_boxes = ceil_div(p.boxes, parts);
-  p.parts = ceil_div(p.boxes, p.part_boxes);
+}
+
+static DwPlan plan_dw(const ConvShape *s, bool recompute, int64_t macs) {
+  DwPlan p = {.s = *s, .source = source_of(s, recompute)};
+  p.cin = p.source == TAPS ? s->cin * conv_taps(s) : s->cin;
+  plan_axes(&p);
+  plan_boxes(&p);
+  int64_t pixels = 1, bytes = 4 * conv_taps(s) * s->cin * s->cout;
+  for (int a = 0; a < p.naxes; a++) pixels *= p.span[a];
+  p.slice_cin = p.source == DIRECT ? p.cin : slice_of(p.cin, X_BUDGET / (4 * pixels));
+  p.slices_cin = p.cin / p.slice_cin;
+  int64_t parts = min64(ceil_div(TASKS, p.slices_cin), min64(WORKSPACE_BUDGET / bytes, macs / TASK_MACS));
+  p.parts = min64(max64(parts, 1), p.boxes);
   return p;
 }
 
 /* ---- code ---- */
 
-/* Result coordinates that meet the operand through tap t of an axis: *lo <= i < *hi. */
-static void tap_range(KFn *k, const ConvShape *s, int axis, KV t, KV *lo, KV *hi) {
-  int64_t st = s->stride[axis];
-  KV d = k_sub(k, k_i64(k, s->pad[axis]), t), up = k_i64(k, st - 1);
-  *lo = k_max(k, k_i64(k, 0), d);
-  *hi = k_add(k, d, k_i64(k, s->in[axis]));
-  if (st > 1) {
-    *lo = k_div(k, k_add(k, *lo, up), k_i64(k, st));
-    *hi = k_div(k, k_add(k, *hi, up), k_i64(k, st));
-  }
-  *hi = k_min(k, *hi, k_i64(k, s->out[axis]));
+/* Result coordinates lo <= i < hi of the box that meet x through tap t of an axis. */
+static void tap_range(const DwCode *c, int a, KV t, KV *lo, KV *hi) {
+  const DwPlan *p = c->pl;
+  KFn *k = c->k;
+  *lo = c->box.lo[a], *hi = c->box.hi[a];
+  if (p->k[a] == 1 && !p->pad[a]) return;
+  KV d = k_sub(k, k_i64(k, p->pad[a]), t), up = k_i64(k, p->stride[a] - 1), st = k_i64(k, p->stride[a]);
+  KV first = k_div(k, k_add(k, k_max(k, d, k_i64(k, 0)), up), st);
+  KV end = k_div(k, k_add(k, k_add(k, d, k_i64(k, p->in[a])), up), st);
+  *lo = k_max(k, *lo, first);
+  *hi = k_min(k, *hi, end);
 }
 
 /* A loop that is none when it would run once. */
@@ -112,100 +160,111 @@ static KV loop(KFn *k, KV lo, KV hi, bool *open) {
   return *open ? k_for(k, lo, hi, 1) : lo;
 }
 
-/* Rows of the box that meet x through the taps tap[0..]: x_row, dy_row count rows so far. */
-static void piece_rows(const DwCode *c, const MicroTile *mt, int pixels, const KV *tap, int axis, KV x_row,
-                       KV dy_row, KV x_col, KV dy_col) {
-  const ConvShape *s = &c->pl->s;
+/* Rows of the box that meet x through the taps tap[0..]; x_at, dy_at: pixels so far, of the panels. */
+static void piece_rows(const DwCode *c, const MicroTile *mt, int channels, const KV *tap, int a, KV x_at,
+                       KV dy_at, KV x_col, KV dy_col) {
+  const DwPlan *p = c->pl;
   KFn *k = c->k;
-  if (axis == c->pl->nouter) {
-    int last = s->ns - 1;
-    KV lo, hi;
-    tap_range(k, s, last, tap[last], &lo, &hi);
-    KV xq = k_sub(k, k_add(k, k_mul(k, lo, k_i64(k, s->stride[last])), tap[last]), k_i64(k, s->pad[last]));
-    KV x_at =
-        k_mul(k, k_add(k, k_mul(k, x_row, k_i64(k, s->in[last])), xq), k_i64(k, mt->am / s->stride[last]));
-    KV dy_at = k_mul(k, k_add(k, k_mul(k, dy_row, k_i64(k, s->out[last])), lo), k_i64(k, s->cout));
-    tile_fma(mt, 0, pixels, k_add(k, x_at, x_col), k_add(k, dy_at, dy_col), k_sub(k, hi, lo));
-    return;
-  }
-  KV lo = c->lo[axis], hi = c->hi[axis];
-  if (axis > 0) {
-    KV first, end;
-    tap_range(k, s, axis - 1, tap[axis - 1], &first, &end);
-    lo = k_max(k, lo, first);
-    hi = k_min(k, hi, end);
-  }
-  bool open;
-  KV i = loop(k, lo, hi, &open), x_i = i;
-  int64_t rows = axis ? s->in[axis - 1] : 1;
-  if (c->pl->recompute) {
-    x_i = k_sub(k, i, c->lo[axis]);
-    rows = c->pl->box[axis];
-  } else if (axis > 0) {
-    x_i = k_add(k, k_mul(k, i, k_i64(k, s->stride[axis - 1])), tap[axis - 1]);
-    x_i = k_sub(k, x_i, k_i64(k, s->pad[axis - 1]));
-  }
-  piece_rows(c, mt, pixels, tap, axis + 1, k_add(k, k_mul(k, x_row, k_i64(k, rows)), x_i),
-             k_add(k, k_mul(k, dy_row, k_i64(k, c->pl->extent[axis])), i), x_col, dy_col);
+  KV lo, hi, t = a ? tap[a - 1] : k_i64(k, 0);
+  bool open = false, inner = a == p->naxes - 1, packed = p->source != DIRECT;
+  tap_range(c, a, t, &lo, &hi);
+  KV i = inner ? lo : loop(k, lo, hi, &open);
+  KV x_i = k_sub(k, k_add(k, k_mul(k, i, k_i64(k, p->stride[a])), t), k_i64(k, p->pad[a])), dy_i = i;
+  if (packed) x_i = k_sub(k, x_i, c->x0[a]), dy_i = k_sub(k, i, c->box.lo[a]);
+  x_at = k_add(k, k_mul(k, x_at, k_i64(k, c->xp.extent[a])), x_i);
+  dy_at = k_add(k, k_mul(k, dy_at, k_i64(k, c->dyp.extent[a])), dy_i);
+  if (inner)
+    tile_fma(mt, 0, channels, k_add(k, k_mul(k, x_at, k_i64(k, c->xp.width)), x_col),
+             k_add(k, k_mul(k, dy_at, k_i64(k, c->dyp.width)), dy_col), k_sub(k, hi, lo));
+  else piece_rows(c, mt, channels, tap, a + 1, x_at, dy_at, x_col, dy_col);
   if (open) k_end(k);
 }
 
-/* One piece of dW over the box: channels cin.. (of the slice) and block, all taps. */
-static void piece(const DwCode *c, KV cin, int pixels, KV block, bool tail) {
-  const ConvShape *s = &c->pl->s;
+/* All pixels of the box, where its panels hold them one after the other. */
+static void piece_merged(const DwCode *c, const MicroTile *mt, int channels, KV x_col) {
   KFn *k = c->k;
-  int vectors = conv_block_vectors(&c->b, tail), lanes = c->b.lanes;
-  int64_t am = c->pl->recompute ? c->pl->slice_cin : s->cin * s->stride[s->ns - 1];
-  MicroTile mt = {.k = k,
-                  .a = c->x,
-                  .b = c->dy,
-                  .ap = 1,
-                  .am = am,
-                  .bm = s->cout,
-                  .vectors = vectors,
-                  .mask = tail ? c->tail_mask : K_NONE,
-                  .acc = c->acc};
-  KV tap[MAX_SPATIAL], number = k_i64(k, 0), col = k_mul(k, block, k_i64(k, c->b.vectors * lanes));
-  bool open[MAX_SPATIAL];
-  for (int a = 0; a < s->ns; a++) {
-    tap[a] = loop(k, k_i64(k, 0), k_i64(k, s->k[a]), &open[a]);
-    number = k_add(k, k_mul(k, number, k_i64(k, s->k[a])), tap[a]);
-  }
-  KV channel = k_add(k, c->cin0, cin);
-  KV at = k_add(k, k_mul(k, number, k_i64(k, s->cin)), channel);
-  at = k_add(k, k_add(k, k_mul(k, at, k_i64(k, s->cout)), col), c->part_at);
-  k_if(k, c->fresh);
-  tile_zero(k, c->acc, pixels * vectors);
-  k_else(k);
-  for (int i = 0; i < pixels * vectors; i++) {
-    KV from = k_add(k, at, k_i64(k, i / vectors * s->cout + i % vectors * lanes));
-    bool masked = mt.mask != K_NONE && i % vectors == vectors - 1;
-    k_set(k, c->acc[i], masked ? k_load_masked(k, c->dw, from, mt.mask) : k_load(k, c->dw, from, true));
+  tile_fma(mt, 0, channels, x_col, k_i64(k, 0), box_pixels(k, &c->box));
+}
+
+/* dW's piece at element `at`: the sums of this box, added to those of the boxes before. The sums so far are read
+ * last, so that nothing waits for them. */
+static void piece_store(const DwCode *c, int channels, int vectors, KV at, KV mask) {
+  KFn *k = c->k;
+  for (int first = 1; first >= 0; first--) {
+    if (first) k_if(k, c->fresh);
+    else k_else(k);
+    for (int i = 0; i < channels * vectors; i++) {
+      KV to = k_add(k, at, k_i64(k, i / vectors * c->pl->s.cout + i % vectors * c->b.lanes)),
+         v = k_get(k, c->acc[i]);
+      bool masked = mask != K_NONE && i % vectors == vectors - 1;
+      if (!first) v = k_add(k, masked ? k_load_masked(k, c->dw, to, mask) : k_load(k, c->dw, to, true), v);
+      if (masked) k_store_masked(k, c->dw, to, v, mask);
+      else k_store(k, c->dw, to, v);
+    }
   }
   k_end(k);
-  piece_rows(c, &mt, pixels, tap, 0, k_i64(k, 0), k_i64(k, 0), c->pl->recompute ? cin : channel, col);
-  for (int i = 0; i < pixels * vectors; i++) {
-    KV to = k_add(k, at, k_i64(k, i / vectors * s->cout + i % vectors * lanes)), v = k_get(k, c->acc[i]);
-    if (mt.mask != K_NONE && i % vectors == vectors - 1) k_store_masked(k, c->dw, to, v, mt.mask);
-    else k_store(k, c->dw, to, v);
+}
+
+/* One piece of dW over the box: channels cin.. (of the slice) and block, all taps. */
+static void piece(const DwCode *c, KV cin, int channels, KV block, bool tail, KV mask) {
+  const DwPlan *p = c->pl;
+  KFn *k = c->k;
+  int vectors = conv_block_vectors(&c->b, tail), ns = p->naxes - 1;
+  bool packed = p->source != DIRECT, open[MAX_SPATIAL];
+  MicroTile mt = {.k = k,
+                  .a = c->xp.z,
+                  .b = c->dyp.z,
+                  .ap = 1,
+                  .am = c->xp.width * p->stride[ns],
+                  .bm = c->dyp.width,
+                  .vectors = vectors,
+                  .mask = packed ? K_NONE : mask,
+                  .unroll = 4,
+                  .acc = c->acc};
+  KV tap[MAX_SPATIAL], number = k_i64(k, 0), col = k_mul(k, block, k_i64(k, c->b.vectors * c->b.lanes));
+  KV width = k_i64(k, c->xp.width), x_col = k_add(k, c->cin0, cin);
+  if (packed) x_col = k_add(k, k_mul(k, k_div(k, cin, width), k_i64(k, c->xp.size)), k_rem(k, cin, width));
+  for (int a = 0; a < ns; a++) {
+    tap[a] = loop(k, k_i64(k, 0), k_i64(k, p->k[1 + a]), &open[a]);
+    number = k_add(k, k_mul(k, number, k_i64(k, p->k[1 + a])), tap[a]);
   }
-  for (int a = 0; a < s->ns; a++)
+  tile_zero(k, c->acc, channels * vectors);
+  if (p->merged) piece_merged(c, &mt, channels, x_col);
+  else piece_rows(c, &mt, channels, tap, 0, k_i64(k, 0), k_i64(k, 0), x_col, packed ? k_i64(k, 0) : col);
+  KV at = k_add(k, k_mul(k, number, k_i64(k, p->cin)), k_add(k, c->cin0, cin));
+  at = k_add(k, k_add(k, k_mul(k, at, k_i64(k, p->s.cout)), col), c->part_at);
+  piece_store(c, channels, vectors, at, mask);
+  for (int a = 0; a < ns; a++)
     if (open[a]) k_end(k);
 }
 
-static void block_pieces(const DwCode *c, KV block, bool tail) {
+/* The block of dy, packed. */
+static void pack_dy(DwCode *c, KV block, bool tail) {
+  const DwPlan *p = c->pl;
+  KFn *k = c->k;
+  int64_t lanes = c->b.lanes, width = conv_block_vectors(&c->b, tail) * lanes, channels = width;
+  KV z = c->dyp.z, channel = k_mul(k, block, k_i64(k, c->b.vectors * lanes));
+  if (tail && c->b.tail_lanes) channels -= lanes - c->b.tail_lanes;
+  c->dyp = panels_of(p->naxes, p->box, channels, width);
+  c->dyp.z = z;
+  panels_fill(k, &c->dyp, c->dy, p->extent, p->s.cout, channel, c->box.lo, c->box.hi, p->merged);
+}
+
+static void block_pieces(DwCode *c, KV block, bool tail) {
   KFn *k = c->k;
   int64_t slice = c->pl->slice_cin, full = slice - slice % c->b.pixels;
+  KV mask = tail && c->b.tail_lanes ? k_first_lanes(k, k_i64(k, c->b.tail_lanes)) : K_NONE;
+  if (c->pl->source != DIRECT) pack_dy(c, block, tail);
   if (full) {
     KV cin = k_for(k, k_i64(k, 0), k_i64(k, full), c->b.pixels);
-    piece(c, cin, c->b.pixels, block, tail);
+    piece(c, cin, c->b.pixels, block, tail, mask);
     k_end(k);
   }
-  if (slice > full) piece(c, k_i64(k, full), (int)(slice - full), block, tail);
+  if (slice > full) piece(c, k_i64(k, full), (int)(slice - full), block, tail, mask);
 }
 
 /* Blocks first <= block < end, the tail block among them if end reaches it. */
-static void box_blocks(const DwCode *c, KV first, KV end) {
+static void box_blocks(DwCode *c, KV first, KV end) {
   KFn *k = c->k;
   if (c->b.full) {
     KV block = k_for(k, first, k_min(k, end, k_i64(k, c->b.full)), 1);
@@ -218,42 +277,86 @@ static void box_blocks(const DwCode *c, KV first, KV end) {
   k_end(k);
 }
 
+/* The box numbered `number`, and what of x it meets. */
+static void find_box(DwCode *c, KV number) {
+  const DwPlan *p = c->pl;
+  KFn *k = c->k;
+  c->box.naxes = p->naxes;
+  for (int a = p->naxes - 1; a >= 0; a--) {
+    KV n = k_i64(k, ceil_div(p->extent[a], p->box[a])), st = k_i64(k, p->stride[a]),
+       pad = k_i64(k, p->pad[a]);
+    KV lo = k_mul(k, k_rem(k, number, n), k_i64(k, p->box[a]));
+    KV hi = k_min(k, k_add(k, lo, k_i64(k, p->box[a])), k_i64(k, p->extent[a]));
+    c->box.lo[a] = lo, c->box.hi[a] = hi;
+    c->x0[a] = k_max(k, k_sub(k, k_mul(k, lo, st), pad), k_i64(k, 0));
+    KV last = k_sub(k, k_mul(k, k_sub(k, hi, k_i64(k, 1)), st), pad);
+    c->x1[a] = k_min(k, k_add(k, last, k_i64(k, p->k[a])), k_i64(k, p->in[a]));
+    number = k_div(k, number, n);
+  }
+}
+
+/* Channels of a panel of x: a tile; or when its rows are computed, whole vectors of channels as well. */
+static int64_t panel_width(const DwPlan *p, const ConvBlock *b) {
+  enum { WIDEST = 48 };
+  int64_t width = b->pixels;
+  if (p->source != COMPUTED) return width;
+  while (width % b->lanes) width += b->pixels;
+  return width <= WIDEST ? width : ceil_div(p->slice_cin, b->lanes) * b->lanes;
+}
+
+/* Where the operands are read: scratch of this block, or the tensors. */
+static void place_operands(DwCode *c) {
+  const DwPlan *p = c->pl;
+  KFn *k = c->k;
+  if (p->source == DIRECT) {
+    c->xp = panels_of(p->naxes, p->in, p->cin, p->cin);
+    c->dyp = panels_of(p->naxes, p->extent, p->s.cout, p->s.cout);
+    c->xp.z = c->x, c->dyp.z = c->dy;
+    return;
+  }
+  int64_t width = max64(c->b.vectors, c->b.tail_vectors) * c->b.lanes;
+  c->xp = panels_of(p->naxes, p->span, p->slice_cin, panel_width(p, &c->b));
+  c->dyp = panels_of(p->naxes, p->box, width, width);
+  c->xp.z = k_scratch(k, K_F32, panels_elements(&c->xp), "x");
+  c->dyp.z = k_scratch(k, K_F32, panels_elements(&c->dyp), "dy");
+}
+
+static void pack_x(DwCode *c, const DwInput *input) {
+  const DwPlan *p = c->pl;
+  switch (p->source) {
+  case DIRECT: break;
+  case PACKED: panels_fill(c->k, &c->xp, c->x, p->in, p->s.cin, c->cin0, c->x0, c->x1, p->merged); break;
+  case TAPS: panels_fill_taps(c->k, &c->xp, c->x, &p->s, &c->box); break;
+  case COMPUTED: dw_input_box(c->k, input, &c->xp, &c->box, c->cin0); break;
+  }
+}
+
 static int64_t dw_kernel(Build *b, const DwPlan *pl, const DwInput *input, int isa, KV x, KV dy, KV dw) {
   KFn *k = build_kernel(b, isa);
-  DwCode c = {.pl = pl, .k = k, .x = x, .dy = dy, .dw = dw, .tail_mask = K_NONE};
+  DwCode c = {.pl = pl, .k = k, .x = x, .dy = dy, .dw = dw};
   c.b = conv_block(&pl->slice_cin, 1, pl->s.cout, 1, conv_isa_lanes(isa), conv_isa_regs(isa));
-  int64_t width = (int64_t)c.b.vectors * c.b.lanes * 4 * conv_taps(&pl->s) * pl->slice_cin;
-  int64_t most = pl->recompute ? c.b.blocks : min64(max64(SLICE_BUDGET / width, 1), c.b.blocks);
-  int64_t slices = ceil_div(c.b.blocks, most), slice_blocks = ceil_div(c.b.blocks, slices);
+  int64_t owners = pl->parts * pl->slices_cin;
+  int64_t slices = min64(ceil_div(TASKS, owners), c.b.blocks), slice_blocks = ceil_div(c.b.blocks, slices);
   slices = ceil_div(c.b.blocks, slice_blocks);
-  int64_t tasks = pl->parts * slices * pl->slices_cin;
-  k_if(k, k_lt(k, k_task(k), k_i64(k, tasks)));
-  if (c.b.tail_lanes) c.tail_mask = k_first_lanes(k, k_i64(k, c.b.tail_lanes));
-  c.acc = tile_locals(k->arena, k,
-                      c.b.pixels * (c.b.vectors > c.b.tail_vectors ? c.b.vectors : c.b.tail_vectors));
+  k_if(k, k_lt(k, k_task(k), k_i64(k, owners * slices)));
+  c.acc = tile_locals(k->arena, k, c.b.pixels * (int)max64(c.b.vectors, c.b.tail_vectors));
+  place_operands(&c);
   KV slice = k_div(k, k_task(k), k_i64(k, pl->slices_cin)), part = k_div(k, slice, k_i64(k, slices));
   KV first = k_mul(k, k_rem(k, slice, k_i64(k, slices)), k_i64(k, slice_blocks));
   KV end = k_min(k, k_add(k, first, k_i64(k, slice_blocks)), k_i64(k, c.b.blocks));
   c.cin0 = k_mul(k, k_rem(k, k_task(k), k_i64(k, pl->slices_cin)), k_i64(k, pl->slice_cin));
-  c.part_at =
-      pl->parts > 1 ? k_mul(k, part, k_i64(k, conv_taps(&pl->s) * pl->s.cin * pl->s.cout)) : k_i64(k, 0);
-  int64_t rows = pl->slice_cin * pl->s.out[pl->s.ns - 1];
-  for (int a = 0; a < pl->nouter; a++) rows *= pl->box[a];
-  if (pl->recompute) c.x = k_scratch(k, K_F32, rows, "input");
-  KV box0 = k_mul(k, part, k_i64(k, pl->part_boxes));
-  KV box = k_for(k, box0, k_min(k, k_add(k, box0, k_i64(k, pl->part_boxes)), k_i64(k, pl->boxes)), 1);
+  c.part_at = k_mul(k, part, k_i64(k, conv_taps(&pl->s) * pl->s.cin * pl->s.cout));
+  KV boxes = k_i64(k, pl->boxes), parts = k_i64(k, pl->parts);
+  KV box0 = k_div(k, k_mul(k, part, boxes), parts);
+  KV box1 = k_div(k, k_mul(k, k_add(k, part, k_i64(k, 1)), boxes), parts);
+  KV box = k_for(k, box0, box1, 1);
   c.fresh = k_eq(k, box, box0);
-  for (int a = pl->nouter - 1; a >= 0; a--) {
-    KV n = k_i64(k, ceil_div(pl->extent[a], pl->box[a]));
-    c.lo[a] = k_mul(k, k_rem(k, box, n), k_i64(k, pl->box[a]));
-    c.hi[a] = k_min(k, k_add(k, c.lo[a], k_i64(k, pl->box[a])), k_i64(k, pl->extent[a]));
-    box = k_div(k, box, n);
-  }
-  if (pl->recompute) dw_input_box(k, input, c.x, c.lo, c.hi, pl->box, c.cin0, pl->slice_cin);
+  find_box(&c, box);
+  pack_x(&c, input);
   box_blocks(&c, first, end);
   k_end(k);
   k_end(k);
-  return tasks;
+  return owners * slices;
 }
 
 /* dW = sum of the parts, in order. */
