@@ -84,6 +84,8 @@ void tile_fma(const MicroTile *t, int p0, int p1, KV a_at, KV b_at, KV len);
  * Panels (block, outer taps, order of `conv_phases`, cin, vectors * lanes), zero beyond cout: what a tile
  * reads is one stream, whatever the number of channels. conv_dx needs it (there the weights' C lies along the
  * lanes), conv gains by it when its weights are many. */
+/* Is the copy worth it? conv_dx needs it. */
+bool pack_pays(const ConvShape *s);
 int64_t pack_elements(const ConvShape *s, const ConvBlock *b);
 /* Appends the launch that packs buffer w into workspace ws. */
 void pack_weights(Emit *e, const GroupInfo *g, const ConvShape *s, const ConvBlock block[NETC_ISA_COUNT],

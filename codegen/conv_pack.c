@@ -2,6 +2,13 @@
  * them. */
 #include "conv_geom.h"
 
+/* conv_dx reads C along the lanes and needs panels; conv is better off with them when a row of the weights is
+ * long (the few vectors of a block then lie in many pages) and there are pixels enough to pay for the copy. */
+bool pack_pays(const ConvShape *s) {
+  enum { LONG_ROW = 128, PIXELS = 64 };
+  return s->back || (s->cout >= LONG_ROW && conv_pixels(s, s->out) >= PIXELS);
+}
+
 int64_t pack_elements(const ConvShape *s, const ConvBlock *b) {
   return b->blocks * conv_taps(s) * s->cin * b->vectors * b->lanes;
 }

@@ -252,3 +252,18 @@ void dw_row(KFn *k, const DwRow *r, int64_t lo, int64_t hi, DwSink *sink, void *
   Tile t = {.r = r, .sink = sink, .ctx = ctx};
   each_tile(k, lo, hi, tile_size(r->shape), row_fits, r->shape, row_tile, &t);
 }
+
+bool dw_row_is_inside(const DwShape *d, int64_t lo, int64_t hi) { return row_fits(d, lo, (int)(hi - lo)); }
+
+void dw_row_inside(KFn *k, const DwRow *r, KV lo, int64_t count, DwSink *sink, void *ctx) {
+  Tile t = {.r = r, .sink = sink, .ctx = ctx};
+  int tile = tile_size(r->shape);
+  int64_t full = count / tile * tile;
+  KV end = k_add(k, lo, k_i64(k, full));
+  if (full) {
+    KV base = k_for(k, lo, end, tile);
+    row_tile(&t, k, base, -1, tile);
+    k_end(k);
+  }
+  if (full < count) row_tile(&t, k, end, -1, (int)(count - full));
+}

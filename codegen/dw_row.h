@@ -48,6 +48,11 @@ void dw_gate(const Fn *f, const GroupInfo *g, int node, int *x, int *s);
 /* Results number lo..hi-1 of the row (compile time), all channels. */
 void dw_row(KFn *k, const DwRow *r, int64_t lo, int64_t hi, DwSink *sink, void *ctx);
 
+/* Does every tap along the row of results lo..hi-1 meet the source? Such results, `count` from lo (run time) on,
+ * all channels. */
+bool dw_row_is_inside(const DwShape *d, int64_t lo, int64_t hi);
+void dw_row_inside(KFn *k, const DwRow *r, KV lo, int64_t count, DwSink *sink, void *ctx);
+
 /* Kernel taps along one axis that meet the source from result coordinate `o`: the first, the end, and for
  * taps in steps of tap_step the source coordinate of a tap. */
 KV tap_first(KFn *k, const DwShape *d, int axis, KV o);

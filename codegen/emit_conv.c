@@ -13,7 +13,7 @@
 #include <string.h>
 #include "conv_geom.h"
 
-enum { WEIGHT_BUDGET = 400 << 10, TASKS = 64, TASK_MACS = 1 << 18, PACK_COUT = 128 };
+enum { WEIGHT_BUDGET = 400 << 10, TASKS = 64, TASK_MACS = 1 << 18 };
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -76,15 +76,8 @@ static bool needs_coordinates(const Fn *f, const GroupInfo *g) {
   return false;
 }
 
-/* conv_dx reads C along the lanes and needs panels; conv is better off with them when a row of the weights is
- * long (the few vectors of a block then lie in many pages) and there are pixels enough to pay for the copy.
- */
-static bool wants_panels(const ConvShape *s) {
-  return s->back || (s->cout >= PACK_COUT && conv_pixels(s, s->out) >= 64);
-}
-
 static ConvPlan plan_conv(Arena *a, const ConvShape *s, int isa) {
-  ConvPlan p = {.s = *s, .packed = wants_panels(s), .rows = conv_rows(s)};
+  ConvPlan p = {.s = *s, .packed = pack_pays(s), .rows = conv_rows(s)};
   int64_t *order, length[64], in = s->ns - 1, taps = conv_taps(s);
   p.nphase = conv_phases(a, s, &p.phase, &order);
   int n = (int)min64(p.nphase, 64);

@@ -2,19 +2,29 @@
  *
  *   y[n,o,.] = epilogue( sum over c of v[o,c] * dwconv(s .* x, w)[n,c,.] )
  *
- * A task owns a few whole rows of one sample. It writes their depthwise result, all channels, into scratch
- * that stays in the second-level cache, and contracts from there. x is read once (the rows above and below
- * again, from cache), y is written once; the scaled input and the depthwise result never reach memory. A row
- * too long for the scratch is done in segments. */
+ * A task owns a strip of one sample: a segment of the row, or whole rows, and walks down it in steps of a few
+ * rows. A step writes the depthwise result of its pixels, all channels, into scratch, and contracts from there.
+ * x is read once (the rows above and below again, from cache), y is written once; the scaled input and the
+ * depthwise result never reach memory. While a step contracts, which leaves the memory idle, it asks for the
+ * rows of x that the next step reads first.
+ */
 #include "dw_row.h"
 #include "conv_geom.h"
 
-enum { SCRATCH = 64 << 10, MAX_PIXELS = 512, MIN_TASKS = 32 };
+/* NEAR: bytes of the second-level cache a step may count on. Where the weights leave room in it, a segment is so
+ * narrow that the rows of x its depthwise convolutions share stay there from step to step; where they do not,
+ * they stream past whatever is done, the more seldom the more pixels a step has: SCRATCH floats. */
+enum { NEAR = 384 << 10, SCRATCH = 64 << 10, MAX_PIXELS = 512, NARROWEST = 16 };
+enum { MIN_TASKS = 32, TASKS = 64, MAX_STEPS = 16 };
 
 typedef struct {
   DwShape d;
-  int64_t cout, rows, task_rows, width,
-      segment; /* rows of a sample; of a task; pixels of a row, of a segment */
+  int64_t cout, rows, width;           /* rows of a sample, pixels of a row */
+  int64_t segment, segments;           /* pixels of a row in a step; per row */
+  int64_t step_rows, steps, task_rows; /* rows of a step; steps and rows of a task */
+  int64_t pixel;                       /* scratch elements between pixels */
+  ConvShape pointwise;
+  bool packed;
 } Dwpw;
 
 typedef struct {
@@ -24,30 +34,55 @@ typedef struct {
   KFn *k;
   Expr *x;
   ConvBlock b;
-  KV scratch, v, tail_mask, row0, *acc;
-  KV row;            /* of the depthwise result, within the task */
-  int64_t lo, count; /* the segment */
+  KV scratch, v, tail_mask, *acc;
+  KV row0;           /* first row of the step */
+  KV row;            /* of the depthwise result, within the step */
+  KV segment, lo;    /* number of the segment, its first pixel */
+  int64_t count;     /* its pixels */
+  KV x_buffer, next; /* local: element of x that is asked for next */
+  int64_t ahead;     /* cache lines to ask for in a tile */
 } Code;
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+enum { LINE = 16 }; /* floats of a cache line */
 
-/* Whole rows as many as fit, a divisor of the rows of a sample so that every task is alike. */
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* The largest divisor of n up to `most`, at least 1. */
+static int64_t divisor(int64_t n, int64_t most) {
+  int64_t d = max64(min64(most, n), 1);
+  while (n % d) d--;
+  return d;
+}
+
+/* Pixels of a step. Near: the rows of x for a pixel and the one below, its depthwise result, and the weights. */
+static int64_t step_pixels(const Dwpw *p) {
+  const DwShape *d = &p->d;
+  int64_t rows = 1, scratch = min64(SCRATCH / d->channels, MAX_PIXELS);
+  for (int a = 0; a < d->ns - 1; a++) rows *= d->size[a];
+  int64_t near = (NEAR / 4 / d->channels - p->cout) / ((rows + 1) * d->stride[d->ns - 1] + 1);
+  return near < NARROWEST ? scratch : min64(near / 8 * 8, scratch);
+}
+
+/* Steps of whole rows as many as fit or of a segment, tasks of several steps. Rows of a step divide those of a
+ * sample, so that all tasks are alike. */
 static void plan(Dwpw *p, int64_t samples) {
-  int64_t pixels = min64(SCRATCH / p->d.channels, MAX_PIXELS),
-          most = min64(pixels / p->width, samples * p->rows / MIN_TASKS);
-  p->task_rows = 1;
-  for (int64_t r = 1; r <= most; r++)
-    if (p->rows % r == 0) p->task_rows = r;
-  int64_t segments = pixels > 0 ? (p->width + pixels - 1) / pixels : p->width;
-  if (p->task_rows > 1) segments = 1;
-  p->segment = ((p->width + segments - 1) / segments + 7) / 8 * 8;
-  p->segment = min64(p->segment, p->width);
+  int64_t pixels = max64(step_pixels(p), 1), all = samples * p->rows;
+  p->segments = ceil_div(p->width, pixels);
+  p->segment = min64(ceil_div(ceil_div(p->width, p->segments), 8) * 8, p->width);
+  p->segments = ceil_div(p->width, p->segment);
+  p->step_rows = p->segments > 1 ? 1 : divisor(p->rows, min64(pixels / p->width, all / MIN_TASKS));
+  p->steps = divisor(p->rows / p->step_rows, min64(all / p->step_rows * p->segments / TASKS, MAX_STEPS));
+  p->task_rows = p->step_rows * p->steps;
+  /* Pixels half a page apart would fall into few sets of the first-level cache. */
+  p->pixel = p->d.channels + (p->d.channels * 4 % 2048 == 0 ? LINE : 0);
 }
 
 static void keep_depthwise(void *ctx, KFn *k, const DwAt *at, KV v) {
   const Code *c = ctx;
-  KV pixel = k_add(k, k_mul(k, c->row, k_i64(k, c->count)), k_sub(k, at->pixel, k_i64(k, c->lo)));
-  KV off = k_add(k, k_mul(k, pixel, k_i64(k, c->pl->d.channels)), at->channel);
+  KV pixel = k_add(k, k_mul(k, c->row, k_i64(k, c->count)), k_sub(k, at->pixel, c->lo));
+  KV off = k_add(k, k_mul(k, pixel, k_i64(k, c->pl->pixel)), at->channel);
   store_lanes(k, c->scratch, off, 1, v, at->vec, at->mask);
 }
 
@@ -60,7 +95,7 @@ static void epilogue(const Code *c, KV pixel, KV channel, KV mask, KV v) {
              .domain = c->anchor->type,
              .order = c->anchor->order};
   KV row = c->row0, col = pixel;
-  if (c->pl->task_rows > 1) {
+  if (c->pl->step_rows > 1) {
     row = k_add(k, row, k_div(k, pixel, k_i64(k, c->count)));
     col = k_rem(k, pixel, k_i64(k, c->count));
   }
@@ -69,7 +104,7 @@ static void epilogue(const Code *c, KV pixel, KV channel, KV mask, KV v) {
   p.coord[0] = at.n;
   p.coord[1] = channel;
   for (int a = 0; a < d->ns - 1; a++) p.coord[2 + a] = at.outer[a];
-  p.coord[1 + d->ns] = k_add(k, col, k_i64(k, c->lo));
+  p.coord[1 + d->ns] = k_add(k, col, c->lo);
   if (!p.vec) {
     p.mask = K_NONE;
     v = k_lane(k, v, 0);
@@ -78,24 +113,61 @@ static void epilogue(const Code *c, KV pixel, KV channel, KV mask, KV v) {
   expr_epilogue(c->x, c->g, v);
 }
 
+/* ---- asking for x ahead of time ---- */
+
+/* The next step's rows of x that no step has read yet: those of the last taps, one piece of memory for a step of
+ * one row as for whole rows. Spread over the tiles, so that they come in while the contraction computes. */
+static void ahead_begin(Code *c, int64_t tiles) {
+  const DwShape *d = &c->pl->d;
+  KFn *k = c->k;
+  int last = d->ns - 1;
+  c->ahead = 0;
+  if (d->ns == 1 || !d->vec || c->pl->steps == 1) return;
+  DwRow r;
+  row_place(k, d, k_add(k, c->row0, k_i64(k, c->pl->step_rows)), &r);
+  KV at = k_add(k, k_mul(k, r.n, k_i64(k, d->xs[0])),
+                k_mul(k, c->lo, k_i64(k, d->stride[last] * d->xs[2 + last])));
+  for (int a = 0; a < last; a++) {
+    KV u = tap_source(k, d, a, r.outer[a], k_i64(k, d->size[a] - 1));
+    at = k_add(k, at, k_mul(k, k_min(k, u, k_i64(k, d->in[a] - 1)), k_i64(k, d->xs[2 + a])));
+  }
+  k_set(k, c->next, at);
+  int64_t rows = c->pl->step_rows * d->stride[last - 1];
+  c->ahead = ceil_div(rows * c->count * d->stride[last] * d->channels, LINE * tiles);
+}
+
+static void ahead_tile(const Code *c) {
+  KFn *k = c->k;
+  if (!c->ahead) return;
+  KV at = k_get(k, c->next), end = k_add(k, at, k_i64(k, c->ahead * LINE));
+  KV line = k_for(k, at, end, LINE);
+  k_prefetch(k, c->x_buffer, line);
+  k_end(k);
+  k_set(k, c->next, end);
+}
+
+/* ---- a step ---- */
+
 /* `count` pixels of scratch from `pixel` on, one block of output channels. */
 static void contract_tile(const Code *c, KV pixel, int count, KV block, bool tail) {
   KFn *k = c->k;
   int vectors = conv_block_vectors(&c->b, tail);
-  int64_t cin = c->pl->d.channels;
+  int64_t cin = c->pl->d.channels, width = (int64_t)c->b.vectors * c->b.lanes;
+  KV channel = k_mul(k, block, k_i64(k, width));
   MicroTile mt = {.k = k,
                   .a = c->scratch,
                   .b = c->v,
-                  .ap = cin,
+                  .ap = c->pl->pixel,
                   .am = 1,
-                  .bm = c->pl->cout,
+                  .bm = c->pl->packed ? width : c->pl->cout,
                   .vectors = vectors,
                   .unroll = count == c->b.pixels ? 4 : 1,
-                  .mask = tail ? c->tail_mask : K_NONE,
+                  .mask = tail && !c->pl->packed ? c->tail_mask : K_NONE,
                   .acc = c->acc};
-  KV channel = k_mul(k, block, k_i64(k, (int64_t)c->b.vectors * c->b.lanes));
+  ahead_tile(c);
   tile_zero(k, c->acc, count * vectors);
-  tile_fma(&mt, 0, count, k_mul(k, pixel, k_i64(k, cin)), channel, k_i64(k, cin));
+  tile_fma(&mt, 0, count, k_mul(k, pixel, k_i64(k, c->pl->pixel)),
+           c->pl->packed ? k_mul(k, channel, k_i64(k, cin)) : channel, k_i64(k, cin));
   for (int p = 0; p < count; p++)
     for (int v = 0; v < vectors; v++) {
       KV mask = tail && v == vectors - 1 ? c->tail_mask : K_NONE;
@@ -106,7 +178,7 @@ static void contract_tile(const Code *c, KV pixel, int count, KV block, bool tai
 
 static void contract_block(const Code *c, KV block, bool tail) {
   KFn *k = c->k;
-  int64_t pixels = c->pl->task_rows * c->count, full = pixels / c->b.pixels * c->b.pixels;
+  int64_t pixels = c->pl->step_rows * c->count, full = pixels / c->b.pixels * c->b.pixels;
   if (full) {
     KV p = k_for(k, k_i64(k, 0), k_i64(k, full), c->b.pixels);
     contract_tile(c, p, c->b.pixels, block, tail);
@@ -115,12 +187,9 @@ static void contract_block(const Code *c, KV block, bool tail) {
   if (full < pixels) contract_tile(c, k_i64(k, full), (int)(pixels - full), block, tail);
 }
 
-static void segment(Code *c, DwRow *r) {
+static void contract(Code *c) {
   KFn *k = c->k;
-  c->row = k_for(k, k_i64(k, 0), k_i64(k, c->pl->task_rows), 1);
-  row_place(k, &c->pl->d, k_add(k, c->row0, c->row), r);
-  dw_row(k, r, c->lo, c->lo + c->count, keep_depthwise, c);
-  k_end(k);
+  ahead_begin(c, ceil_div(c->pl->step_rows * c->count, c->b.pixels) * c->b.blocks);
   if (c->b.full) {
     KV block = k_for(k, k_i64(k, 0), k_i64(k, c->b.full), 1);
     contract_block(c, block, false);
@@ -129,25 +198,89 @@ static void segment(Code *c, DwRow *r) {
   if (c->b.tail_vectors) contract_block(c, k_i64(k, c->b.full), true);
 }
 
-static void kernel(Build *b, const GroupInfo *g, const Dwpw *pl, int isa) {
+static int64_t segment_pixels(const Dwpw *p, int64_t segment) {
+  return min64(p->segment, p->width - segment * p->segment);
+}
+
+/* Segments from `segment` on that one code does for: those where all taps meet x and all pixels are there; a
+ * segment at an end of the row has code of its own. */
+static int64_t alike(const Dwpw *p, int64_t segment) {
+  int64_t n = 0;
+  for (int64_t i = segment; i < p->segments; i++, n++) {
+    int64_t lo = i * p->segment, count = segment_pixels(p, i);
+    if (count < p->segment || !dw_row_is_inside(&p->d, lo, lo + count)) break;
+  }
+  return max64(n, 1);
+}
+
+static void depthwise(Code *c, DwRow *r) {
+  KFn *k = c->k;
+  int open = 0;
+  for (int64_t i = 0, n; i < c->pl->segments; i += n) {
+    n = alike(c->pl, i);
+    bool rest = i + n < c->pl->segments;
+    if (rest) k_if(k, k_lt(k, c->segment, k_i64(k, i + n)));
+    c->count = segment_pixels(c->pl, i);
+    int64_t lo = i * c->pl->segment;
+    if (n > 1) dw_row_inside(k, r, c->lo, c->count, keep_depthwise, c);
+    else dw_row(k, r, lo, lo + c->count, keep_depthwise, c);
+    if (!rest) continue;
+    k_else(k);
+    open++;
+  }
+  while (open--) k_end(k);
+}
+
+static void step(Code *c, DwRow *r) {
+  KFn *k = c->k;
+  const Dwpw *p = c->pl;
+  int64_t last = segment_pixels(p, p->segments - 1);
+  c->row = k_for(k, k_i64(k, 0), k_i64(k, p->step_rows), 1);
+  row_place(k, &p->d, k_add(k, c->row0, c->row), r);
+  depthwise(c, r);
+  k_end(k);
+  c->count = p->segment;
+  if (last != p->segment) k_if(k, k_lt(k, c->segment, k_i64(k, p->segments - 1)));
+  contract(c);
+  if (last == p->segment) return;
+  k_else(k);
+  c->count = last;
+  contract(c);
+  k_end(k);
+}
+
+static void kernel(Build *b, const GroupInfo *g, const Dwpw *pl, const ConvBlock *block, int isa,
+                   KV weights) {
   KFn *k = build_kernel(b, isa);
   const Node *anchor = &b->e->fn->node[g->anchor];
   const DwShape *d = &pl->d;
-  Code c = {.pl = pl, .g = g, .anchor = anchor, .k = k, .v = arg_of(b, anchor->in[1]), .tail_mask = K_NONE};
+  Code c = {.pl = pl, .g = g, .anchor = anchor, .k = k, .b = *block, .v = weights, .tail_mask = K_NONE};
   DwRow r = {
       .shape = d, .x = arg_of(b, d->x), .w = arg_of(b, d->w), .s = d->s >= 0 ? arg_of(b, d->s) : K_NONE};
   c.x = expr_new(b->e, g, b, k);
-  c.scratch = k_scratch(k, K_F32, pl->task_rows * pl->segment * d->channels, "depthwise");
-  int64_t length = pl->task_rows * pl->segment;
-  c.b = conv_block(&length, 1, pl->cout, d->channels, k->lanes, k->nregs);
+  c.x_buffer = r.x;
+  c.next = k_local(k, K_I64, false, "next");
+  c.scratch = k_scratch(k, K_F32, pl->step_rows * pl->segment * pl->pixel, "depthwise");
   int most = c.b.vectors > c.b.tail_vectors ? c.b.vectors : c.b.tail_vectors;
   c.acc = tile_locals(k->arena, k, c.b.pixels * most);
   if (c.b.tail_vectors) c.tail_mask = c.b.tail_lanes ? k_first_lanes(k, k_i64(k, c.b.tail_lanes)) : K_NONE;
-  c.row0 = k_mul(k, k_task(k), k_i64(k, pl->task_rows));
-  for (c.lo = 0; c.lo < pl->width; c.lo += pl->segment) {
-    c.count = min64(pl->segment, pl->width - c.lo);
-    segment(&c, &r);
+  KV segments = k_i64(k, pl->segments), zero = k_i64(k, 0);
+  c.segment = pl->segments > 1 ? k_rem(k, k_task(k), segments) : zero;
+  c.lo = k_mul(k, c.segment, k_i64(k, pl->segment));
+  KV first = k_mul(k, k_div(k, k_task(k), segments), k_i64(k, pl->task_rows));
+  c.row0 = pl->steps > 1 ? k_for(k, first, k_add(k, first, k_i64(k, pl->task_rows)), pl->step_rows) : first;
+  step(&c, &r);
+  if (pl->steps > 1) k_end(k);
+}
+
+/* The contraction as a convolution, for the panels of its weights. */
+static ConvShape pointwise(const Dwpw *p, int64_t samples) {
+  ConvShape s = {.ns = p->d.ns, .n = samples, .cin = p->d.channels, .cout = p->cout};
+  for (int a = 0; a < s.ns; a++) {
+    s.in[a] = s.out[a] = p->d.out[a];
+    s.k[a] = s.stride[a] = 1;
   }
+  return s;
 }
 
 /* What the fusion pass promises, and the memory orders the kernel is written for. */
@@ -173,20 +306,40 @@ static bool check(Emit *e, const GroupInfo *g, const DwShape *d) {
 bool emit_dwpw(Emit *e, const GroupInfo *g) {
   const Node *anchor = &e->fn->node[g->anchor];
   int dw = anchor->in[0];
+  int64_t samples = anchor->type.dim[0], panels = 0;
   Dwpw p = {.d = dw_shape(e, g, dw), .cout = anchor->type.dim[1]};
   if (!dw_supported(e, &p.d) || !check(e, g, &p.d)) return false;
   p.rows = rows_of(&p.d);
   p.width = p.d.out[p.d.ns - 1];
-  plan(&p, anchor->type.dim[0]);
+  plan(&p, samples);
+  p.pointwise = pointwise(&p, samples);
+  p.packed = pack_pays(&p.pointwise);
+  ConvBlock block[NETC_ISA_COUNT];
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+    int64_t length[2] = {p.step_rows * p.segment, segment_pixels(&p, p.segments - 1)};
+    block[isa] =
+        conv_block(length, p.segments > 1 ? 2 : 1, p.cout, p.pixel, conv_isa_lanes(isa), conv_isa_regs(isa));
+    panels = max64(panels, pack_elements(&p.pointwise, &block[isa]));
+  }
+  int from = emit_buffer(e, anchor->in[1]), v = from;
+  if (p.packed) {
+    int ws = emit_workspace(e, panels * 4);
+    pack_weights(e, g, &p.pointwise, block, v, ws);
+    v = ws;
+  }
   char dims[96], win[96];
   Build b = build_begin(e, g, "dwpw", "dwpw:%s_oc%lld_%s:f32:fwd%s", dims_text(e->fn->node[p.d.x].type, dims),
                         (long long)p.cout, window_text(p.d.ns, p.d.size, p.d.stride, p.d.pad, win),
                         p.d.s >= 0 ? ":gate" : "");
-  args_of_group(&b);
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) kernel(&b, g, &p, isa);
-  b.kernel.flops = 2 * (node_macs_inside(e->fn, anchor) + node_macs_inside(e->fn, &e->fn->node[dw]));
-  b.kernel.work = 2 * (node_macs(e->fn, anchor) + node_macs(e->fn, &e->fn->node[dw]));
+  for (int i = 0; i < g->nin; i++) {
+    int in = emit_buffer(e, g->in[i]);
+    build_arg(&b, in == from ? v : in, false);
+  }
+  for (int i = 0; i < g->nout; i++) build_arg(&b, emit_buffer(e, g->out[i]), true);
+  KV weights = build_find_arg(&b, v);
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) kernel(&b, g, &p, &block[isa], isa, weights);
+  b.kernel.flops = 2 * (node_macs(e->fn, anchor) + node_macs(e->fn, &e->fn->node[dw]));
   b.kernel.bytes = group_bytes(e, g);
-  build_end(&b, anchor->type.dim[0] * p.rows / p.task_rows);
+  build_end(&b, samples * p.rows / p.task_rows * p.segments);
   return !e->err[0];
 }

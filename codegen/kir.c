@@ -439,6 +439,10 @@ void k_store(KFn *k, KV buf, KV at, KV v) {
   if (!stored(k, buf, v, "store") || !offset(k, at, "store")) return;
   push(k, K_store, kt(K_VOID, false), buf, at, v, -1);
 }
+void k_prefetch(KFn *k, KV buf, KV at) {
+  if (!buffer(k, buf, "prefetch") || !offset(k, at, "prefetch")) return;
+  push(k, K_prefetch, kt(K_VOID, false), buf, at, -1, -1);
+}
 void k_store_masked(KFn *k, KV buf, KV at, KV v, KV mask) {
   const char *who = "store_masked";
   if (!stored(k, buf, v, who) || !offset(k, at, who) || !lanes_of(k, mask, K_I1, who)) return;

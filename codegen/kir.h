@@ -96,6 +96,7 @@ void k_store(KFn *k, KV buf, KV at, KV v); /* scalar or vector by v's type */
 void k_store_masked(KFn *k, KV buf, KV at, KV v, KV mask);
 void k_scatter(KFn *k, KV buf, KV at, KV v);
 void k_scatter_masked(KFn *k, KV buf, KV at, KV v, KV mask);
+void k_prefetch(KFn *k, KV buf, KV at); /* a hint; `at` may lie outside the buffer */
 KV k_scratch(KFn *k, KBase base, int64_t n, const char *name);
 KV k_local(KFn *k, KBase base, bool vec, const char *name);
 KV k_get(KFn *k, KV local);

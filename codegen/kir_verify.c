@@ -203,6 +203,7 @@ static bool check_ins(Check *c) {
     return is_kind(c, 0, KIND_LOCAL, "local") && gives(c, kt((KBase)type_of(c, 0).base, type_of(c, 0).vec));
   case K_set:
     return is_kind(c, 0, KIND_LOCAL, "local") && want(c, 1, kt((KBase)type_of(c, 0).base, type_of(c, 0).vec));
+  case K_prefetch: return is_kind(c, 0, KIND_BUFFER, "buffer") && want(c, 1, kt(K_I64, false));
   case K_barrier: return true;
   case K_for:
   case K_if:

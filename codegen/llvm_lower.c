@@ -191,6 +191,14 @@ static void store(Lower *l, const KIns *i) {
             (LLVMValueRef[]){v, p, align, mask}, 4);
 }
 
+static void prefetch(Lower *l, const KIns *i) {
+  enum { READ = 0, SECOND_LEVEL = 2, DATA = 1 };
+  LLVMValueRef p = address(l, i->in[0], l->v[i->in[1]]);
+  LLVMTypeRef over = LLVMTypeOf(p);
+  intrinsic(l, "llvm.prefetch", &over, 1,
+            (LLVMValueRef[]){p, i32(l, READ), i32(l, SECOND_LEVEL), i32(l, DATA)}, 4);
+}
+
 /* ---- control flow ---- */
 static LLVMBasicBlockRef new_block(Lower *l, const char *name) {
   return LLVMAppendBasicBlockInContext(l->c, l->fn, name);
@@ -305,6 +313,7 @@ static LLVMValueRef lower_ins(Lower *l, int ins) {
   case K_store_masked:
   case K_scatter:
   case K_scatter_masked: return store(l, i), NULL;
+  case K_prefetch: return prefetch(l, i), NULL;
   case K_scratch: return slot(l, LLVMArrayType2(type, (uint64_t)i->imm), i);
   case K_local: return slot(l, type, i);
   case K_get: return LLVMBuildLoad2(l->b, type, a, "");

@@ -20,6 +20,11 @@ static const Case cases[] = {
     {2, 16, 17, 3, {4, 5, 12}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}},
     {1, 8, 16, 3, {5, 6, 7}, {3, 3, 3}, {2, 2, 2}, {1, 1, 1}},
     {1, 1100, 16, 2, {2, 150}, {3, 3}, {1, 1}, {1, 1}}, /* a row longer than the scratch: segments */
+    {1, 256, 40, 2, {64, 96}, {3, 3}, {1, 1}, {1, 1}},  /* strips of several steps; weights in panels: */
+    {2, 192, 136, 2, {32, 90}, {3, 3}, {1, 1}, {1, 1}}, /* with a last segment that is shorter */
+    {1, 200, 8, 2, {48, 64}, {3, 3}, {2, 2}, {1, 1}},
+    {4, 24, 130, 3, {4, 16, 8}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}},
+    {2, 512, 24, 2, {32, 8}, {3, 3}, {1, 1}, {1, 1}}, /* pixels of a whole page */
 };
 
 static void run(const Case *c, bool gate, bool epilogue) {

@@ -281,6 +281,7 @@ static void test_control(void **state) {
     k_end(k);
     k_end(k);
     k_barrier(k);
+    k_prefetch(k, y, k_mul(k, i, k_i64(k, -1000000)));
     k_set(k, sum, k_add(k, k_get(k, sum), k_load(k, kept, i, false)));
     k_end(k);
     k_store(k, y, k_i64(k, 0), k_get(k, sum));
