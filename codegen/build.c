@@ -10,6 +10,7 @@ Emit *emit_new(Arena *a, const Fn *f, const Emit *share) {
   e->node_buffer = arena_alloc(a, sizeof *e->node_buffer * (size_t)(f->n ? f->n : 1));
   for (int i = 0; i < f->n; i++) e->node_buffer[i] = -1;
   e->mark = arena_alloc(a, (size_t)f->n + 1);
+  e->storage = storage_of_values(f);
   if (share) e->kernel = share->kernel, e->nkernel = share->nkernel, e->capkernel = share->capkernel;
   return e;
 }
@@ -22,7 +23,7 @@ static int push_buffer(Emit *e, int node, int64_t bytes) {
 }
 
 int emit_buffer(Emit *e, int node) {
-  int owner = value_source(e->fn, node);
+  int owner = e->storage[node].owner;
   if (e->node_buffer[owner] < 0)
     e->node_buffer[owner] = push_buffer(e, owner, type_bytes(e->fn->node[owner].type));
   return e->node_buffer[owner];
@@ -45,6 +46,11 @@ Build build_begin(Emit *e, const GroupInfo *g, const char *op, const char *fmt, 
 
 int build_arg(Build *b, int buf, bool written) {
   Launch *l = &b->launch;
+  int known = build_find_arg(b, buf);
+  if (known >= 0) {
+    if (written) l->writes |= UINT64_C(1) << known;
+    return known;
+  }
   if (l->nargs == NETC_MAX_ARGS) {
     snprintf(b->e->err, sizeof b->e->err, "kernel %s needs more than %d arguments; split its group",
              b->kernel.name, NETC_MAX_ARGS);

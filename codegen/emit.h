@@ -5,12 +5,13 @@
 #define NETC_EMIT_H
 #include "../passes/fuse.h"
 #include "../passes/passes.h"
+#include "../passes/storage.h"
 #include "kir.h"
 #include "abi.h"
 
 /* A buffer: a materialised graph value, or workspace between the launches of one group. */
 typedef struct {
-  int node; /* owning node (value_source), or -1 for workspace */
+  int node; /* owning node (Storage.owner), or -1 for workspace */
   int64_t bytes;
 } Buffer;
 
@@ -38,6 +39,7 @@ typedef struct {
 typedef struct Emit {
   Arena *arena;
   const Fn *fn;
+  Storage *storage; /* per node: where it lies */
   Buffer *buffer;
   int nbuffer, capbuffer;
   int *node_buffer; /* per node: its buffer, -1 = none yet */
@@ -56,7 +58,7 @@ Emit *emit_new(Arena *a, const Fn *f, const Emit *share);
 Emit *emit_fn(Arena *a, const Fn *f, Emit *share, char err[256]);
 
 /* ---- for emitters ---- */
-int emit_buffer(Emit *e, int node);         /* buffer of a materialised value (follows views) */
+int emit_buffer(Emit *e, int node);         /* buffer of a materialised value: that of its owner */
 int emit_workspace(Emit *e, int64_t bytes); /* elements are f32 for the kernel */
 /* Begin a launch: kernel arguments are declared in order with emit_arg, for every instruction set the same. */
 typedef struct {
@@ -68,7 +70,8 @@ typedef struct {
 /* The name is the descriptor; a hash of the code is appended when it ends in ':' or when other code has that name. */
 Build build_begin(Emit *e, const GroupInfo *g, const char *op, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* Declares buffer `buf` as the next argument; returns its number. */
+/* Declares buffer `buf` as an argument, the next one if it is none yet; returns its number. A launch may read one value
+ * and write another that lie in the same buffer. */
 int build_arg(Build *b, int buf, bool written);
 /* Number of the argument that is buffer `buf`, -1 = none. */
 int build_find_arg(const Build *b, int buf);

@@ -275,6 +275,8 @@ static bool read_in_place(const Fn *f, const GroupInfo *g, int id) {
   return true;
 }
 
+static bool own_memory(const Emit *e, int node) { return e->storage[node].owner == node; }
+
 /* Lets the result take over the memory of an operand of the epilogue that has its type and order. With several results
  * one might not depend on that operand, and its store could then be moved before the load. */
 static void offer_place(Build *b, const GroupInfo *g) {
@@ -283,7 +285,8 @@ static void offer_place(Build *b, const GroupInfo *g) {
   for (int i = 0; g->nout == 1 && i < g->nin; i++) {
     const Node *in = &f->node[g->in[i]];
     if (!type_eq(in->type, out->type) || memcmp(in->order, out->order, sizeof in->order)) continue;
-    if (!read_in_place(f, g, g->in[i])) continue;
+    if (!read_in_place(f, g, g->in[i]) || !own_memory(b->e, g->in[i]) || !own_memory(b->e, g->out[0]))
+      continue;
     int to = build_find_arg(b, emit_buffer(b->e, g->out[0]));
     b->launch.inplace[to] = build_find_arg(b, emit_buffer(b->e, g->in[i]));
     return;

@@ -5,10 +5,7 @@
 /* Declares arguments: what the sweep reads, its stores, then results or partial results of its reductions. */
 static void declare_arguments(Build *b, Sweep *s) {
   Emit *e = b->e;
-  for (int i = 0; i < s->nload; i++) {
-    int buffer = emit_buffer(e, s->load[i]);
-    if (build_find_arg(b, buffer) < 0) build_arg(b, buffer, false);
-  }
+  for (int i = 0; i < s->nload; i++) { build_arg(b, emit_buffer(e, s->load[i]), false); }
   for (int i = 0; i < s->nstore; i++) build_arg(b, emit_buffer(e, s->store[i]), true);
   for (int i = 0; i < s->nred; i++) {
     Reduction *r = &s->red[i];
@@ -18,9 +15,11 @@ static void declare_arguments(Build *b, Sweep *s) {
   }
 }
 
-static bool same_walk(const Node *a, const Node *b) {
-  Walk x = walk_of(a), y = walk_of(b);
-  return shape_eq(a->type, b->type) && !memcmp(&x, &y, sizeof x);
+/* Whether both fill memory of their own, and alike. */
+static bool same_walk(const Emit *e, int a, int b) {
+  Walk x = walk_of(e, a), y = walk_of(e, b);
+  bool own = e->storage[a].owner == a && e->storage[b].owner == value_source(e->fn, b);
+  return own && shape_eq(e->fn->node[a].type, e->fn->node[b].type) && !memcmp(&x, &y, sizeof x);
 }
 
 /* Does the value of `node` need a load of `input`? Then the load comes before the store, whatever is
@@ -41,8 +40,7 @@ static bool depends(Emit *e, const Sweep *s, int node, int input) {
 static bool may_replace(const Build *b, const Sweep *s, int node, int i) {
   const Fn *f = b->e->fn;
   int arg = build_find_arg(b, emit_buffer(b->e, s->load[i]));
-  if (!same_walk(&f->node[s->load[i]], &f->node[node]) || !shape_eq(f->node[node].type, s->domain))
-    return false;
+  if (!same_walk(b->e, node, s->load[i]) || !shape_eq(f->node[node].type, s->domain)) return false;
   for (int j = 0; j < s->nload; j++)
     if (j != i && build_find_arg(b, emit_buffer(b->e, s->load[j])) == arg) return false;
   for (int j = 0; j < b->launch.nargs; j++)
@@ -84,7 +82,10 @@ static void count_work(Build *b, const Sweep *s) {
     if (cls == EW) b->kernel.flops += type_count(n->type);
     if (cls == RED) b->kernel.flops += type_count(e->fn->node[n->in[0]].type);
   }
-  for (int i = 0; i < b->launch.nargs; i++) b->kernel.bytes += e->buffer[b->launch.arg[i]].bytes;
+  for (int i = 0; i < s->nload; i++) b->kernel.bytes += type_bytes(e->fn->node[s->load[i]].type);
+  for (int i = 0; i < s->nstore; i++) b->kernel.bytes += type_bytes(e->fn->node[s->store[i]].type);
+  for (int i = 0; i < s->nred; i++)
+    b->kernel.bytes += s->red[i].parts * type_bytes(e->fn->node[s->red[i].node].type);
 }
 
 /* n4_c64_256x256 */

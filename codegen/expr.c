@@ -5,27 +5,28 @@
 
 /* ---- walks ---- */
 
-Walk walk_of(const Node *n) {
-  Walk w = {{0}};
-  for (int a = 0; a < n->type.rank; a++) w.stride[a] = order_stride(n->type, n->order, a);
+Walk walk_of(const Emit *e, int node) {
+  const Storage *s = &e->storage[node];
+  Walk w = {.base = s->offset};
+  memcpy(w.stride, s->stride, sizeof w.stride);
   return w;
 }
 
 Walk walk_row_major(Type t) {
-  Walk w = {{0}};
+  Walk w = {0};
   int64_t step = 1;
   for (int a = t.rank - 1; a >= 0; step *= t.dim[a--]) w.stride[a] = t.dim[a] > 1 ? step : 0;
   return w;
 }
 
 Walk walk_iota(const Node *n) {
-  Walk w = {{0}};
+  Walk w = {0};
   if (n->type.dim[n->at.axis] > 1) w.stride[n->at.axis] = 1;
   return w;
 }
 
-KV walk_at(KFn *k, const Walk *w, const Place *p, KV base) {
-  KV at = base;
+KV walk_at(KFn *k, const Walk *w, const Place *p, KV at) {
+  at = k_add(k, at, k_i64(k, w->base));
   for (int a = 0; a < p->domain.rank; a++)
     if (w->stride[a]) at = k_add(k, at, k_mul(k, p->coord[a], k_i64(k, w->stride[a])));
   return at;
@@ -145,7 +146,7 @@ static KV load_node(Expr *x, int id) {
   if (n->op == OP_const) return constant(x->k, n);
   int arg = build_find_arg(x->b, emit_buffer(x->e, id));
   if (arg < 0) return bad(x, id, "it is read but is no argument of the kernel");
-  Walk w = walk_of(n);
+  Walk w = walk_of(x->e, id);
   return walk_load(x->k, arg, &w, &x->place[x->cur]);
 }
 
@@ -205,7 +206,7 @@ void expr_store(Expr *x, int node, KV v) {
     bad(x, node, "it is stored but is no argument of the kernel");
     return;
   }
-  Walk w = walk_of(&x->e->fn->node[node]);
+  Walk w = walk_of(x->e, node);
   walk_store(x->k, arg, &w, &x->place[x->cur], k_i64(x->k, 0), v);
 }
 

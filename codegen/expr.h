@@ -1,7 +1,7 @@
 /* expr.h - the inside of Expr (emit.h), for expr.c, expr_ops.c and the map emitter.
  *
- * A walk is how an array is stepped through: element strides along the logical axes, 0 where it has extent 1.
- * A place has a coordinate per logical axis; the element there is sum stride * coord. Axes that a map folds
+ * A walk is how an array is stepped through: the element it starts at, and element strides along the logical axes, 0
+ * where it has extent 1. A place has a coordinate per logical axis; the element there is base + sum stride * coord. Axes that a map folds
  * into one loop share the coordinate of their innermost one, the others' being 0: the strides make that come
  * out right.
  *
@@ -14,7 +14,7 @@
 #include "emit.h"
 
 typedef struct {
-  int64_t stride[MAX_RANK];
+  int64_t base, stride[MAX_RANK];
 } Walk;
 
 enum { VARY_I = 1, VARY_U = 2, VARY_ALL = 3 };
@@ -41,11 +41,11 @@ void expr_slots(Expr *x, int nv, int nu);
 int expr_home(const Expr *x, int local, int slot);
 KV expr_value_in(Expr *x, int slot, int node);
 
-Walk walk_of(const Node *n); /* by type and memory order */
+Walk walk_of(const Emit *e, int node); /* by its storage */
 Walk walk_row_major(Type t);
 Walk walk_iota(const Node *n);
-/* Element of the walk at place p, plus `base` (i64). */
-KV walk_at(KFn *k, const Walk *w, const Place *p, KV base);
+/* Element of the walk at place p, plus `at` (i64). */
+KV walk_at(KFn *k, const Walk *w, const Place *p, KV at);
 KV walk_load(KFn *k, KV buf, const Walk *w, const Place *p);
 void walk_store(KFn *k, KV buf, const Walk *w, const Place *p, KV base, KV v);
 

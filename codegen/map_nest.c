@@ -234,7 +234,7 @@ static void accumulate(Nest *m, int red, int i, int u) {
 /* Write a reduction's result, or this task's part of it, at the place of slot (i, u). */
 static void put_result(Nest *m, const Reduction *r, const Place *p, KV v) {
   const Node *n = &m->f->node[r->node];
-  Walk w = walk_of(n);
+  Walk w = walk_of(m->e, r->node);
   KV base = k_i64(m->k, 0);
   if (r->parts > 1) base = k_mul(m->k, part_number(m, r), k_i64(m->k, type_count(n->type)));
   walk_store(m->k, r->arg, &w, p, base, v);

@@ -130,18 +130,18 @@ static bool folds(const Walk *w, const Dim *outer, const Dim *inner) {
   return o == 0 ? i == 0 : i != 0 && o == i * inner->extent;
 }
 
-static bool all_fold(const Fn *f, const Sweep *s, const Dim *outer, const Dim *inner) {
+static bool all_fold(const Emit *e, const Sweep *s, const Dim *outer, const Dim *inner) {
   Walk w;
   bool ok = true;
-  for (int i = 0; i < s->nstore; i++) w = walk_of(&f->node[s->store[i]]), ok = ok && folds(&w, outer, inner);
-  for (int i = 0; i < s->nred; i++) w = walk_of(&f->node[s->red[i].node]), ok = ok && folds(&w, outer, inner);
-  for (int i = 0; i < s->nload; i++) w = walk_of(&f->node[s->load[i]]), ok = ok && folds(&w, outer, inner);
+  for (int i = 0; i < s->nstore; i++) w = walk_of(e, s->store[i]), ok = ok && folds(&w, outer, inner);
+  for (int i = 0; i < s->nred; i++) w = walk_of(e, s->red[i].node), ok = ok && folds(&w, outer, inner);
+  for (int i = 0; i < s->nload; i++) w = walk_of(e, s->load[i]), ok = ok && folds(&w, outer, inner);
   for (int i = 0; i < s->ncone; i++)
-    if (walk_of_leaf(&f->node[s->cone[i]], &w)) ok = ok && folds(&w, outer, inner);
+    if (walk_of_leaf(&e->fn->node[s->cone[i]], &w)) ok = ok && folds(&w, outer, inner);
   return ok;
 }
 
-static void fold_dims(const Fn *f, Sweep *s, bool keep_channels) {
+static void fold_dims(const Emit *e, Sweep *s, bool keep_channels) {
   s->ndim = 0;
   for (int i = 0; i < s->domain.rank; i++) {
     int a = s->order[i];
@@ -149,7 +149,7 @@ static void fold_dims(const Fn *f, Sweep *s, bool keep_channels) {
     if (d.extent == 1) continue;
     Dim *last = s->ndim ? &s->dim[s->ndim - 1] : NULL;
     bool apart = !last || (keep_channels && (a == 1 || last->axis == 1));
-    if (apart || !all_fold(f, s, last, &d)) s->dim[s->ndim++] = d;
+    if (apart || !all_fold(e, s, last, &d)) s->dim[s->ndim++] = d;
     else last->axis = a, last->extent *= d.extent;
   }
 }
@@ -201,9 +201,9 @@ static int64_t op_weight(Op op) {
 
 /* ---- loop order ---- */
 
-static void set_kept(const Fn *f, Sweep *s) {
+static void set_kept(const Emit *e, Sweep *s) {
   for (int i = 0; i < s->nred; i++) {
-    Walk w = walk_of(&f->node[s->red[i].node]);
+    Walk w = walk_of(e, s->red[i].node);
     s->red[i].kept = 0;
     for (int d = 0; d < s->ndim; d++)
       if (w.stride[s->dim[d].axis]) s->red[i].kept |= 1u << d;
@@ -230,15 +230,15 @@ static int keepers(const Sweep *s, int d) {
 
 /* Values that vary along the lanes but not along dim `outer`, worth holding in registers while it is walked.
  */
-static bool has_invariants(const Fn *f, const Sweep *s, int outer) {
+static bool has_invariants(const Emit *e, const Sweep *s, int outer) {
   for (int i = 0; i < s->nload; i++) {
-    Walk w = walk_of(&f->node[s->load[i]]);
+    Walk w = walk_of(e, s->load[i]);
     if (w.stride[s->dim[s->v].axis] && !w.stride[s->dim[outer].axis]) return true;
   }
   return false;
 }
 
-static void order_loops(const Fn *f, Sweep *s) {
+static void order_loops(const Emit *e, Sweep *s) {
   s->nloop = 0;
   for (int d = 0; d < s->ndim; d++) { /* stable insertion by keepers */
     if (d == s->u) continue;
@@ -248,7 +248,7 @@ static void order_loops(const Fn *f, Sweep *s) {
   }
   int n = s->nloop;
   if (n > 1 && s->loop[n - 1] == s->v && keepers(s, s->v) == keepers(s, s->loop[n - 2]) &&
-      s->dim[s->v].extent <= 4096 && has_invariants(f, s, s->loop[n - 2]))
+      s->dim[s->v].extent <= 4096 && has_invariants(e, s, s->loop[n - 2]))
     s->loop[n - 1] = s->loop[n - 2], s->loop[n - 2] = s->v;
   for (int i = 0; i < s->nred; i++) {
     Reduction *r = &s->red[i];
@@ -307,11 +307,11 @@ static bool lay_out(Emit *e, const GroupInfo *g, Sweep *s, bool unrolled) {
   s->order = domain_order(e, s);
   s->weight = 0;
   for (int i = 0; i < s->ncone; i++) s->weight += op_weight(f->node[s->cone[i]].op);
-  fold_dims(f, s, unrolled);
+  fold_dims(e, s, unrolled);
   choose_lanes(f, s, unrolled);
-  set_kept(f, s);
+  set_kept(e, s);
   if (!kept_nest(s)) return false;
-  order_loops(f, s);
+  order_loops(e, s);
   split_tasks(f, s);
   return true;
 }
@@ -387,7 +387,7 @@ unsigned *map_vary(const Expr *x, const Sweep *s) {
     const Node *n = &f->node[x->id[i]];
     Walk w;
     if (n->op == OP_const) continue;
-    if (expr_outside(x, x->id[i])) w = walk_of(n), vary[i] = walked_dims(s, &w);
+    if (expr_outside(x, x->id[i])) w = walk_of(x->e, x->id[i]), vary[i] = walked_dims(s, &w);
     else if (walk_of_leaf(n, &w)) vary[i] = walked_dims(s, &w);
     for (int j = 0; j < n->nin && !expr_outside(x, x->id[i]); j++) vary[i] |= vary[expr_local(x, n->in[j])];
     if (s->u >= 0 && unrolls(f, n)) vary[i] &= ~(1u << s->u);

@@ -3,7 +3,8 @@
  * Such a result is a few boxes, in each of which the memory offsets of source and result are linear in the
  * box's coordinates: the operands of a concat, the zeros and the middle of a pad; in an upsample every
  * spatial axis becomes two, the second with source stride 0. Axes that follow each other in both memories are
- * merged, so that a copy of rows becomes one long run.
+ * merged, so that a copy of rows becomes one long run. Operands of a concat that lie in the result, and slices that
+ * lie in their operand (passes/storage.h), are not copied.
  */
 #include "move.h"
 
@@ -90,56 +91,59 @@ static bool emit_copies(const Move *m, Build *b, Copy *copy, int n) {
   return !m->e->err[0];
 }
 
-/* The box of the result that starts at `lo` along `axis` and has the extents t, from a tensor with strides xs
- * (same axes). */
-static Copy part(const Node *y, Type t, int axis, int64_t lo, const int64_t *xs) {
+/* The box of the result that starts at `lo` along `axis` and has the extents t, from value x with the same axes (-1:
+ * zeros). */
+static Copy part(const Move *m, Type t, int axis, int64_t lo, int x) {
   Copy c = {.src = K_NONE};
-  int64_t ys[MAX_RANK];
-  node_strides(y, ys);
-  c.to0 = lo * ys[axis];
-  for (int a = 0; a < t.rank; a++) add_axis(&c, t.dim[a], ys[a], xs ? xs[a] : ys[a]);
+  int64_t ys[MAX_RANK], xs[MAX_RANK] = {0};
+  c.to0 = value_strides(m->e, m->g->anchor, ys) + lo * ys[axis];
+  if (x >= 0) c.from0 = value_strides(m->e, x, xs);
+  for (int a = 0; a < t.rank; a++) add_axis(&c, t.dim[a], ys[a], x >= 0 ? xs[a] : ys[a]);
   return c;
 }
 
+/* Of the operands that do not lie in the result already. */
 static int concat_copies(const Move *m, const Build *b, Copy *copy) {
-  int64_t lo = 0, xs[MAX_RANK];
+  int n = 0;
+  int64_t lo = 0;
   for (int i = 0; i < m->y->nin; i++) {
     const Node *x = &m->e->fn->node[m->y->in[i]];
-    node_strides(x, xs);
-    copy[i] = part(m->y, x->type, m->y->at.axis, lo, xs);
-    copy[i].src = arg_of(b, m->y->in[i]);
+    if (!storage_in_place(m->e->fn, m->e->storage, m->g->anchor, i)) {
+      copy[n] = part(m, x->type, m->y->at.axis, lo, m->y->in[i]);
+      copy[n++].src = arg_of(b, m->y->in[i]);
+    }
     lo += x->type.dim[m->y->at.axis];
   }
-  return m->y->nin;
+  return n;
 }
 
 static int pad_copies(const Move *m, const Build *b, Copy *copy) {
   const Attrs *at = &m->y->at;
-  int64_t xs[MAX_RANK], n = m->x->type.dim[at->axis];
+  int64_t n = m->x->type.dim[at->axis];
   int c = 0;
   Type edge = m->x->type;
-  node_strides(m->x, xs);
-  copy[c] = part(m->y, m->x->type, at->axis, at->lo, xs);
+  copy[c] = part(m, m->x->type, at->axis, at->lo, m->y->in[0]);
   copy[c++].src = arg_of(b, m->y->in[0]);
   edge.dim[at->axis] = at->lo;
-  if (at->lo) copy[c++] = part(m->y, edge, at->axis, 0, NULL);
+  if (at->lo) copy[c++] = part(m, edge, at->axis, 0, -1);
   edge.dim[at->axis] = at->hi;
-  if (at->hi) copy[c++] = part(m->y, edge, at->axis, at->lo + n, NULL);
+  if (at->hi) copy[c++] = part(m, edge, at->axis, at->lo + n, -1);
   return c;
 }
 
 static Copy slice_copy(const Move *m) {
   int64_t xs[MAX_RANK];
-  node_strides(m->x, xs);
-  Copy c = part(m->y, m->y->type, 0, 0, xs);
-  c.from0 = m->y->at.lo * xs[m->y->at.axis];
+  Copy c = part(m, m->y->type, 0, 0, m->y->in[0]);
+  value_strides(m->e, m->y->in[0], xs);
+  c.from0 += m->y->at.lo * xs[m->y->at.axis];
   return c;
 }
 
 static Copy upsample_copy(const Move *m) {
   Copy c = {0};
   int64_t xs[MAX_RANK], ys[MAX_RANK];
-  node_strides(m->x, xs), node_strides(m->y, ys);
+  c.from0 = value_strides(m->e, m->y->in[0], xs);
+  c.to0 = value_strides(m->e, m->g->anchor, ys);
   for (int a = 0; a < m->x->type.rank; a++) {
     int64_t f = a < 2 ? 1 : m->y->at.stride[a - 2];
     add_axis(&c, m->x->type.dim[a], ys[a] * f, xs[a]);
@@ -185,9 +189,17 @@ static void reshape_body(void *ctx, KFn *k, const Spot *s) {
   k_store(k, p->dst, offset_of(k, y->type.rank, at, p->ys), k_load(k, p->src, from, false));
 }
 
+static bool nothing_moves(const Move *m) {
+  bool in_place = m->y->op == OP_concat || m->y->op == OP_slice;
+  for (int k = 0; k < m->y->nin && in_place; k++)
+    in_place = storage_in_place(m->e->fn, m->e->storage, m->g->anchor, k);
+  return in_place;
+}
+
 bool move_boxes(const Move *m) {
   Copy copy[MAX_IN] = {{0}};
   int n = 1;
+  if (nothing_moves(m)) return true;
   Build b = move_begin(m, "");
   KV dst = arg_of(&b, m->g->anchor);
   if (m->y->op == OP_reshape && !reshape_copy(m, &copy[0])) {

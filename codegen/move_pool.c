@@ -10,6 +10,7 @@ typedef struct {
   int64_t size[MAX_SPATIAL], stride[MAX_SPATIAL], pad[MAX_SPATIAL];
   const int64_t *in, *out;                          /* spatial extents of x and of the pooled tensor */
   int64_t xs[MAX_RANK], ps[MAX_RANK], ys[MAX_RANK]; /* strides of x, the pooled tensor, the result */
+  int64_t x0, p0, y0;                               /* and the elements they start at */
   int64_t step,
       ystep; /* elements of x, of the result, between what neighbouring lanes of the pooled tensor meet */
   KV x, dy, y;
@@ -58,7 +59,7 @@ static void window_body(void *ctx, KFn *k, const Spot *s) {
   node_coords(y, s, at);
   Window w = {.p = p, .acc = k_local(k, K_F32, s->vec, "acc"), .s = s};
   k_set(k, w.acc, k_f32(k, y->op == OP_sumpool ? 0 : -INFINITY));
-  w.from = k_add(k, k_mul(k, at[0], k_i64(k, p->xs[0])), k_mul(k, at[1], k_i64(k, p->xs[1])));
+  w.from = k_add(k, k_i64(k, p->x0), offset_of(k, 2, at, p->xs));
   for (int a = 0; a < p->ns; a++) {
     KV first = k_sub(k, k_mul(k, at[2 + a], k_i64(k, p->stride[a])), k_i64(k, p->pad[a]));
     w.from = k_add(k, w.from, k_mul(k, first, k_i64(k, p->xs[2 + a])));
@@ -69,7 +70,8 @@ static void window_body(void *ctx, KFn *k, const Spot *s) {
     hi[a] = k_min(k, hi[a], k_sub(k, k_i64(k, p->in[a]), first));
   }
   each_tap(k, p->ns, 0, lo, hi, tap, window_tap, &w);
-  store_lanes(k, p->y, offset_of(k, y->type.rank, at, p->ys), 1, k_get(k, w.acc), s->vec, s->mask);
+  KV to = k_add(k, k_i64(k, p->y0), offset_of(k, y->type.rank, at, p->ys));
+  store_lanes(k, p->y, to, 1, k_get(k, w.acc), s->vec, s->mask);
 }
 
 /* ---- maxpool_dx, windows that tile x: per window, the first element that equals the maximum takes dy ----
@@ -80,7 +82,8 @@ static void block_body(void *ctx, KFn *k, const Spot *s) {
   const Node *dy = &p->m->e->fn->node[p->m->y->in[1]];
   KV at[MAX_RANK], v[MAX_BLOCK];
   node_coords(dy, s, at);
-  KV from = offset_of(k, 2, at, p->xs), to = offset_of(k, 2, at, p->ys), rel[MAX_BLOCK][2];
+  KV from = k_add(k, k_i64(k, p->x0), offset_of(k, 2, at, p->xs)), rel[MAX_BLOCK][2];
+  KV to = k_add(k, k_i64(k, p->y0), offset_of(k, 2, at, p->ys));
   int64_t taps = 1;
   for (int a = 0; a < p->ns; a++) {
     from = k_add(k, from, k_mul(k, at[2 + a], k_i64(k, p->stride[a] * p->xs[2 + a])));
@@ -100,7 +103,8 @@ static void block_body(void *ctx, KFn *k, const Spot *s) {
     best = t ? k_max(k, v[t], best) : v[t];
   }
   KV zero = s->vec ? k_splat(k, k_f32(k, 0)) : k_f32(k, 0);
-  KV left = load_lanes(k, p->dy, offset_of(k, dy->type.rank, at, p->ps), 1, s->vec, s->mask);
+  KV dy_at = k_add(k, k_i64(k, p->p0), offset_of(k, dy->type.rank, at, p->ps));
+  KV left = load_lanes(k, p->dy, dy_at, 1, s->vec, s->mask);
   for (int64_t t = 0; t < taps; t++) {
     KV hit = k_eq(k, v[t], best);
     store_lanes(k, p->y, rel[t][1], p->ystep, k_select(k, hit, left, zero), s->vec, s->mask);
@@ -128,7 +132,7 @@ static void scan_tap(void *ctx, KFn *k, const KV *v) {
     same = same == K_NONE ? eq : k_and(k, same, eq);
   }
   KV from = k_add(k, offset_of(k, 2, g->u, p->xs), offset_of(k, p->ns, v, p->xs + 2));
-  KV x = load_lanes(k, p->x, from, 1, g->s->vec, g->s->mask);
+  KV x = load_lanes(k, p->x, k_add(k, k_i64(k, p->x0), from), 1, g->s->vec, g->s->mask);
   KV best = k_get(k, g->best), better = k_lt(k, best, x);
   k_set(k, g->best, k_select(k, better, x, best));
   k_set(k, g->mine, k_select(k, better, k_cast(k, K_F32, same), k_get(k, g->mine)));
@@ -149,7 +153,7 @@ static void window_of(void *ctx, KFn *k, const KV *o) {
   k_set(k, g.mine, zero);
   each_tap(k, p->ns, 0, lo, hi, at, scan_tap, &g);
   KV off = k_add(k, offset_of(k, 2, g.u, p->ps), offset_of(k, p->ns, o, p->ps + 2));
-  KV dy = load_lanes(k, p->dy, off, 1, g.s->vec, g.s->mask);
+  KV dy = load_lanes(k, p->dy, k_add(k, k_i64(k, p->p0), off), 1, g.s->vec, g.s->mask);
   KV add = k_select(k, k_lt(k, zero, k_get(k, g.mine)), dy, zero);
   k_set(k, g.sum, k_add(k, k_get(k, g.sum), add));
 }
@@ -168,7 +172,8 @@ static void gather_body(void *ctx, KFn *k, const Spot *s) {
     hi[a] = k_min(k, k_i64(k, p->out[a]), k_add(k, k_div(k, q, step), k_i64(k, 1)));
   }
   each_tap(k, p->ns, 0, lo, hi, at, window_of, &g);
-  store_lanes(k, p->y, offset_of(k, y->type.rank, u, p->ys), 1, k_get(k, g.sum), s->vec, s->mask);
+  KV to = k_add(k, k_i64(k, p->y0), offset_of(k, y->type.rank, u, p->ys));
+  store_lanes(k, p->y, to, 1, k_get(k, g.sum), s->vec, s->mask);
 }
 
 /* ---- the three ops ---- */
@@ -191,7 +196,8 @@ static int64_t lane_step(const Node *over, const int64_t *t, const int64_t *scal
 }
 
 bool move_pool(const Move *m) {
-  const Node *y = m->y, *pooled = y->op == OP_maxpool_dx ? &m->e->fn->node[y->in[1]] : y;
+  int pooled_id = m->y->op == OP_maxpool_dx ? m->y->in[1] : m->g->anchor;
+  const Node *y = m->y, *pooled = &m->e->fn->node[pooled_id];
   Pool p = {.m = m, .ns = y->type.rank - 2, .in = m->x->type.dim + 2, .out = pooled->type.dim + 2};
   bool padded = false, sum = y->op == OP_sumpool;
   for (int a = 0; a < p.ns; a++) {
@@ -200,7 +206,9 @@ bool move_pool(const Move *m) {
     p.pad[a] = sum ? 0 : y->at.pad[a];
     padded = padded || p.pad[a];
   }
-  node_strides(m->x, p.xs), node_strides(pooled, p.ps), node_strides(y, p.ys);
+  p.x0 = value_strides(m->e, y->in[0], p.xs);
+  p.p0 = value_strides(m->e, pooled_id, p.ps);
+  p.y0 = value_strides(m->e, m->g->anchor, p.ys);
   p.step = lane_step(pooled, p.xs, p.stride);
   p.ystep = lane_step(pooled, p.ys, p.stride);
   char win[96];

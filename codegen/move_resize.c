@@ -12,6 +12,7 @@ typedef struct {
   bool corners;                       /* mode 1 */
   const int64_t *in, *out;            /* extents of the coarse (interpolated from) and the resized tensor */
   int64_t xs[MAX_RANK], ys[MAX_RANK]; /* strides of operand and result */
+  int64_t x0, y0;                     /* and the elements they start at */
   KV x, y;
 } Resize;
 
@@ -51,8 +52,9 @@ static void resize_body(void *ctx, KFn *k, const Spot *s) {
   Linear l[MAX_SPATIAL];
   node_coords(y, s, at);
   for (int a = 0; a < r->ns; a++) l[a] = linear(k, r, a, at[2 + a]);
-  KV v = corner(k, r, l, 0, offset_of(k, 2, at, r->xs), s);
-  store_lanes(k, r->y, offset_of(k, y->type.rank, at, r->ys), 1, v, s->vec, s->mask);
+  KV v = corner(k, r, l, 0, k_add(k, k_i64(k, r->x0), offset_of(k, 2, at, r->xs)), s);
+  KV to = k_add(k, k_i64(k, r->y0), offset_of(k, y->type.rank, at, r->ys));
+  store_lanes(k, r->y, to, 1, v, s->vec, s->mask);
 }
 
 /* Resized pixels lo..hi-1 contain all that read coarse pixel u: src(o) in (u-1, u+1), in integers and rounded
@@ -84,7 +86,7 @@ static void resize_dx_body(void *ctx, KFn *k, const Spot *s) {
   KV u[MAX_RANK], acc = k_local(k, K_F32, s->vec, "acc"), weight = K_NONE;
   node_coords(y, s, u);
   k_set(k, acc, k_f32(k, 0));
-  KV off = offset_of(k, 2, u, r->xs), none = k_f32(k, 0);
+  KV off = k_add(k, k_i64(k, r->x0), offset_of(k, 2, u, r->xs)), none = k_f32(k, 0);
   for (int a = 0; a < r->ns; a++) {
     KV lo, hi;
     readers(k, r, a, u[2 + a], &lo, &hi);
@@ -98,7 +100,8 @@ static void resize_dx_body(void *ctx, KFn *k, const Spot *s) {
   KV v = load_lanes(k, r->x, off, 1, s->vec, s->mask);
   k_set(k, acc, k_add(k, k_get(k, acc), k_mul(k, v, weight)));
   for (int a = 0; a < r->ns; a++) k_end(k);
-  store_lanes(k, r->y, offset_of(k, y->type.rank, u, r->ys), 1, k_get(k, acc), s->vec, s->mask);
+  KV to = k_add(k, k_i64(k, r->y0), offset_of(k, y->type.rank, u, r->ys));
+  store_lanes(k, r->y, to, 1, k_get(k, acc), s->vec, s->mask);
 }
 
 bool move_resize(const Move *m) {
@@ -110,7 +113,8 @@ bool move_resize(const Move *m) {
               .in = coarse->type.dim + 2,
               .out = resized->type.dim + 2};
   char size[96];
-  node_strides(m->x, r.xs), node_strides(m->y, r.ys);
+  r.x0 = value_strides(m->e, m->y->in[0], r.xs);
+  r.y0 = value_strides(m->e, m->g->anchor, r.ys);
   Build b = move_begin(m, window_text(r.ns, m->y->at.size, NULL, NULL, size));
   r.x = arg_of(&b, m->y->in[0]);
   r.y = arg_of(&b, m->g->anchor);

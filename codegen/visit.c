@@ -1,5 +1,6 @@
 /* visit.c - loop nests over boxes, strided access, and the small things every emitter asks of a node. */
 #include <stdarg.h>
+#include <string.h>
 #include "visit.h"
 
 int visit_lane_axis(const Box *b) {
@@ -106,6 +107,11 @@ void store_lanes(KFn *k, KV buf, KV off, int64_t stride, KV v, bool vec, KV mask
 
 void node_strides(const Node *n, int64_t stride[MAX_RANK]) {
   for (int a = 0; a < n->type.rank; a++) stride[a] = order_stride(n->type, n->order, a);
+}
+
+int64_t value_strides(const Emit *e, int node, int64_t stride[MAX_RANK]) {
+  memcpy(stride, e->storage[node].stride, sizeof e->storage[node].stride);
+  return e->storage[node].offset;
 }
 
 Box node_box(const Node *n) {

@@ -32,6 +32,8 @@ void store_lanes(KFn *k, KV buf, KV off, int64_t stride, KV v, bool vec, KV mask
 /* Memory strides of a node's axes; the box of its memory, outermost axis first; coordinates by logical axis.
  */
 void node_strides(const Node *n, int64_t stride[MAX_RANK]);
+/* The same for a value that may lie inside of another (Storage); returns the element it starts at. */
+int64_t value_strides(const Emit *e, int node, int64_t stride[MAX_RANK]);
 Box node_box(const Node *n);
 void node_coords(const Node *n, const Spot *s, KV coord[MAX_RANK]);
 /* sum of coord * stride */
