@@ -6,6 +6,7 @@
  *   autodiff  replaces every `grad loss w` by the nodes that compute it. Needs: no COMP expanded yet. Leaves no META.
  *   simplify  common subexpressions, dead nodes, constant folding, identities. Keeps values bit for bit.
  *   expand    rewrites COMP ops into EW and RED. Leaves no COMP and no `stop`.
+ *   moments   mean and variance of large values in one sweep instead of two.
  *   layout    sets Node.order and Var.order (see below).
  *   schedule  reorders nodes so that large values live shortly: each forward pass shortly before its backward one.
  *   fuse      sets Node.group and Fn.group (fuse.h). May clone cheap nodes so that each is in one group.
@@ -26,6 +27,7 @@ Fn *pass_canon(Fn *f, char err[256]);
 Fn *pass_autodiff(Fn *f, char err[256]);
 Fn *pass_simplify(Fn *f, char err[256]);
 Fn *pass_expand(Fn *f, char err[256]);
+Fn *pass_moments(Fn *f, char err[256]);
 Fn *pass_layout(Fn *f, char err[256]);
 Fn *pass_schedule(Fn *f, char err[256]);
 Fn *pass_fuse(Fn *f, char err[256]);

@@ -3,6 +3,7 @@
  * of stores do to values shows here only: run_emit.h gives every buffer memory of its own.
  *
  *   plan_run_check(prog, "what", tolerance, iterations);     // cmocka assertions
+ *   plan_run_filled(.., fill);                               // with values of one's own
  *
  * Function 0 is run, on every instruction set, beside the interpreter on the same fused function; outputs and variables
  * are compared after every iteration. Variables and inputs are filled by run_fill_real, or by run_fill_int where
@@ -16,15 +17,12 @@
 typedef struct {
   const char *what;
   double tolerance;
+  double (*fill)(const char *name, int64_t i, Type t);
   Module m;
   FnPlan plan;
   Interp *in;
   char *arena;
 } PlanRun;
-
-static inline double plan_fill(const PlanRun *r, const char *name, int64_t i, Type t) {
-  return r->tolerance == 0 ? run_fill_int(name, i, t) : run_fill_real(name, i, t);
-}
 
 /* Row-major values into the arena. */
 static inline void plan_put(PlanRun *r, int64_t offset, const Node *n, const double *v) {
@@ -66,7 +64,7 @@ static inline void plan_start(PlanRun *r) {
   for (int i = 0; i < p->nvar; i++) {
     Node n = plan_var_node(&p->var[i]);
     double *d = calloc((size_t)type_count(n.type), sizeof *d);
-    for (int64_t k = 0; k < type_count(n.type); k++) d[k] = plan_fill(r, p->var[i].name, k, n.type);
+    for (int64_t k = 0; k < type_count(n.type); k++) d[k] = r->fill(p->var[i].name, k, n.type);
     interp_bind(r->in, p->var[i].name, d); /* false: the function neither reads nor stores it */
     plan_put(r, r->m.var_offset[i], &n, d);
     free(d);
@@ -79,8 +77,7 @@ static inline void plan_feed(PlanRun *r, int iteration) {
     Node n = {.type = in->type};
     memcpy(n.order, in->order, sizeof n.order);
     double *d = calloc((size_t)type_count(n.type), sizeof *d);
-    for (int64_t k = 0; k < type_count(n.type); k++)
-      d[k] = plan_fill(r, in->name, k + 1000 * iteration, n.type);
+    for (int64_t k = 0; k < type_count(n.type); k++) d[k] = r->fill(in->name, k + 1000 * iteration, n.type);
     interp_bind(r->in, in->name, d);
     plan_put(r, r->plan.offset[in->buffer], &n, d);
     free(d);
@@ -111,10 +108,11 @@ static inline void plan_iterate(PlanRun *r, Jit *jit, int iteration) {
   }
 }
 
-static inline void plan_run_check(Program *p, const char *what, double tolerance, int iterations) {
+static inline void plan_run_filled(Program *p, const char *what, double tolerance, int iterations,
+                                   double (*fill)(const char *name, int64_t i, Type t)) {
   char err[512] = "";
   if (!passes_run(p, &(PassOptions){.verify = true}, err)) fail_msg("%s: %s", what, err);
-  PlanRun r = {.what = what, .tolerance = tolerance, .m = {.arena = p->arena, .prog = p}};
+  PlanRun r = {.what = what, .tolerance = tolerance, .fill = fill, .m = {.arena = p->arena, .prog = p}};
   Emit *e = emit_fn(p->arena, p->fn[0], NULL, err);
   if (!e) fail_msg("%s: %s", what, err);
   r.plan = (FnPlan){.fn = p->fn[0], .e = e};
@@ -141,5 +139,9 @@ static inline void plan_run_check(Program *p, const char *what, double tolerance
   }
   free(k);
   free(r.arena);
+}
+
+static inline void plan_run_check(Program *p, const char *what, double tolerance, int iterations) {
+  plan_run_filled(p, what, tolerance, iterations, tolerance == 0 ? run_fill_int : run_fill_real);
 }
 #endif
