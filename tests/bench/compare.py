@@ -144,7 +144,7 @@ def train(a, folder, end):
             modules[w].run(TRAIN[w][1])
     own = {w: median([t for m in modes for t in results[w, m].get("netc", [])] or modules[w].last["seconds"]) for w in works}
     heads = " | ".join(f"{m} / netc" for m in modes)
-    lines = [f"PyTorch {', '.join(sorted(versions)) or 'missing'}." + (f" Images of {a.size} pixels a side." if a.size else ""), "",
+    lines = [f"PyTorch {', '.join(sorted(versions)) or 'gave no result'}." + (f" Images of {a.size} pixels a side." if a.size else ""), "",
              f"| iteration | {heads} | netc | {' | '.join(modes)} | netc compiles in |", "|---" * (2 * len(modes) + 3) + "|"]
     for w in works:
         ratios = " | ".join(cell(results[w, m], "seconds", "%.2fx", True) for m in modes)
