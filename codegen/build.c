@@ -68,13 +68,20 @@ int build_find_arg(const Build *b, int buf) {
   return -1;
 }
 
+/* What buffer `buf` holds; workspace holds f32. */
+static KBase arg_base(const Emit *e, int buf) {
+  int node = e->buffer[buf].node;
+  if (node < 0) return K_F32;
+  DType dt = e->fn->node[node].type.dt;
+  return dt == I32 ? K_I32 : dt == BF16 ? K_BF16 : K_F32;
+}
+
 KFn *build_kernel(Build *b, int isa) {
   Emit *e = b->e;
   KFn *k = k_new(e->arena, b->kernel.name, isa == NETC_ISA_AVX512 ? 16 : 8);
   for (int i = 0; i < b->launch.nargs; i++) {
     int node = e->buffer[b->launch.arg[i]].node;
-    bool i32 = node >= 0 && e->fn->node[node].type.dt == I32;
-    k_arg(k, i32 ? K_I32 : K_F32, node >= 0 ? arena_printf(e->arena, "n%d", node) : "work");
+    k_arg(k, arg_base(e, b->launch.arg[i]), node >= 0 ? arena_printf(e->arena, "n%d", node) : "work");
   }
   b->kernel.k[isa] = k;
   return k;
@@ -97,9 +104,31 @@ static bool name_taken(const Emit *e, const char *name) {
   return false;
 }
 
+/* An element written over one of another size would lie over its neighbours, which others still read. */
+static void keep_same_size(Build *b) {
+  Launch *l = &b->launch;
+  for (int i = 0; i < l->nargs; i++) {
+    int from = l->inplace[i];
+    if (from < 0) continue;
+    bool narrow = arg_base(b->e, l->arg[i]) == K_BF16, was_narrow = arg_base(b->e, l->arg[from]) == K_BF16;
+    if (narrow != was_narrow) l->inplace[i] = -1;
+  }
+}
+
+/* Kernels that read or write bf16 say so in their names, before the hash. */
+static const char *name_storage(const Build *b) {
+  const char *name = b->kernel.name;
+  bool narrow = false;
+  for (int i = 0; i < b->launch.nargs; i++) narrow |= arg_base(b->e, b->launch.arg[i]) == K_BF16;
+  if (!narrow) return name;
+  size_t n = strlen(name);
+  return arena_printf(b->e->arena, n && name[n - 1] == ':' ? "%sbf16:" : "%s:bf16", name);
+}
+
 void build_end(Build *b, int64_t tasks) {
   Emit *e = b->e;
   Kernel *kernel = &b->kernel;
+  keep_same_size(b);
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
     const KFn *k = kernel->k[isa];
     if (k && k->err[0] && !e->err[0]) snprintf(e->err, sizeof e->err, "kernel %s: %s", kernel->name, k->err);
@@ -109,6 +138,7 @@ void build_end(Build *b, int64_t tasks) {
   if (kernel->work < 0) kernel->work = kernel->flops;
   b->launch.kernel = find_kernel(e, kernel, kernel->hash);
   if (b->launch.kernel < 0) {
+    kernel->name = name_storage(b);
     /* A name that ends in ':' asks for the hash of the code; so does one that other code has already. */
     size_t n = strlen(kernel->name);
     bool open = n && kernel->name[n - 1] == ':';

@@ -181,6 +181,12 @@ static KV compute(Expr *x, int id) {
   return expr_op(x, n, in, cond);
 }
 
+/* A value that is stored as bf16 is that for its readers in the group, too. What is loaded is one already. */
+static KV rounded(Expr *x, int node, KV v) {
+  bool narrow = x->e->fn->node[node].type.dt == BF16 && !expr_outside(x, node);
+  return narrow ? k_un(x->k, K_bf16, v) : v;
+}
+
 /* Recursion is as deep as the group's longest chain. */
 KV expr_value_in(Expr *x, int slot, int node) {
   int local = expr_local(x, node);
@@ -192,7 +198,9 @@ KV expr_value_in(Expr *x, int slot, int node) {
   KV made = compute(x, node);
   if (made >= 0 && x->k->ins[made].type.base == K_I1) {
     *memo(x, x->cond, local, slot) = made;
-    made = k_cast(x->k, K_F32, made);
+    made = k_cast(x->k, K_F32, made); /* 0 and 1 are bf16, too */
+  } else {
+    made = rounded(x, node, made);
   }
   x->cur = back;
   return *v = made;
@@ -213,6 +221,7 @@ void expr_store(Expr *x, int node, KV v) {
 /* All values before the first store: an output may lie over an input. */
 void expr_epilogue(Expr *x, const GroupInfo *g, KV v) {
   KV *out = arena_alloc(x->e->arena, sizeof *out * (size_t)(g->nout ? g->nout : 1));
+  v = rounded(x, g->anchor, v);
   expr_give(x, g->anchor, v);
   for (int i = 0; i < g->nout; i++) out[i] = g->out[i] == g->anchor ? v : expr_value(x, g->out[i]);
   for (int i = 0; i < g->nout; i++) expr_store(x, g->out[i], out[i]);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
+#include "../ir/bf16.h"
 #include "kir.h"
 #include "kir_internal.h"
 
@@ -31,6 +32,11 @@ KFn *k_new(Arena *a, const char *name, int lanes) {
 }
 
 KType kt(KBase base, bool vec) { return (KType){(uint8_t)base, vec, KIND_VALUE}; }
+
+KBase kir_element(const KFn *k, KV buf) {
+  KBase base = (KBase)k->ins[buf].type.base;
+  return base == K_BF16 ? K_F32 : base;
+}
 
 KV kir_append(KFn *k, const KIns *ins) {
   KIns *p = ARENA_PUSH(k->arena, k->ins, k->n, k->cap);
@@ -125,6 +131,8 @@ KV k_scratch(KFn *k, KBase base, int64_t n, const char *name) {
   return v;
 }
 KV k_local(KFn *k, KBase base, bool vec, const char *name) {
+  if (base >= K_VOID)
+    return fail(k, "local %s: %s is no type of values", name, kir_type_str(kt(base, false)));
   KV v = push(k, K_local, (KType){(uint8_t)base, vec, KIND_LOCAL}, -1, -1, -1, -1);
   k->ins[v].name = arena_strdup(k->arena, name);
   return v;
@@ -152,7 +160,7 @@ KV k_cast(KFn *k, KBase to, KV a) {
   if (!value(k, a, "cast")) return K_NONE;
   KType t = k->ins[a].type;
   if (t.base == to) return a;
-  if (to == K_I1 || to == K_VOID)
+  if (to == K_I1 || to >= K_VOID)
     return fail(k, "cast: cannot cast %s to %s, compare instead", kir_type_str(t),
                 kir_type_str(kt(to, t.vec)));
   int64_t i;
@@ -187,6 +195,7 @@ static bool fold_un(KFn *k, KOp op, KV a, KV *out) {
   if (op == K_neg) f = -f;
   else if (op == K_abs) f = fabs(f);
   else if (op == K_floor) f = floor(f);
+  else if (op == K_bf16) f = bf16_round((float)f);
   else return false;
   *out = float_const(k, k->ins[a].type.base, f);
   return true;
@@ -211,6 +220,7 @@ KV k_un(KFn *k, KOp op, KV a) {
   case K_sigmoid:
   case K_sin:
   case K_cos:
+  case K_bf16:
     if (t.base != K_F32) return fail(k, "%s: needs f32, got %s", who, kir_type_str(t));
     break;
   case K_hsum:
@@ -222,6 +232,7 @@ KV k_un(KFn *k, KOp op, KV a) {
   default: return fail(k, "%s is no unary operation", who);
   }
   KV folded;
+  if (op == K_bf16 && k->ins[a].op == K_bf16) return a;
   if (fold_un(k, op, a, &folded)) return folded;
   return push(k, op, t, a, -1, -1, -1);
 }
@@ -410,28 +421,28 @@ KV k_first_lanes(KFn *k, KV n) {
 /* ---- memory ---- */
 KV k_load(KFn *k, KV buf, KV at, bool vec) {
   if (!buffer(k, buf, "load") || !offset(k, at, "load")) return K_NONE;
-  return push(k, K_load, kt(k->ins[buf].type.base, vec), buf, at, -1, -1);
+  return push(k, K_load, kt(kir_element(k, buf), vec), buf, at, -1, -1);
 }
 KV k_load_masked(KFn *k, KV buf, KV at, KV mask) {
   const char *who = "load_masked";
   if (!buffer(k, buf, who) || !offset(k, at, who) || !lanes_of(k, mask, K_I1, who)) return K_NONE;
-  return push(k, K_load_masked, kt(k->ins[buf].type.base, true), buf, at, mask, -1);
+  return push(k, K_load_masked, kt(kir_element(k, buf), true), buf, at, mask, -1);
 }
 KV k_gather(KFn *k, KV buf, KV at) {
   if (!buffer(k, buf, "gather") || !lanes_of(k, at, K_I32, "gather")) return K_NONE;
-  return push(k, K_gather, kt(k->ins[buf].type.base, true), buf, at, -1, -1);
+  return push(k, K_gather, kt(kir_element(k, buf), true), buf, at, -1, -1);
 }
 KV k_gather_masked(KFn *k, KV buf, KV at, KV mask) {
   const char *who = "gather_masked";
   if (!buffer(k, buf, who) || !lanes_of(k, at, K_I32, who) || !lanes_of(k, mask, K_I1, who)) return K_NONE;
-  return push(k, K_gather_masked, kt(k->ins[buf].type.base, true), buf, at, mask, -1);
+  return push(k, K_gather_masked, kt(kir_element(k, buf), true), buf, at, mask, -1);
 }
 
 /* A value to be stored: of the buffer's base type. */
 static bool stored(KFn *k, KV buf, KV v, const char *who) {
   if (!buffer(k, buf, who) || !value(k, v, who)) return false;
-  if (k->ins[buf].type.base == k->ins[v].type.base) return true;
-  fail(k, "%s: the buffer holds %s, v%d is %s", who, kir_type_str(kt(k->ins[buf].type.base, false)), v,
+  if (kir_element(k, buf) == k->ins[v].type.base) return true;
+  fail(k, "%s: the buffer holds %s, v%d is %s", who, kir_type_str(kt(kir_element(k, buf), false)), v,
        kir_type_str(k->ins[v].type));
   return false;
 }

@@ -23,7 +23,9 @@
 #include <stdio.h>
 #include "../ir/mem.h"
 
-typedef enum { K_I1, K_I32, K_I64, K_F32, K_F64, K_VOID } KBase;
+/* K_BF16 is what a buffer holds, never a value: a load widens it to f32, a store rounds an f32 to the nearest (ties to
+ * even; NaN stays NaN). */
+typedef enum { K_I1, K_I32, K_I64, K_F32, K_F64, K_VOID, K_BF16 } KBase;
 typedef struct {
   uint8_t base;
   uint8_t vec;  /* 1: vector of the kernel's lanes */

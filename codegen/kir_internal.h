@@ -12,9 +12,10 @@ typedef struct {
 } KOpInfo;
 extern const KOpInfo kop_info[K_OP_COUNT];
 
-KType kt(KBase base, bool vec);         /* a value's type */
-const char *kir_type_str(KType t);      /* f32, f32v (vector), f32* (buffer); a constant string */
-KV kir_append(KFn *k, const KIns *ins); /* unchecked */
+KType kt(KBase base, bool vec);          /* a value's type */
+KBase kir_element(const KFn *k, KV buf); /* base type of values loaded from and stored to a buffer */
+const char *kir_type_str(KType t);       /* f32, f32v (vector), f32* (buffer); a constant string */
+KV kir_append(KFn *k, const KIns *ins);  /* unchecked */
 
 /* A copy of k in arena `a` with exp, log, tanh, sigmoid, sin and cos replaced by arithmetic. */
 KFn *math_expand(Arena *a, const KFn *k);

@@ -74,7 +74,7 @@ static bool operands_visible(Check *c) {
 static bool check_memory(Check *c) {
   const KIns *i = &c->k->ins[c->at];
   if (!is_kind(c, 0, KIND_BUFFER, "buffer")) return false;
-  KBase base = (KBase)type_of(c, 0).base;
+  KBase base = kir_element(c->k, i->in[0]);
   KType vec = kt(base, true), none = kt(K_VOID, false), at = kt(K_I64, false), lanes = kt(K_I32, true),
         mask = kt(K_I1, true);
   switch (i->op) {
@@ -97,7 +97,7 @@ static bool check_cast(Check *c) {
   if (i->op == K_bitcast)
     return (from.base == K_I32 && i->type.base == K_F32) || (from.base == K_F32 && i->type.base == K_I32) ||
            bad(c, "%s to %s", kir_type_str(from), kir_type_str(i->type));
-  return (i->type.base != K_I1 && i->type.base != K_VOID) || bad(c, "to %s", kir_type_str(i->type));
+  return (i->type.base != K_I1 && i->type.base < K_VOID) || bad(c, "to %s", kir_type_str(i->type));
 }
 
 static bool check_arithmetic(Check *c) {
@@ -129,7 +129,8 @@ static bool check_arithmetic(Check *c) {
   case K_tanh:
   case K_sigmoid:
   case K_sin:
-  case K_cos: return (a.base == K_F32 || bad(c, "not for %s", kir_type_str(a))) && gives(c, a);
+  case K_cos:
+  case K_bf16: return (a.base == K_F32 || bad(c, "not for %s", kir_type_str(a))) && gives(c, a);
   case K_hsum:
   case K_hmax:
   case K_hmin:
@@ -172,10 +173,10 @@ static bool check_ins(Check *c) {
   if (!operands_visible(c)) return false;
   switch (i->op) {
   case K_const:
-    return (i->type.kind == KIND_VALUE && !i->type.vec && i->type.base != K_VOID) || bad(c, "type");
+    return (i->type.kind == KIND_VALUE && !i->type.vec && i->type.base < K_VOID) || bad(c, "type");
   case K_arg:
   case K_scratch: return i->type.kind == KIND_BUFFER || bad(c, "must be a buffer");
-  case K_local: return i->type.kind == KIND_LOCAL || bad(c, "must be a local");
+  case K_local: return (i->type.kind == KIND_LOCAL && i->type.base < K_VOID) || bad(c, "must be a local");
   case K_task:
   case K_thread: return gives(c, kt(K_I64, false));
   case K_seed: return gives(c, kt(K_I32, false));
@@ -215,7 +216,8 @@ static bool check_ins(Check *c) {
 
 static bool check_whole(Check *c) {
   int64_t scratch = 0;
-  static const int64_t bytes[] = {1, 4, 8, 4, 8};
+  static const int64_t bytes[] = {
+      [K_I1] = 1, [K_I32] = 4, [K_I64] = 8, [K_F32] = 4, [K_F64] = 8, [K_BF16] = 2};
   for (int v = 0, args = 0; v < c->k->n; v++) {
     const KIns *i = &c->k->ins[v];
     c->at = v;

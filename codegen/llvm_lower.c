@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "kir_internal.h"
+#include "llvm_bf16.h"
 #include "llvm_lower.h"
 
 enum { MAX_DEPTH = 64 };
@@ -29,6 +30,7 @@ typedef struct {
 static LLVMTypeRef base_type(LLVMContextRef c, KBase base) {
   switch (base) {
   case K_I1: return LLVMInt1TypeInContext(c);
+  case K_BF16: return LLVMInt16TypeInContext(c); /* its bits: memory only */
   case K_I32: return LLVMInt32TypeInContext(c);
   case K_I64: return LLVMInt64TypeInContext(c);
   case K_F32: return LLVMFloatTypeInContext(c);
@@ -152,15 +154,16 @@ static LLVMValueRef unary(Lower *l, KOp op, KType t, LLVMValueRef a) {
 
 /* ---- memory: every access is aligned to its element, no more ---- */
 static unsigned element_bytes(KBase base) {
-  return base == K_I64 || base == K_F64 ? 8 : base == K_I1 ? 1 : 4;
+  return base == K_I64 || base == K_F64 ? 8 : base == K_I1 ? 1 : base == K_BF16 ? 2 : 4;
 }
 
 static LLVMValueRef address(Lower *l, KV buf, LLVMValueRef at) {
   return LLVMBuildGEP2(l->b, base_type(l->c, (KBase)l->k->ins[buf].type.base), l->v[buf], &at, 1, "");
 }
 
-static LLVMValueRef load(Lower *l, const KIns *i) {
-  KBase base = (KBase)i->type.base;
+/* What lies in memory; bf16 as its bits. */
+static LLVMValueRef load_elements(Lower *l, const KIns *i) {
+  KBase base = (KBase)l->k->ins[i->in[0]].type.base;
   LLVMTypeRef t = type_of(l, base, i->type.vec);
   LLVMValueRef p = address(l, i->in[0], l->v[i->in[1]]), align = i32(l, element_bytes(base)),
                zero = LLVMConstNull(t);
@@ -177,10 +180,27 @@ static LLVMValueRef load(Lower *l, const KIns *i) {
   return intrinsic(l, "llvm.masked.gather", over, 2, (LLVMValueRef[]){p, align, mask, zero}, 4);
 }
 
+static bool is_bf16(const Lower *l, KV buf) { return l->k->ins[buf].type.base == K_BF16; }
+
+static LLVMValueRef load(Lower *l, const KIns *i) {
+  LLVMValueRef v = load_elements(l, i);
+  return is_bf16(l, i->in[0]) ? llvm_bf16_widen(l->b, v) : v;
+}
+
+/* A scalar of a bf16 buffer goes into all lanes as the bits that were loaded; the widened scalar, if nothing else needs
+ * it, goes with the dead code. */
+static LLVMValueRef splat_value(Lower *l, KV v) {
+  const KIns *from = &l->k->ins[v];
+  if (from->op != K_load || !is_bf16(l, from->in[0])) return splat(l, l->v[v]);
+  LLVMValueRef zext = LLVMGetOperand(LLVMGetOperand(l->v[v], 0), 0); /* of a bitcast of a shl */
+  return llvm_bf16_splat(l->b, LLVMGetOperand(zext, 0), l->k->lanes);
+}
+
 static void store(Lower *l, const KIns *i) {
   KBase base = (KBase)l->k->ins[i->in[0]].type.base;
   LLVMValueRef p = address(l, i->in[0], l->v[i->in[1]]), v = l->v[i->in[2]],
                align = i32(l, element_bytes(base));
+  if (base == K_BF16) v = llvm_bf16_narrow(l->b, v, l->k->ins[i->in[2]].op == K_bf16);
   LLVMTypeRef over[2] = {LLVMTypeOf(v), LLVMTypeOf(p)};
   if (i->op == K_store) {
     LLVMSetAlignment(LLVMBuildStore(l->b, v, p), element_bytes(base));
@@ -291,10 +311,11 @@ static LLVMValueRef lower_ins(Lower *l, int ins) {
   case K_task: return LLVMGetParam(l->fn, 2);
   case K_thread: return i64(l, 0);
   case K_seed: return invariant_load(l, type, LLVMGetParam(l->fn, 1), 4 * i->imm);
-  case K_splat: return splat(l, a);
+  case K_splat: return splat_value(l, i->in[0]);
   case K_iota: return iota(l);
   case K_cast: return cast(l, l->k->ins[i->in[0]].type, t, a);
   case K_bitcast: return LLVMBuildBitCast(l->b, a, type, "");
+  case K_bf16: return llvm_bf16_round(l->b, a);
   case K_neg:
   case K_sqrt:
   case K_floor:

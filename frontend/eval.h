@@ -244,6 +244,7 @@ void log_value(Eval *c, const Ast *n, const char *name, Value v);
 
 /* ---- program.c ---- */
 void exec_batch(Eval *c, const Ast *n);
+bool set_precision(Program *p, const char *text); /* f32 or bf16; false: neither */
 void exec_option(Eval *c, const Ast *n);
 void exec_train(Eval *c, const Ast *n);
 void exec_predict(Eval *c, const Ast *n);

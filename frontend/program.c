@@ -47,6 +47,13 @@ static Value option_value(Eval *c, const Ast *n, Value initial) {
   return initial;
 }
 
+bool set_precision(Program *p, const char *text) {
+  static const char *const word[] = {"f32", "bf16"};
+  for (int i = 0; i < 2; i++)
+    if (!strcmp(text, word[i])) return p->storage = i ? BF16 : F32, true;
+  return false;
+}
+
 void exec_option(Eval *c, const Ast *n) {
   if (c->frame) {
     fail(c, n, "options are declared at the top level of the file");
@@ -68,6 +75,9 @@ void exec_option(Eval *c, const Ast *n) {
   int64_t length;
   if ((!strcmp(n->name, "iterations") || !strcmp(n->name, "epoch_iterations")) && v.kind != V_POISON)
     arg_int(c, n, n->name, v, 0, (int64_t)1 << 40, &length);
+  if (!strcmp(n->name, "precision") && v.kind != V_POISON &&
+      (v.kind != V_STR || !set_precision(c->prog, v.u.str)))
+    fail(c, n, "precision must be \"f32\" or \"bf16\", it is %s", value_str(c, v));
   if (!strcmp(n->name, "classes") && v.kind != V_POISON)
     arg_int(c, n, "classes", v, 1, 256, &c->prog->classes);
 }

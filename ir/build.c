@@ -54,6 +54,7 @@ int ir_clone(Fn *f, const Node *n, const int *in) {
   int id = ir_node(f, n->op, n->nin, in, &n->at, &n->type);
   if (id < 0) return id;
   f->node[id].loc = n->loc;
+  if (n->type.dt == BF16) f->node[id].type.dt = BF16; /* not inferred: pass `precision` decides it */
   memcpy(f->node[id].order, n->order, sizeof n->order);
   return id;
 }

@@ -1,6 +1,7 @@
 /* interp.c - the reference interpreter: binds names to data, runs the kernels in order, rounds, commits
  * stores. */
 #include "interp_ref.h"
+#include "bf16.h"
 #include "philox.h"
 #include <math.h>
 #include <stdlib.h>
@@ -135,7 +136,7 @@ static void round_result(double *out, Type t, InterpMode mode) {
     for (int64_t i = 0; i < n; i++)
       out[i] = isfinite(out[i]) ? (int32_t)(uint32_t)(int64_t)fmod(out[i], 0x1p32) : 0;
   else if (mode == INTERP_F32)
-    for (int64_t i = 0; i < n; i++) out[i] = (float)out[i];
+    for (int64_t i = 0; i < n; i++) out[i] = t.dt == BF16 ? bf16_round((float)out[i]) : (float)out[i];
 }
 
 static bool run_node(Interp *in, int id, char *err) {

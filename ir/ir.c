@@ -49,10 +49,15 @@ int64_t type_count(Type t) {
   return n;
 }
 
-int64_t type_bytes(Type t) { return 4 * type_count(t); }
+int64_t type_bytes(Type t) { return (t.dt == BF16 ? 2 : 4) * type_count(t); }
+
+Type type_widened(Type t) {
+  if (t.dt == BF16) t.dt = F32;
+  return t;
+}
 
 bool type_valid(Type t) {
-  if (t.rank < 0 || t.rank > MAX_RANK || (t.dt != F32 && t.dt != I32)) return false;
+  if (t.rank < 0 || t.rank > MAX_RANK || (t.dt != F32 && t.dt != I32 && t.dt != BF16)) return false;
   int64_t n = 1;
   for (int i = 0; i < t.rank; i++) {
     if (t.dim[i] < 1 || t.dim[i] > INT32_MAX || n > MAX_COUNT / t.dim[i]) return false;
@@ -71,7 +76,8 @@ bool shape_eq(Type a, Type b) {
 bool type_eq(Type a, Type b) { return a.dt == b.dt && shape_eq(a, b); }
 
 const char *type_str(Type t, char buf[96]) {
-  int at = snprintf(buf, 96, "%s[", t.dt == I32 ? "i32" : "f32");
+  static const char *const name[] = {[F32] = "f32", [I32] = "i32", [BF16] = "bf16"};
+  int at = snprintf(buf, 96, "%s[", name[t.dt]);
   for (int i = 0; i < t.rank && i < MAX_RANK && at < 96; i++)
     at += snprintf(buf + at, (size_t)(96 - at), "%s%lld", i ? "," : "", (long long)t.dim[i]);
   if (at < 95) strcpy(buf + at, "]");

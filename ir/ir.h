@@ -22,7 +22,9 @@
 
 enum { MAX_RANK = 6, MAX_IN = 8, MAX_SPATIAL = 3 };
 
-typedef enum { F32, I32 } DType;
+/* BF16 says how a value is stored: the op's f32 result is rounded to the nearest bf16 (ties to even), and that is what
+ * every reader sees, widened to f32 again. Arithmetic is f32 throughout. Pass `precision` alone makes such nodes. */
+typedef enum { F32, I32, BF16 } DType;
 
 /* A shape and element type. Rank 0 is a scalar. Extents are >= 1. */
 typedef struct {
@@ -175,6 +177,7 @@ struct Program {
   int nstream, capstream;
   Fn **fn;
   int nfn, capfn;
+  DType storage;            /* of large activations and their gradients: F32, or BF16 (pass `precision`) */
   int64_t classes;          /* of the labels; 0 = unknown */
   int64_t epoch_iterations; /* 0: the length of the labelled set */
   int64_t max_iterations;   /* default of netrun train */
@@ -199,6 +202,7 @@ Type type_i32(int rank, ...);
 Type type_scalar(void);     /* f32 of rank 0 */
 int64_t type_count(Type t); /* number of elements */
 int64_t type_bytes(Type t);
+Type type_widened(Type t); /* what arithmetic sees: BF16 becomes F32 */
 bool type_eq(Type a, Type b);
 bool shape_eq(Type a, Type b);
 bool type_valid(Type t);                    /* rank and extents in range, at most 2^40 elements */

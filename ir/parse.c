@@ -342,6 +342,7 @@ static void node(Parser *p, Fn *f) {
   }
   char was[96], is[96];
   Node *n = &f->node[id];
+  if (want.dt == BF16 && type_eq(type_widened(want), n->type)) n->type.dt = BF16;
   if (typed && !type_eq(want, n->type))
     fail_at(p, start, "%s gives %s, not %s", op_info[op].name, type_str(n->type, is), type_str(want, was));
   if (accept_word(p, "order")) order(p, n->order, n->type.rank);
@@ -404,6 +405,7 @@ static void program(Parser *p) {
     if (accept_word(p, "classes")) p->prog->classes = integer(p, 0, INT32_MAX);
     else if (accept_word(p, "epoch_iterations")) p->prog->epoch_iterations = integer(p, 0, INT64_MAX);
     else if (accept_word(p, "max_iterations")) p->prog->max_iterations = integer(p, 0, INT64_MAX);
+    else if (accept_word(p, "storage")) p->prog->storage = (DType)choice(p, word_dtype, "an element type");
     else if (accept_word(p, "sites")) p->prog->sites = integer(p, 0, INT64_MAX);
     else return;
   }

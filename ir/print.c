@@ -148,8 +148,10 @@ static void print_stream(FILE *out, const Stream *s) {
 void ir_print(FILE *out, const Program *p) {
   fputs("program ", out);
   print_string(out, p->source);
-  fprintf(out, " classes %lld epoch_iterations %lld max_iterations %lld sites %lld\n", (long long)p->classes,
+  fprintf(out, " classes %lld epoch_iterations %lld max_iterations %lld sites %lld", (long long)p->classes,
           (long long)p->epoch_iterations, (long long)p->max_iterations, (long long)p->sites);
+  if (p->storage == BF16) fputs(" storage bf16", out);
+  fputc('\n', out);
   for (int i = 0; i < p->nnet; i++) {
     fputs("net ", out);
     print_string(out, p->net[i].name);

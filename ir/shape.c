@@ -465,8 +465,8 @@ static bool (*const rule_of[OP_COUNT])(Rule *) = {
 
 bool infer_type(Op op, int nin, const Type *in, const Attrs *at, const Type *given, Type *out,
                 char err[256]) {
-  Type result = {0};
-  Rule r = {op, 0, in, at, given, &result, err};
+  Type result = {0}, wide[MAX_IN], wanted;
+  Rule r = {op, 0, wide, at, given ? &wanted : NULL, &result, err};
   const OpInfo *info = &op_info[op];
   if (nin < info->min_in || nin > info->max_in)
     return fail(
@@ -479,6 +479,8 @@ bool infer_type(Op op, int nin, const Type *in, const Attrs *at, const Type *giv
     return fail(&r,
                 "the type asked for is not valid: rank 0 to %d, extents of 1 or more, at most 2^40 elements",
                 MAX_RANK);
+  for (int i = 0; i < nin; i++) wide[i] = type_widened(in[i]);
+  if (given) wanted = type_widened(*given);
   if (!rule_of[op](&r)) return false;
   char buf[96];
   if (!type_valid(result)) return fail(&r, "the result %s is too large", type_str(result, buf));

@@ -70,9 +70,12 @@ static bool node_ok(const Fn *f, int id, char *err) {
   }
   if (!infer_type(n->op, n->nin, in, &n->at, &n->type, &inferred, sentence))
     return fail(err, "fn %.40s, %%%d: %.190s", f->name, id, sentence);
-  if (!type_eq(inferred, n->type))
+  if (!type_eq(inferred, type_widened(n->type)))
     return fail(err, "fn %.40s, %%%d: %s gives %s, the node says %s", f->name, id, op_info[n->op].name,
                 type_str(inferred, a), type_str(n->type, b));
+  if (n->type.dt == BF16 && op_info[n->op].cls == LEAF)
+    return fail(err, "fn %.60s, %%%d: %s is never stored as bf16, kernels' results are", f->name, id,
+                op_info[n->op].name);
   if (!order_ok(n->order, n->type.rank))
     return fail(err, "fn %.60s, %%%d: the memory order is not a permutation of %d axes", f->name, id,
                 n->type.rank);
@@ -111,6 +114,8 @@ static bool ends_ok(const Fn *f, char *err) {
   for (int i = 0; i < f->nout; i++) {
     if (f->out[i].node < 0 || f->out[i].node >= f->n)
       return fail(err, "fn %.60s: output %.80s names no node: %d", f->name, f->out[i].name, f->out[i].node);
+    if (f->node[f->out[i].node].type.dt == BF16)
+      return fail(err, "fn %.60s: output %.80s is bf16; results are f32 or i32", f->name, f->out[i].name);
     for (int j = 0; j < i; j++)
       if (!strcmp(f->out[j].name, f->out[i].name))
         return fail(err, "fn %.60s: two outputs are named %.80s", f->name, f->out[i].name);
@@ -136,6 +141,7 @@ static bool var_ok(const Program *p, int i, char *err) {
   for (int k = 0; k < i; k++)
     if (!strcmp(p->var[k].name, v->name)) return fail(err, "two variables are named %.150s", v->name);
   if (!type_valid(v->type)) return fail(err, "variable %.150s: its type is not valid", v->name);
+  if (v->type.dt == BF16) return fail(err, "variable %.150s: variables are f32 or i32, not bf16", v->name);
   if (!order_ok(v->order, v->type.rank))
     return fail(err, "variable %.150s: the memory order is not a permutation of its axes", v->name);
   if (v->net < -1 || v->net >= p->nnet)
@@ -161,6 +167,7 @@ static bool stream_ok(const Stream *s, char *err) {
 }
 
 bool ir_verify(const Program *p, char err[256]) {
+  if (p->storage != F32 && p->storage != BF16) return fail(err, "storage must be f32 or bf16");
   for (int i = 0; i < p->nvar; i++)
     if (!var_ok(p, i, err)) return false;
   for (int i = 0; i < p->nstream; i++)

@@ -10,6 +10,7 @@
  *   layout    sets Node.order and Var.order (see below).
  *   schedule  reorders nodes so that large values live shortly: each forward pass shortly before its backward one.
  *   fuse      sets Node.group and Fn.group (fuse.h). May clone cheap nodes so that each is in one group.
+ *   precision when Program.storage is BF16, gives large stored activations and their gradients type bf16.
  *   remat     computes values again for the backward pass instead of keeping them (remat.h). Promises of fuse.h hold.
  */
 #ifndef NETC_PASSES_H
@@ -31,6 +32,10 @@ Fn *pass_moments(Fn *f, char err[256]);
 Fn *pass_layout(Fn *f, char err[256]);
 Fn *pass_schedule(Fn *f, char err[256]);
 Fn *pass_fuse(Fn *f, char err[256]);
+Fn *pass_precision(Fn *f, char err[256]);
+bool precision_allows(Op op); /* may results of this op be stored as bf16? */
+/* Gives the marked nodes of a fused function, and views of them, type bf16; edits f. */
+void precision_set(Fn *f, const bool *narrow);
 Fn *pass_remat(Fn *f, char err[256]);
 
 typedef struct {

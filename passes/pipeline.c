@@ -13,6 +13,7 @@ const Pass pass_table[] = {
     {"layout", pass_layout, "memory orders of variables and values"},
     {"schedule", pass_schedule, "an order in which large values live shortly"},
     {"fuse", pass_fuse, "groups nodes into kernels"},
+    {"precision", pass_precision, "which stored values are bf16, under precision=bf16"},
     {"remat", pass_remat, "computes values again instead of keeping them for the backward pass"},
     {NULL, NULL, NULL},
 };
@@ -28,9 +29,13 @@ static bool dump_name_known(const PassOptions *opt) {
   return false;
 }
 
+static bool is_fused(const Pass *pass) {
+  return pass->run == pass_fuse || pass->run == pass_precision || pass->run == pass_remat;
+}
+
 static bool verify_after(const Pass *pass, const Fn *f, char err[256]) {
   char why[256];
-  if (fn_verify(f, why) && ((pass->run != pass_fuse && pass->run != pass_remat) || fuse_check(f, why)))
+  if (fn_verify(f, why) && (!is_fused(pass) || fuse_check(f, why)))
     return true;
   snprintf(err, 256, "after pass %s: %.200s", pass->name, why);
   return false;

@@ -1,12 +1,12 @@
 #!/bin/sh
 # Runs the tests under valgrind. It knows no AVX-512, so generated code is held to AVX2. Left out: the tests that spawn the two
-# programs (road, fixtures: valgrind would watch the test, not the program), and test_math, whose NaN cases valgrind itself gets
+# programs (road, precision, fixtures: valgrind would watch the test, not the program), and test_math, whose NaN cases valgrind itself gets
 # wrong (the ordered not-equal comparison of AVX is emulated as the unordered one).
 set -eu
 command -v valgrind >/dev/null || { echo "valgrind is not installed: not run (apt-get install valgrind)"; exit 0; }
 echo "testing under valgrind"
 for t in build/tests/test_*; do
-  case "$t" in */test_road | */test_fixtures | */test_math) continue ;; esac
+  case "$t" in */test_road | */test_precision | */test_fixtures | */test_math) continue ;; esac
   valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite "$t" >valgrind.log 2>&1 || {
     cat valgrind.log
     echo "valgrind: $t failed" >&2

@@ -21,8 +21,16 @@ static inline void one_layout(Fn *f, int weights) {
   }
 }
 
-/* Everything but leaves becomes one group with this anchor, whose emitter runs; then the launches do, and are
- * compared. */
+/* Runs the emitter of group 0; then the launches, and compares. */
+static inline void one_run(Fn *f, bool (*emitter)(Emit *, const GroupInfo *), double tolerance) {
+  Emit *e = emit_new(f->prog->arena, f, NULL);
+  const GroupInfo *g = group_values(f);
+  if (!emitter(e, &g[0]) || e->err[0]) fail_msg("%s: %s", f->name, e->err);
+  RunCase c = run_case(f, tolerance);
+  run_check(&c, e);
+}
+
+/* Everything but leaves becomes one group with this anchor, whose emitter runs on f32 and then on bf16. */
 static inline void one_check(Fn *f, int kind, int anchor, bool (*emitter)(Emit *, const GroupInfo *),
                              double tolerance) {
   char err[256] = "";
@@ -32,10 +40,9 @@ static inline void one_check(Fn *f, int kind, int anchor, bool (*emitter)(Emit *
   f->group = arena_alloc(f->prog->arena, sizeof *f->group);
   f->group[0] = (Group){kind, anchor};
   f->ngroup = f->capgroup = 1;
-  Emit *e = emit_new(f->prog->arena, f, NULL);
-  const GroupInfo *g = group_values(f);
-  if (!emitter(e, &g[0]) || e->err[0]) fail_msg("%s: %s", f->name, e->err);
-  RunCase c = run_case(f, tolerance);
-  run_check(&c, e);
+  one_run(f, emitter, tolerance);
+  if (!run_narrow_too()) return;
+  run_narrow(f);
+  one_run(f, emitter, tolerance);
 }
 #endif

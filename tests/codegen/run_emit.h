@@ -17,6 +17,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include "ir/bf16.h"
 #include "ir/interp.h"
 #include "codegen/emit.h"
 #include "codegen/llvm_lower.h"
@@ -30,7 +31,8 @@ typedef struct {
   const char *what;       /* printed when it fails */
 } RunCase;
 
-enum { RUN_GUARD = 64, RUN_NAN = 0x7fc0beef };
+/* NaN as f32, and each half as bf16. */
+enum { RUN_GUARD = 64, RUN_NAN = 0x7fc1ffc5 };
 
 static inline uint32_t run_hash(const char *name, int64_t i) {
   uint64_t h = 1469598103934665603u;
@@ -103,22 +105,32 @@ typedef struct {
   uint32_t **mem; /* per buffer */
 } Run;
 
+/* Words of buffer i with its guard, which begins at its last byte, within a word perhaps. */
+static inline int64_t run_words(const Emit *e, int i) { return e->buffer[i].bytes / 4 + RUN_GUARD; }
+
+static inline double run_get(const Type *t, const uint32_t *mem, int64_t i) {
+  float v;
+  if (t->dt == BF16) return (double)bf16_float(((const uint16_t *)(const void *)mem)[i]);
+  memcpy(&v, &mem[i], sizeof v);
+  return t->dt == I32 ? (double)(int32_t)mem[i] : (double)v;
+}
+
+static inline void run_set(const Type *t, uint32_t *mem, int64_t i, double d) {
+  float v = (float)d;
+  if (t->dt == BF16) ((uint16_t *)(void *)mem)[i] = bf16_bits(v);
+  else if (t->dt == I32) mem[i] = (uint32_t)(int32_t)d;
+  else memcpy(&mem[i], &v, sizeof v);
+}
+
 static inline void run_fill_buffers(Run *r) {
   for (int i = 0; i < r->e->nbuffer; i++) {
-    int64_t words = r->e->buffer[i].bytes / 4;
-    for (int64_t j = 0; j < words + RUN_GUARD; j++) r->mem[i][j] = RUN_NAN;
+    for (int64_t j = 0; j < run_words(r->e, i); j++) r->mem[i][j] = RUN_NAN;
     int node = r->e->buffer[i].node;
     if (node < 0 || !run_leaf_name(r->c->fn, node)) continue;
     const Node *n = &r->c->fn->node[node];
     double *d = run_leaf_data(r->c, node);
-    for (int64_t j = 0; j < words; j++) {
-      uint32_t *to = &r->mem[i][run_memory_index(n, j)];
-      if (n->type.dt == I32) *to = (uint32_t)(int32_t)d[j];
-      else {
-        float v = (float)d[j];
-        memcpy(to, &v, 4);
-      }
-    }
+    for (int64_t j = 0; j < type_count(n->type); j++)
+      run_set(&n->type, r->mem[i], run_memory_index(n, j), d[j]);
     free(d);
   }
 }
@@ -166,10 +178,18 @@ static inline void run_launch(Run *r, const Launch *l, int mode) {
 static inline void run_all(Run *r, int mode) {
   run_fill_buffers(r);
   for (int i = 0; i < r->e->nlaunch; i++) run_launch(r, &r->e->launch[i], mode);
-  for (int i = 0; i < r->e->nbuffer; i++)
-    for (int64_t j = r->e->buffer[i].bytes / 4, end = j + RUN_GUARD; j < end; j++)
-      if (r->mem[i][j] != RUN_NAN)
+  static const uint32_t guard = RUN_NAN;
+  for (int i = 0; i < r->e->nbuffer; i++) {
+    const uint8_t *at = (const uint8_t *)r->mem[i];
+    for (int64_t j = r->e->buffer[i].bytes; j < run_words(r->e, i) * 4; j++)
+      if (at[j] != ((const uint8_t *)&guard)[j % 4])
         fail_msg("%s: buffer %d (node %d) is written past its end", r->c->what, i, r->e->buffer[i].node);
+  }
+}
+
+/* A bf16 may be rounded to the neighbour where the values before differ within the tolerance. */
+static inline double run_tolerance(const RunCase *c, const Type *t) {
+  return t->dt == BF16 && c->tolerance > 0 ? 0x1p-7 + c->tolerance : c->tolerance;
 }
 
 static inline void run_compare_node(const Run *r, const Interp *in, int buffer) {
@@ -177,12 +197,9 @@ static inline void run_compare_node(const Run *r, const Interp *in, int buffer) 
   const Node *n = &r->c->fn->node[node];
   const double *want = interp_value(in, node);
   for (int64_t i = 0; i < type_count(n->type); i++) {
-    uint32_t bits = r->mem[buffer][run_memory_index(n, i)];
-    float v;
-    memcpy(&v, &bits, 4);
-    double got = n->type.dt == I32 ? (double)(int32_t)bits : (double)v;
-    if (fabs(got - want[i]) <= r->c->tolerance * (1 + fabs(want[i])) || (isnan(got) && isnan(want[i])) ||
-        got == want[i])
+    double got = run_get(&n->type, r->mem[buffer], run_memory_index(n, i));
+    if (fabs(got - want[i]) <= run_tolerance(r->c, &n->type) * (1 + fabs(want[i])) ||
+        (isnan(got) && isnan(want[i])) || got == want[i])
       continue;
     kir_print(stderr, r->e->kernel[r->e->launch[r->e->nlaunch - 1].kernel].k[r->isa]);
     fn_print(stderr, r->c->fn);
@@ -202,7 +219,7 @@ static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, in
     if (!kir_verify(k[i], err)) fail_msg("%s: kernel %s: %s", c->what, e->kernel[i].name, err);
   }
   for (int i = 0; i < e->nbuffer; i++) {
-    size_t bytes = (size_t)e->buffer[i].bytes + RUN_GUARD * 4;
+    size_t bytes = (size_t)run_words(e, i) * 4;
     assert_non_null(mem[i] = malloc(bytes));
     assert_non_null(first[i] = malloc(bytes));
   }
@@ -224,6 +241,28 @@ static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, in
   jit_free(r.jit);
   for (int i = 0; i < e->nbuffer; i++) free(mem[i]), free(first[i]);
   free(mem), free(first), free(k);
+}
+
+/* Every real input, and every stored value that may be, as bf16: whatever an emitter reads and writes, at other places
+ * than pass `precision` would choose. The function is to be emitted anew. */
+static inline void run_narrow(Fn *f) {
+  const GroupInfo *g = group_values(f);
+  bool *narrow = calloc((size_t)f->n + 1, sizeof *narrow);
+  assert_non_null(narrow);
+  for (int i = 0; i < f->n; i++) narrow[i] = f->node[i].op == OP_input && f->node[i].type.dt == F32;
+  for (int i = 0; i < f->ngroup; i++)
+    for (int o = 0; o < g[i].nout; o++) {
+      const Node *n = &f->node[g[i].out[o]];
+      narrow[g[i].out[o]] = n->type.dt == F32 && precision_allows(n->op);
+    }
+  precision_set(f, narrow);
+  free(narrow);
+}
+
+/* Tests of many functions narrow every third, the first included: compiling is what they take their time for. */
+static inline bool run_narrow_too(void) {
+  static int functions;
+  return functions++ % 3 == 0;
 }
 
 static inline void run_check(const RunCase *c, const Emit *e) {

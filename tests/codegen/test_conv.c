@@ -42,15 +42,22 @@ static void one_group(Fn *f, int kind, int anchor, int weights) {
   *ARENA_PUSH(f->prog->arena, f->group, f->ngroup, f->capgroup) = (Group){kind, anchor};
 }
 
-static void check(Fn *f, const char *what, bool (*emit)(Emit *, const GroupInfo *)) {
-  char err[256] = "";
-  if (f->err[0]) fail_msg("%s: %s", what, f->err);
-  if (!fn_verify(f, err)) fail_msg("%s: %s", what, err);
+static void check_emitted(Fn *f, const char *what, bool (*emit)(Emit *, const GroupInfo *)) {
   Emit *e = emit_new(f->prog->arena, f, NULL);
   if (!emit(e, group_values(f))) fail_msg("%s: %s", what, e->err);
   RunCase c = run_case(f, 0);
   c.what = what;
   run_check(&c, e);
+}
+
+static void check(Fn *f, const char *what, bool (*emit)(Emit *, const GroupInfo *)) {
+  char err[256] = "";
+  if (f->err[0]) fail_msg("%s: %s", what, f->err);
+  if (!fn_verify(f, err)) fail_msg("%s: %s", what, err);
+  check_emitted(f, what, emit);
+  if (!run_narrow_too()) return;
+  run_narrow(f);
+  check_emitted(f, what, emit);
 }
 
 /* relu(y + bias) * gate(N,1,S) + residual; the convolution itself is a result too when asked. */

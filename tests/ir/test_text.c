@@ -36,7 +36,8 @@ static void round_trip(const Program *p) {
 /* One of everything a program can hold. */
 static const char whole[] =
     "# a comment\n"
-    "program \"models/\\\"x\\\".net\" classes 2 epoch_iterations 100 max_iterations 6000 sites 3\n"
+    "program \"models/\\\"x\\\".net\" classes 2 epoch_iterations 100 max_iterations 6000 sites 3 storage "
+    "bf16\n"
     "net \"student\" macs 1152\n"
     "var \"student.w\" : f32[2,1,3,3] init uniform -0.33333333333333331 0.33333333333333331 role param net "
     "\"student\" "
@@ -55,7 +56,7 @@ static const char whole[] =
     "  %noise = rand {mode=1, site=2} : f32[1,1,8,8]\n"
     "  %xn = add %x %noise\n"
     "  %y = conv %xn %w {stride=[1,1], pad=[1,1]} : f32[1,2,8,8] order [0,2,3,1] group 0\n"
-    "  %sq = powc %y {value=2} : f32[1,2,8,8] group 0\n"
+    "  %sq = powc %y {value=2} : bf16[1,2,8,8] group 0\n"
     "  %s = sum %sq {axes=[0,1,2,3]} group 1\n"
     "  %loss = reshape %s : f32[]\n"
     "  %g = grad %loss %w\n"
@@ -89,6 +90,10 @@ static void test_whole(void **state) {
   assert_int_equal(f->node[4].group, 0);
   assert_int_equal(f->node[4].order[3], 1);
   assert_int_equal(f->group[0].anchor, 4);
+  assert_int_equal(p->storage, BF16);
+  assert_int_equal(f->node[5].type.dt, BF16);
+  assert_int_equal(type_bytes(f->node[5].type), 2 * 128);
+  assert_int_equal(f->node[6].type.dt, F32);
   assert_int_equal(f->node[6].at.axes, 15);
   round_trip(p);
   arena_free(a);

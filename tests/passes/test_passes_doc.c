@@ -32,7 +32,8 @@ static void check_example(const Pass *pass, const char *before, const char *afte
   char err[256] = "", *text;
   size_t size;
   Arena *a = arena_new();
-  Program *p = ir_parse(a, arena_printf(a, "program \"doc\"\nfn forward \"f\" {\n%s}\n", before), err);
+  Program *p =
+      ir_parse(a, arena_printf(a, "program \"doc\" storage bf16\nfn forward \"f\" {\n%s}\n", before), err);
   if (!p) fail_msg("%s: %s", pass->name, err);
   Fn *f = pass->run(p->fn[0], err);
   if (!f || !fn_verify(f, err)) fail_msg("%s: %s", pass->name, err);

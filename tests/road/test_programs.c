@@ -104,6 +104,7 @@ static bool try_program(const char *path, uint64_t seed) {
   assert_non_null(quiet);
   Program *p = frontend_compile_text(a, path, text, &(FrontendOptions){.diag = quiet, .grads = true}, NULL);
   fclose(quiet);
+  if (p && seed % 2) p->storage = BF16;
   if (p && !passes_run(p, &(PassOptions){.verify = true}, err)) fail_msg("%s\n%s", err, text);
   for (int i = 0; p && i < p->nfn; i++) {
     Emit *e = emit_fn(a, p->fn[i], NULL, err);

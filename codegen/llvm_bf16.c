@@ -1,0 +1,62 @@
+/* llvm_bf16.c - widening is a shift by 16 bits. Rounding to nearest even adds half of the last kept place, less one when
+ * that place is even, and cuts; NaN is taken aside, as the addition could carry it into infinity or past the sign. */
+#include "llvm_bf16.h"
+
+/* i32, or a vector of it, with as many lanes as `like`. */
+static LLVMTypeRef int_like(LLVMTypeRef like, unsigned bits) {
+  LLVMTypeRef t = LLVMIntTypeInContext(LLVMGetTypeContext(like), bits);
+  return LLVMGetTypeKind(like) == LLVMVectorTypeKind ? LLVMVectorType(t, LLVMGetVectorSize(like)) : t;
+}
+
+static LLVMTypeRef float_like(LLVMTypeRef like) {
+  LLVMTypeRef t = LLVMFloatTypeInContext(LLVMGetTypeContext(like));
+  return LLVMGetTypeKind(like) == LLVMVectorTypeKind ? LLVMVectorType(t, LLVMGetVectorSize(like)) : t;
+}
+
+/* The literal in the type of v, in all lanes. */
+static LLVMValueRef literal(LLVMValueRef v, unsigned value) {
+  LLVMTypeRef t = LLVMTypeOf(v);
+  if (LLVMGetTypeKind(t) != LLVMVectorTypeKind) return LLVMConstInt(t, value, false);
+  LLVMValueRef lane[64], one = LLVMConstInt(LLVMGetElementType(t), value, false);
+  unsigned n = LLVMGetVectorSize(t);
+  for (unsigned i = 0; i < n; i++) lane[i] = one;
+  return LLVMConstVector(lane, n);
+}
+
+LLVMValueRef llvm_bf16_widen(LLVMBuilderRef b, LLVMValueRef half) {
+  LLVMValueRef x = LLVMBuildZExt(b, half, int_like(LLVMTypeOf(half), 32), "");
+  return LLVMBuildBitCast(b, LLVMBuildShl(b, x, literal(x, 16), ""), float_like(LLVMTypeOf(half)), "");
+}
+
+/* Both halves of every lane get the bits and the lower half is cleared: one broadcast of 16 bits and one `and`, where
+ * widening the scalar first would take it through an integer register. */
+LLVMValueRef llvm_bf16_splat(LLVMBuilderRef b, LLVMValueRef half, int n) {
+  LLVMContextRef c = LLVMGetTypeContext(LLVMTypeOf(half));
+  LLVMTypeRef i32 = LLVMInt32TypeInContext(c), pairs = LLVMVectorType(LLVMTypeOf(half), 2 * (unsigned)n);
+  LLVMValueRef poison = LLVMGetPoison(pairs), zeros = LLVMConstNull(LLVMVectorType(i32, 2 * (unsigned)n));
+  LLVMValueRef one = LLVMBuildInsertElement(b, poison, half, LLVMConstInt(i32, 0, false), "");
+  LLVMValueRef x = LLVMBuildShuffleVector(b, one, poison, zeros, "");
+  x = LLVMBuildBitCast(b, x, LLVMVectorType(i32, (unsigned)n), "");
+  x = LLVMBuildAnd(b, x, literal(x, 0xffff0000u), "");
+  return LLVMBuildBitCast(b, x, LLVMVectorType(LLVMFloatTypeInContext(c), (unsigned)n), "");
+}
+
+/* The bits of v with the rounded upper half; the lower half is to be cut. */
+static LLVMValueRef rounded_bits(LLVMBuilderRef b, LLVMValueRef v) {
+  LLVMValueRef x = LLVMBuildBitCast(b, v, int_like(LLVMTypeOf(v), 32), "");
+  LLVMValueRef odd = LLVMBuildAnd(b, LLVMBuildLShr(b, x, literal(x, 16), ""), literal(x, 1), "");
+  LLVMValueRef near = LLVMBuildAdd(b, x, LLVMBuildAdd(b, odd, literal(x, 0x7fff), ""), "");
+  LLVMValueRef quiet = LLVMBuildOr(b, x, literal(x, 0x400000), "");
+  return LLVMBuildSelect(b, LLVMBuildFCmp(b, LLVMRealUNO, v, v, ""), quiet, near, "");
+}
+
+LLVMValueRef llvm_bf16_round(LLVMBuilderRef b, LLVMValueRef v) {
+  LLVMValueRef x = rounded_bits(b, v);
+  return LLVMBuildBitCast(b, LLVMBuildAnd(b, x, literal(x, 0xffff0000u), ""), LLVMTypeOf(v), "");
+}
+
+LLVMValueRef llvm_bf16_narrow(LLVMBuilderRef b, LLVMValueRef v, bool exact) {
+  LLVMTypeRef wide = int_like(LLVMTypeOf(v), 32);
+  LLVMValueRef x = exact ? LLVMBuildBitCast(b, v, wide, "") : rounded_bits(b, v);
+  return LLVMBuildTrunc(b, LLVMBuildLShr(b, x, literal(x, 16), ""), int_like(LLVMTypeOf(v), 16), "");
+}

@@ -1,0 +1,102 @@
+/* Pass `precision`: what becomes bf16, and what must not. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+#include "passes/fuse.h"
+#include "passes/passes.h"
+
+/* A training step: convolution, batch statistics, activation, 12 classes, a weight gradient, an optimiser step. */
+static const char step[] = "var \"w\" : f32[32,16,3,3] init normal 0 0.1\n"
+                           "var \"v\" : f32[12,32,1,1] init normal 0 0.1\n"
+                           "fn train \"f\" {\n"
+                           "  %x = input \"x\" : f32[2,16,32,32]\n"
+                           "  %w = var \"w\"\n"
+                           "  %v = var \"v\"\n"
+                           "  %y = conv %x %w {stride=[1,1], pad=[1,1]}\n"
+                           "  %s = sum %y {axes=[0,2,3]}\n"
+                           "  %c = sub %y %s\n"
+                           "  %r = relu %c\n"
+                           "  %z = conv %r %v {stride=[1,1], pad=[0,0]}\n"
+                           "  %p = softmax %z {axis=1}\n"
+                           "  %l = sum %p {axes=[0,1,2,3]}\n"
+                           "  %q = mul %l %l\n"
+                           "  %loss = reshape %q : f32[]\n"
+                           "  %g = grad %loss %w\n"
+                           "  %h = sub %w %g\n"
+                           "  store \"w\" = %h\n"
+                           "  output \"loss\" = %loss\n"
+                           "  output \"y\" = %c\n"
+                           "}\n";
+
+static Program *after(Arena *a, const char *header) {
+  char err[256] = "";
+  Program *p = ir_parse(a, arena_printf(a, "program \"t\" classes 12 %s\n%s", header, step), err);
+  if (!p) fail_msg("%s", err);
+  if (!passes_run(p, &(PassOptions){.verify = true}, err)) fail_msg("%s", err);
+  return p;
+}
+
+static int narrow_values(const Fn *f) {
+  int n = 0;
+  for (int i = 0; i < f->n; i++) n += f->node[i].type.dt == BF16;
+  return n;
+}
+
+static void what_becomes_bf16(void **state) {
+  (void)state;
+  Arena *a = arena_new();
+  assert_int_equal(narrow_values(after(a, "")->fn[0]), 0);
+  assert_int_equal(narrow_values(after(a, "storage f32")->fn[0]), 0);
+  const Fn *f = after(a, "storage bf16")->fn[0];
+  bool conv = false;
+  for (int i = 0; i < f->n; i++) {
+    const Node *n = &f->node[i];
+    bool narrow = n->type.dt == BF16;
+    if (n->op == OP_conv && n->type.dim[1] == 32) conv = narrow;
+    if (!narrow) continue;
+    assert_int_equal(n->type.rank, 4);
+    assert_int_equal(n->type.dim[1], 32); /* no logits: 12 classes */
+    assert_true(op_info[n->op].cls != RED && op_info[n->op].cls != LEAF && n->op != OP_conv_dw);
+  }
+  assert_true(conv);
+  for (int i = 0; i < f->nout; i++) assert_int_equal(f->node[f->out[i].node].type.dt, F32);
+  for (int i = 0; i < f->nstore; i++) assert_int_equal(f->node[f->store[i].node].type.dt, F32);
+  assert_true(narrow_values(f) >= 2);
+  arena_free(a);
+}
+
+/* Views are of the type of what they view, and stay views. */
+static void views_follow(void **state) {
+  (void)state;
+  char err[256] = "";
+  Arena *a = arena_new();
+  Program *p = ir_parse(a,
+                        "program \"t\" storage bf16\nfn forward \"f\" {\n"
+                        "  %x = input \"x\" : f32[2,16,32,32]\n"
+                        "  %w = input \"w\" : f32[16,16,3,3]\n"
+                        "  %y = conv %x %w {stride=[1,1], pad=[1,1]}\n"
+                        "  %d = reshape %y : f32[2,16,1,32,32]\n"
+                        "  %u = upsample %d {stride=[2,1,1]}\n"
+                        "  %s = sum %u {axes=[0,1,2,3,4]}\n"
+                        "  output \"s\" = %s\n}\n",
+                        err);
+  if (!p) fail_msg("%s", err);
+  if (!passes_run(p, &(PassOptions){.verify = true}, err)) fail_msg("%s", err);
+  const Fn *f = p->fn[0];
+  int views = 0;
+  for (int i = 0; i < f->n; i++) {
+    if (f->node[i].op != OP_reshape) continue;
+    assert_int_equal(f->node[i].type.dt, BF16);
+    assert_int_equal(f->node[value_source(f, i)].op, OP_conv);
+    views++;
+  }
+  assert_int_equal(views, 1);
+  arena_free(a);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(what_becomes_bf16), cmocka_unit_test(views_follow)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
