@@ -131,7 +131,8 @@ static bool walks_well(const Node *n, const Storage *s) {
 static bool fits(const Fn *f, const Storage *whole, const Region *r) {
   const Node *part = &f->node[r->part], *all = &f->node[r->whole];
   Storage s = inside(f, whole, r);
-  return order_same(part->type, part->order, all->order) && walks_well(part, &s);
+  return part->type.dt == all->type.dt && order_same(part->type, part->order, all->order) &&
+         walks_well(part, &s);
 }
 
 Storage *storage_of_values(const Fn *f) {
