@@ -15,7 +15,7 @@
 #define NETC_ABI_H
 #include <stdint.h>
 
-#define NETC_ABI_VERSION  2u
+#define NETC_ABI_VERSION  3u
 #define NETC_QUERY_SYMBOL "netc_module_query"
 enum { NETC_MAX_RANK = 6, NETC_MAX_ARGS = 40 };
 
@@ -99,6 +99,8 @@ typedef struct {
   const NetcArray *inputs, *outputs;
   const NetcLaunch *launches;
   const int64_t *args;
+  int64_t working; /* bytes of the arena it uses behind the variables */
+  int64_t scratch; /* bytes its kernels take on the stack of each thread, at most */
 } NetcFn;
 
 typedef struct {

@@ -38,8 +38,20 @@ static void describe_fn(FILE *out, const FnPlan *p) {
   }
 }
 
+static void describe_total(FILE *out, const Module *m, const FnPlan *p) {
+  int64_t batch = p->fn->kind == FN_TRAIN ? batch_bytes(m->prog) : 0;
+  fprintf(out,
+          "function %s: variables %" PRId64 " + working memory %" PRId64 " + next batch %" PRId64
+          " = %" PRId64 " bytes (%.2f GiB), and %" PRId64
+          " of scratch for each thread; the plan is %.2f %% above its bound\n",
+          p->fn->name, m->var_bytes, p->temporaries, batch, m->var_bytes + p->temporaries + batch,
+          (double)(m->var_bytes + p->temporaries + batch) / 0x1p30, p->scratch,
+          p->lower_bound ? 100.0 * (double)(p->temporaries - p->lower_bound) / (double)p->lower_bound : 0.0);
+}
+
 void describe_plan(const Module *m) {
   FILE *out = m->opt->emit;
   fprintf(out, "arena %" PRId64 " bytes, of which variables %" PRId64 "\n", m->arena_bytes, m->var_bytes);
+  for (int i = 0; i < m->prog->nfn; i++) describe_total(out, m, &m->fn[i]);
   for (int i = 0; i < m->prog->nfn; i++) describe_fn(out, &m->fn[i]);
 }

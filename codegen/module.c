@@ -4,6 +4,20 @@
 #include <string.h>
 #include "module.h"
 
+/* What the kernels of p's launches take on the stack, the largest of any set. */
+static int64_t scratch_bytes(const FnPlan *p) {
+  int64_t most = 0;
+  for (int l = 0; l < p->e->nlaunch; l++)
+    for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+      const KFn *k = p->e->kernel[p->e->launch[l].kernel].k[isa];
+      int64_t bytes = 0;
+      for (int i = 0; k && i < k->n; i++)
+        if (k->ins[i].op == K_scratch) bytes += 4 * k->ins[i].imm;
+      if (bytes > most) most = bytes;
+    }
+  return most;
+}
+
 static bool emit_functions(Module *m, char err[512]) {
   const Program *p = m->prog;
   Emit *share = NULL;
@@ -13,6 +27,7 @@ static bool emit_functions(Module *m, char err[512]) {
     if (!e) return false;
     m->fn[i] = (FnPlan){.fn = p->fn[i], .e = e};
     if (!plan_fn(m, &m->fn[i], err)) return false;
+    m->fn[i].scratch = scratch_bytes(&m->fn[i]);
     m->kernel = e->kernel, m->nkernel = e->nkernel; /* the list grows from function to function */
     if (m->arena_bytes < m->var_bytes + m->fn[i].temporaries)
       m->arena_bytes = m->var_bytes + m->fn[i].temporaries;

@@ -26,6 +26,7 @@ typedef struct {
   int *output;         /* buffer of every output */
   int64_t temporaries; /* bytes behind the variables */
   int64_t lower_bound; /* no plan of these lifetimes needs less */
+  int64_t scratch;     /* bytes on the stack of each thread, at most */
 } FnPlan;
 
 typedef struct {

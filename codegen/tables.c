@@ -57,7 +57,7 @@ static const struct {
     [T_KERNEL] = {"NetcKernel", "ppClll", sizeof(NetcKernel), offsetof(NetcKernel, work)},
     [T_PLACE] = {"NetcPlace", "ppii", sizeof(NetcPlace), offsetof(NetcPlace, caller)},
     [T_LAUNCH] = {"NetcLaunch", "iilii", sizeof(NetcLaunch), offsetof(NetcLaunch, place)},
-    [T_FN] = {"NetcFn", "piiiipppp", sizeof(NetcFn), offsetof(NetcFn, args)},
+    [T_FN] = {"NetcFn", "piiiippppll", sizeof(NetcFn), offsetof(NetcFn, scratch)},
     [T_FIELD] = {"NetcField", "pii", sizeof(NetcField), offsetof(NetcField, input)},
     [T_STREAM] = {"NetcStream", "piiiip", sizeof(NetcStream), offsetof(NetcStream, fields)},
     [T_MODULE] = {"NetcModule",
@@ -212,7 +212,8 @@ static LLVMValueRef function(const Tables *t, const FnPlan *p) {
   LLVMValueRef launch = launches(t, p, &args);
   return RECORD(t, text(t, f->name), int32(t, f->kind), int32(t, p->ninput), int32(t, f->nout),
                 int32(t, p->e->nlaunch), table(t, "inputs", t->type[T_ARRAY], in, p->ninput),
-                table(t, "outputs", t->type[T_ARRAY], out, f->nout), launch, args);
+                table(t, "outputs", t->type[T_ARRAY], out, f->nout), launch, args, int64(t, p->temporaries),
+                int64(t, p->scratch));
 }
 
 static LLVMValueRef places(const Tables *t) {

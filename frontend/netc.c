@@ -2,6 +2,7 @@
  * exit 1. */
 #include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,6 +19,7 @@ static const char usage[] =
     "\n"
     "  -o, --output OUT.so     where the module goes\n"
     "  -D NAME=VALUE           sets an option of the file: 4, [128,128], \"code\", on (may be repeated)\n"
+    "      --memory SIZE       computes values again until training fits: 4G, 900M (units of 1024)\n"
     "      --target LIST       instruction sets to compile for: host, x86-64-v3, x86-64-v4 (default: both)\n"
     "      --emit WHAT         prints ast, graph, kernels, llvm, asm or plan to standard output; with ast "
     "and\n"
@@ -38,6 +40,7 @@ static const char usage[] =
 
 enum {
   OPT_TARGET = 256,
+  OPT_MEMORY,
   OPT_EMIT,
   OPT_DUMP,
   OPT_NO_GRADS,
@@ -51,6 +54,7 @@ enum {
 };
 
 static const struct option long_options[] = {{"output", required_argument, NULL, 'o'},
+                                             {"memory", required_argument, NULL, OPT_MEMORY},
                                              {"target", required_argument, NULL, OPT_TARGET},
                                              {"emit", required_argument, NULL, OPT_EMIT},
                                              {"dump-after", required_argument, NULL, OPT_DUMP},
@@ -72,6 +76,7 @@ typedef struct {
   PassOptions passes;
   CodegenOptions codegen;
   bool emit_ast, emit_graph;
+  int64_t memory; /* bytes training may take; 0 = not said */
 } Command;
 
 static int fail(const char *message) {
@@ -151,6 +156,20 @@ static bool set_rate(double *rate, const char *option, const char *text) {
   return *rate = n * 1e9, true;
 }
 
+/* A number with a unit of 1024 bytes or more: 900M, 4G, 1.5G. */
+static bool set_memory(Command *c, const char *text) {
+  static const char units[] = "KMGT";
+  char *end;
+  double n = strtod(text, &end);
+  const char *unit = *end ? strchr(units, *end >= 'a' ? *end - 32 : *end) : NULL;
+  const char *rest = unit ? end + 1 + (end[1] == 'i' || end[1] == 'I') : "?";
+  if (unit && *rest && !rest[1] && (*rest == 'B' || *rest == 'b')) rest++;
+  double bytes = unit ? ldexp(n, 10 * (int)(unit - units + 1)) : 0;
+  if (end == text || !unit || *rest || !(bytes >= 1024 && bytes < 0x1p60))
+    return fprintf(stderr, "netc: --memory %s: expected a size like 900M or 4G\n", text), false;
+  return c->memory = (int64_t)bytes, true;
+}
+
 /* Is the module to be written over the file it is made of? */
 static bool over_source(const Command *c) {
   struct stat in, out;
@@ -168,6 +187,9 @@ static int read_command(int argc, char **argv, Command *c) {
       break;
     case OPT_TARGET:
       if (!set_target(c, optarg)) return 1;
+      break;
+    case OPT_MEMORY:
+      if (!set_memory(c, optarg)) return 1;
       break;
     case OPT_EMIT:
       if (!set_emit(c, optarg)) return 1;
@@ -210,7 +232,7 @@ static int read_command(int argc, char **argv, Command *c) {
 }
 
 static int compile(Arena *arena, Command *c) {
-  char err[512];
+  char err[2048] = "";
   const char *options = "";
   c->frontend.define = c->define;
   c->frontend.diag = stderr;
@@ -222,9 +244,12 @@ static int compile(Arena *arena, Command *c) {
               c->codegen.emit_plan || c->codegen.explain;
   if (!back && !c->passes.dump_after) return 0;
   c->passes.dump = stdout;
+  c->passes.fused = arena_alloc(arena, ((size_t)p->nfn + 1) * sizeof(Fn *));
   if (!passes_run(p, &c->passes, err))
     return fprintf(stderr, "netc: %s: internal error: %s\n", c->input, err), 1;
   if (!back) return 0;
+  if (c->memory && !codegen_fit(p, c->passes.fused, c->memory, err, sizeof err))
+    return fprintf(stderr, "netc: %s: %s\n", c->input, err), 1;
   c->codegen.emit = stdout;
   c->codegen.options = options;
   if (!c->codegen.threads) c->codegen.threads = (int)sysconf(_SC_NPROCESSORS_ONLN);

@@ -42,6 +42,7 @@ typedef struct {
   const char *dump_after; /* pass name, "all", or NULL */
   FILE *dump;             /* where dumps go */
   bool verify;            /* run the verifier after every pass */
+  Fn **fused;             /* where not NULL: the functions as they were before pass remat */
 } PassOptions;
 /* Run the whole pipeline on every function of the program. false and a message on failure. */
 bool passes_run(Program *p, const PassOptions *opt, char err[256]);

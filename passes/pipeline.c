@@ -50,6 +50,7 @@ bool passes_run(Program *p, const PassOptions *opt, char err[256]) {
   }
   for (const Pass *pass = pass_table; pass->name; pass++) {
     for (int i = 0; i < p->nfn; i++) {
+      if (opt->fused && pass->run == pass_remat) opt->fused[i] = p->fn[i];
       Fn *f = pass->run(p->fn[i], err);
       if (!f || (opt->verify && !verify_after(pass, f, err))) return false;
       p->fn[i] = f;

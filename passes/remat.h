@@ -93,6 +93,7 @@ int remat_uses(Remat *r, int v, int64_t **key);
 /* ---- remat.c ---- */
 /* All levels from no recomputation on, each with a lower peak than the one before; stops behind the first that takes
  * more than `most` of the function's own time. */
+#define REMAT_ALL 1e30
 typedef struct {
   Remat *r;
   RematLevel *level;

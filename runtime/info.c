@@ -5,6 +5,7 @@
 #include <string.h>
 #include "array.h"
 #include "cli.h"
+#include "footprint.h"
 #include "info.h"
 #include "load.h"
 
@@ -23,6 +24,17 @@ bool info_json(const Module *m, FILE *out) {
     cJSON_AddItemToArray(nets, n);
   }
   cJSON_AddNumberToObject(root, "arena_bytes", (double)d->arena_bytes);
+  cJSON *fns = cJSON_AddArrayToObject(root, "functions");
+  for (int i = 0; i < d->nfns; i++) {
+    Footprint p = footprint_plan(d, &d->fns[i], 1);
+    cJSON *f = cJSON_CreateObject();
+    cJSON_AddStringToObject(f, "name", d->fns[i].name);
+    cJSON_AddNumberToObject(f, "variable_bytes", (double)p.variables);
+    cJSON_AddNumberToObject(f, "working_bytes", (double)p.working);
+    cJSON_AddNumberToObject(f, "batch_bytes", (double)p.batch);
+    cJSON_AddNumberToObject(f, "scratch_bytes_per_thread", (double)p.scratch);
+    cJSON_AddItemToArray(fns, f);
+  }
   cJSON *kernels = cJSON_AddArrayToObject(root, "kernels");
   for (int i = 0; i < d->nkernels; i++) {
     cJSON *k = cJSON_CreateObject();
@@ -58,7 +70,15 @@ static void print_memory(const NetcModule *d, FILE *out) {
   for (int r = 0; r < 4; r++)
     if (count[r])
       fprintf(out, "  %-16s %12" PRId64 " bytes in %d variables\n", role_name[r], bytes[r], count[r]);
-  fprintf(out, "  %-16s %12" PRId64 " bytes\n", "working memory", d->arena_bytes - d->variable_bytes);
+  for (int i = 0; i < d->nfns; i++) {
+    Footprint p = footprint_plan(d, &d->fns[i], 1);
+    fprintf(out,
+            "  %s: %.2f MiB = variables %.2f + working memory %.2f + next batch %.2f, and %.2f of scratch "
+            "for each "
+            "thread\n",
+            d->fns[i].name, (double)(p.total - p.scratch) / 0x1p20, (double)p.variables / 0x1p20,
+            (double)p.working / 0x1p20, (double)p.batch / 0x1p20, (double)p.scratch / 0x1p20);
+  }
 }
 
 static void print_functions(const NetcModule *d, FILE *out) {

@@ -58,6 +58,8 @@ static bool check_array(const NetcModule *d, const NetcArray *a, const char *wha
 }
 
 static bool check_fn(const NetcModule *d, const NetcFn *f, char err[ERR_MAX]) {
+  if (f->working < 0 || f->working > d->arena_bytes - d->variable_bytes || f->scratch < 0)
+    return err_set(err, "a function that works outside the arena");
   if (!f->name || f->ninputs < 0 || f->noutputs < 0 || f->nlaunches < 0 || (f->ninputs && !f->inputs) ||
       (f->noutputs && !f->outputs) || (f->nlaunches && !f->launches))
     return err_set(err, "a function without name or tables");

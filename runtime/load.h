@@ -40,6 +40,7 @@ typedef struct {
   Pool *pool;
   uint8_t *arena;
   int64_t arena_bytes;
+  int64_t resident; /* bytes of the process in memory before the arena was made: libraries, tables */
   void ***args; /* args[fn][i]: address of NetcFn.args[i] */
 } Session;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include "footprint.h"
 #include "load.h"
 
 /* Bytes the machine could hand out now, swap included; -1 = unknown. */
@@ -82,6 +83,7 @@ Session *session_new(const Module *m, int threads, char err[ERR_MAX]) {
     return NULL;
   }
   s->module = m;
+  s->resident = resident_now();
   s->arena_bytes = m->desc->arena_bytes > 0 ? m->desc->arena_bytes : 64;
   if (make_arena(s, err) && resolve_args(s, err) && (s->pool = pool_new(threads, err))) return s;
   session_free(s);

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "footprint.h"
 #include "progress.h"
 #include "rundir.h"
 #include "train.h"
@@ -119,6 +120,9 @@ bool train_run(const Session *s, const TrainOptions *o, char err[ERR_MAX]) {
               r.dir.checkpoint, first);
   else ok = ok && r.prefetch && loop(&r, first, err);
   if (!ok && r.meter.line_open) fputc('\n', o->progress);
+  char memory[256];
+  footprint_str(s, o->fn, memory, sizeof memory);
+  if (ok && r.prefetch) meter_say(&r.meter, "%s", memory);
   prefetch_free(r.prefetch);
   rundir_close(&r.dir);
   free(r.value);

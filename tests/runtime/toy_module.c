@@ -149,9 +149,10 @@ static const NetcLaunch step_launches[] = {{0, 4, BATCH, 0, 1}, {1, 5, 1, 4, 1},
 static const NetcLaunch predict_launches[] = {{3, 3, PIXELS, 14, 0}};
 
 static const NetcFn fns[] = {
-    {"toy", NETC_FN_TRAIN, 5, 2, 3, inputs, outputs, step_launches, args},
-    {"toy.grads", NETC_FN_TRAIN, 5, 2, 2, inputs, grads_outputs, step_launches, args},
-    {"predict", NETC_FN_PREDICT, 1, 1, 1, predict_inputs, predict_outputs, predict_launches, args}};
+    {"toy", NETC_FN_TRAIN, 5, 2, 3, inputs, outputs, step_launches, args, ARENA - VARIABLES, 0},
+    {"toy.grads", NETC_FN_TRAIN, 5, 2, 2, inputs, grads_outputs, step_launches, args, ARENA - VARIABLES, 0},
+    {"predict", NETC_FN_PREDICT, 1, 1, 1, predict_inputs, predict_outputs, predict_launches, args,
+     ARENA - VARIABLES, 0}};
 
 static const NetcField fields[] = {{"image", NETC_FIELD_IMAGE, 3}, {"label", NETC_FIELD_LABEL, 4}};
 static const NetcStream streams[] = {{"batch", NETC_SRC_LABELED, NETC_AUG_FLIP, 2, 0, fields}};
