@@ -2,6 +2,14 @@
 #ifndef NETC_CODEGEN_H
 #define NETC_CODEGEN_H
 #include "../ir/ir.h"
+#include "cache.h"
+
+/* What a compile did, and the seconds it took. */
+typedef struct {
+  int kernels, codes,
+      cached; /* codes: different ones, of all instruction sets; cached: of these found in the cache */
+  double emit, compile, link; /* kernels and memory plan; LLVM; tables and the linker */
+} CodegenReport;
 
 typedef struct {
   const char *output;  /* path of the .so */
@@ -12,6 +20,9 @@ typedef struct {
   bool emit_kernels, emit_llvm, emit_asm, emit_plan, explain;
   double peak, bandwidth; /* explain: flops and bytes per second of the machine to hold kernels against */
   bool debug;             /* verify kernels and LLVM modules */
+  Cache *cache;           /* of kernels' object code; NULL = none */
+  Bytes *image;           /* where not NULL: receives the bytes of the module */
+  CodegenReport *report;  /* where not NULL */
 } CodegenOptions;
 
 /* Recomputation until every function fits `budget` bytes along with the variables and a second copy of the batch, which the
@@ -23,4 +34,6 @@ int64_t batch_bytes(const Program *p); /* one batch of every stream */
 
 /* Emits kernels, plans memory, lowers through LLVM, links. Writes output atomically. false and a message on failure. */
 bool codegen_run(Program *p, const CodegenOptions *opt, char err[512]);
+/* Puts the bytes of a module at `output`, as atomically. */
+bool codegen_place(const Bytes *image, const char *output, char err[512]);
 #endif

@@ -1,6 +1,7 @@
 /* kir_internal.h - what the files that work on kernels share and emitters do not need. */
 #ifndef NETC_KIR_INTERNAL_H
 #define NETC_KIR_INTERNAL_H
+#include "bytes.h"
 #include "kir.h"
 
 enum { KIND_VALUE, KIND_BUFFER, KIND_LOCAL };
@@ -16,6 +17,9 @@ KType kt(KBase base, bool vec);          /* a value's type */
 KBase kir_element(const KFn *k, KV buf); /* base type of values loaded from and stored to a buffer */
 const char *kir_type_str(KType t);       /* f32, f32v (vector), f32* (buffer); a constant string */
 KV kir_append(KFn *k, const KIns *ins);  /* unchecked */
+
+/* The code as bytes (kir_code.c): two kernels have the same bytes when lowering makes the same of them. */
+void kir_code(const KFn *k, Bytes *out);
 
 /* A copy of k in arena `a` with exp, log, tanh, sigmoid, sin and cos replaced by arithmetic. */
 KFn *math_expand(Arena *a, const KFn *k);

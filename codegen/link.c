@@ -13,7 +13,7 @@
 
 extern char **environ;
 
-bool temporary_dir(char out[256], char err[512]) {
+static bool temporary_dir(char out[256], char err[512]) {
   const char *base = getenv("TMPDIR");
   if (!base || !*base) base = "/tmp";
   if (snprintf(out, 256, "%s/netc-XXXXXX", base) >= 256)
@@ -27,12 +27,9 @@ bool temporary_dir(char out[256], char err[512]) {
 
 static void object_path(char out[320], const char *dir, int i) { snprintf(out, 320, "%s/%d.o", dir, i); }
 
-void remove_dir(const char *dir, int nobjects) {
+static void remove_dir(const char *dir, int nobjects) {
   char path[320];
-  for (int i = 0; i < nobjects; i++) {
-    object_path(path, dir, i);
-    unlink(path);
-  }
+  for (int i = 0; i < nobjects; i++) object_path(path, dir, i), unlink(path);
   snprintf(path, sizeof path, "%s/linker.log", dir);
   unlink(path);
   rmdir(dir);
@@ -102,19 +99,66 @@ static bool replaceable(const char *output, char err[512]) {
   return false;
 }
 
-bool link_module(const char *dir, int nobjects, const char *output, char err[512]) {
-  char temporary[4096];
+/* The objects as files in `dir`. */
+static bool write_objects(const char *dir, const Bytes *const *object, int n, char err[512]) {
+  for (int i = 0; i < n; i++) {
+    char path[320];
+    object_path(path, dir, i);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool good = fd >= 0 && bytes_write(object[i], fd);
+    if (fd >= 0 && close(fd)) good = false;
+    if (!good) return snprintf(err, 512, "cannot write %s: %s", path, strerror(errno)), false;
+  }
+  return true;
+}
+
+/* Reads the module before it gets its name: under that another netc may put another one at any time. */
+static bool read_image(const char *path, Bytes *image, char err[512]) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  bool good = fd >= 0 && bytes_read(image, fd);
+  if (!good) snprintf(err, 512, "cannot read %.300s: %s", path, strerror(errno));
+  if (fd >= 0) close(fd);
+  return good;
+}
+
+/* Makes an empty file beside `output`. */
+static bool reserve_place(const char *output, char temporary[4096], char err[512]) {
   if (!replaceable(output, err)) return false;
-  if (snprintf(temporary, sizeof temporary, "%s.%ld.tmp", output, (long)getpid()) >= (int)sizeof temporary)
+  if (snprintf(temporary, 4096, "%s.%ld.tmp", output, (long)getpid()) >= 4096)
     return snprintf(err, 512, "path too long: %.300s", output), false;
-  int probe = open(temporary, O_WRONLY | O_CREAT | O_EXCL, 0666); /* says why better than the linker does */
-  if (probe < 0) return snprintf(err, 512, "cannot write %.300s: %s", output, strerror(errno)), false;
-  close(probe);
-  bool good = link_objects(dir, nobjects, temporary, err);
+  int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL, 0777); /* says why better than the linker does */
+  if (fd < 0) return snprintf(err, 512, "cannot write %.300s: %s", output, strerror(errno)), false;
+  close(fd);
+  return true;
+}
+
+static bool put_in_place(const char *temporary, const char *output, bool good, char err[512]) {
   if (good && rename(temporary, output)) {
     snprintf(err, 512, "cannot write %.300s: %s", output, strerror(errno));
     good = false;
   }
   if (!good) unlink(temporary);
   return good;
+}
+
+bool link_module(const Bytes *const *object, int n, const CodegenOptions *opt, char err[512]) {
+  char temporary[4096], dir[256];
+  if (!reserve_place(opt->output, temporary, err)) return false;
+  bool good = temporary_dir(dir, err);
+  if (good) {
+    good = write_objects(dir, object, n, err) && link_objects(dir, n, temporary, err) &&
+           (!opt->image || read_image(temporary, opt->image, err));
+    remove_dir(dir, n);
+  }
+  return put_in_place(temporary, opt->output, good, err);
+}
+
+bool codegen_place(const Bytes *image, const char *output, char err[512]) {
+  char temporary[4096];
+  if (!reserve_place(output, temporary, err)) return false;
+  int fd = open(temporary, O_WRONLY | O_CLOEXEC);
+  bool good = fd >= 0 && bytes_write(image, fd);
+  if (fd >= 0 && close(fd)) good = false;
+  if (!good) snprintf(err, 512, "cannot write %.300s: %s", output, strerror(errno));
+  return put_in_place(temporary, output, good, err);
 }

@@ -4,6 +4,7 @@
 #define NETC_LLVM_LOWER_H
 #include <llvm-c/Core.h>
 #include <llvm-c/TargetMachine.h>
+#include "bytes.h"
 #include "kir.h"
 #include "abi.h"
 
@@ -11,6 +12,9 @@ LLVMTargetMachineRef lower_target(NetcIsa isa, char err[256]); /* x86-64-v3 / x8
 /* Adds function `symbol` with the signature of NetcKernelFn. */
 LLVMValueRef lower_kernel(LLVMModuleRef m, const KFn *k, NetcIsa isa, const char *symbol);
 bool lower_optimise(LLVMModuleRef m, LLVMTargetMachineRef tm, char err[256]);
+/* Machine code or assembly of m, appended to *out; code generation changes m. */
+bool lower_generate(LLVMModuleRef m, LLVMTargetMachineRef tm, LLVMCodeGenFileType type, Bytes *out,
+                    char err[256]);
 
 /* In-process: compile kernels and look them up (tests). Where the machine lacks `isa`, with the lanes of `isa` and the
  * instructions of the best set it has. */

@@ -2,6 +2,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "module.h"
 
 /* What the kernels of p's launches take on the stack, the largest of any set. */
@@ -55,19 +56,33 @@ static void describe(const Module *m) {
   if (m->opt->explain) describe_costs(m);
 }
 
-static bool build_module(const Module *m, char err[512]) {
-  char dir[256], tables[320];
-  int nobjects = 0;
-  if (!temporary_dir(dir, err)) return false;
-  bool good = compile_kernels(m, dir, &nobjects, err);
-  snprintf(tables, sizeof tables, "%s/%d.o", dir, nobjects++);
-  good = good && (!m->opt->output ||
-                  (compile_tables(m, tables, err) && link_module(dir, nobjects, m->opt->output, err)));
-  remove_dir(dir, nobjects);
+static double seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void report(const Module *m, double start, double emitted, double compiled) {
+  CodegenReport *r = m->opt->report;
+  if (!r) return;
+  *r = (CodegenReport){.kernels = m->nkernel, .codes = m->ncode, .emit = emitted - start};
+  for (int i = 0; i < m->ncode; i++) r->cached += m->code[i].cached;
+  r->compile = compiled - emitted;
+  r->link = seconds() - compiled;
+}
+
+static bool link_codes(const Module *m, char err[512]) {
+  Bytes tables = {0};
+  const Bytes **object = arena_alloc(m->arena, ((size_t)m->ncode + 1) * sizeof *object);
+  for (int i = 0; i < m->ncode; i++) object[i] = &m->code[i].object;
+  object[m->ncode] = &tables;
+  bool good = compile_tables(m, &tables, err) && link_module(object, m->ncode + 1, m->opt, err);
+  bytes_free(&tables);
   return good;
 }
 
 bool codegen_run(Program *p, const CodegenOptions *opt, char err[512]) {
+  double start = seconds();
   Module m = {
       .arena = p->arena, .prog = p, .opt = opt, .isas = opt->isas ? opt->isas : (1u << NETC_ISA_COUNT) - 1};
   module_place_vars(&m);
@@ -75,5 +90,13 @@ bool codegen_run(Program *p, const CodegenOptions *opt, char err[512]) {
   if (!emit_functions(&m, err) || !verify_kernels(&m, err)) return false;
   describe(&m);
   bool texts = opt->emit && (opt->emit_llvm || opt->emit_asm);
-  return (!opt->output && !texts) || build_module(&m, err);
+  if (!opt->output && !texts) return true;
+  double emitted = seconds();
+  module_codes(&m);
+  bool good = compile_codes(&m, err);
+  double compiled = seconds();
+  good = good && (!opt->output || link_codes(&m, err));
+  report(&m, start, emitted, compiled);
+  module_free_codes(&m);
+  return good;
 }

@@ -3,6 +3,7 @@
 #ifndef NETC_MODULE_H
 #define NETC_MODULE_H
 #include <llvm-c/Types.h>
+#include "bytes.h"
 #include "codegen.h"
 #include "emit.h"
 
@@ -29,6 +30,16 @@ typedef struct {
   int64_t scratch;     /* bytes on the stack of each thread, at most */
 } FnPlan;
 
+/* Code that is compiled once, however many kernels it is the code of. */
+typedef struct {
+  const KFn *k;
+  NetcIsa isa;
+  Bytes text; /* kir_code */
+  Hash hash;  /* of text */
+  bool cached;
+  Bytes object;
+} Code;
+
 typedef struct {
   Arena *arena;
   const Program *prog;
@@ -38,23 +49,28 @@ typedef struct {
   const Kernel *kernel;
   int nkernel;
   unsigned isas;
+  Code *code; /* codes.c */
+  int ncode, capcode;
+  int *code_of[NETC_ISA_COUNT]; /* per kernel: index into code */
 } Module;
 
 /* memory.c: stores in place or copied, lifetimes, offsets. */
 void module_place_vars(Module *m);
 bool plan_fn(Module *m, FnPlan *p, char err[512]);
 
-/* object.c: all kernels for all sets, in parallel. Object files DIR/0.o, 1.o ..; *nobjects how many. */
-bool compile_kernels(const Module *m, const char *dir, int *nobjects, char err[512]);
-const char *kernel_symbol(char out[48], int kernel, int isa);
+/* codes.c: what there is to compile. */
+void module_codes(Module *m);
+void module_free_codes(Module *m);
+const char *code_symbol(char out[64], const Code *c);
+
+/* object.c: object code for all of it, in parallel. */
+bool compile_codes(Module *m, char err[512]);
 
 /* tables.c: the module's tables and its query function as one more object file. */
-bool compile_tables(const Module *m, const char *path, char err[512]);
+bool compile_tables(const Module *m, Bytes *object, char err[512]);
 
-/* link.c */
-bool link_module(const char *dir, int nobjects, const char *output, char err[512]);
-bool temporary_dir(char out[256], char err[512]);
-void remove_dir(const char *dir, int nobjects);
+/* link.c: the objects, in this order, to the shared object opt->output. */
+bool link_module(const Bytes *const *object, int n, const CodegenOptions *opt, char err[512]);
 
 /* describe.c: --emit=kernels, --emit=plan; explain.c: --explain */
 void describe_kernels(const Module *m);

@@ -1,6 +1,6 @@
-/* object.c - kernels to object files. The work is cut into chunks of kernels for one instruction set; every
- * chunk is an LLVM module in a context of its own, so that threads share nothing but the number of the next
- * chunk. */
+/* object.c - kernels to object code. Every code is an LLVM module of its own, so that its object depends on it alone
+ * and can be kept. Threads share nothing but the number of the next code; the longest come first, so that they end
+ * together. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -9,28 +9,19 @@
 #include "llvm_lower.h"
 #include "module.h"
 
-enum { CHUNK = 12 };
-
 typedef struct {
-  int first, n, isa; /* kernels [first, first + n) for one set */
   char *llvm, *assembly;
-} Chunk;
+} Texts;
 
 typedef struct {
-  const Module *m;
-  const char *dir;
-  Chunk *chunk;
-  int nchunk;
+  Module *m;
+  int *order;   /* codes, the longest first */
+  Texts *texts; /* per code, for --emit */
   atomic_int next;
   atomic_bool failed;
   pthread_mutex_t lock; /* of err */
   char *err;
 } Work;
-
-const char *kernel_symbol(char out[48], int kernel, int isa) {
-  snprintf(out, 48, "netc_kernel_%d_%s", kernel, isa == NETC_ISA_AVX512 ? "avx512" : "avx2");
-  return out;
-}
 
 static void fail(Work *w, const char *what, const char *why) {
   pthread_mutex_lock(&w->lock);
@@ -38,116 +29,122 @@ static void fail(Work *w, const char *what, const char *why) {
   pthread_mutex_unlock(&w->lock);
 }
 
-static LLVMModuleRef lower_chunk(const Work *w, const Chunk *c, LLVMContextRef context,
-                                 LLVMTargetMachineRef tm) {
+static LLVMModuleRef lower_code(const Code *c, LLVMContextRef context, LLVMTargetMachineRef tm) {
+  char symbol[64];
   LLVMModuleRef m = LLVMModuleCreateWithNameInContext("kernels", context);
   LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(tm);
   LLVMSetModuleDataLayout(m, layout);
   LLVMDisposeTargetData(layout);
   LLVMSetTarget(m, "x86_64-unknown-linux-gnu");
-  for (int i = c->first; i < c->first + c->n; i++) {
-    char symbol[48];
-    LLVMValueRef fn =
-        lower_kernel(m, w->m->kernel[i].k[c->isa], (NetcIsa)c->isa, kernel_symbol(symbol, i, c->isa));
-    LLVMSetVisibility(fn, LLVMHiddenVisibility);
-  }
+  LLVMSetVisibility(lower_kernel(m, c->k, c->isa, code_symbol(symbol, c)), LLVMHiddenVisibility);
   return m;
 }
 
-/* The texts asked for by --emit; assembly last, code generation changes the module. */
-static void keep_texts(const Work *w, Chunk *c, LLVMModuleRef m, LLVMTargetMachineRef tm) {
+/* The texts asked for by --emit. */
+static void keep_texts(const Work *w, Texts *t, LLVMModuleRef m, LLVMTargetMachineRef tm) {
   if (w->m->opt->emit_llvm) {
     char *text = LLVMPrintModuleToString(m);
-    c->llvm = strdup(text);
+    t->llvm = strdup(text);
     LLVMDisposeMessage(text);
   }
   if (!w->m->opt->emit_asm) return;
   LLVMModuleRef copy = LLVMCloneModule(m);
-  LLVMMemoryBufferRef text = NULL;
-  char *message = NULL;
-  if (!LLVMTargetMachineEmitToMemoryBuffer(tm, copy, LLVMAssemblyFile, &message, &text)) {
-    c->assembly = strndup(LLVMGetBufferStart(text), LLVMGetBufferSize(text));
-    LLVMDisposeMemoryBuffer(text);
-  }
-  LLVMDisposeMessage(message);
+  Bytes text = {0};
+  char err[256];
+  if (lower_generate(copy, tm, LLVMAssemblyFile, &text, err))
+    t->assembly = strndup((char *)text.data, text.n);
+  bytes_free(&text);
   LLVMDisposeModule(copy);
 }
 
-static void compile_chunk(Work *w, int number, LLVMTargetMachineRef tm) {
-  Chunk *c = &w->chunk[number];
-  LLVMContextRef context = LLVMContextCreate();
-  LLVMModuleRef m = lower_chunk(w, c, context, tm);
-  char *message = NULL, path[320], err[256];
-  snprintf(path, sizeof path, "%s/%d.o", w->dir, number);
-  if (w->m->opt->debug && LLVMVerifyModule(m, LLVMReturnStatusAction, &message)) {
-    fail(w, "internal error, LLVM's verifier refuses a kernel", message);
-  } else if (!lower_optimise(m, tm, err)) {
-    fail(w, "internal error", err);
-  } else {
-    keep_texts(w, c, m, tm);
-    LLVMDisposeMessage(message);
-    message = NULL;
-    if (LLVMTargetMachineEmitToFile(tm, m, path, LLVMObjectFile, &message)) fail(w, path, message);
-  }
+static bool verified(const Work *w, LLVMModuleRef m, char err[256]) {
+  char *message = NULL;
+  bool good = !w->m->opt->debug || !LLVMVerifyModule(m, LLVMReturnStatusAction, &message);
+  if (!good) snprintf(err, 256, "LLVM's verifier refuses a kernel: %.200s", message);
   LLVMDisposeMessage(message);
+  return good;
+}
+
+static void compile_code(Work *w, int number, LLVMTargetMachineRef tm) {
+  Code *c = &w->m->code[number];
+  LLVMContextRef context = LLVMContextCreate();
+  LLVMContextSetDiscardValueNames(context, !w->m->opt->emit_llvm);
+  LLVMModuleRef m = lower_code(c, context, tm);
+  char err[256];
+  bool good = verified(w, m, err) && lower_optimise(m, tm, err);
+  if (good) keep_texts(w, &w->texts[number], m, tm);
+  if (!good || !lower_generate(m, tm, LLVMObjectFile, &c->object, err)) fail(w, "internal error", err);
   LLVMDisposeModule(m);
   LLVMContextDispose(context);
+}
+
+/* From the cache, or from LLVM and then into the cache. */
+static void obtain(Work *w, int number, LLVMTargetMachineRef tm[NETC_ISA_COUNT]) {
+  Code *c = &w->m->code[number];
+  Cache *cache = w->m->opt->cache;
+  bool texts = w->m->opt->emit && (w->m->opt->emit_llvm || w->m->opt->emit_asm);
+  Bytes key = {0};
+  if (cache) {
+    key = cache_key(cache, "kernel");
+    bytes_number(&key, (uint64_t)c->isa);
+    bytes_text(&key, c->text.data, c->text.n);
+    c->cached = !texts && cache_get(cache, &key, &c->object);
+  }
+  char err[256];
+  if (!c->cached && !tm[c->isa] && !(tm[c->isa] = lower_target(c->isa, err))) fail(w, "internal error", err);
+  else if (!c->cached) compile_code(w, number, tm[c->isa]);
+  if (cache && !c->cached && !atomic_load(&w->failed)) cache_put(cache, &key, &c->object);
+  bytes_free(&key);
 }
 
 static void *worker(void *arg) {
   Work *w = arg;
   LLVMTargetMachineRef tm[NETC_ISA_COUNT] = {0};
-  char err[256];
   for (;;) {
     int i = atomic_fetch_add(&w->next, 1);
-    if (i >= w->nchunk || atomic_load(&w->failed)) break;
-    int isa = w->chunk[i].isa;
-    if (!tm[isa] && !(tm[isa] = lower_target((NetcIsa)isa, err))) {
-      fail(w, "internal error", err);
-      break;
-    }
-    compile_chunk(w, i, tm[isa]);
+    if (i >= w->m->ncode || atomic_load(&w->failed)) break;
+    obtain(w, w->order[i], tm);
   }
   for (int i = 0; i < NETC_ISA_COUNT; i++)
     if (tm[i]) LLVMDisposeTargetMachine(tm[i]);
   return NULL;
 }
 
-static void cut(Work *w) {
-  const Module *m = w->m;
-  w->chunk = arena_alloc(m->arena, (size_t)(m->nkernel / CHUNK + 1) * NETC_ISA_COUNT * sizeof *w->chunk);
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++)
-    for (int i = 0; i < m->nkernel && (m->isas >> isa & 1); i += CHUNK)
-      w->chunk[w->nchunk++] =
-          (Chunk){.first = i, .n = m->nkernel - i < CHUNK ? m->nkernel - i : CHUNK, .isa = isa};
+static int longest_first(const void *a, const void *b, void *arg) {
+  const Module *m = arg;
+  int x = *(const int *)a, y = *(const int *)b;
+  if (m->code[x].text.n != m->code[y].text.n) return m->code[x].text.n > m->code[y].text.n ? -1 : 1;
+  return x - y;
 }
 
 static void write_texts(Work *w) {
-  for (int i = 0; i < w->nchunk; i++) {
-    Chunk *c = &w->chunk[i];
-    if (c->llvm) fputs(c->llvm, w->m->opt->emit);
-    if (c->assembly) fputs(c->assembly, w->m->opt->emit);
-    free(c->llvm);
-    free(c->assembly);
+  for (int i = 0; i < w->m->ncode; i++) {
+    if (w->texts[i].llvm) fputs(w->texts[i].llvm, w->m->opt->emit);
+    if (w->texts[i].assembly) fputs(w->texts[i].assembly, w->m->opt->emit);
+    free(w->texts[i].llvm);
+    free(w->texts[i].assembly);
   }
 }
 
-bool compile_kernels(const Module *m, const char *dir, int *nobjects, char err[512]) {
+static void run_workers(Work *w, int threads) {
   enum { MAX_THREADS = 64 };
-  Work w = {.m = m, .dir = dir, .err = err};
-  cut(&w);
-  pthread_mutex_init(&w.lock, NULL);
   pthread_t thread[MAX_THREADS];
-  int n = m->opt->threads < 1             ? 1
-          : m->opt->threads > MAX_THREADS ? MAX_THREADS
-                                          : m->opt->threads,
-      started = 0;
-  for (; started < n - 1 && started < w.nchunk - 1; started++)
-    if (pthread_create(&thread[started], NULL, worker, &w)) break; /* fewer threads do it too */
-  worker(&w);
+  int n = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads, started = 0;
+  for (; started < n - 1 && started < w->m->ncode - 1; started++)
+    if (pthread_create(&thread[started], NULL, worker, w)) break; /* fewer threads do it too */
+  worker(w);
   for (int i = 0; i < started; i++) pthread_join(thread[i], NULL);
+}
+
+bool compile_codes(Module *m, char err[512]) {
+  Work w = {.m = m, .err = err};
+  w.order = arena_alloc(m->arena, ((size_t)m->ncode + 1) * sizeof *w.order);
+  w.texts = arena_alloc(m->arena, ((size_t)m->ncode + 1) * sizeof *w.texts);
+  for (int i = 0; i < m->ncode; i++) w.order[i] = i;
+  qsort_r(w.order, (size_t)m->ncode, sizeof *w.order, longest_first, m);
+  pthread_mutex_init(&w.lock, NULL);
+  run_workers(&w, m->opt->threads);
   pthread_mutex_destroy(&w.lock);
   write_texts(&w);
-  *nobjects = w.nchunk;
   return !atomic_load(&w.failed);
 }

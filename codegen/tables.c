@@ -171,10 +171,13 @@ static LLVMValueRef kernels(const Tables *t) {
     const Kernel *k = &m->kernel[i];
     LLVMValueRef code[NETC_ISA_COUNT];
     for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
-      char symbol[48];
+      char symbol[64];
       code[isa] = null(t);
       if (!(m->isas >> isa & 1)) continue;
-      code[isa] = LLVMAddFunction(t->m, kernel_symbol(symbol, i, isa), fn);
+      code_symbol(symbol, &m->code[m->code_of[isa][i]]);
+      code[isa] = LLVMGetNamedFunction(t->m, symbol);
+      if (code[isa]) continue; /* another kernel's code as well */
+      code[isa] = LLVMAddFunction(t->m, symbol, fn);
       LLVMSetVisibility(code[isa], LLVMHiddenVisibility);
     }
     v[i] = RECORD(t, text(t, k->name), text(t, k->op), LLVMConstArray2(t->ptr, code, NETC_ISA_COUNT),
@@ -317,7 +320,7 @@ static void query_function(const Tables *t, LLVMValueRef module) {
   LLVMDisposeBuilder(b);
 }
 
-bool compile_tables(const Module *m, const char *path, char err[512]) {
+bool compile_tables(const Module *m, Bytes *object, char err[512]) {
   LLVMTargetMachineRef tm = lower_target(NETC_ISA_AVX2, err);
   if (!tm) return false;
   Places places = {.arena = m->arena};
@@ -326,13 +329,10 @@ bool compile_tables(const Module *m, const char *path, char err[512]) {
   LLVMSetTarget(t.m, "x86_64-unknown-linux-gnu");
   make_types(&t);
   bool good = check_layouts(&t, tm, err);
-  char *message = NULL;
   if (good) {
     query_function(&t, global(&t, "module", module_record(&t)));
-    good = !LLVMTargetMachineEmitToFile(tm, t.m, path, LLVMObjectFile, &message);
-    if (!good) snprintf(err, 512, "%s: %.400s", path, message);
+    good = lower_generate(t.m, tm, LLVMObjectFile, object, err);
   }
-  LLVMDisposeMessage(message);
   LLVMDisposeModule(t.m);
   LLVMContextDispose(t.c);
   LLVMDisposeTargetMachine(tm);

@@ -47,6 +47,19 @@ bool lower_optimise(LLVMModuleRef m, LLVMTargetMachineRef tm, char err[256]) {
   return false;
 }
 
+bool lower_generate(LLVMModuleRef m, LLVMTargetMachineRef tm, LLVMCodeGenFileType type, Bytes *out,
+                    char err[256]) {
+  LLVMMemoryBufferRef buffer = NULL;
+  char *message = NULL;
+  bool good = !LLVMTargetMachineEmitToMemoryBuffer(tm, m, type, &message, &buffer);
+  if (good) {
+    bytes_add(out, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
+    LLVMDisposeMemoryBuffer(buffer);
+  } else snprintf(err, 256, "%.250s", message);
+  LLVMDisposeMessage(message);
+  return good;
+}
+
 int lower_host_isa(void) {
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

@@ -17,6 +17,8 @@ typedef struct {
   bool
       grads; /* also make NAME.grads: the training function with every gradient as output "grad:VARIABLE", no stores */
   int max_errors; /* 0: 20 */
+  const struct Source *
+      *sources; /* where not NULL: receives the files that were read (diag.h), the last one first */
 } FrontendOptions;
 
 /* The program, or NULL after reporting at least one error. *options receives the options in force as text
@@ -25,4 +27,6 @@ Program *frontend_compile(Arena *a, const char *path, const FrontendOptions *opt
 /* The same from memory (fuzzing, tests): `use` of other files is resolved against the directory of `path`. */
 Program *frontend_compile_text(Arena *a, const char *path, const char *text, const FrontendOptions *opt,
                                const char **options);
+/* The whole text of a file; NULL with errno set. */
+char *frontend_read(Arena *a, const char *path, size_t *size);
 #endif

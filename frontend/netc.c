@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "frontend.h"
+#include "netc_cache.h"
 #include "../passes/passes.h"
 #include "../codegen/abi.h"
 #include "../codegen/codegen.h"
@@ -33,6 +35,9 @@ static const char usage[] =
     "      --bandwidth N       .. and N GB/s of memory (default 40); netrun bench measures both\n"
     "      --verify            checks the graph after every pass and every kernel (slower)\n"
     "      --threads N         compile with N threads (default: the machine's)\n"
+    "      --no-cache          neither uses nor keeps results of earlier compiles\n"
+    "      --cache-dir DIR     keeps them there (default: $NETC_CACHE, else ~/.cache/netc)\n"
+    "      --time              tells on standard error where the time went\n"
     "      --passes            lists the passes\n"
     "      --help, --version\n"
     "\n"
@@ -49,6 +54,9 @@ enum {
   OPT_BANDWIDTH,
   OPT_VERIFY,
   OPT_THREADS,
+  OPT_NO_CACHE,
+  OPT_CACHE_DIR,
+  OPT_TIME,
   OPT_PASSES,
   OPT_VERSION
 };
@@ -62,6 +70,9 @@ static const struct option long_options[] = {{"output", required_argument, NULL,
                                              {"explain", no_argument, NULL, OPT_EXPLAIN},
                                              {"verify", no_argument, NULL, OPT_VERIFY},
                                              {"threads", required_argument, NULL, OPT_THREADS},
+                                             {"no-cache", no_argument, NULL, OPT_NO_CACHE},
+                                             {"cache-dir", required_argument, NULL, OPT_CACHE_DIR},
+                                             {"time", no_argument, NULL, OPT_TIME},
                                              {"passes", no_argument, NULL, OPT_PASSES},
                                              {"peak-gflops", required_argument, NULL, OPT_PEAK},
                                              {"bandwidth", required_argument, NULL, OPT_BANDWIDTH},
@@ -77,6 +88,8 @@ typedef struct {
   CodegenOptions codegen;
   bool emit_ast, emit_graph;
   int64_t memory; /* bytes training may take; 0 = not said */
+  bool verify, no_cache, time;
+  const char *cache_dir;
 } Command;
 
 static int fail(const char *message) {
@@ -207,7 +220,10 @@ static int read_command(int argc, char **argv, Command *c) {
     case OPT_BANDWIDTH:
       if (!set_rate(&c->codegen.bandwidth, "--bandwidth", optarg)) return 1;
       break;
-    case OPT_VERIFY: c->passes.verify = c->codegen.debug = true; break;
+    case OPT_VERIFY: c->verify = c->passes.verify = c->codegen.debug = true; break;
+    case OPT_NO_CACHE: c->no_cache = true; break;
+    case OPT_CACHE_DIR: c->cache_dir = optarg; break;
+    case OPT_TIME: c->time = true; break;
     case OPT_THREADS:
       if (!set_threads(c, optarg)) return 1;
       break;
@@ -231,30 +247,92 @@ static int read_command(int argc, char **argv, Command *c) {
   return -1;
 }
 
-static int compile(Arena *arena, Command *c) {
+/* Is there something to do behind the passes? */
+static bool has_back_end(const Command *c) {
+  const CodegenOptions *g = &c->codegen;
+  return g->output || g->emit_kernels || g->emit_llvm || g->emit_asm || g->emit_plan || g->explain;
+}
+
+/* Is the module all that is wanted? Then one from the cache will do; a budget of memory is not part of its key. */
+static bool only_module(const Command *c) {
+  const CodegenOptions *g = &c->codegen;
+  return g->output && !(c->emit_ast || c->emit_graph || c->passes.dump_after || g->emit_kernels ||
+                        g->emit_llvm || g->emit_asm || g->emit_plan || g->explain || c->verify || c->memory);
+}
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+typedef struct {
+  double start, parsed, passed, end;
+  CodegenReport codegen;
+} Times;
+
+static void print_times(const Times *t) {
+  const CodegenReport *g = &t->codegen;
+  fprintf(stderr,
+          "%8.3f s  reading the file, graph\n%8.3f s  passes\n%8.3f s  kernels, memory plan\n"
+          "%8.3f s  machine code: %d kernels have %d different codes, %d of them from the cache\n"
+          "%8.3f s  tables, linker\n%8.3f s  in all\n",
+          t->parsed - t->start, t->passed - t->parsed, g->emit, g->compile, g->kernels, g->codes, g->cached,
+          g->link, t->end - t->start);
+}
+
+/* All layers in order. */
+static int run_layers(Arena *arena, Command *c, Times *t) {
   char err[2048] = "";
   const char *options = "";
-  c->frontend.define = c->define;
-  c->frontend.diag = stderr;
-  c->frontend.dump_ast = c->emit_ast ? stdout : NULL;
   Program *p = frontend_compile(arena, c->input, &c->frontend, &options);
   if (!p) return 1;
+  t->parsed = now();
   if (c->emit_graph) ir_print(stdout, p);
-  bool back = c->codegen.output || c->codegen.emit_kernels || c->codegen.emit_llvm || c->codegen.emit_asm ||
-              c->codegen.emit_plan || c->codegen.explain;
-  if (!back && !c->passes.dump_after) return 0;
+  if (!has_back_end(c) && !c->passes.dump_after) return 0;
   c->passes.dump = stdout;
   c->passes.fused = arena_alloc(arena, ((size_t)p->nfn + 1) * sizeof(Fn *));
   if (!passes_run(p, &c->passes, err))
     return fprintf(stderr, "netc: %s: internal error: %s\n", c->input, err), 1;
-  if (!back) return 0;
+  t->passed = now();
+  if (!has_back_end(c)) return 0;
   if (c->memory && !codegen_fit(p, c->passes.fused, c->memory, err, sizeof err))
     return fprintf(stderr, "netc: %s: %s\n", c->input, err), 1;
   c->codegen.emit = stdout;
   c->codegen.options = options;
+  c->codegen.report = &t->codegen;
   if (!c->codegen.threads) c->codegen.threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
   if (!codegen_run(p, &c->codegen, err)) return fprintf(stderr, "netc: %s: %s\n", c->input, err), 1;
+  t->end = now();
+  if (c->time) print_times(t);
   return 0;
+}
+
+static int compile(Arena *arena, Command *c) {
+  Times t = {.start = now()};
+  char why[512];
+  Bytes image = {0};
+  const struct Source *sources = NULL;
+  Request request = {c->input, &c->frontend, &c->codegen};
+  c->frontend.define = c->define;
+  c->frontend.diag = stderr;
+  c->frontend.dump_ast = c->emit_ast ? stdout : NULL;
+  c->frontend.sources = &sources;
+  if (!c->no_cache && c->codegen.output) {
+    c->codegen.cache = cache_open(arena, c->cache_dir, why);
+    if (why[0]) fprintf(stderr, "netc: %s\n", why);
+  }
+  bool whole = c->codegen.cache && only_module(c);
+  if (whole && module_from_cache(arena, &request)) {
+    if (c->time) fprintf(stderr, "%8.3f s  in all: the module is in the cache\n", now() - t.start);
+    return 0;
+  }
+  if (whole) c->codegen.image = &image;
+  int status = run_layers(arena, c, &t);
+  if (whole && status == 0) module_into_cache(&request, sources);
+  cache_close(c->codegen.cache);
+  bytes_free(&image);
+  return status;
 }
 
 int main(int argc, char **argv) {

@@ -8,8 +8,7 @@
 
 enum { MAX_FILE = 4 << 20 };
 
-/* The whole file; NULL with errno set. */
-static char *read_file(Arena *a, const char *path, size_t *size) {
+char *frontend_read(Arena *a, const char *path, size_t *size) {
   struct stat st;
   if (stat(path, &st)) return NULL;
   if (!S_ISREG(st.st_mode)) { /* a terminal or pipe would keep us waiting */
@@ -107,7 +106,7 @@ void use_file(Eval *c, const Ast *at, const char *path) {
     fail(c, at, "more than %d files use each other", most);
     return;
   }
-  char *text = read_file(c->arena, shown, &size);
+  char *text = frontend_read(c->arena, shown, &size);
   if (!text) {
     fail(c, at, "cannot read '%s': %s", shown, strerror(errno));
     return;
@@ -168,6 +167,7 @@ static Program *compile(Arena *a, const char *path, const char *text, size_t siz
   bool parsed = c->diag.errors == 0;
   if (parsed) check_defines(c, src);
   if (options) *options = c->options;
+  if (c->opt->sources) *c->opt->sources = c->diag.sources;
   if (c->diag.errors) return NULL;
   if (c->prog->nfn == 0) {
     fprintf(c->diag.out,
@@ -186,7 +186,7 @@ Program *frontend_compile_text(Arena *a, const char *path, const char *text, con
 
 Program *frontend_compile(Arena *a, const char *path, const FrontendOptions *opt, const char **options) {
   size_t size;
-  char *text = read_file(a, path, &size);
+  char *text = frontend_read(a, path, &size);
   if (text) return compile(a, path, text, size, opt, options);
   FILE *out = opt && opt->diag ? opt->diag : stderr;
   fprintf(out, "%s: error: cannot read the file: %s\n", path, strerror(errno));
