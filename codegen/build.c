@@ -6,6 +6,7 @@
 Emit *emit_new(Arena *a, const Fn *f, const Emit *share) {
   Emit *e = arena_alloc(a, sizeof *e);
   e->arena = a;
+  e->code = share ? share->code : arena_child(a);
   e->fn = f;
   e->node_buffer = arena_alloc(a, sizeof *e->node_buffer * (size_t)(f->n ? f->n : 1));
   for (int i = 0; i < f->n; i++) e->node_buffer[i] = -1;
@@ -78,7 +79,10 @@ static KBase arg_base(const Emit *e, int buf) {
 
 KFn *build_kernel(Build *b, int isa) {
   Emit *e = b->e;
-  KFn *k = k_new(e->arena, b->kernel.name, isa == NETC_ISA_AVX512 ? 16 : 8);
+  bool first = true;
+  for (int i = 0; i < NETC_ISA_COUNT; i++) first = first && !b->kernel.k[i];
+  if (first) b->before = arena_mark(e->code), b->kernels = e->nkernel, e->building++;
+  KFn *k = k_new(e->code, b->kernel.name, isa == NETC_ISA_AVX512 ? 16 : 8);
   for (int i = 0; i < b->launch.nargs; i++) {
     int node = e->buffer[b->launch.arg[i]].node;
     k_arg(k, arg_base(e, b->launch.arg[i]), node >= 0 ? arena_printf(e->arena, "n%d", node) : "work");
@@ -134,10 +138,13 @@ void build_end(Build *b, int64_t tasks) {
     if (k && k->err[0] && !e->err[0]) snprintf(e->err, sizeof e->err, "kernel %s: %s", kernel->name, k->err);
     kernel->hash[isa] = k && !k->err[0] ? kir_hash(k) : 0;
   }
+  e->building--;
   if (e->err[0]) return;
   if (kernel->work < 0) kernel->work = kernel->flops;
   b->launch.kernel = find_kernel(e, kernel, kernel->hash);
-  if (b->launch.kernel < 0) {
+  if (b->launch.kernel >= 0) {
+    if (e->building == 0 && e->nkernel == b->kernels) arena_release(e->code, b->before);
+  } else {
     kernel->name = name_storage(b);
     /* A name that ends in ':' asks for the hash of the code; so does one that other code has already. */
     size_t n = strlen(kernel->name);

@@ -38,6 +38,9 @@ typedef struct {
 
 typedef struct Emit {
   Arena *arena;
+  Arena *
+      code; /* of the kernels; one that is like an earlier one gives its memory back. Shared as the list is */
+  int building; /* kernels begun and not ended */
   const Fn *fn;
   Storage *storage; /* per node: where it lies */
   Buffer *buffer;
@@ -66,6 +69,8 @@ typedef struct {
   const GroupInfo *g;
   Launch launch;
   Kernel kernel;
+  ArenaMark before; /* of Emit.code, */
+  int kernels;      /* and Emit.nkernel, when its first kernel was begun */
 } Build;
 /* The name is the descriptor; a hash of the code is appended when it ends in ':' or when other code has that name. */
 Build build_begin(Emit *e, const GroupInfo *g, const char *op, const char *fmt, ...)

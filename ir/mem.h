@@ -13,7 +13,17 @@
 typedef struct Arena Arena;
 
 Arena *arena_new(void);
+/* An arena that is freed along with `parent`. */
+Arena *arena_child(Arena *parent);
 void arena_free(Arena *a);
+/* A place in an arena. arena_release gives back what was allocated behind it; arrays from before must not have grown
+ * behind it. */
+typedef struct {
+  void *chunk, *behind;
+  size_t used;
+} ArenaMark;
+ArenaMark arena_mark(const Arena *a);
+void arena_release(Arena *a, ArenaMark m);
 /* Zeroed memory, 16-byte aligned. Exits with a message when the machine has no memory left. */
 void *arena_alloc(Arena *a, size_t size);
 char *arena_strdup(Arena *a, const char *s);
