@@ -1,5 +1,6 @@
-/* link.c - object files to the shared object, by the system's linker. The result is written beside its place
- * and renamed, so that a module is never half there. */
+/* link.c - objects to the shared object, by the system's linker. They go to it as one archive: to make thousands of
+ * files takes longer than to link them. The result is written beside its place and renamed, so that a module is never
+ * half there. */
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -25,13 +26,18 @@ static bool temporary_dir(char out[256], char err[512]) {
   return false;
 }
 
-static void object_path(char out[320], const char *dir, int i) { snprintf(out, 320, "%s/%d.o", dir, i); }
+/* A file of the temporary directory. */
+static const char *in_dir(char out[320], const char *dir, const char *name) {
+  snprintf(out, 320, "%s/%s", dir, name);
+  return out;
+}
 
-static void remove_dir(const char *dir, int nobjects) {
+static const char archive_name[] = "kernels.a", log_name[] = "linker.log";
+
+static void remove_dir(const char *dir) {
   char path[320];
-  for (int i = 0; i < nobjects; i++) object_path(path, dir, i), unlink(path);
-  snprintf(path, sizeof path, "%s/linker.log", dir);
-  unlink(path);
+  unlink(in_dir(path, dir, archive_name));
+  unlink(in_dir(path, dir, log_name));
   rmdir(dir);
 }
 
@@ -60,25 +66,20 @@ static void first_line(const char *log, char out[256]) {
 }
 
 /* Links with the compiler driver, or with the bare linker where there is none. */
-static bool link_objects(const char *dir, int nobjects, const char *output, char err[512]) {
-  static char *const driver[] = {"cc", "-shared", "-nostdlib", "-Wl,-z,relro", "-Wl,-z,noexecstack", "-o"};
-  static char *const bare[] = {"ld", "-shared", "-z", "relro", "-z", "noexecstack", "-o"};
-  char log[320], line[256] = "";
-  snprintf(log, sizeof log, "%s/linker.log", dir);
-  char **argv = calloc((size_t)nobjects + 10, sizeof *argv),
-       (*path)[320] = calloc((size_t)nobjects + 1, sizeof *path);
+static bool link_archive(const char *dir, const char *output, char err[512]) {
+  char log[320], archive[320], line[256] = "";
+  in_dir(log, dir, log_name);
+  in_dir(archive, dir, archive_name);
+  char *driver[] = {"cc", "-shared",      "-nostdlib",           "-Wl,-z,relro", "-Wl,-z,noexecstack",
+                    "-o", (char *)output, "-Wl,--whole-archive", archive,        "-Wl,--no-whole-archive",
+                    NULL};
+  char *bare[] = {"ld",           "-shared",         "-z",    "relro", "-z", "noexecstack", "-o",
+                  (char *)output, "--whole-archive", archive, NULL};
   int status = -1;
-  for (int attempt = 0; argv && path && attempt < 2 && status != 0; attempt++) {
-    int n = attempt == 0 ? 6 : 7;
-    memcpy(argv, attempt == 0 ? driver : bare, (size_t)n * sizeof *argv);
-    argv[n++] = (char *)output;
-    for (int i = 0; i < nobjects; i++) object_path(path[i], dir, i), argv[n++] = path[i];
-    argv[n] = NULL;
-    int now = run(argv, log);
+  for (int attempt = 0; attempt < 2 && status != 0; attempt++) {
+    int now = run(attempt == 0 ? driver : bare, log);
     if (now >= 0 && now != 127) status = now, first_line(log, line); /* 127: not found */
   }
-  free(argv);
-  free(path);
   if (status == 0) return true;
   if (status < 0)
     snprintf(err, 512,
@@ -99,17 +100,23 @@ static bool replaceable(const char *output, char err[512]) {
   return false;
 }
 
-/* The objects as files in `dir`. */
-static bool write_objects(const char *dir, const Bytes *const *object, int n, char err[512]) {
+/* The objects as an archive (ar(5)): each behind a header of 60 characters, at even places. It has no index: the linker
+ * is told to take all of it. */
+static bool write_archive(const char *dir, const Bytes *const *object, int n, char err[512]) {
+  char path[320], header[64];
+  int fd = open(in_dir(path, dir, archive_name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  Bytes all = {0};
+  bytes_add(&all, "!<arch>\n", 8);
   for (int i = 0; i < n; i++) {
-    char path[320];
-    object_path(path, dir, i);
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool good = fd >= 0 && bytes_write(object[i], fd);
-    if (fd >= 0 && close(fd)) good = false;
-    if (!good) return snprintf(err, 512, "cannot write %s: %s", path, strerror(errno)), false;
+    snprintf(header, sizeof header, "%-16d%-12d%-6d%-6d%-8d%-10zu`\n", i, 0, 0, 0, 644, object[i]->n);
+    bytes_add(&all, header, 60);
+    bytes_add(&all, object[i]->data, object[i]->n);
+    if (object[i]->n % 2) bytes_add(&all, "\n", 1);
   }
-  return true;
+  bool good = fd >= 0 && bytes_write(&all, fd);
+  if (fd >= 0 && close(fd)) good = false;
+  bytes_free(&all);
+  return good || (snprintf(err, 512, "cannot write %s: %s", path, strerror(errno)), false);
 }
 
 /* Reads the module before it gets its name: under that another netc may put another one at any time. */
@@ -146,9 +153,9 @@ bool link_module(const Bytes *const *object, int n, const CodegenOptions *opt, c
   if (!reserve_place(opt->output, temporary, err)) return false;
   bool good = temporary_dir(dir, err);
   if (good) {
-    good = write_objects(dir, object, n, err) && link_objects(dir, n, temporary, err) &&
+    good = write_archive(dir, object, n, err) && link_archive(dir, temporary, err) &&
            (!opt->image || read_image(temporary, opt->image, err));
-    remove_dir(dir, n);
+    remove_dir(dir);
   }
   return put_in_place(temporary, opt->output, good, err);
 }
