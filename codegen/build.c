@@ -3,9 +3,14 @@
 #include <string.h>
 #include "emit.h"
 
+/* Half of a large third-level cache, and more than what others of the machine leave of it: what is written to such a value
+ * first is gone when the last of it is. */
+enum { STREAM_FROM = 24 << 20 };
+
 Emit *emit_new(Arena *a, const Fn *f, const Emit *share) {
   Emit *e = arena_alloc(a, sizeof *e);
   e->arena = a;
+  e->stream_from = share ? share->stream_from : STREAM_FROM;
   e->code = share ? share->code : arena_child(a);
   e->fn = f;
   e->node_buffer = arena_alloc(a, sizeof *e->node_buffer * (size_t)(f->n ? f->n : 1));
@@ -63,6 +68,8 @@ int build_arg(Build *b, int buf, bool written) {
   return l->nargs++;
 }
 
+void build_stream(Build *b) { b->stream = true; }
+
 int build_find_arg(const Build *b, int buf) {
   for (int i = 0; i < b->launch.nargs; i++)
     if (b->launch.arg[i] == buf) return i;
@@ -85,7 +92,10 @@ KFn *build_kernel(Build *b, int isa) {
   KFn *k = k_new(e->code, b->kernel.name, isa == NETC_ISA_AVX512 ? 16 : 8);
   for (int i = 0; i < b->launch.nargs; i++) {
     int node = e->buffer[b->launch.arg[i]].node;
-    k_arg(k, arg_base(e, b->launch.arg[i]), node >= 0 ? arena_printf(e->arena, "n%d", node) : "work");
+    KV arg =
+        k_arg(k, arg_base(e, b->launch.arg[i]), node >= 0 ? arena_printf(e->arena, "n%d", node) : "work");
+    bool large = node >= 0 && e->buffer[b->launch.arg[i]].bytes >= e->stream_from;
+    if (b->stream && large && b->launch.writes >> i & 1) k_stream(k, arg);
   }
   b->kernel.k[isa] = k;
   return k;

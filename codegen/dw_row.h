@@ -28,6 +28,9 @@ typedef struct {
   const DwShape *shape;
   KV x, w, s;               /* buffers; s may be K_NONE */
   KV n, outer[MAX_SPATIAL]; /* place of the row: sample, spatial axes but the last */
+  KV channel0;              /* first channel of the slice that is worked on (dw_slice), */
+  int64_t channels;         /* and how many */
+  bool ahead;               /* ask for the source row that the next row reads first */
 } DwRow;
 
 /* A result of the row. */
@@ -66,7 +69,13 @@ void row_place(KFn *k, const DwShape *d, KV row, DwRow *r);
 
 /* Channel loops: the body runs for every vector of channels, the last one masked (or for every channel). */
 typedef void ChannelBody(void *ctx, KFn *k, KV channel, KV mask);
-void each_channel(KFn *k, int64_t channels, bool vec, ChannelBody *body, void *ctx);
+void each_channel(KFn *k, KV channel0, int64_t channels, bool vec, ChannelBody *body, void *ctx);
+/* Channels that are worked on together, all rows of a task long, before the next ones: as many as let the second-level cache
+ * hold, of all rows that a row and its successor share, these channels. It divides the number of channels. */
+int64_t dw_slice(const DwShape *d);
+/* Begins the loop over slices, if there are several; sets channel0 to the first channel. dw_slices_end closes it. */
+void dw_slices(KFn *k, const DwShape *d, KV *channel0);
+void dw_slices_end(KFn *k, const DwShape *d);
 /* Tiles of `tile` pixels from lo to hi: `fits` says whether a tile at a compile-time place needs no border
  * checks; such tiles become one loop. body(base, at): `base` is the place as a value, `at` the same at
  * compile time or -1 in the loop. */

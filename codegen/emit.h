@@ -40,7 +40,8 @@ typedef struct Emit {
   Arena *arena;
   Arena *
       code; /* of the kernels; one that is like an earlier one gives its memory back. Shared as the list is */
-  int building; /* kernels begun and not ended */
+  int64_t stream_from; /* bytes from which on a value is too large for the caches to keep */
+  int building;        /* kernels begun and not ended */
   const Fn *fn;
   Storage *storage; /* per node: where it lies */
   Buffer *buffer;
@@ -69,6 +70,7 @@ typedef struct {
   const GroupInfo *g;
   Launch launch;
   Kernel kernel;
+  bool stream;
   ArenaMark before; /* of Emit.code, */
   int kernels;      /* and Emit.nkernel, when its first kernel was begun */
 } Build;
@@ -82,6 +84,9 @@ int build_arg(Build *b, int buf, bool written);
 int build_find_arg(const Build *b, int buf);
 /* Registers the kernel (merging it with an equal one) and appends the launch. */
 void build_end(Build *b, int64_t tasks);
+/* What the launch writes, it writes once, by whole vectors where it can: values too large for the caches go past them. Before
+ * build_kernel. */
+void build_stream(Build *b);
 /* Emission runs once per set:  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) { KFn *k = build_kernel(&b, isa); .. }
  * build_kernel declares the arguments in k: argument i is KV i (k_arg was called for each). */
 KFn *build_kernel(Build *b, int isa);

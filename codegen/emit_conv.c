@@ -329,6 +329,7 @@ bool emit_conv(Emit *e, const GroupInfo *g) {
     b.kernel.bytes += type_bytes(e->fn->node[g->out[i]].type);
   }
   offer_place(&b, g);
+  build_stream(&b);
   b.kernel.flops = 2 * node_macs_inside(e->fn, nd);
   b.kernel.work = 2 * node_macs(e->fn, nd);
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) conv_kernel(&b, g, &plan[isa], isa, operand, weights);

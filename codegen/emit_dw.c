@@ -41,17 +41,24 @@ bool emit_dw(Emit *e, const GroupInfo *g) {
                         window_text(d.ns, d.size, d.stride, d.pad, win), d.dx ? "bwd_x" : "fwd",
                         d.s >= 0 ? ":gate" : "");
   args_of_group(&b);
+  build_stream(&b);
   int64_t rows = anchor->type.dim[0] * rows_of(&d), per = rows / ROW_TASKS > 0 ? rows / ROW_TASKS : 1;
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
     KFn *k = build_kernel(&b, isa);
-    DwRow r = {
-        .shape = &d, .x = arg_of(&b, d.x), .w = arg_of(&b, d.w), .s = d.s >= 0 ? arg_of(&b, d.s) : K_NONE};
+    DwRow r = {.shape = &d,
+               .x = arg_of(&b, d.x),
+               .w = arg_of(&b, d.w),
+               .s = d.s >= 0 ? arg_of(&b, d.s) : K_NONE,
+               .ahead = true};
     Epilogue ep = {g, anchor, &r, expr_new(e, g, &b, k)};
+    r.channels = dw_slice(&d);
+    dw_slices(k, &d, &r.channel0);
     KV first = k_mul(k, k_task(k), k_i64(k, per));
     KV row = k_for(k, first, k_min(k, k_add(k, first, k_i64(k, per)), k_i64(k, rows)), 1);
     row_place(k, &d, row, &r);
     dw_row(k, &r, 0, d.out[d.ns - 1], epilogue, &ep);
     k_end(k);
+    dw_slices_end(k, &d);
   }
   b.kernel.flops = 2 * node_macs_inside(e->fn, anchor);
   b.kernel.work = 2 * node_macs(e->fn, anchor);
@@ -75,17 +82,17 @@ typedef struct {
   KV tap;                    /* tap along the first of three axes */
   int64_t lo, hi;            /* taps along the axis before the last that are summed together */
   KV xoff, soff, yoff, woff; /* offsets of the row: of source pixel 0 at tap lo, of dy, of the result */
-  KV c, mask;
-  KV base;    /* the block: its first pixel, */
-  int64_t at; /* the same at compile time or -1, */
-  int count;  /* and its pixels; 0: the whole row */
+  KV channel0, mask;         /* first channel of the slice */
+  KV base;                   /* the block: its first pixel, */
+  int64_t at;                /* the same at compile time or -1, */
+  int count;                 /* and its pixels; 0: the whole row */
   KV acc[DW_MAX_SIZE * 2];
 } Dw;
 
 /* dy of DW_TILE pixels is in registers at a time. Sums stay there for a whole row, one vector of channels
  * after the other, where pixels lie close together; with DEEP channels or more, for blocks of DW_BLOCK
  * pixels, so that operands are read in the order they lie in memory. */
-enum { DW_TILE = 4, DW_BLOCK = 16, DEEP = 256 };
+enum { DW_TILE = 4, DW_BLOCK = 16, DEEP = 64 };
 
 static bool dw_fits(const DwShape *d, int64_t at, int count) {
   int a = d->ns - 1;
@@ -127,6 +134,27 @@ static void dw_tile(void *ctx, KFn *k, KV base, int64_t at, int count) {
   }
 }
 
+/* Asks for what the same block of the next row reads and this one does not. */
+static void dw_ahead(const Dw *w, KFn *k, KV c) {
+  const DwShape *d = w->d;
+  int last = d->ns - 1, a = last - 1;
+  if (a < 0 || !d->vec) return;
+  KV next = k_add(k, w->outer[a], k_i64(k, 1));
+  KV y = k_add(k, k_mul(k, w->n, k_i64(k, w->ys[0])), k_mul(k, c, k_i64(k, w->ys[1])));
+  KV x = k_add(k, k_mul(k, w->n, k_i64(k, d->xs[0])), k_mul(k, c, k_i64(k, d->xs[1])));
+  for (int i = 0; i < last; i++) {
+    KV o = k_min(k, i == a ? next : w->outer[i], k_i64(k, d->out[i] - 1));
+    KV u = k_min(k, tap_source(k, d, i, o, k_i64(k, d->size[i] - 1)), k_i64(k, d->in[i] - 1));
+    y = k_add(k, y, k_mul(k, o, k_i64(k, w->ys[2 + i])));
+    x = k_add(k, x, k_mul(k, u, k_i64(k, d->xs[2 + i])));
+  }
+  y = k_add(k, y, k_mul(k, w->base, k_i64(k, w->ys[2 + last])));
+  x = k_add(k, x, k_mul(k, w->base, k_i64(k, d->stride[last] * d->xs[2 + last])));
+  for (int j = 0; j < w->count; j++) k_prefetch(k, w->y, k_add(k, y, k_i64(k, j * w->ys[2 + last])));
+  for (int64_t j = 0; j < w->count * d->stride[last]; j++)
+    k_prefetch(k, w->x, k_add(k, x, k_i64(k, j * d->xs[2 + last])));
+}
+
 /* A block of pixels, or the row, for one vector of channels: sums of the taps lo..hi-1 (times the last axis)
  * are fetched, added to, put back. */
 static void dw_channels(void *ctx, KFn *k, KV c, KV mask) {
@@ -138,6 +166,7 @@ static void dw_channels(void *ctx, KFn *k, KV c, KV mask) {
   w.xoff = k_add(k, w.xoff, k_mul(k, c, k_i64(k, d->xs[1])));
   w.yoff = k_add(k, w.yoff, k_mul(k, c, k_i64(k, w.ys[1])));
   w.woff = k_add(k, w.woff, k_mul(k, c, k_i64(k, w.os[1])));
+  if (w.count) dw_ahead(&w, k, c);
   KV at[DW_MAX_SIZE * 2];
   for (int64_t i = 0; i < n; i++) {
     int64_t off = i % size * w.os[2 + a] + (d->ns > 1 ? i / size * w.os[1 + a] : 0);
@@ -159,7 +188,7 @@ static void dw_block(void *ctx, KFn *k, KV base, int64_t at, int count) {
   w.base = base;
   w.at = at;
   w.count = count;
-  each_channel(k, w.d->channels, w.d->vec, dw_channels, &w);
+  each_channel(k, w.channel0, dw_slice(w.d), w.d->vec, dw_channels, &w);
 }
 
 /* Taps lo..hi-1 along the axis before the last; the caller has seen that they meet the source. */
@@ -181,7 +210,7 @@ static void dw_taps(KFn *k, Dw *w, int64_t lo, int64_t hi) {
     in.woff = k_add(k, in.woff, k_mul(k, tap, k_i64(k, w->os[2 + a])));
   }
   if (d->channels >= DEEP) each_tile(k, 0, d->out[d->ns - 1], DW_BLOCK, dw_fits, d, dw_block, &in);
-  else each_channel(k, d->channels, d->vec, dw_channels, &in);
+  else each_channel(k, in.channel0, dw_slice(d), d->vec, dw_channels, &in);
 }
 
 /* All taps of one row; those of a group of kernel rows together where the group meets the source, else one by
@@ -316,6 +345,7 @@ bool emit_dw_dw(Emit *e, const GroupInfo *g) {
     KV part = k_div(k, k_task(k), k_i64(k, samples));
     w.outoff = k_add(k, k_mul(k, part, k_i64(k, w.total)), k_mul(k, w.n, k_i64(k, w.os[0])));
     dw_zero(k, &w, w.total / samples);
+    dw_slices(k, &d, &w.channel0);
     KV first = k_mul(k, part, k_i64(k, w.chunk));
     KV row = k_for(k, first, k_min(k, k_add(k, first, k_i64(k, w.chunk)), k_i64(k, w.rows)), 1);
     DwRow place;
@@ -323,6 +353,7 @@ bool emit_dw_dw(Emit *e, const GroupInfo *g) {
     for (int a = 0; a < d.ns - 1; a++) w.outer[a] = place.outer[a];
     dw_one_row(k, &w);
     k_end(k);
+    dw_slices_end(k, &d);
   }
   b.kernel.flops = 2 * node_macs_inside(e->fn, anchor);
   b.kernel.work = 2 * node_macs(e->fn, anchor);

@@ -257,6 +257,7 @@ static void kernel(Build *b, const GroupInfo *g, const Dwpw *pl, const ConvBlock
   Code c = {.pl = pl, .g = g, .anchor = anchor, .k = k, .b = *block, .v = weights, .tail_mask = K_NONE};
   DwRow r = {
       .shape = d, .x = arg_of(b, d->x), .w = arg_of(b, d->w), .s = d->s >= 0 ? arg_of(b, d->s) : K_NONE};
+  r.channel0 = k_i64(k, 0), r.channels = d->channels;
   c.x = expr_new(b->e, g, b, k);
   c.x_buffer = r.x;
   c.next = k_local(k, K_I64, false, "next");
@@ -337,6 +338,7 @@ bool emit_dwpw(Emit *e, const GroupInfo *g) {
   }
   for (int i = 0; i < g->nout; i++) build_arg(&b, emit_buffer(e, g->out[i]), true);
   KV weights = build_find_arg(&b, v);
+  build_stream(&b);
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) kernel(&b, g, &p, &block[isa], isa, weights);
   b.kernel.flops = 2 * (node_macs(e->fn, anchor) + node_macs(e->fn, &e->fn->node[dw]));
   b.kernel.bytes = group_bytes(e, g);

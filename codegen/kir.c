@@ -450,6 +450,11 @@ void k_store(KFn *k, KV buf, KV at, KV v) {
   if (!stored(k, buf, v, "store") || !offset(k, at, "store")) return;
   push(k, K_store, kt(K_VOID, false), buf, at, v, -1);
 }
+void k_stream(KFn *k, KV buf) {
+  if (!buffer(k, buf, "stream")) return;
+  if (k->ins[buf].op != K_arg) fail(k, "stream: v%d is no argument", buf);
+  else k->streamed |= UINT64_C(1) << k->ins[buf].imm;
+}
 void k_prefetch(KFn *k, KV buf, KV at) {
   if (!buffer(k, buf, "prefetch") || !offset(k, at, "prefetch")) return;
   push(k, K_prefetch, kt(K_VOID, false), buf, at, -1, -1);

@@ -58,7 +58,8 @@ typedef struct KFn {
   KIns *ins;
   int n, cap; /* program order; a KV is an index */
   int nargs;
-  char err[160]; /* first misuse of the builder */
+  uint64_t streamed; /* bit i: argument i is larger than the caches and written once (k_stream) */
+  char err[160];     /* first misuse of the builder */
 } KFn;
 
 KFn *k_new(Arena *a, const char *name, int lanes);
@@ -98,6 +99,9 @@ void k_store(KFn *k, KV buf, KV at, KV v); /* scalar or vector by v's type */
 void k_store_masked(KFn *k, KV buf, KV at, KV v, KV mask);
 void k_scatter(KFn *k, KV buf, KV at, KV v);
 void k_scatter_masked(KFn *k, KV buf, KV at, KV v, KV mask);
+/* A hint: argument `buf` is written once, by whole vectors, and is read again only when the caches have long held other
+ * things. Stores of vectors at places known to be multiples of the lanes may go past the caches. */
+void k_stream(KFn *k, KV buf);
 void k_prefetch(KFn *k, KV buf, KV at); /* a hint; `at` may lie outside the buffer */
 KV k_scratch(KFn *k, KBase base, int64_t n, const char *name);
 KV k_local(KFn *k, KBase base, bool vec, const char *name);

@@ -6,6 +6,7 @@
 void kir_code(const KFn *k, Bytes *out) {
   bytes_number(out, (uint64_t)k->lanes);
   bytes_number(out, (uint64_t)k->n);
+  bytes_number(out, k->streamed);
   for (int v = 0; v < k->n; v++) {
     const KIns *i = &k->ins[v];
     uint64_t real;

@@ -21,6 +21,9 @@ KV kir_append(KFn *k, const KIns *ins);  /* unchecked */
 /* The code as bytes (kir_code.c): two kernels have the same bytes when lowering makes the same of them. */
 void kir_code(const KFn *k, Bytes *out);
 
+/* A number that divides the integer v: a power of two, at most 64 (kir_divides.c). */
+int64_t kir_divides(const KFn *k, KV v);
+
 /* A copy of k in arena `a` with exp, log, tanh, sigmoid, sin and cos replaced by arithmetic. */
 KFn *math_expand(Arena *a, const KFn *k);
 /* cos(2 pi u) for u in [0,1), to the last bits also where it is near 0. */

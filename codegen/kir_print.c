@@ -75,6 +75,7 @@ static void print_ins(FILE *out, const KFn *k, int v) {
   fputs(info->name, out);
   if (i->op == K_arg || i->op == K_scratch || i->op == K_seed) fprintf(out, " %" PRId64, i->imm);
   if (i->name) fprintf(out, " \"%s\"", i->name);
+  if (i->op == K_arg && k->streamed >> i->imm & 1) fputs(" streamed", out);
   for (int o = 0; o < info->operands; o++) {
     fputc(' ', out);
     print_operand(out, k, i->in[o]);
@@ -105,7 +106,7 @@ static uint64_t mix(uint64_t h, uint64_t v) {
 }
 
 uint64_t kir_hash(const KFn *k) {
-  uint64_t h = mix(0x6B69722E68617368u, (uint64_t)k->lanes);
+  uint64_t h = mix(mix(0x6B69722E68617368u, (uint64_t)k->lanes), k->streamed);
   for (int v = 0; v < k->n; v++) {
     const KIns *i = &k->ins[v];
     uint64_t bits;

@@ -25,6 +25,7 @@ typedef struct {
   const KFn *k;
   Block block[MAX_DEPTH];
   int depth;
+  bool past; /* are there stores past the caches? */
 } Lower;
 
 static LLVMTypeRef base_type(LLVMContextRef c, KBase base) {
@@ -196,6 +197,27 @@ static LLVMValueRef splat_value(Lower *l, KV v) {
   return llvm_bf16_splat(l->b, LLVMGetOperand(zext, 0), l->k->lanes);
 }
 
+/* A store of a whole vector to a streamed argument, at a place that is known to be aligned (arguments are aligned to 64
+ * bytes). */
+static bool goes_past_caches(const Lower *l, const KIns *i) {
+  const KIns *to = &l->k->ins[i->in[0]];
+  return to->op == K_arg && l->k->streamed >> to->imm & 1 && l->k->ins[i->in[2]].type.vec &&
+         kir_divides(l->k, i->in[1]) >= l->k->lanes;
+}
+
+static void mark_nontemporal(Lower *l, LLVMValueRef s) {
+  LLVMMetadataRef one = LLVMValueAsMetadata(i32(l, 1));
+  unsigned kind = LLVMGetMDKindIDInContext(l->c, "nontemporal", 11);
+  LLVMSetMetadata(s, kind, LLVMMetadataAsValue(l->c, LLVMMDNodeInContext2(l->c, &one, 1)));
+  l->past = true;
+}
+
+/* Stores past the caches are not ordered with those that follow: before it says that the task is done, all must be
+ * seen. */
+static void fence(Lower *l) {
+  if (l->past) intrinsic(l, "llvm.x86.sse.sfence", NULL, 0, NULL, 0);
+}
+
 static void store(Lower *l, const KIns *i) {
   KBase base = (KBase)l->k->ins[i->in[0]].type.base;
   LLVMValueRef p = address(l, i->in[0], l->v[i->in[1]]), v = l->v[i->in[2]],
@@ -203,7 +225,10 @@ static void store(Lower *l, const KIns *i) {
   if (base == K_BF16) v = llvm_bf16_narrow(l->b, v, l->k->ins[i->in[2]].op == K_bf16);
   LLVMTypeRef over[2] = {LLVMTypeOf(v), LLVMTypeOf(p)};
   if (i->op == K_store) {
-    LLVMSetAlignment(LLVMBuildStore(l->b, v, p), element_bytes(base));
+    LLVMValueRef s = LLVMBuildStore(l->b, v, p);
+    bool past = goes_past_caches(l, i);
+    LLVMSetAlignment(s, element_bytes(base) * (past ? (unsigned)l->k->lanes : 1));
+    if (past) mark_nontemporal(l, s);
     return;
   }
   LLVMValueRef mask = i->op == K_scatter ? LLVMConstAllOnes(type_of(l, K_I1, true)) : l->v[i->in[3]];
@@ -377,6 +402,7 @@ LLVMValueRef lower_kernel(LLVMModuleRef m, const KFn *kernel, NetcIsa isa, const
   LLVMPositionBuilderAtEnd(l.entry, entry);
   go_to(&l, body);
   for (int v = 0; v < l.k->n; v++) l.v[v] = lower_ins(&l, v);
+  fence(&l);
   LLVMBuildRetVoid(l.b);
   LLVMBuildBr(l.entry, body);
   LLVMDisposeBuilder(l.b);

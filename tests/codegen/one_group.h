@@ -24,6 +24,7 @@ static inline void one_layout(Fn *f, int weights) {
 /* Runs the emitter of group 0; then the launches, and compares. */
 static inline void one_run(Fn *f, bool (*emitter)(Emit *, const GroupInfo *), double tolerance) {
   Emit *e = emit_new(f->prog->arena, f, NULL);
+  e->stream_from = RUN_STREAM_ALL;
   const GroupInfo *g = group_values(f);
   if (!emitter(e, &g[0]) || e->err[0]) fail_msg("%s: %s", f->name, e->err);
   RunCase c = run_case(f, tolerance);

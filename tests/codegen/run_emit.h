@@ -151,6 +151,12 @@ static inline void run_tasks(const Run *r, const Launch *l, void **args, int mod
   free(task);
 }
 
+/* Aligned as arenas are: stores past the caches rely on it. */
+static inline void *run_memory(size_t bytes) { return aligned_alloc(64, (bytes + 63) / 64 * 64); }
+
+/* From here on everything that may go past the caches does, however small it is. */
+enum { RUN_STREAM_ALL = 1 };
+
 /* With results over inputs: the pair works in a copy of the input, so that later launches still find the
  * input. */
 static inline void run_launch(Run *r, const Launch *l, int mode) {
@@ -163,7 +169,7 @@ static inline void run_launch(Run *r, const Launch *l, int mode) {
     assert_true(l->writes >> i & 1 && !(l->writes >> from & 1));
     size_t bytes = (size_t)r->e->buffer[l->arg[from]].bytes;
     assert_true(bytes >= (size_t)r->e->buffer[l->arg[i]].bytes);
-    assert_non_null(copy[i] = malloc(bytes));
+    assert_non_null(copy[i] = run_memory(bytes));
     memcpy(copy[i], r->mem[l->arg[from]], bytes);
     args[i] = args[from] = copy[i];
   }
@@ -220,7 +226,7 @@ static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, in
   }
   for (int i = 0; i < e->nbuffer; i++) {
     size_t bytes = (size_t)run_words(e, i) * 4;
-    assert_non_null(mem[i] = malloc(bytes));
+    assert_non_null(mem[i] = run_memory(bytes));
     assert_non_null(first[i] = malloc(bytes));
   }
   Run r = {.c = c, .e = e, .isa = isa, .mem = mem, .jit = jit_new(k, e->nkernel, (NetcIsa)isa, err)};

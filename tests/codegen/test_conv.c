@@ -44,6 +44,7 @@ static void one_group(Fn *f, int kind, int anchor, int weights) {
 
 static void check_emitted(Fn *f, const char *what, bool (*emit)(Emit *, const GroupInfo *)) {
   Emit *e = emit_new(f->prog->arena, f, NULL);
+  e->stream_from = RUN_STREAM_ALL;
   if (!emit(e, group_values(f))) fail_msg("%s: %s", what, e->err);
   RunCase c = run_case(f, 0);
   c.what = what;

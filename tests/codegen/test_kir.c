@@ -515,12 +515,89 @@ static int teardown(void **state) {
   return 0;
 }
 
+/* ---- what goes past the caches ---- */
+
+/* y[task * 32 + i + off] = x[..] * 2 for i = 0, lanes, .. */
+static KFn *doubling(int lanes, int64_t off, bool stream) {
+  KFn *k = k_new(arena, "doubling", lanes);
+  KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_F32, "y");
+  if (stream) k_stream(k, y);
+  KV from = k_add(k, k_mul(k, k_task(k), k_i64(k, 32)), k_i64(k, off));
+  KV i = k_for(k, from, k_add(k, from, k_i64(k, 32)), lanes);
+  KV v = k_load(k, x, i, true);
+  k_store(k, y, i, k_add(k, v, v));
+  k_end(k);
+  return k;
+}
+
+static int64_t last_store_divides(const KFn *k) {
+  for (int v = k->n - 1; v >= 0; v--)
+    if (k->ins[v].op == K_store) return kir_divides(k, k->ins[v].in[1]);
+  return 0;
+}
+
+static void test_streamed(void **state) {
+  (void)state;
+  for (int isa = 0; isa <= lower_host_isa(); isa++)
+    for (int64_t off = 0; off <= 16; off++) {
+      float *x = aligned_alloc(64, 512), *y = aligned_alloc(64, 512);
+      for (int i = 0; i < 128; i++) x[i] = (float)i, y[i] = GUARD;
+      const KFn *k = doubling(lanes_of(isa), off, true);
+      int64_t d = off ? off & -off : lanes_of(isa);
+      assert_int_equal(last_store_divides(k), d < lanes_of(isa) ? d : lanes_of(isa));
+      run(k, isa, (void *const[]){x, y}, 1);
+      for (int i = 0; i < 128; i++) {
+        bool in = i >= 32 + off && i < 64 + off;
+        assert_true(y[i] == (in ? 2 * (float)i : GUARD));
+      }
+      free(x), free(y);
+    }
+  assert_true(kir_hash(doubling(8, 0, true)) != kir_hash(doubling(8, 0, false)));
+}
+
+/* Random terms over counters and tasks, beside their values: the divisor divides them all. */
+static void test_divides(void **state) {
+  (void)state;
+  uint32_t seed = 7;
+  for (int round = 0; round < 300; round++) {
+    KFn *k = k_new(arena, "terms", 8);
+    enum { TERMS = 24, VALUES = 40 };
+    KV v[TERMS];
+    int64_t value[TERMS][VALUES];
+    for (int t = 0; t < TERMS; t++) {
+      seed = seed * 1664525u + 1013904223u;
+      int a = t ? (int)(seed >> 8) % t : 0, b = t ? (int)(seed >> 16) % t : 0;
+      int64_t c = (int64_t)((seed >> 4) % 9) << (seed >> 20) % 6;
+      switch (t < 2 ? t : 2 + (int)(seed >> 24) % 6) {
+      case 0: v[t] = k_task(k); break;
+      case 1: v[t] = k_for(k, k_i64(k, 32), k_i64(k, 4096), 16); break;
+      case 2: v[t] = k_mul(k, v[a], k_i64(k, c)); break;
+      case 3: v[t] = k_add(k, v[a], v[b]); break;
+      case 4: v[t] = k_sub(k, v[a], v[b]); break;
+      case 5: v[t] = k_min(k, v[a], v[b]); break;
+      case 6: v[t] = k_rem(k, v[a], k_i64(k, c + 1)); break;
+      default: v[t] = k_max(k, v[a], k_i64(k, c)); break;
+      }
+      int what = t < 2 ? t : 2 + (int)(seed >> 24) % 6;
+      for (int i = 0; i < VALUES; i++) {
+        int64_t x = value[a][i], y = value[b][i];
+        int64_t all[] = {i % 5, 32 + 16 * (i % 7), x * c,       x + y,
+                         x - y, x < y ? x : y,     x % (c + 1), x > c ? x : c};
+        value[t][i] = all[what];
+        assert_int_equal(value[t][i] % kir_divides(k, v[t]), 0);
+      }
+    }
+    k_end(k);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_int_ops),    cmocka_unit_test(test_float_ops), cmocka_unit_test(test_casts),
       cmocka_unit_test(test_horizontal), cmocka_unit_test(test_memory),    cmocka_unit_test(test_control),
       cmocka_unit_test(test_folding),    cmocka_unit_test(test_misuse),    cmocka_unit_test(test_verifier),
-      cmocka_unit_test(test_print),      cmocka_unit_test(test_hash),
+      cmocka_unit_test(test_print),      cmocka_unit_test(test_hash),      cmocka_unit_test(test_streamed),
+      cmocka_unit_test(test_divides),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

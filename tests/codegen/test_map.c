@@ -57,6 +57,7 @@ static void output_ends(Fn *f) {
 
 static Emit *emit_groups(const Fn *f) {
   Emit *e = emit_new(arena, f, NULL);
+  e->stream_from = RUN_STREAM_ALL;
   const GroupInfo *g = group_values(f);
   for (int i = 0; i < f->ngroup; i++)
     if (!emit_map(e, &g[i])) fail_msg("%s: %s", f->name, e->err);
@@ -333,6 +334,7 @@ static void random_graphs_agree(void **state) {
     for (int j = 0; j < 6; j++)
       if (!(p->fn[0] = f = pass[j](f, err))) fail_msg("random %d: %s", i, err);
     Emit *e = emit_new(arena, f, NULL);
+    if (i % 2) e->stream_from = RUN_STREAM_ALL;
     const GroupInfo *g = group_values(f);
     for (int j = 0; j < f->ngroup; j++)
       if (!emit_map(e, &g[j])) fail_msg("random %d: %s", i, e->err);
