@@ -47,11 +47,46 @@ static Value option_value(Eval *c, const Ast *n, Value initial) {
   return initial;
 }
 
-bool set_precision(Program *p, const char *text) {
-  static const char *const word[] = {"f32", "bf16"};
-  for (int i = 0; i < 2; i++)
-    if (!strcmp(text, word[i])) return p->storage = i ? BF16 : F32, true;
+typedef struct {
+  const char *name, *values, *word[2], *shown[2];
+  void (*set)(Program *p, int value);
+} CommonOption;
+
+static void set_precision(Program *p, int value) { p->storage = value ? BF16 : F32; }
+static void set_winograd(Program *p, int value) { p->winograd = value; }
+
+static const CommonOption common[] = {
+    {"precision", "f32 or bf16", {"f32", "bf16"}, {"\"f32\"", "\"bf16\""}, set_precision},
+    {"winograd", "on or off", {"off", "on"}, {"off", "on"}, set_winograd},
+};
+
+static const CommonOption *find_common(const char *name) {
+  for (size_t i = 0; i < sizeof common / sizeof *common; i++)
+    if (!strcmp(common[i].name, name)) return &common[i];
+  return NULL;
+}
+
+const char *common_option(const char *name) {
+  const CommonOption *o = find_common(name);
+  return o ? o->values : NULL;
+}
+
+bool set_common_option(Program *p, const char *name, const char *text, const char **shown) {
+  const CommonOption *o = find_common(name);
+  for (int i = 0; o && i < 2; i++) {
+    if (strcmp(text, o->word[i])) continue;
+    o->set(p, i);
+    if (shown) *shown = o->shown[i];
+    return true;
+  }
   return false;
+}
+
+/* The value of a declared option as the command line would say it. */
+static void declared_common(Eval *c, const Ast *n, Value v) {
+  const char *text = v.kind == V_STR ? v.u.str : value_str(c, v);
+  if (!set_common_option(c->prog, n->name, text, NULL))
+    fail(c, n, "%s must be %s, it is %s", n->name, common_option(n->name), value_str(c, v));
 }
 
 void exec_option(Eval *c, const Ast *n) {
@@ -75,9 +110,7 @@ void exec_option(Eval *c, const Ast *n) {
   int64_t length;
   if ((!strcmp(n->name, "iterations") || !strcmp(n->name, "epoch_iterations")) && v.kind != V_POISON)
     arg_int(c, n, n->name, v, 0, (int64_t)1 << 40, &length);
-  if (!strcmp(n->name, "precision") && v.kind != V_POISON &&
-      (v.kind != V_STR || !set_precision(c->prog, v.u.str)))
-    fail(c, n, "precision must be \"f32\" or \"bf16\", it is %s", value_str(c, v));
+  if (common_option(n->name) && v.kind != V_POISON) declared_common(c, n, v);
   if (!strcmp(n->name, "classes") && v.kind != V_POISON)
     arg_int(c, n, "classes", v, 1, 256, &c->prog->classes);
 }

@@ -128,18 +128,17 @@ static void check_defines(Eval *c, const Source *src) {
   for (int i = 0; i < c->opt->ndefine; i++) {
     const Define *d = &c->opt->define[i];
     if (c->used[i]) continue;
-    bool precision = !strcmp(d->name, "precision"); /* every file has it, declared or not */
-    if (precision && set_precision(c->prog, d->value)) {
-      c->options =
-          arena_printf(c->arena, "%s%sprecision=\"%s\"", c->options, *c->options ? " " : "", d->value);
+    const char *values = common_option(d->name), *shown;
+    if (values && set_common_option(c->prog, d->name, d->value, &shown)) {
+      c->options = arena_printf(c->arena, "%s%s%s=%s", c->options, *c->options ? " " : "", d->name, shown);
       continue;
     }
     Loc *loc = arena_alloc(c->arena, sizeof *loc);
     *loc = (Loc){.file = src->path, .line = 1, .col = 1};
     c->diag.errors++;
     if (c->diag.full) return;
-    if (precision) {
-      fprintf(c->diag.out, "%s: error: -D precision=%s: expected f32 or bf16\n", src->path, d->value);
+    if (values) {
+      fprintf(c->diag.out, "%s: error: -D %s=%s: expected %s\n", src->path, d->name, d->value, values);
       continue;
     }
     fprintf(c->diag.out, "%s: error: there is no option '%s' (-D %s=%s); the options are: %s\n", src->path,

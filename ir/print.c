@@ -151,6 +151,7 @@ void ir_print(FILE *out, const Program *p) {
   fprintf(out, " classes %lld epoch_iterations %lld max_iterations %lld sites %lld", (long long)p->classes,
           (long long)p->epoch_iterations, (long long)p->max_iterations, (long long)p->sites);
   if (p->storage == BF16) fputs(" storage bf16", out);
+  if (!p->winograd) fputs(" winograd off", out);
   fputc('\n', out);
   for (int i = 0; i < p->nnet; i++) {
     fputs("net ", out);

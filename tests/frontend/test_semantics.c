@@ -327,12 +327,45 @@ static void averages(void **state) {
   arena_free(a);
 }
 
+/* Options of every file: declared in it, given on the command line, or neither. */
+static void common_options(void **state) {
+  (void)state;
+  static const struct {
+    const char *declared;
+    Define define;
+    bool winograd;
+    DType storage;
+    const char *options;
+  } c[] = {
+      {"", {NULL, NULL}, true, F32, ""},
+      {"", {"winograd", "off"}, false, F32, "winograd=off"},
+      {"", {"winograd", "on"}, true, F32, "winograd=on"},
+      {"", {"precision", "bf16"}, true, BF16, "precision=\"bf16\""},
+      {"option winograd = off\n", {NULL, NULL}, false, F32, "winograd=off"},
+      {"option winograd = off\n", {"winograd", "on"}, true, F32, "winograd=on"},
+      {"option precision = \"bf16\"\n", {"winograd", "off"}, false, BF16, "precision=\"bf16\" winograd=off"},
+  };
+  for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+    Arena *a = arena_new();
+    FrontendOptions opt = {.diag = stderr, .define = &c[i].define, .ndefine = c[i].define.name != NULL};
+    const char *options;
+    char text[200];
+    snprintf(text, sizeof text, "%sforward f(x: f32[1, 1, 8, 8]) { return relu(x) }", c[i].declared);
+    Program *p = frontend_compile_text(a, "models/test.net", text, &opt, &options);
+    assert_non_null(p);
+    assert_int_equal(p->winograd, c[i].winograd);
+    assert_int_equal(p->storage, c[i].storage);
+    assert_string_equal(options, c[i].options);
+    arena_free(a);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(losses),     cmocka_unit_test(schedules),    cmocka_unit_test(resampling),
       cmocka_unit_test(operators),  cmocka_unit_test(compile_time), cmocka_unit_test(orientation),
       cmocka_unit_test(batch_norm), cmocka_unit_test(positions),    cmocka_unit_test(dropout),
-      cmocka_unit_test(optimisers), cmocka_unit_test(averages),
+      cmocka_unit_test(optimisers), cmocka_unit_test(averages),     cmocka_unit_test(common_options),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
