@@ -412,6 +412,26 @@ KV k_lane(KFn *k, KV v, int lane) {
   return push(k, K_lane, kt(t.base, false), v, n, -1, -1);
 }
 
+KV k_zip(KFn *k, KV a, KV b, bool high) {
+  if (!value(k, a, "zip") || !value(k, b, "zip")) return K_NONE;
+  KType t = k->ins[a].type, u = k->ins[b].type;
+  if (!t.vec || !u.vec || t.base != u.base)
+    return fail(k, "zip: v%d is %s, v%d is %s; needs two vectors of one type", a, kir_type_str(t), b,
+                kir_type_str(u));
+  return push(k, high ? K_zip_high : K_zip_low, t, a, b, -1, -1);
+}
+
+/* Zipping v[i] with v[i + lanes/2] turns bit strings (vector number, lane number) round by one place; after as many
+ * times as a lane number has bits, the two have changed places. */
+void k_transpose(KFn *k, KV *v) {
+  KV from[16];
+  int n = k->lanes;
+  for (int turn = 1; turn < n; turn *= 2) {
+    for (int i = 0; i < n; i++) from[i] = v[i];
+    for (int i = 0; i < n; i++) v[i] = k_zip(k, from[i / 2], from[i / 2 + n / 2], i % 2);
+  }
+}
+
 KV k_first_lanes(KFn *k, KV n) {
   if (!value(k, n, "first_lanes")) return K_NONE;
   if (k->ins[n].type.base == K_I64) n = k_cast(k, K_I32, k_min(k, n, k_i64(k, k->lanes)));

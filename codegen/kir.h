@@ -91,6 +91,9 @@ KV k_and(KFn *k, KV a, KV b);
 KV k_fma(KFn *k, KV a, KV b, KV c);
 KV k_select(KFn *k, KV m, KV a, KV b);
 KV k_lane(KFn *k, KV v, int lane);
+KV k_zip(KFn *k, KV a, KV b, bool high);
+/* Vectors v[0 .. lanes-1] as a matrix: v[i] lane j becomes v[j] lane i. */
+void k_transpose(KFn *k, KV *v);
 KV k_load(KFn *k, KV buf, KV at, bool vec);
 KV k_load_masked(KFn *k, KV buf, KV at, KV mask);
 KV k_gather(KFn *k, KV buf, KV at); /* at: vector of i32 */

@@ -131,6 +131,8 @@ static bool check_arithmetic(Check *c) {
   case K_sin:
   case K_cos:
   case K_bf16: return (a.base == K_F32 || bad(c, "not for %s", kir_type_str(a))) && gives(c, a);
+  case K_zip_low:
+  case K_zip_high: return (a.vec || bad(c, "needs vectors")) && gives(c, a);
   case K_hsum:
   case K_hmax:
   case K_hmin:

@@ -101,6 +101,13 @@ static LLVMValueRef horizontal(Lower *l, KOp op, KType t, LLVMValueRef v) {
   return LLVMBuildExtractElement(l->b, v, i32(l, 0), "");
 }
 
+static LLVMValueRef zip(Lower *l, LLVMValueRef a, LLVMValueRef b, bool high) {
+  LLVMValueRef lane[16];
+  int n = l->k->lanes;
+  for (int i = 0; i < n; i++) lane[i] = i32(l, i % 2 * n + (high ? n / 2 : 0) + i / 2);
+  return LLVMBuildShuffleVector(l->b, a, b, LLVMConstVector(lane, (unsigned)n), "");
+}
+
 static LLVMValueRef cast(Lower *l, KType from, KType to, LLVMValueRef v) {
   LLVMTypeRef t = type_of(l, (KBase)to.base, to.vec);
   if (from.base == K_I1)
@@ -351,6 +358,8 @@ static LLVMValueRef lower_ins(Lower *l, int ins) {
   case K_hmax:
   case K_hmin: return horizontal(l, i->op, t, a);
   case K_lane: return LLVMBuildExtractElement(l->b, a, b, "");
+  case K_zip_low:
+  case K_zip_high: return zip(l, a, b, i->op == K_zip_high);
   case K_load:
   case K_load_masked:
   case K_gather:

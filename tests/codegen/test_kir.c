@@ -229,6 +229,24 @@ static void test_horizontal(void **state) {
 }
 
 /* Masked and indexed accesses at an offset that is not aligned to the vector. */
+/* A matrix of lanes x lanes, transposed. */
+static void test_transpose(void **state) {
+  (void)state;
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+    int n = lanes_of(isa);
+    float in[16 * 16], out[16 * 16];
+    KFn *k = k_new(arena, "transpose", n);
+    KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_F32, "y"), v[16];
+    for (int i = 0; i < n; i++) v[i] = k_load(k, x, k_i64(k, i * n), true);
+    k_transpose(k, v);
+    for (int i = 0; i < n; i++) k_store(k, y, k_i64(k, i * n), v[i]);
+    for (int i = 0; i < n * n; i++) in[i] = (float)i;
+    run(k, isa, (void *[]){in, out}, 0);
+    for (int i = 0; i < n; i++)
+      for (int j = 0; j < n; j++) assert_true(out[i * n + j] == in[j * n + i]);
+  }
+}
+
 static void test_memory(void **state) {
   (void)state;
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
@@ -597,7 +615,7 @@ int main(void) {
       cmocka_unit_test(test_horizontal), cmocka_unit_test(test_memory),    cmocka_unit_test(test_control),
       cmocka_unit_test(test_folding),    cmocka_unit_test(test_misuse),    cmocka_unit_test(test_verifier),
       cmocka_unit_test(test_print),      cmocka_unit_test(test_hash),      cmocka_unit_test(test_streamed),
-      cmocka_unit_test(test_divides),
+      cmocka_unit_test(test_divides),    cmocka_unit_test(test_transpose),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }
