@@ -90,6 +90,8 @@ int64_t pack_elements(const ConvShape *s, const ConvBlock *b);
 /* Appends the launch that packs buffer w into workspace ws. */
 void pack_weights(Emit *e, const GroupInfo *g, const ConvShape *s, const ConvBlock block[NETC_ISA_COUNT],
                   int w, int ws);
+/* Lets the result take over the memory of an operand of the epilogue that has its type and order (emit_conv.c). */
+void conv_offer_place(Build *b, const GroupInfo *g);
 int conv_isa_lanes(int isa);
 int conv_isa_regs(int isa);
 #endif

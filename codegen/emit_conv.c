@@ -11,7 +11,7 @@
  * WEIGHT_BUDGET, so that they stay in cache while the rows pass by.
  */
 #include <string.h>
-#include "conv_geom.h"
+#include "wino.h"
 
 enum { WEIGHT_BUDGET = 400 << 10, TASKS = 64, TASK_MACS = 1 << 18 };
 
@@ -277,9 +277,8 @@ static bool read_in_place(const Fn *f, const GroupInfo *g, int id) {
 
 static bool own_memory(const Emit *e, int node) { return e->storage[node].owner == node; }
 
-/* Lets the result take over the memory of an operand of the epilogue that has its type and order. With several results
- * one might not depend on that operand, and its store could then be moved before the load. */
-static void offer_place(Build *b, const GroupInfo *g) {
+/* With several results one might not depend on that operand, and its store could then be moved before the load. */
+void conv_offer_place(Build *b, const GroupInfo *g) {
   const Fn *f = b->e->fn;
   const Node *out = &f->node[g->out[0]];
   for (int i = 0; g->nout == 1 && i < g->nin; i++) {
@@ -297,6 +296,8 @@ bool emit_conv(Emit *e, const GroupInfo *g) {
   const Node *nd = &e->fn->node[g->anchor];
   ConvShape s;
   if (!conv_shape(e->fn, nd, &s, e->err)) return false;
+  WinoPlan wino;
+  if (wino_choose(e->fn, nd, &wino)) return emit_wino(e, g, &wino);
   const char *name = conv_describe(e->arena, &s);
   ConvShape loops = s;
   if (!needs_coordinates(e->fn, g)) conv_fold(&loops);
@@ -328,7 +329,7 @@ bool emit_conv(Emit *e, const GroupInfo *g) {
     build_arg(&b, emit_buffer(e, g->out[i]), true);
     b.kernel.bytes += type_bytes(e->fn->node[g->out[i]].type);
   }
-  offer_place(&b, g);
+  conv_offer_place(&b, g);
   build_stream(&b);
   b.kernel.flops = 2 * node_macs_inside(e->fn, nd);
   b.kernel.work = 2 * node_macs(e->fn, nd);

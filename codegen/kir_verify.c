@@ -7,8 +7,8 @@
 #include "kir_internal.h"
 
 enum { MAX_DEPTH = 64 };
-/* Scratch lies on the stack of a worker thread. */
-static const int64_t max_scratch_bytes = 512 << 10;
+/* Scratch lies on the stack of a worker thread, which has 8 MiB (runtime/pool.c). */
+static const int64_t max_scratch_bytes = 2 << 20;
 
 typedef struct {
   const KFn *k;

@@ -1,6 +1,6 @@
 /* Speed of the convolution kernels on one core: bench_conv [0|1|host [LAYER [DIRECTION]]], or bench_conv layers: how many there are. For every layer of the
  * table and every direction: milliseconds, GFLOP/s, and the fraction of the multiply-add rate that this core
- * reaches in registers. A launch's time is the sum over its tasks of the least time each took in several
+ * reaches in registers; first of the direct kernels, then ("auto") of what netc chooses, where that is something else. A launch's time is the sum over its tasks of the least time each took in several
  * rounds: other work on the machine, which comes and goes, then falls out. */
 #include <stdlib.h>
 #include <string.h>
@@ -41,8 +41,9 @@ static int recomputed(Fn *f, const Layer *l, int x) {
 }
 
 /* The function of one layer and direction, as pass fuse would leave it. */
-static Fn *build(Arena *a, const Layer *l, int dir) {
+static Fn *build(Arena *a, const Layer *l, int dir, bool winograd) {
   Fn *f = fn_new(prog_new(a), "bench", FN_FORWARD);
+  f->prog->winograd = winograd;
   bool to_weights = direction[dir].group == G_CONV_DW;
   int64_t k[MAX_SPATIAL], st[MAX_SPATIAL], pad[MAX_SPATIAL], out[MAX_SPATIAL];
   for (int i = 0; i < l->ns; i++) {
@@ -119,15 +120,29 @@ static double peak(Arena *a, int isa) {
   return 2.0 * CHAINS * STEPS * k->lanes / best;
 }
 
-static void measure(const Layer *l, int dir, int isa, double top) {
-  Arena *a = arena_new();
-  Fn *f = build(a, l, dir);
+static Emit *emitted(Arena *a, const Layer *l, int dir, bool winograd) {
+  Fn *f = build(a, l, dir, winograd);
   Emit *e = emit_new(a, f, NULL);
   const GroupInfo *g = group_values(f);
-  if (f->err[0] || !direction[dir].emit(e, g)) {
-    fprintf(stderr, "%s %s: %s\n", l->name, direction[dir].name, f->err[0] ? f->err : e->err);
-    exit(1);
-  }
+  if (!f->err[0] && direction[dir].emit(e, g)) return e;
+  fprintf(stderr, "%s %s: %s\n", l->name, direction[dir].name, f->err[0] ? f->err : e->err);
+  exit(1);
+}
+
+/* Does netc choose other kernels than the direct ones? */
+static bool has_choice(const Layer *l, int dir) {
+  Arena *a = arena_new();
+  const Emit *direct = emitted(a, l, dir, false), *chosen = emitted(a, l, dir, true);
+  bool same = direct->nkernel == chosen->nkernel;
+  for (int i = 0; same && i < direct->nkernel; i++)
+    same = direct->kernel[i].hash[0] == chosen->kernel[i].hash[0];
+  arena_free(a);
+  return !same;
+}
+
+static void measure(const Layer *l, int dir, int isa, double top, bool chosen) {
+  Arena *a = arena_new();
+  Emit *e = emitted(a, l, dir, chosen);
   double t0 = now(), *best[8], time[8], total = 0, flops = 0;
   Jit *j = compile(e, isa);
   t0 = now() - t0;
@@ -145,8 +160,9 @@ static void measure(const Layer *l, int dir, int isa, double top) {
     for (int64_t t = 0; t < e->launch[i].tasks; t++) time[i] += best[i][t];
     total += time[i], flops += (double)e->kernel[e->launch[i].kernel].work;
   }
-  printf("%-26s %-6s %8.2f ms %7.1f GFLOP/s %4.0f %%  compile %4.0f ms, launches", l->name,
-         direction[dir].name, total * 1e3, flops / total * 1e-9, 100 * flops / total / top, t0 * 1e3);
+  printf("%-26s %-6s%-6s %8.2f ms %7.1f GFLOP/s %4.0f %%  compile %4.0f ms, launches", l->name,
+         direction[dir].name, chosen ? "auto" : "", total * 1e3, flops / total * 1e-9,
+         100 * flops / total / top, t0 * 1e3);
   for (int i = 0; i < e->nlaunch; i++)
     printf(" %s %.2f/%ld", e->kernel[e->launch[i].kernel].op, time[i] * 1e3, (long)e->launch[i].tasks);
   printf("\n");
@@ -167,7 +183,9 @@ int main(int argc, char **argv) {
   printf("set %d: %.1f GFLOP/s of multiply-adds in registers\n", isa, top * 1e-9);
   for (int i = 0; i < LAYERS; i++)
     for (int dir = 0; dir < DIRECTIONS; dir++)
-      if ((only < 0 || only == i) && (way < 0 || way == dir) && (dir < DYBAC || layer[i].k == 1))
-        measure(&layer[i], dir, isa, top);
+      if ((only < 0 || only == i) && (way < 0 || way == dir) && (dir < DYBAC || layer[i].k == 1)) {
+        measure(&layer[i], dir, isa, top, false);
+        if (has_choice(&layer[i], dir)) measure(&layer[i], dir, isa, top, true);
+      }
   return 0;
 }

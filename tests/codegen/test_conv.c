@@ -29,7 +29,12 @@ static bool possible(const Shape *s) {
   return true;
 }
 
-static Fn *function(Arena *a) { return fn_new(prog_new(a), "test", FN_FORWARD); }
+/* The direct kernels; test_wino.c is about the others. */
+static Fn *function(Arena *a) {
+  Program *p = prog_new(a);
+  p->winograd = false;
+  return fn_new(p, "test", FN_FORWARD);
+}
 
 /* Sets memory orders; `weights` is the one node of weight order. All nodes but leaves are one group. */
 static void one_group(Fn *f, int kind, int anchor, int weights) {

@@ -468,7 +468,7 @@ static void test_verifier(void **state) {
   expect_bad(k, "result is f32, must be i64");
 
   k = k_new(arena, "scratch", 8);
-  k_scratch(k, K_F32, 200000, "big");
+  k_scratch(k, K_F32, 600000, "big");
   expect_bad(k, "scratch");
 
   k = k_new(arena, "lanes", 4);

@@ -1,0 +1,190 @@
+/* wino_weights.c - the weights of a Winograd convolution: turned round for conv_dx, transformed (wino.h). */
+#include "wino.h"
+
+static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t round_up(int64_t a, int64_t to) { return (a + to - 1) / to * to; }
+
+static int64_t weights_bytes(const WinoShape *s) {
+  return 4 * s->taps * WINO_TAPS * WINO_TAPS * s->cin * s->cout;
+}
+
+static const char *describe(const Emit *e, const GroupInfo *g) {
+  ConvShape s;
+  char err[256];
+  return conv_shape(e->fn, &e->fn->node[g->anchor], &s, err) ? conv_describe(e->arena, &s) : "";
+}
+
+/* ---- conv_dx: (K.., C, O) with C along the lanes ----
+ * Panels (block, tap, o, width), taps in the opposite order. A square of lanes x lanes numbers is read along O, turned over in
+ * registers and stored along C. */
+
+static int64_t turned_rows(const WinoShape *s) { return round_up(s->cin, 16); }
+
+static void turn_square(KFn *k, const WinoShape *s, const WinoMemory *m, KV src, KV c, KV o, KV dst) {
+  KV w = 0, ws = 1, v[16];
+  bool rows_end = s->cout % m->width, cols_end = s->cin % k->lanes;
+  KV cols = cols_end ? k_first_lanes(k, k_sub(k, k_i64(k, s->cin), o)) : K_NONE;
+  for (int i = 0; i < k->lanes; i++) {
+    KV ci = k_add(k, c, k_i64(k, i)), at = k_add(k, src, k_add(k, k_mul(k, ci, k_i64(k, s->cin)), o)),
+       mask = cols;
+    if (rows_end) {
+      KV row = k_splat(k, k_lt(k, ci, k_i64(k, s->cout)));
+      mask = cols_end ? k_and(k, row, cols) : row;
+    }
+    v[i] = mask == K_NONE ? k_load(k, w, at, true) : k_load_masked(k, w, at, mask);
+  }
+  k_transpose(k, v);
+  for (int i = 0; i < k->lanes; i++) k_store(k, ws, k_add(k, dst, k_i64(k, i * m->width)), v[i]);
+}
+
+/* A task turns one tap of one block. */
+static int64_t turn_kernel(Build *b, const WinoShape *s, const WinoMemory *m, int isa) {
+  KFn *k = build_kernel(b, isa);
+  int64_t taps = s->taps * WINO_TAPS * WINO_TAPS, tasks = m->b.blocks * taps;
+  k_if(k, k_lt(k, k_task(k), k_i64(k, tasks)));
+  KV block = k_div(k, k_task(k), k_i64(k, taps)), tap = k_rem(k, k_task(k), k_i64(k, taps));
+  KV src = k_mul(k, k_sub(k, k_i64(k, taps - 1), tap), k_i64(k, s->cin * s->cout));
+  KV dst = k_mul(k, k_task(k), k_i64(k, turned_rows(s) * m->width));
+  KV lane = k_for(k, k_i64(k, 0), k_i64(k, m->width), k->lanes),
+     o = k_for(k, k_i64(k, 0), k_i64(k, s->cin), k->lanes);
+  KV to = k_add(k, k_add(k, dst, lane), k_mul(k, o, k_i64(k, m->width)));
+  turn_square(k, s, m, src, k_add(k, k_mul(k, block, k_i64(k, m->width)), lane), o, to);
+  k_end(k);
+  k_end(k);
+  k_end(k);
+  return tasks;
+}
+
+int wino_turned(Emit *e, const GroupInfo *g, const WinoPlan *pl, const WinoMemory mem[NETC_ISA_COUNT],
+                int w) {
+  const WinoShape *s = &pl->s;
+  if (!s->back) return w;
+  int64_t most = 0, tasks = 0, taps = s->taps * WINO_TAPS * WINO_TAPS;
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++)
+    most = max64(most, mem[isa].b.blocks * taps * turned_rows(s) * mem[isa].width);
+  int ws = emit_workspace(e, 4 * most);
+  Build b = build_begin(e, g, "pack", "pack:%s:f32:bwd_d:wino", describe(e, g));
+  build_arg(&b, w, false);
+  build_arg(&b, ws, true);
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) tasks = max64(tasks, turn_kernel(&b, s, &mem[isa], isa));
+  b.kernel.bytes = 2 * weights_bytes(s);
+  build_end(&b, tasks);
+  return ws;
+}
+
+WinoWeights wino_weights_in(const WinoPlan *pl, const WinoMemory *m, KV buf) {
+  const WinoShape *s = &pl->s;
+  int64_t taps = s->taps * WINO_TAPS * WINO_TAPS;
+  if (!s->back) return (WinoWeights){buf, s->cin * s->cout, s->cout, m->width, s->cout % m->width};
+  return (WinoWeights){buf, turned_rows(s) * m->width, m->width, taps * turned_rows(s) * m->width, false};
+}
+
+/* ---- G g G^T ---- */
+
+typedef struct {
+  KFn *k;
+  const WinoWeights *w;
+  KV from, mask; /* element of the first of the nine taps; lanes */
+  KV buf, to;    /* where point (0, 0) goes */
+  int64_t plane;
+  int n;
+} Taps;
+
+static KV get_tap(void *from, int i, int j) {
+  const Taps *t = from;
+  KV at = k_add(t->k, t->from, k_i64(t->k, (i * WINO_TAPS + j) * t->w->tap));
+  return t->mask == K_NONE ? k_load(t->k, t->w->buf, at, true) : k_load_masked(t->k, t->w->buf, at, t->mask);
+}
+
+static void put_weight(void *to, int i, int j, KV v) {
+  const Taps *t = to;
+  k_store(t->k, t->buf, k_add(t->k, t->to, k_i64(t->k, (i * t->n + j) * t->plane)), v);
+}
+
+/* The taps of the plane `tap`, channel c of the operand, lanes from `lane` on of the block. */
+static Taps taps_at(KFn *k, const WinoPlan *pl, const WinoMemory *m, const WinoWeights *w, KV block, KV tap,
+                    KV c, KV lane) {
+  KV at = k_add(k, k_mul(k, block, k_i64(k, w->block)), lane);
+  at = k_add(k, at, k_mul(k, tap, k_i64(k, WINO_TAPS * WINO_TAPS * w->tap)));
+  Taps t = {.k = k, .w = w, .from = k_add(k, at, k_mul(k, c, k_i64(k, w->channel))), .mask = K_NONE};
+  KV first = k_add(k, k_mul(k, block, k_i64(k, m->width)), lane);
+  if (w->masked) t.mask = k_first_lanes(k, k_sub(k, k_i64(k, pl->s.cout), first));
+  t.plane = m->u_plane;
+  t.n = pl->w->n;
+  return t;
+}
+
+/* A task transforms CHUNK channels of one plane of taps, for one block. */
+enum { CHUNK = 64 };
+
+static int64_t transform_kernel(Build *b, const WinoPlan *pl, const WinoMemory *m, int isa) {
+  KFn *k = build_kernel(b, isa);
+  const WinoShape *s = &pl->s;
+  int64_t chunks = (s->cin + CHUNK - 1) / CHUNK, tasks = m->b.blocks * s->taps * chunks;
+  k_if(k, k_lt(k, k_task(k), k_i64(k, tasks)));
+  WinoWeights w = wino_weights_in(pl, m, 0);
+  KV chunk = k_rem(k, k_task(k), k_i64(k, chunks)), rest = k_div(k, k_task(k), k_i64(k, chunks));
+  KV tap = k_rem(k, rest, k_i64(k, s->taps)), block = k_div(k, rest, k_i64(k, s->taps));
+  KV c0 = k_mul(k, chunk, k_i64(k, CHUNK));
+  KV c = k_for(k, c0, k_min(k, k_add(k, c0, k_i64(k, CHUNK)), k_i64(k, s->cin)), 1);
+  KV lane = k_for(k, k_i64(k, 0), k_i64(k, m->width), k->lanes);
+  Taps t = taps_at(k, pl, m, &w, block, tap, c, lane);
+  KV row = k_add(k, k_mul(k, tap, k_i64(k, s->cin)), c);
+  t.buf = 1;
+  t.to = k_add(k, k_mul(k, block, k_i64(k, m->u_block)), k_add(k, k_mul(k, row, k_i64(k, m->width)), lane));
+  WinoEnds ends = {get_tap, &t, put_weight, &t};
+  wino_both_sides(k, &pl->w->g, &ends);
+  k_end(k);
+  k_end(k);
+  k_end(k);
+  return tasks;
+}
+
+int wino_transformed(Emit *e, const GroupInfo *g, const WinoPlan *pl, const WinoMemory mem[NETC_ISA_COUNT],
+                     int w) {
+  const WinoShape *s = &pl->s;
+  int64_t most = 0, tasks = 0;
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) most = max64(most, mem[isa].b.blocks * mem[isa].u_block);
+  int ws = emit_workspace(e, 4 * most);
+  Build b = build_begin(e, g, "pack", "wino_w:%s:f32:%s:wino%d", describe(e, g), s->back ? "bwd_d" : "fwd",
+                        pl->w->m);
+  build_arg(&b, w, false);
+  build_arg(&b, ws, true);
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++)
+    tasks = max64(tasks, transform_kernel(&b, pl, &mem[isa], isa));
+  b.kernel.flops = wino_both_flops(&pl->w->g) * s->taps * s->cin * s->cout;
+  b.kernel.work = 0;
+  b.kernel.bytes = weights_bytes(s) + 4 * s->taps * s->cin * s->cout * wino_points(pl);
+  build_end(&b, tasks);
+  return ws;
+}
+
+/* ---- one row of G g G^T ---- */
+
+/* g[row][t] for a row that is known only when the kernel runs. */
+static KV coefficient(KFn *k, const WinoMatrix *g, KV row, int t) {
+  KV v = k_f32(k, g->a[0][t]);
+  for (int i = 1; i < g->rows; i++) v = k_select(k, k_eq(k, row, k_i64(k, i)), k_f32(k, g->a[i][t]), v);
+  return k_splat(k, v);
+}
+
+void wino_weights_row(KFn *k, const WinoPlan *pl, const WinoMemory *m, const WinoWeights *from, KV block,
+                      KV row, KV u) {
+  const WinoShape *s = &pl->s;
+  KV g[WINO_TAPS], half[WINO_TAPS], out[WINO_MAX_N];
+  for (int t = 0; t < WINO_TAPS; t++) g[t] = coefficient(k, &pl->w->g, row, t);
+  KV tap = s->taps > 1 ? k_for(k, k_i64(k, 0), k_i64(k, s->taps), 1) : k_i64(k, 0);
+  KV c = k_for(k, k_i64(k, 0), k_i64(k, s->cin), 1),
+     lane = k_for(k, k_i64(k, 0), k_i64(k, m->width), k->lanes);
+  Taps t = taps_at(k, pl, m, from, block, tap, c, lane);
+  for (int j = 0; j < WINO_TAPS; j++) {
+    half[j] = k_mul(k, g[0], get_tap(&t, 0, j));
+    for (int i = 1; i < WINO_TAPS; i++) half[j] = k_fma(k, g[i], get_tap(&t, i, j), half[j]);
+  }
+  wino_apply(k, &pl->w->g, half, out);
+  KV to = k_add(k, k_mul(k, k_add(k, k_mul(k, tap, k_i64(k, s->cin)), c), k_i64(k, m->width)), lane);
+  for (int j = 0; j < pl->w->n; j++) k_store(k, u, k_add(k, to, k_i64(k, j * m->u_plane)), out[j]);
+  k_end(k);
+  k_end(k);
+  if (s->taps > 1) k_end(k);
+}

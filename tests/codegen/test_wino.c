@@ -1,0 +1,102 @@
+/* Winograd convolutions, every way of doing them, compiled, against the reference interpreter. F(2,3) computes with
+ * halves, so that on small integers it is exact; the filter's transform of F(4,3) is not, and it is held to a bound
+ * relative to the largest result, in tests of its own against double precision. */
+#include "one_group.h"
+#include "codegen/wino.h"
+
+typedef struct {
+  int ns;
+  int64_t n, c, o, size[MAX_SPATIAL], pad[MAX_SPATIAL];
+} Shape;
+
+static WinoPlan (*plan)(const WinoShape *s);
+
+static WinoPlan shallow2(const WinoShape *s) { return wino_plan(s, 2, false); }
+static WinoPlan shallow4(const WinoShape *s) { return wino_plan(s, 4, false); }
+static WinoPlan deep2(const WinoShape *s) { return wino_plan(s, 2, true); }
+static WinoPlan deep4(const WinoShape *s) { return wino_plan(s, 4, true); }
+
+static bool emit_planned(Emit *e, const GroupInfo *g) {
+  WinoShape s;
+  if (!wino_shape(e->fn, &e->fn->node[g->anchor], &s)) fail_msg("%s cannot be computed so", e->fn->name);
+  WinoPlan pl = plan(&s);
+  return emit_wino(e, g, &pl);
+}
+
+/* ---- functions ---- */
+
+static const int64_t three[MAX_SPATIAL] = {3, 3, 3}, one[MAX_SPATIAL] = {1, 1, 1};
+
+/* relu(y + bias) * gate(N,1,S) + residual, twice over; the convolution itself is a result too when asked, and the
+ * residual is the operand where it has the shape. */
+static int epilogue(Fn *f, int ns, int x, int y, int form) {
+  Type t = f->node[y].type;
+  if (!form) return y;
+  int v = ir_unary(f, OP_relu, ir_add(f, y, ir_input(f, "bias", image(1, t.dim[1], ns, one))));
+  if (form >= 2) v = ir_mul(f, v, ir_input(f, "gate", image(t.dim[0], 1, ns, t.dim + 2)));
+  v = ir_add(f, v, type_eq(f->node[x].type, t) ? x : ir_input(f, "residual", t));
+  if (form == 3) fn_output(f, "conv", y);
+  return v;
+}
+
+static Fn *convolution(Arena *a, const Shape *s, bool back, int form, int *anchor) {
+  Fn *f = one_begin(a, arena_printf(a, "%s form %d: n%ld c%ld o%ld size %ldx%ldx%ld pad %ld,%ld,%ld",
+                                    back ? "bwd_d" : "fwd", form, (long)s->n, (long)s->c, (long)s->o,
+                                    (long)s->size[0], (long)s->size[1], (long)s->size[2], (long)s->pad[0],
+                                    (long)s->pad[1], (long)s->pad[2]));
+  int64_t out[MAX_SPATIAL];
+  for (int i = 0; i < s->ns; i++) out[i] = s->size[i] + 2 * s->pad[i] - 2;
+  int x = back ? ir_input(f, "dy", image(s->n, s->o, s->ns, out))
+               : ir_input(f, "x", image(s->n, s->c, s->ns, s->size));
+  int w = ir_input(f, "w", image(s->o, s->c, s->ns, three));
+  *anchor = back ? ir_conv_grad(f, OP_conv_dx, x, w, one, s->pad, s->size) : ir_conv(f, x, w, one, s->pad);
+  fn_output(f, "y", epilogue(f, s->ns, x, *anchor, form));
+  one_layout(f, w);
+  return f;
+}
+
+static void check(const Shape *s, bool back, int form, WinoPlan (*way)(const WinoShape *), double tolerance) {
+  Arena *a = arena_new();
+  int anchor;
+  Fn *f = convolution(a, s, back, form, &anchor);
+  plan = way;
+  one_check(f, G_CONV, anchor, emit_planned, tolerance);
+  arena_free(a);
+}
+
+/* Odd sizes, all paddings, channels that are no whole vectors, several images; blocks whose last one is not full, slabs
+ * of depth. */
+static const Shape shape[] = {
+    {2, 1, 16, 16, {8, 8}, {1, 1}},         {2, 2, 9, 33, {5, 7}, {1, 1}},
+    {2, 2, 17, 8, {9, 6}, {0, 2}},          {2, 1, 33, 100, {13, 3}, {2, 0}},
+    {2, 2, 24, 20, {41, 30}, {1, 1}},       {3, 1, 16, 16, {9, 6, 10}, {1, 1, 1}},
+    {3, 2, 9, 20, {4, 5, 7}, {0, 1, 2}},    {3, 1, 17, 40, {3, 7, 5}, {2, 0, 1}},
+    {3, 1, 10, 8, {10, 33, 29}, {1, 1, 1}},
+};
+enum { SHAPES = sizeof shape / sizeof *shape };
+
+static void test_shallow(void **unused) {
+  (void)unused;
+  for (int i = 0; i < SHAPES; i++)
+    for (int back = 0; back < 2; back++) {
+      check(&shape[i], back, (i + back) % 4, shallow2, 0);
+      check(&shape[i], back, (i + back + 1) % 4, shallow4, 1e-4);
+    }
+}
+
+static void test_deep(void **unused) {
+  (void)unused;
+  for (int i = 0; i < SHAPES; i++)
+    for (int back = 0; back < 2; back++) {
+      check(&shape[i], back, (i + back + 2) % 4, deep2, 0);
+      check(&shape[i], back, (i + back + 3) % 4, deep4, 1e-4);
+    }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_shallow),
+      cmocka_unit_test(test_deep),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
