@@ -93,10 +93,91 @@ static void test_deep(void **unused) {
     }
 }
 
+/* ---- error ---- */
+
+static Interp *in_double(const RunCase *c) {
+  char err[256] = "";
+  Interp *in = interp_new(c->fn, INTERP_F64);
+  for (int i = 0; i < c->fn->n; i++) {
+    if (!run_leaf_name(c->fn, i)) continue;
+    double *d = run_leaf_data(c, i);
+    assert_true(interp_bind(in, run_leaf_name(c->fn, i), d));
+    free(d);
+  }
+  if (!interp_run(in, err)) fail_msg("%s", err);
+  return in;
+}
+
+typedef struct {
+  double most, square; /* greatest and root mean square error, over the largest result */
+} Error;
+
+/* Of node `y`, on one instruction set. */
+static Error error_of(const RunCase *c, const Emit *e, const Interp *want, int y, int isa) {
+  char err[256];
+  const KFn *k[8];
+  uint32_t *mem[16];
+  Run r = {.c = c, .e = e, .isa = isa, .mem = mem};
+  for (int i = 0; i < e->nkernel; i++) k[i] = e->kernel[i].k[isa];
+  for (int i = 0; i < e->nbuffer; i++) assert_non_null(mem[i] = malloc((size_t)run_words(e, i) * 4));
+  if (!(r.jit = jit_new(k, e->nkernel, (NetcIsa)isa, err))) fail_msg("%s", err);
+  run_all(&r, RUN_PLAIN);
+  const Node *n = &c->fn->node[y];
+  int64_t count = type_count(n->type);
+  const double *exact = interp_value(want, y);
+  double most = 0, square = 0, largest = 0;
+  for (int64_t i = 0; i < count; i++) {
+    double d = run_get(&n->type, mem[e->node_buffer[y]], run_memory_index(n, i)) - exact[i];
+    most = fmax(most, fabs(d)), largest = fmax(largest, fabs(exact[i])), square += d * d;
+  }
+  jit_free(r.jit);
+  for (int i = 0; i < e->nbuffer; i++) free(mem[i]);
+  return (Error){most / largest, sqrt(square / (double)count) / largest};
+}
+
+/* Emits by `way` (NULL: direct), checks the error on every set against the bounds, and says what it was. */
+static void check_error(const Shape *s, bool back, const char *name, WinoPlan (*way)(const WinoShape *),
+                        Error bound) {
+  Arena *a = arena_new();
+  int anchor;
+  Fn *f = convolution(a, s, back, 0, &anchor);
+  f->prog->winograd = false;
+  for (int i = 0; i < f->n; i++) f->node[i].group = i == anchor ? 0 : -1;
+  *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){G_CONV, anchor};
+  Emit *e = emit_new(a, f, NULL);
+  plan = way;
+  if (!(way ? emit_planned : emit_conv)(e, group_values(f))) fail_msg("%s", e->err);
+  RunCase c = run_case(f, 1);
+  Interp *want = in_double(&c);
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+    Error got = error_of(&c, e, want, anchor, isa);
+    print_message("%d-D %s %-6s set %d: %.1e %.1e\n", s->ns, back ? "bwd_d" : "fwd  ", name, isa, got.most,
+                  got.square);
+    if (got.most > bound.most || got.square > bound.square)
+      fail_msg("more than %g, %g", bound.most, bound.square);
+  }
+  interp_free(want);
+  arena_free(a);
+}
+
+/* Uniform numbers in (-1, 1). What docs/kernels.md says is what this prints; the bounds leave room for other data. */
+static void test_error(void **unused) {
+  (void)unused;
+  static const Shape large[] = {{2, 1, 64, 64, {24, 24}, {1, 1}}, {3, 1, 32, 32, {6, 12, 12}, {1, 1, 1}}};
+  for (int i = 0; i < 2; i++)
+    for (int back = 0; back < 2; back++) {
+      check_error(&large[i], back, "direct", NULL, (Error){2e-6, 2e-7});
+      check_error(&large[i], back, "F(2,3)", shallow2, (Error){1e-6, 2e-7});
+      check_error(&large[i], back, "F(4,3)", shallow4, (Error){4e-6, 5e-7});
+      check_error(&large[i], back, "F(4,3)", deep4, (Error){4e-6, 5e-7});
+    }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_shallow),
       cmocka_unit_test(test_deep),
+      cmocka_unit_test(test_error),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
