@@ -33,6 +33,9 @@ void panels_fill(KFn *k, const Panels *p, KV x, const int64_t *extent, int64_t s
  * zero outside of x. */
 void panels_fill_taps(KFn *k, const Panels *p, KV x, const ConvShape *s, const DwBox *box);
 
+/* Appends the launch that adds `parts` partial sums of n elements each, of workspace ws, in order: buffer dw. */
+void conv_dw_sum_parts(Emit *e, const GroupInfo *g, int64_t n, int64_t parts, int ws, int dw);
+
 enum { DW_INPUT_TILE = 8 }; /* pixels that dw_input_box computes at once */
 typedef struct {
   ConvShape s;                   /* cin: the channels; cout unused */

@@ -13,6 +13,7 @@
  * into panels (conv_dw_input.c), and never stored.
  */
 #include "conv_dw.h"
+#include "wino_dw.h"
 
 enum {
   BOX_PIXELS = 256,      /* a panel of dy and one of x stay in the first-level cache */
@@ -375,14 +376,13 @@ static void reduce_kernel(Build *b, int64_t n, int64_t parts, int isa) {
   k_end(k);
 }
 
-static void reduce_parts(Emit *e, const GroupInfo *g, const DwPlan *p, int ws, int dw) {
-  int64_t n = conv_taps(&p->s) * p->s.cin * p->s.cout;
-  Build b = build_begin(e, g, "reduce", "sum_parts:n%ld_parts%ld:f32", (long)n, (long)p->parts);
+void conv_dw_sum_parts(Emit *e, const GroupInfo *g, int64_t n, int64_t parts, int ws, int dw) {
+  Build b = build_begin(e, g, "reduce", "sum_parts:n%ld_parts%ld:f32", (long)n, (long)parts);
   build_arg(&b, ws, false);
   build_arg(&b, dw, true);
-  b.kernel.flops = n * (p->parts - 1);
-  b.kernel.bytes = 4 * n * (p->parts + 1);
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) reduce_kernel(&b, n, p->parts, isa);
+  b.kernel.flops = n * (parts - 1);
+  b.kernel.bytes = 4 * n * (parts + 1);
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) reduce_kernel(&b, n, parts, isa);
   build_end(&b, ceil_div(n, REDUCE_ELEMENTS));
 }
 
@@ -393,6 +393,10 @@ bool emit_conv_dw(Emit *e, const GroupInfo *g) {
   DwInput input;
   bool recompute = dw_input_match(e, g, &s, &input);
   if (e->err[0]) return false;
+  WinoDw wino;
+  if (!recompute && e->fn->prog->winograd && wino_dw_plan(&s, &wino) &&
+      wino_dw_pays(&wino, node_macs_inside(e->fn, nd)))
+    return emit_wino_dw(e, g, &wino);
   const char *name = conv_describe(e->arena, &s);
   if (!recompute) conv_fold(&s);
   DwPlan p = plan_dw(&s, recompute, node_macs(e->fn, nd));
@@ -411,6 +415,6 @@ bool emit_conv_dw(Emit *e, const GroupInfo *g) {
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++)
     tasks = max64(tasks, dw_kernel(&b, &p, &input, isa, x, dy, out));
   build_end(&b, tasks);
-  if (p.parts > 1) reduce_parts(e, g, &p, ws, dw);
+  if (p.parts > 1) conv_dw_sum_parts(e, g, conv_taps(&s) * s.cin * s.cout, p.parts, ws, dw);
   return !e->err[0];
 }
