@@ -35,8 +35,7 @@ static bool is_fused(const Pass *pass) {
 
 static bool verify_after(const Pass *pass, const Fn *f, char err[256]) {
   char why[256];
-  if (fn_verify(f, why) && (!is_fused(pass) || fuse_check(f, why)))
-    return true;
+  if (fn_verify(f, why) && (!is_fused(pass) || fuse_check(f, why))) return true;
   snprintf(err, 256, "after pass %s: %.200s", pass->name, why);
   return false;
 }

@@ -41,7 +41,7 @@ typedef struct {
   uint8_t *arena;
   int64_t arena_bytes;
   int64_t resident; /* bytes of the process in memory before the arena was made: libraries, tables */
-  void ***args; /* args[fn][i]: address of NetcFn.args[i] */
+  void ***args;     /* args[fn][i]: address of NetcFn.args[i] */
 } Session;
 
 Session *session_new(const Module *m, int threads, char err[ERR_MAX]);
