@@ -15,7 +15,7 @@
 #define NETC_ABI_H
 #include <stdint.h>
 
-#define NETC_ABI_VERSION  3u
+#define NETC_ABI_VERSION  4u
 #define NETC_QUERY_SYMBOL "netc_module_query"
 enum { NETC_MAX_RANK = 6, NETC_MAX_ARGS = 40 };
 
@@ -62,8 +62,10 @@ typedef struct {
 /* One kernel: does task number `task` of 0..tasks-1, in any order, on any thread; args are addresses in the arena. */
 typedef void (*NetcKernelFn)(void *const *args, const NetcStep *step, int64_t task);
 
-/* Instruction sets, best last; a kernel's code for each. A loader takes the last one its machine runs. */
-typedef enum { NETC_ISA_AVX2 = 0, NETC_ISA_AVX512, NETC_ISA_COUNT } NetcIsa;
+/* Instruction sets, best last; a kernel's code for each. A loader takes the last one that its machine runs and that every kernel
+ * has code for. The third is AVX-512 with instructions for bf16: only modules that store bf16 have it, and of their kernels those that
+ * gain nothing by it have the code of AVX-512 there. */
+typedef enum { NETC_ISA_AVX2 = 0, NETC_ISA_AVX512, NETC_ISA_AVX512_BF16, NETC_ISA_COUNT } NetcIsa;
 
 typedef struct {
   const char *name;                  /* descriptor: conv:n4_ic64_oc64_h256_w256_k3_s1_p1:f32 and so on */

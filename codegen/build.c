@@ -89,7 +89,7 @@ KFn *build_kernel(Build *b, int isa) {
   bool first = true;
   for (int i = 0; i < NETC_ISA_COUNT; i++) first = first && !b->kernel.k[i];
   if (first) b->before = arena_mark(e->code), b->kernels = e->nkernel, e->building++;
-  KFn *k = k_new(e->code, b->kernel.name, isa == NETC_ISA_AVX512 ? 16 : 8);
+  KFn *k = k_new(e->code, b->kernel.name, isa == NETC_ISA_AVX2 ? 8 : 16);
   for (int i = 0; i < b->launch.nargs; i++) {
     int node = e->buffer[b->launch.arg[i]].node;
     KV arg =
@@ -139,6 +139,15 @@ static const char *name_storage(const Build *b) {
   return arena_printf(b->e->arena, n && name[n - 1] == ':' ? "%sbf16:" : "%s:bf16", name);
 }
 
+/* Code that is the same for AVX-512 and does not depend on instructions for bf16 is not compiled again. */
+static void drop_bf16_set(Kernel *kernel) {
+  enum { SET = NETC_ISA_AVX512_BF16 };
+  const KFn *k = kernel->k[SET];
+  if (!k || kernel->hash[SET] != kernel->hash[NETC_ISA_AVX512] || kir_narrow(k)) return;
+  kernel->k[SET] = NULL;
+  kernel->hash[SET] = 0;
+}
+
 void build_end(Build *b, int64_t tasks) {
   Emit *e = b->e;
   Kernel *kernel = &b->kernel;
@@ -150,6 +159,7 @@ void build_end(Build *b, int64_t tasks) {
   }
   e->building--;
   if (e->err[0]) return;
+  drop_bf16_set(kernel);
   if (kernel->work < 0) kernel->work = kernel->flops;
   b->launch.kernel = find_kernel(e, kernel, kernel->hash);
   if (b->launch.kernel >= 0) {

@@ -6,8 +6,9 @@
 #include "module.h"
 
 const char *code_symbol(char out[64], const Code *c) {
+  static const char *const name[] = {"avx2", "avx512", "avx512_bf16"};
   char digits[33];
-  snprintf(out, 64, "netc_%s_%s", hash_text(c->hash, digits), c->isa == NETC_ISA_AVX512 ? "avx512" : "avx2");
+  snprintf(out, 64, "netc_%s_%s", hash_text(c->hash, digits), name[c->isa]);
   return out;
 }
 
@@ -28,7 +29,22 @@ static int intern(Module *m, Index *x, const Code *c) {
   return (x->slot[at] = m->ncode) - 1;
 }
 
+/* Does any kernel have code of its own for the set? */
+static bool set_used(const Module *m, int isa) {
+  for (int i = 0; i < m->nkernel; i++)
+    if (m->kernel[i].k[isa]) return true;
+  return false;
+}
+
+/* A module without bf16 is one for AVX-512. */
+static void drop_unused_set(Module *m) {
+  unsigned bf16 = 1u << NETC_ISA_AVX512_BF16;
+  if (m->isas & bf16 && !set_used(m, NETC_ISA_AVX512_BF16))
+    m->isas = (m->isas & ~bf16) | 1u << NETC_ISA_AVX512;
+}
+
 void module_codes(Module *m) {
+  drop_unused_set(m);
   Index x = {.mask = 1023};
   while (x.mask < (size_t)m->nkernel * NETC_ISA_COUNT * 2) x.mask = 2 * x.mask + 1;
   x.slot = arena_alloc(m->arena, (x.mask + 1) * sizeof *x.slot);
@@ -36,6 +52,7 @@ void module_codes(Module *m) {
     m->code_of[isa] = arena_alloc(m->arena, ((size_t)m->nkernel + 1) * sizeof **m->code_of);
     for (int i = 0; i < m->nkernel && (m->isas >> isa & 1); i++) {
       Code c = {.k = m->kernel[i].k[isa], .isa = (NetcIsa)isa};
+      if (!c.k) c.k = m->kernel[i].k[c.isa = NETC_ISA_AVX512];
       kir_code(c.k, &c.text);
       c.hash = hash_bytes(c.text.data, c.text.n);
       int before = m->ncode;

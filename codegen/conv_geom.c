@@ -199,5 +199,5 @@ const char *conv_describe(Arena *a, const ConvShape *s) {
   return text;
 }
 
-int conv_isa_lanes(int isa) { return isa == NETC_ISA_AVX512 ? 16 : 8; }
-int conv_isa_regs(int isa) { return isa == NETC_ISA_AVX512 ? 32 : 16; }
+int conv_isa_lanes(int isa) { return isa == NETC_ISA_AVX2 ? 8 : 16; }
+int conv_isa_regs(int isa) { return isa == NETC_ISA_AVX2 ? 16 : 32; }

@@ -15,7 +15,8 @@ typedef struct {
   int64_t bytes;
 } Buffer;
 
-/* A kernel for every instruction set: k[i] has the lanes of set i (8, 16). Identical ones are merged by the module. */
+/* A kernel for every instruction set: k[i] has the lanes of set i (8, 16, 16). Identical ones are merged by the module. Where
+ * k[NETC_ISA_AVX512_BF16] is NULL the one for AVX-512 serves: build_end drops what has no use for that set. */
 typedef struct {
   const char *name; /* descriptor with shapes */
   const char *op;   /* kind, see NetcKernel */

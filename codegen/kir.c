@@ -403,6 +403,43 @@ KV k_select(KFn *k, KV m, KV a, KV b) {
   return push(k, K_select, k->ins[v[1]].type, v[0], v[1], v[2], -1);
 }
 
+KV k_pair(KFn *k, KV low, KV high) {
+  if (!value(k, low, "pair") || !value(k, high, "pair")) return K_NONE;
+  if (k->ins[low].type.base != K_F32 || k->ins[high].type.base != K_F32)
+    return fail(k, "pair: needs two f32, got %s, %s", kir_type_str(k->ins[low].type),
+                kir_type_str(k->ins[high].type));
+  KV v[2] = {low, high};
+  promote(k, v, 2);
+  return push(k, K_pair, kt(K_I32, k->ins[v[0]].type.vec), v[0], v[1], -1, -1);
+}
+
+KV k_load_pair(KFn *k, KV buf, KV at) {
+  if (!buffer(k, buf, "load_pair") || !offset(k, at, "load_pair")) return K_NONE;
+  if (k->ins[buf].type.base != K_BF16)
+    return fail(k, "load_pair: the buffer is %s, must be bf16*", kir_type_str(k->ins[buf].type));
+  return push(k, K_load_pair, kt(K_I32, false), buf, at, -1, -1);
+}
+
+KV k_dot2(KFn *k, KV a, KV b, KV c) {
+  if (!value(k, a, "dot2") || !value(k, b, "dot2") || !value(k, c, "dot2")) return K_NONE;
+  KV v[3] = {k_splat(k, a), k_splat(k, b), k_splat(k, c)};
+  if (k->ins[a].type.base != K_I32 || k->ins[b].type.base != K_I32 || k->ins[c].type.base != K_F32)
+    return fail(k, "dot2: needs two pairs (i32) and an f32, got %s, %s, %s", kir_type_str(k->ins[a].type),
+                kir_type_str(k->ins[b].type), kir_type_str(k->ins[c].type));
+  return push(k, K_dot2, kt(K_F32, true), v[0], v[1], v[2], -1);
+}
+
+bool kir_narrow(const KFn *k) {
+  for (int v = 0; v < k->n; v++) {
+    const KIns *i = &k->ins[v];
+    if (i->op == K_pair || i->op == K_dot2 || i->op == K_bf16) return true;
+    bool stores =
+        i->op == K_store || i->op == K_store_masked || i->op == K_scatter || i->op == K_scatter_masked;
+    if (stores && k->ins[i->in[0]].type.base == K_BF16) return true;
+  }
+  return false;
+}
+
 KV k_lane(KFn *k, KV v, int lane) {
   if (!value(k, v, "lane")) return K_NONE;
   KType t = k->ins[v].type;

@@ -90,6 +90,10 @@ KV k_eq(KFn *k, KV a, KV b);
 KV k_and(KFn *k, KV a, KV b);
 KV k_fma(KFn *k, KV a, KV b, KV c);
 KV k_select(KFn *k, KV m, KV a, KV b);
+/* A pair is an i32 that holds two bf16. Contractions of bf16 run over pairs. */
+KV k_pair(KFn *k, KV low, KV high);
+KV k_load_pair(KFn *k, KV buf, KV at);
+KV k_dot2(KFn *k, KV a, KV b, KV c);
 KV k_lane(KFn *k, KV v, int lane);
 KV k_zip(KFn *k, KV a, KV b, bool high);
 /* Vectors v[0 .. lanes-1] as a matrix: v[i] lane j becomes v[j] lane i. */
@@ -123,6 +127,8 @@ KV k_normal(KFn *k, int64_t site, KV index);
 bool k_is_const(const KFn *k, KV v, int64_t *value); /* integer constants */
 
 void kir_print(FILE *out, const KFn *k);
+/* Does it work on bf16 in a way that an instruction set may have instructions for: pairs, or rounding? */
+bool kir_narrow(const KFn *k);
 /* Types, operands defined before use and in scope, blocks balanced. false and a message. */
 bool kir_verify(const KFn *k, char err[256]);
 /* Identity of the code (not of the name): equal text means equal kernels, compiled once. */

@@ -89,6 +89,21 @@ static bool check_memory(Check *c) {
   }
 }
 
+static bool check_pairs(Check *c) {
+  const KIns *i = &c->k->ins[c->at];
+  KType f32v = kt(K_F32, true), pairs = kt(K_I32, true);
+  switch (i->op) {
+  case K_pair: {
+    KType t = kt(K_F32, i->type.vec);
+    return want(c, 0, t) && want(c, 1, t) && gives(c, kt(K_I32, i->type.vec));
+  }
+  case K_load_pair:
+    return (type_of(c, 0).base == K_BF16 || bad(c, "not for %s", kir_type_str(type_of(c, 0)))) &&
+           is_kind(c, 0, KIND_BUFFER, "buffer") && want(c, 1, kt(K_I64, false)) && gives(c, kt(K_I32, false));
+  default: return want(c, 0, pairs) && want(c, 1, pairs) && want(c, 2, f32v) && gives(c, f32v);
+  }
+}
+
 static bool check_cast(Check *c) {
   const KIns *i = &c->k->ins[c->at];
   KType from = type_of(c, 0);
@@ -194,6 +209,9 @@ static bool check_ins(Check *c) {
     return ((k_is_const(c->k, i->in[1], &lane) && lane >= 0 && lane < c->k->lanes) ||
             bad(c, "lane out of range")) &&
            want(c, 0, kt((KBase)i->type.base, true)) && gives(c, kt((KBase)i->type.base, false));
+  case K_pair:
+  case K_load_pair:
+  case K_dot2: return check_pairs(c);
   case K_load:
   case K_load_masked:
   case K_gather:

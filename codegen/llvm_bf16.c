@@ -1,6 +1,7 @@
 /* llvm_bf16.c - widening is a shift by 16 bits. Rounding to nearest even adds half of the last kept place, less one when
  * that place is even, and cuts; NaN is taken aside, as the addition could carry it into infinity or past the sign. */
 #include "llvm_bf16.h"
+#include <string.h>
 
 /* i32, or a vector of it, with as many lanes as `like`. */
 static LLVMTypeRef int_like(LLVMTypeRef like, unsigned bits) {
@@ -50,13 +51,65 @@ static LLVMValueRef rounded_bits(LLVMBuilderRef b, LLVMValueRef v) {
   return LLVMBuildSelect(b, LLVMBuildFCmp(b, LLVMRealUNO, v, v, ""), quiet, near, "");
 }
 
-LLVMValueRef llvm_bf16_round(LLVMBuilderRef b, LLVMValueRef v) {
+static LLVMModuleRef module_of(LLVMBuilderRef b) {
+  return LLVMGetGlobalParent(LLVMGetBasicBlockParent(LLVMGetInsertBlock(b)));
+}
+
+static LLVMValueRef call(LLVMBuilderRef b, const char *name, LLVMTypeRef *over, size_t nover,
+                         LLVMValueRef *args, unsigned nargs) {
+  LLVMModuleRef m = module_of(b);
+  unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
+  LLVMValueRef fn = LLVMGetIntrinsicDeclaration(m, id, over, nover);
+  return LLVMBuildCall2(b, LLVMIntrinsicGetType(LLVMGetModuleContext(m), id, over, nover), fn, args, nargs,
+                        "");
+}
+
+/* The instruction rounds 16 floats. A scalar takes the way of the first, so that it is rounded as in a vector. */
+static LLVMValueRef round_natively(LLVMBuilderRef b, LLVMValueRef v) {
+  enum { LANES = 16 };
+  LLVMContextRef c = LLVMGetTypeContext(LLVMTypeOf(v));
+  LLVMValueRef zero = LLVMConstInt(LLVMInt32TypeInContext(c), 0, false);
+  bool vec = LLVMGetTypeKind(LLVMTypeOf(v)) == LLVMVectorTypeKind;
+  LLVMTypeRef floats = LLVMVectorType(LLVMFloatTypeInContext(c), LANES);
+  if (!vec) v = LLVMBuildInsertElement(b, LLVMConstNull(floats), v, zero, "");
+  v = call(b, "llvm.x86.avx512bf16.cvtneps2bf16.512", NULL, 0, &v, 1);
+  v = LLVMBuildBitCast(b, v, LLVMVectorType(LLVMInt16TypeInContext(c), LANES), "");
+  return vec ? v : LLVMBuildExtractElement(b, v, zero, "");
+}
+
+LLVMValueRef llvm_bf16_round(LLVMBuilderRef b, LLVMValueRef v, bool native) {
+  if (native) return llvm_bf16_widen(b, round_natively(b, v));
   LLVMValueRef x = rounded_bits(b, v);
   return LLVMBuildBitCast(b, LLVMBuildAnd(b, x, literal(x, 0xffff0000u), ""), LLVMTypeOf(v), "");
 }
 
-LLVMValueRef llvm_bf16_narrow(LLVMBuilderRef b, LLVMValueRef v, bool exact) {
+LLVMValueRef llvm_bf16_narrow(LLVMBuilderRef b, LLVMValueRef v, bool exact, bool native) {
+  if (native && !exact) return round_natively(b, v);
   LLVMTypeRef wide = int_like(LLVMTypeOf(v), 32);
   LLVMValueRef x = exact ? LLVMBuildBitCast(b, v, wide, "") : rounded_bits(b, v);
   return LLVMBuildTrunc(b, LLVMBuildLShr(b, x, literal(x, 16), ""), int_like(LLVMTypeOf(v), 16), "");
+}
+
+/* The halves of pairs, as floats: one is shifted to its place, the other is cleared of its neighbour. */
+static LLVMValueRef low_half(LLVMBuilderRef b, LLVMValueRef pairs) {
+  LLVMValueRef x = LLVMBuildShl(b, pairs, literal(pairs, 16), "");
+  return LLVMBuildBitCast(b, x, float_like(LLVMTypeOf(pairs)), "");
+}
+static LLVMValueRef high_half(LLVMBuilderRef b, LLVMValueRef pairs) {
+  LLVMValueRef x = LLVMBuildAnd(b, pairs, literal(pairs, 0xffff0000u), "");
+  return LLVMBuildBitCast(b, x, float_like(LLVMTypeOf(pairs)), "");
+}
+
+LLVMValueRef llvm_bf16_dot2(LLVMBuilderRef b, LLVMValueRef pairs, LLVMValueRef other, LLVMValueRef c,
+                            bool native) {
+  LLVMTypeRef sum = LLVMTypeOf(c);
+  if (native) {
+    LLVMTypeRef halves =
+        LLVMVectorType(LLVMBFloatTypeInContext(LLVMGetTypeContext(sum)), 2 * LLVMGetVectorSize(sum));
+    LLVMValueRef in[3] = {c, LLVMBuildBitCast(b, pairs, halves, ""), LLVMBuildBitCast(b, other, halves, "")};
+    return call(b, "llvm.x86.avx512bf16.dpbf16ps.512", NULL, 0, in, 3);
+  }
+  LLVMValueRef high[3] = {high_half(b, pairs), high_half(b, other), c};
+  LLVMValueRef low[3] = {low_half(b, pairs), low_half(b, other), call(b, "llvm.fma", &sum, 1, high, 3)};
+  return call(b, "llvm.fma", &sum, 1, low, 3);
 }

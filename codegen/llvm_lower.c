@@ -23,6 +23,7 @@ typedef struct {
   LLVMBuilderRef b, entry; /* entry: builder of the first block, for what is needed everywhere */
   LLVMValueRef fn, *v;
   const KFn *k;
+  bool native; /* the set has instructions for bf16 */
   Block block[MAX_DEPTH];
   int depth;
   bool past; /* are there stores past the caches? */
@@ -225,11 +226,37 @@ static void fence(Lower *l) {
   if (l->past) intrinsic(l, "llvm.x86.sse.sfence", NULL, 0, NULL, 0);
 }
 
+/* The bits of an f32 rounded to bf16. What was rounded already, or was one in memory, is only cut; where rounding is an
+ * instruction it gives the bits right away, and is the same one as that of a rounding in registers. */
+static LLVMValueRef narrowed(Lower *l, KV v) {
+  const KIns *from = &l->k->ins[v];
+  if (l->native && from->op == K_bf16) return llvm_bf16_narrow(l->b, l->v[from->in[0]], false, true);
+  bool loads =
+      from->op == K_load || from->op == K_load_masked || from->op == K_gather || from->op == K_gather_masked;
+  return llvm_bf16_narrow(l->b, l->v[v], from->op == K_bf16 || (loads && is_bf16(l, from->in[0])), l->native);
+}
+
+/* Two of them in one i32. */
+static LLVMValueRef pair(Lower *l, const KIns *i) {
+  LLVMTypeRef wide = type_of(l, K_I32, i->type.vec);
+  LLVMValueRef low = LLVMBuildZExt(l->b, narrowed(l, i->in[0]), wide, "");
+  LLVMValueRef high = LLVMBuildZExt(l->b, narrowed(l, i->in[1]), wide, ""), by = i32(l, 16);
+  return LLVMBuildOr(l->b, low, LLVMBuildShl(l->b, high, i->type.vec ? splat(l, by) : by, ""), "");
+}
+
+/* Neighbours in memory are a pair. */
+static LLVMValueRef load_pair(Lower *l, const KIns *i) {
+  LLVMValueRef v =
+      LLVMBuildLoad2(l->b, LLVMInt32TypeInContext(l->c), address(l, i->in[0], l->v[i->in[1]]), "");
+  LLVMSetAlignment(v, element_bytes(K_BF16));
+  return v;
+}
+
 static void store(Lower *l, const KIns *i) {
   KBase base = (KBase)l->k->ins[i->in[0]].type.base;
   LLVMValueRef p = address(l, i->in[0], l->v[i->in[1]]), v = l->v[i->in[2]],
                align = i32(l, element_bytes(base));
-  if (base == K_BF16) v = llvm_bf16_narrow(l->b, v, l->k->ins[i->in[2]].op == K_bf16);
+  if (base == K_BF16) v = narrowed(l, i->in[2]);
   LLVMTypeRef over[2] = {LLVMTypeOf(v), LLVMTypeOf(p)};
   if (i->op == K_store) {
     LLVMValueRef s = LLVMBuildStore(l->b, v, p);
@@ -347,7 +374,10 @@ static LLVMValueRef lower_ins(Lower *l, int ins) {
   case K_iota: return iota(l);
   case K_cast: return cast(l, l->k->ins[i->in[0]].type, t, a);
   case K_bitcast: return LLVMBuildBitCast(l->b, a, type, "");
-  case K_bf16: return llvm_bf16_round(l->b, a);
+  case K_bf16: return llvm_bf16_round(l->b, a, l->native);
+  case K_pair: return pair(l, i);
+  case K_load_pair: return load_pair(l, i);
+  case K_dot2: return llvm_bf16_dot2(l->b, a, b, c, l->native);
   case K_neg:
   case K_sqrt:
   case K_floor:
@@ -394,15 +424,17 @@ static LLVMValueRef declare(LLVMModuleRef m, NetcIsa isa, const char *symbol) {
   LLVMValueRef fn = LLVMAddFunction(m, symbol, LLVMFunctionType(LLVMVoidTypeInContext(c), param, 3, false));
   unsigned nounwind = LLVMGetEnumAttributeKindForName("nounwind", 8);
   LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(c, nounwind, 0));
-  attribute(c, fn, "target-cpu", isa == NETC_ISA_AVX512 ? "x86-64-v4" : "x86-64-v3");
-  attribute(c, fn, "prefer-vector-width", isa == NETC_ISA_AVX512 ? "512" : "256");
-  attribute(c, fn, "min-legal-vector-width", isa == NETC_ISA_AVX512 ? "512" : "256");
+  attribute(c, fn, "target-cpu", lower_cpu(isa));
+  if (isa == NETC_ISA_AVX512_BF16) attribute(c, fn, "target-features", lower_features(isa));
+  attribute(c, fn, "prefer-vector-width", isa == NETC_ISA_AVX2 ? "256" : "512");
+  attribute(c, fn, "min-legal-vector-width", isa == NETC_ISA_AVX2 ? "256" : "512");
   return fn;
 }
 
 LLVMValueRef lower_kernel(LLVMModuleRef m, const KFn *kernel, NetcIsa isa, const char *symbol) {
   Arena *arena = arena_new();
   Lower l = {.c = LLVMGetModuleContext(m), .m = m, .k = math_expand(arena, kernel)};
+  l.native = isa == NETC_ISA_AVX512_BF16 && kernel->lanes == 16;
   l.fn = declare(m, isa, symbol);
   l.v = arena_alloc(arena, ((size_t)l.k->n + 1) * sizeof *l.v);
   l.b = LLVMCreateBuilderInContext(l.c);

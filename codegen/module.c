@@ -13,7 +13,7 @@ static int64_t scratch_bytes(const FnPlan *p) {
       const KFn *k = p->e->kernel[p->e->launch[l].kernel].k[isa];
       int64_t bytes = 0;
       for (int i = 0; k && i < k->n; i++)
-        if (k->ins[i].op == K_scratch) bytes += 4 * k->ins[i].imm;
+        if (k->ins[i].op == K_scratch) bytes += (k->ins[i].type.base == K_BF16 ? 2 : 4) * k->ins[i].imm;
       if (bytes > most) most = bytes;
     }
   return most;
@@ -42,7 +42,7 @@ static bool verify_kernels(const Module *m, char err[512]) {
   for (int i = 0; i < m->nkernel; i++)
     for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
       char why[256];
-      if (!(m->isas >> isa & 1) || kir_verify(m->kernel[i].k[isa], why)) continue;
+      if (!(m->isas >> isa & 1) || !m->kernel[i].k[isa] || kir_verify(m->kernel[i].k[isa], why)) continue;
       snprintf(err, 512, "internal error: %s", why);
       return false;
     }

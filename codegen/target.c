@@ -15,6 +15,9 @@ static void init(void) {
   LLVMInitializeX86AsmParser();
 }
 
+const char *lower_cpu(NetcIsa isa) { return isa == NETC_ISA_AVX2 ? "x86-64-v3" : "x86-64-v4"; }
+const char *lower_features(NetcIsa isa) { return isa == NETC_ISA_AVX512_BF16 ? "+avx512bf16" : ""; }
+
 LLVMTargetMachineRef lower_target(NetcIsa isa, char err[256]) {
   static const char triple[] = "x86_64-unknown-linux-gnu";
   pthread_once(&once, init);
@@ -26,8 +29,8 @@ LLVMTargetMachineRef lower_target(NetcIsa isa, char err[256]) {
     return NULL;
   }
   LLVMTargetMachineRef tm =
-      LLVMCreateTargetMachine(target, triple, isa == NETC_ISA_AVX512 ? "x86-64-v4" : "x86-64-v3", "",
-                              LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelDefault);
+      LLVMCreateTargetMachine(target, triple, lower_cpu(isa), lower_features(isa), LLVMCodeGenLevelDefault,
+                              LLVMRelocPIC, LLVMCodeModelDefault);
   if (!tm) snprintf(err, 256, "LLVM cannot make a machine for %s", triple);
   return tm;
 }
@@ -65,7 +68,7 @@ int lower_host_isa(void) {
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512cd"))
-    return NETC_ISA_AVX512;
+    return __builtin_cpu_supports("avx512bf16") ? NETC_ISA_AVX512_BF16 : NETC_ISA_AVX512;
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return NETC_ISA_AVX2;
   return -1;
 }

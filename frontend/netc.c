@@ -22,7 +22,8 @@ static const char usage[] =
     "  -o, --output OUT.so     where the module goes\n"
     "  -D NAME=VALUE           sets an option of the file: 4, [128,128], \"code\", on (may be repeated)\n"
     "      --memory SIZE       computes values again until training fits: 4G, 900M (units of 1024)\n"
-    "      --target LIST       instruction sets to compile for: host, x86-64-v3, x86-64-v4 (default: both)\n"
+    "      --target LIST       instruction sets to compile for: host, x86-64-v3, x86-64-v4, x86-64-v4+bf16 "
+    "(default: all)\n"
     "      --emit WHAT         prints ast, graph, kernels, llvm, asm or plan to standard output; with ast "
     "and\n"
     "                          graph, and without -o, nothing else is done\n"
@@ -132,7 +133,7 @@ static int host_isa(void) {
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-    return NETC_ISA_AVX512;
+    return __builtin_cpu_supports("avx512bf16") ? NETC_ISA_AVX512_BF16 : NETC_ISA_AVX512;
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? NETC_ISA_AVX2 : -1;
 }
 
@@ -144,11 +145,14 @@ static bool set_target(Command *c, const char *list) {
     if (!strcmp(t, "host")) isa = host_isa();
     else if (!strcmp(t, "x86-64-v3")) isa = NETC_ISA_AVX2;
     else if (!strcmp(t, "x86-64-v4")) isa = NETC_ISA_AVX512;
-    else return fprintf(stderr, "netc: --target %s: expected host, x86-64-v3 or x86-64-v4\n", t), false;
+    else if (!strcmp(t, "x86-64-v4+bf16")) isa = NETC_ISA_AVX512_BF16;
+    else
+      return fprintf(stderr, "netc: --target %s: expected host, x86-64-v3, x86-64-v4 or x86-64-v4+bf16\n", t),
+             false;
     if (isa < 0) return fail("--target host: this machine has neither AVX2 nor AVX-512"), false;
     c->codegen.isas |= 1u << isa;
   }
-  if (!c->codegen.isas) return fail("--target: expected host, x86-64-v3 or x86-64-v4"), false;
+  if (!c->codegen.isas) return fail("--target: expected host, x86-64-v3, x86-64-v4 or x86-64-v4+bf16"), false;
   return true;
 }
 

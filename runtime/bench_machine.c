@@ -35,13 +35,13 @@ static void multiply_add(void *ctx, int64_t task) {
   int64_t n = STEPS;
   (void)task;
   __asm__ volatile("vzeroall" ::: CHAIN_REGISTERS);
-  if (*isa == NETC_ISA_AVX512)
+  if (*isa != NETC_ISA_AVX2)
     __asm__ volatile(CHAINS_OF("%%zmm", "%%zmm15") "vzeroupper" : "+r"(n)::CHAIN_REGISTERS);
   else __asm__ volatile(CHAINS_OF("%%ymm", "%%ymm15") "vzeroupper" : "+r"(n)::CHAIN_REGISTERS);
 }
 
 static double flops_rate(Pool *pool, NetcIsa isa) {
-  int64_t tasks = TASKS_PER_THREAD * (int64_t)pool_threads(pool), lanes = isa == NETC_ISA_AVX512 ? 16 : 8;
+  int64_t tasks = TASKS_PER_THREAD * (int64_t)pool_threads(pool), lanes = isa == NETC_ISA_AVX2 ? 8 : 16;
   double best = 0;
   for (int r = 0; r < ROUNDS; r++) {
     double start = seconds_now();

@@ -9,7 +9,10 @@
 #include "array.h"
 #include "load.h"
 
-const char *isa_name(NetcIsa isa) { return isa == NETC_ISA_AVX512 ? "avx512" : "avx2"; }
+const char *isa_name(NetcIsa isa) {
+  static const char *const name[NETC_ISA_COUNT] = {"avx2", "avx512", "avx512_bf16"};
+  return name[isa];
+}
 
 static bool read_at(FILE *f, uint64_t offset, void *dst, size_t n) {
   return fseek(f, (long)offset, SEEK_SET) == 0 && fread(dst, 1, n, f) == n;
@@ -127,15 +130,21 @@ static bool module_has(const NetcModule *d, NetcIsa isa) {
 }
 
 static bool machine_has(NetcIsa isa) {
-  return isa == NETC_ISA_AVX512 ? __builtin_cpu_supports("x86-64-v4") : __builtin_cpu_supports("x86-64-v3");
+  switch (isa) {
+  case NETC_ISA_AVX2: return __builtin_cpu_supports("x86-64-v3");
+  case NETC_ISA_AVX512: return __builtin_cpu_supports("x86-64-v4");
+  default: return __builtin_cpu_supports("x86-64-v4") && __builtin_cpu_supports("avx512bf16");
+  }
 }
 
 static bool choose_isa(Module *m, char err[ERR_MAX]) {
   const char *want = getenv("NETRUN_ISA");
-  if (want && *want && strcmp(want, "avx2") != 0 && strcmp(want, "avx512") != 0)
-    return err_set(err, "NETRUN_ISA is `%s`; it can be avx2 or avx512", want);
+  int named = NETC_ISA_COUNT;
+  while (want && *want && --named >= 0)
+    if (strcmp(want, isa_name((NetcIsa)named)) == 0) break;
+  if (named < 0) return err_set(err, "NETRUN_ISA is `%s`; it can be avx2, avx512 or avx512_bf16", want);
   for (int isa = NETC_ISA_COUNT - 1; isa >= 0; isa--) {
-    if (want && *want && strcmp(want, isa_name(isa)) != 0) continue;
+    if (named < NETC_ISA_COUNT && named != isa) continue;
     if (!machine_has(isa) || !module_has(m->desc, isa)) continue;
     m->isa = isa;
     return true;
@@ -144,9 +153,8 @@ static bool choose_isa(Module *m, char err[ERR_MAX]) {
     return err_set(err, "%s needs a CPU with AVX2 and FMA (x86-64-v3), which this one lacks", m->path);
   if (want && *want)
     return err_set(err, "NETRUN_ISA=%s, but %s", want,
-                   machine_has(strcmp(want, "avx2") == 0 ? NETC_ISA_AVX2 : NETC_ISA_AVX512)
-                       ? "the module has no code for it"
-                       : "this CPU does not run it");
+                   machine_has((NetcIsa)named) ? "the module has no code for it"
+                                               : "this CPU does not run it");
   return err_set(err, "%s has no code for this CPU: compile it again with --target host", m->path);
 }
 

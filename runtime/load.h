@@ -21,7 +21,7 @@ typedef struct {
   void *handle;
 } Module;
 
-/* Opens and checks a module. The environment variable NETRUN_ISA=avx2|avx512 chooses the instruction set;
+/* Opens and checks a module. The environment variable NETRUN_ISA=avx2|avx512|avx512_bf16 chooses the instruction set;
  * otherwise the best one that the machine runs and the module has. */
 Module *module_open(const char *path, char err[ERR_MAX]);
 void module_close(Module *m);

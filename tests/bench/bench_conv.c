@@ -101,7 +101,7 @@ static double *no_times(Arena *a, int64_t n) {
 /* Multiply-adds per second of this core times two: chains of fma in registers. */
 static double peak(Arena *a, int isa) {
   enum { CHAINS = 12, STEPS = 1 << 20 };
-  KFn *k = k_new(a, "peak", isa == NETC_ISA_AVX512 ? 16 : 8);
+  KFn *k = k_new(a, "peak", isa == NETC_ISA_AVX2 ? 8 : 16);
   KV y = k_arg(k, K_F32, "y"), acc[CHAINS], m = k_load(k, y, k_i64(k, 0), true);
   for (int i = 0; i < CHAINS; i++) acc[i] = k_local(k, K_F32, true, "acc"), k_set(k, acc[i], m);
   k_for(k, k_i64(k, 0), k_i64(k, STEPS), 1);

@@ -121,9 +121,9 @@ static inline void plan_run_filled(Program *p, const char *what, double toleranc
   r.arena = aligned_alloc(64, ((size_t)(r.m.var_bytes + r.plan.temporaries) + RUN_GUARD * 4 + 63) / 64 * 64);
   assert_non_null(r.arena);
   const KFn **k = calloc((size_t)e->nkernel + 1, sizeof *k);
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+  for (int isa = 0; isa < NETC_ISA_COUNT && run_has_set(e, isa); isa++) {
     for (int i = 0; i < e->nkernel; i++) {
-      k[i] = e->kernel[i].k[isa];
+      k[i] = run_kernel(e, i, isa);
       if (!kir_verify(k[i], err)) fail_msg("%s: kernel %s: %s", what, e->kernel[i].name, err);
     }
     Jit *jit = jit_new(k, e->nkernel, (NetcIsa)isa, err);

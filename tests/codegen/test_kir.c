@@ -13,7 +13,7 @@
 enum { COUNT = 64, GUARD = 12345 };
 static Arena *arena;
 
-static int lanes_of(int isa) { return isa == NETC_ISA_AVX512 ? 16 : 8; }
+static int lanes_of(int isa) { return isa == NETC_ISA_AVX2 ? 8 : 16; }
 
 static void run(const KFn *k, int isa, void *const *args, int64_t task) {
   char err[256] = "";

@@ -90,7 +90,7 @@ static void check(KOp op, const char *name, double (*f)(double), double lo, doub
   fill(lo, hi);
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
     Arena *a = arena_new();
-    run(unary_kernel(a, op, isa == NETC_ISA_AVX512 ? 16 : 8), (NetcIsa)isa, (void *[]){x, y, ys},
+    run(unary_kernel(a, op, isa == NETC_ISA_AVX2 ? 8 : 16), (NetcIsa)isa, (void *[]){x, y, ys},
         (NetcStep){0, 0});
     for (int i = 0; i < COUNT; i++) {
       double e = ulps(y[i], f(x[i]));
@@ -162,7 +162,7 @@ static void test_random(void **s) {
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++)
     for (int normal = 0; normal < 2; normal++) {
       Arena *a = arena_new();
-      run(random_kernel(a, normal, site, isa == NETC_ISA_AVX512 ? 16 : 8), (NetcIsa)isa, (void *[]){y, ys},
+      run(random_kernel(a, normal, site, isa == NETC_ISA_AVX2 ? 8 : 16), (NetcIsa)isa, (void *[]){y, ys},
           step);
       for (int i = 0; i < COUNT + 16; i++) {
         uint64_t index = i < COUNT ? (uint64_t)i : (UINT64_C(1) << 32) - 8 + (uint64_t)(i - COUNT);

@@ -50,7 +50,7 @@ static int check_apply(const WinoMatrix *w) {
   int count = 0;
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
     char err[256];
-    KFn *k = k_new(a, "apply", isa == NETC_ISA_AVX512 ? 16 : 8);
+    KFn *k = k_new(a, "apply", isa == NETC_ISA_AVX2 ? 8 : 16);
     KV from = k_arg(k, K_F32, "x"), to = k_arg(k, K_F32, "y"), in[WINO_MAX_N], out[WINO_MAX_N];
     for (int j = 0; j < w->cols; j++) in[j] = k_load(k, from, k_i64(k, j * k->lanes), true);
     wino_apply(k, w, in, out);
