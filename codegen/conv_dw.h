@@ -19,6 +19,7 @@ typedef struct {
 typedef struct {
   int naxes;
   int64_t extent[MAX_AXES], channels, width, panels, size;
+  bool round; /* what is computed into them is rounded to bf16 */
   KV z;
 } Panels;
 
@@ -33,8 +34,18 @@ void panels_fill(KFn *k, const Panels *p, KV x, const int64_t *extent, int64_t s
  * zero outside of x. */
 void panels_fill_taps(KFn *k, const Panels *p, KV x, const ConvShape *s, const DwBox *box);
 
-/* Appends the launch that adds `parts` partial sums of n elements each, of workspace ws, in order: buffer dw. */
-void conv_dw_sum_parts(Emit *e, const GroupInfo *g, int64_t n, int64_t parts, int ws, int dw);
+/* Appends the launch that adds the partial sums of n elements each, parts[isa] of them, of workspace ws, in order: buffer dw. */
+void conv_dw_sum_parts(Emit *e, const GroupInfo *g, int64_t n, const int64_t *parts, int ws, int dw);
+
+/* ---- conv_dw_pairs.c: panels of i32 whose entries along a row are pairs of pixels: entry i holds the pixels start + step * i
+ * and `apart` further; zeros where they are not among first <= . < end. */
+typedef struct {
+  KV start, entries; /* start <= first */
+  int64_t step, apart;
+} DwPairs;
+/* As panels_fill, with the places along the last axis being entries. */
+void panels_fill_pairs(KFn *k, const Panels *p, KV x, const int64_t *extent, int64_t stride, KV channel0,
+                       const KV *first, const KV *end, const DwPairs *r, bool merged);
 
 enum { DW_INPUT_TILE = 8 }; /* pixels that dw_input_box computes at once */
 typedef struct {
@@ -49,6 +60,6 @@ bool dw_input_match(Emit *e, const GroupInfo *g, const ConvShape *conv, DwInput 
 void dw_input_args(Build *b, DwInput *in);
 int64_t dw_input_flops(const DwInput *in);
 /* Code that fills the panels (merged; width a multiple of the lanes) with the box's pixels of channels cin0 and
- * following. Along the row, boxes start at multiples of DW_INPUT_TILE. */
-void dw_input_box(KFn *k, const DwInput *in, const Panels *p, const DwBox *box, KV cin0);
+ * following; `pairs`: with pairs of neighbours along the row. Along the row, boxes start at multiples of DW_INPUT_TILE. */
+void dw_input_box(KFn *k, const DwInput *in, const Panels *p, const DwBox *box, KV cin0, bool pairs);
 #endif

@@ -86,11 +86,12 @@ typedef struct {
   const DwBox *box;
   const KV *coord; /* of the row: n, outer axes */
   KV cin0;
-  KV row;          /* first pixel of the row in the panels */
+  KV row;          /* first pixel, or pair, of the row in the panels */
   KV lo, hi;       /* pixels of the row, lo a multiple of the tile */
   KV mask, col;    /* of the lanes: valid ones, place in the slice */
   KV x_row, w_row; /* rows of x0 and of taps, counted over the outer axes */
   KV acc[DW_INPUT_TILE];
+  bool pairs;
 } RowCode;
 
 static KV load(const RowCode *c, KV buf, KV at) {
@@ -150,9 +151,14 @@ static void tile_lanes(RowCode *c, const ConvPhase *ph, const ConvTile *t, KV q0
   c->x_row = c->w_row = c->coord[0];
   outer_taps(c, 0, ph, t, q0);
   KV panel = k_add(k, k_mul(k, k_div(k, c->col, width), k_i64(k, c->p->size)), k_rem(k, c->col, width));
-  for (int p = 0; p < t->pixels; p++) {
-    KV at = k_mul(k, k_add(k, c->row, k_add(k, k_sub(k, q0, c->lo), k_i64(k, p))), width);
-    k_store(k, c->p->z, k_add(k, panel, at), k_get(k, c->acc[p]));
+  KV place = k_sub(k, q0, c->lo), zero = k_splat(k, k_f32(k, 0));
+  if (c->pairs) place = k_div(k, place, k_i64(k, 2));
+  for (int p = 0; p < t->pixels; p += c->pairs ? 2 : 1) {
+    KV at = k_mul(k, k_add(k, c->row, k_add(k, place, k_i64(k, c->pairs ? p / 2 : p))), width);
+    KV v = k_get(k, c->acc[p]);
+    if (c->pairs) v = k_pair(k, v, p + 1 < t->pixels ? k_get(k, c->acc[p + 1]) : zero);
+    else if (c->p->round) v = k_un(k, K_bf16, v);
+    k_store(k, c->p->z, k_add(k, panel, at), v);
   }
 }
 
@@ -184,9 +190,9 @@ static void row(RowCode *c) {
   }
 }
 
-void dw_input_box(KFn *k, const DwInput *in, const Panels *p, const DwBox *box, KV cin0) {
+void dw_input_box(KFn *k, const DwInput *in, const Panels *p, const DwBox *box, KV cin0, bool pairs) {
   const ConvShape *s = &in->s;
-  RowCode c = {.k = k, .in = in, .p = p, .cin0 = cin0};
+  RowCode c = {.k = k, .in = in, .p = p, .cin0 = cin0, .pairs = pairs};
   KV coord[MAX_AXES], number = k_i64(k, 0), *acc = tile_locals(k->arena, k, DW_INPUT_TILE);
   for (int i = 0; i < DW_INPUT_TILE; i++) c.acc[i] = acc[i];
   for (int a = 0; a < s->ns; a++) {
@@ -195,7 +201,9 @@ void dw_input_box(KFn *k, const DwInput *in, const Panels *p, const DwBox *box, 
   }
   c.coord = coord;
   c.lo = box->lo[s->ns], c.hi = box->hi[s->ns];
-  c.row = k_mul(k, number, k_sub(k, c.hi, c.lo));
+  KV places = k_sub(k, c.hi, c.lo);
+  if (pairs) places = k_div(k, k_add(k, places, k_i64(k, 1)), k_i64(k, 2));
+  c.row = k_mul(k, number, places);
   row(&c);
   for (int a = 0; a < s->ns; a++) k_end(k);
 }

@@ -20,6 +20,7 @@ typedef struct {
   int64_t n, cin, cout;
   int64_t in[MAX_SPATIAL], out[MAX_SPATIAL], k[MAX_SPATIAL], stride[MAX_SPATIAL], pad[MAX_SPATIAL];
   bool back;   /* conv_dx */
+  bool narrow; /* operands are rounded to bf16 */
   bool folded; /* 1x1: the spatial axes were reshaped to (S/R, R), see conv_fold */
 } ConvShape;
 
@@ -50,6 +51,8 @@ typedef struct {
 bool conv_shape(const Fn *f, const Node *nd, ConvShape *s, char err[256]);
 /* A 1x1 convolution of stride 1 sees pixels, not rows: makes them rows of one long length. */
 void conv_fold(ConvShape *s);
+/* Does the code for the set multiply pairs of channels (K_dot2)? Elsewhere rounded operands are multiplied as f32. */
+bool conv_pairs(const ConvShape *s, int isa);
 int64_t conv_taps(const ConvShape *s);
 int64_t conv_pixels(const ConvShape *s, const int64_t *extent);
 int64_t conv_rows(const ConvShape *s); /* n times the outer axes of the result */
@@ -66,12 +69,14 @@ const char *conv_describe(Arena *a, const ConvShape *s);
 
 /* ---- conv_tile.c: the micro-kernel ----
  * acc[p][v] += sum over m < len of splat(a[a_at + p*ap + m*am]) * b[b_at + m*bm + v*lanes ..]
- * for pixels p0 <= p < p1 and all vectors v; acc are locals. */
+ * for pixels p0 <= p < p1 and all vectors v; acc are locals. With `pairs` a and b hold pairs of bf16, and a step is a dot
+ * product of two terms: a is a bf16 buffer (a pair: two neighbours), or both hold pairs in 32 bits, of i32 or of f32. */
 typedef struct {
   KFn *k;
   KV a, b;
   int64_t ap, am, bm;
   int vectors;
+  bool pairs;
   int unroll;    /* steps in a turn of the loop, worth their code in tiles that run often; 0: one */
   KV mask;       /* of the last vector of b; K_NONE: all lanes */
   const KV *acc; /* acc[p * vectors + v] */
@@ -84,9 +89,12 @@ void tile_fma(const MicroTile *t, int p0, int p1, KV a_at, KV b_at, KV len);
  * Panels (block, outer taps, order of `conv_phases`, cin, vectors * lanes), zero beyond cout: what a tile
  * reads is one stream, whatever the number of channels. conv_dx needs it (there the weights' C lies along the
  * lanes), conv gains by it when its weights are many. */
-/* Is the copy worth it? conv_dx needs it. */
+/* Is the copy worth it? conv_dx needs it, and weights that are to be rounded do: the copy is rounded, and where conv_pairs says so
+ * holds pairs of neighbouring channels of the operand, 32 bits wide. */
 bool pack_pays(const ConvShape *s);
-int64_t pack_elements(const ConvShape *s, const ConvBlock *b);
+int64_t pack_depth(const ConvShape *s,
+                   int isa); /* rows of a panel for a tap: channels of the operand, or pairs of them */
+int64_t pack_elements(const ConvShape *s, const ConvBlock *b, int isa); /* of 4 bytes */
 /* Appends the launch that packs buffer w into workspace ws. */
 void pack_weights(Emit *e, const GroupInfo *g, const ConvShape *s, const ConvBlock block[NETC_ISA_COUNT],
                   int w, int ws);

@@ -2,33 +2,43 @@
  * them. */
 #include "conv_geom.h"
 
-/* conv_dx reads C along the lanes and needs panels; conv is better off with them when a row of the weights is
- * long (the few vectors of a block then lie in many pages) and there are pixels enough to pay for the copy. */
+/* conv_dx reads C along the lanes and needs panels, and so does whoever wants rounded weights; conv is better off with them when a
+ * row of the weights is long (the few vectors of a block then lie in many pages) and there are pixels enough to pay for
+ * the copy. */
 bool pack_pays(const ConvShape *s) {
   enum { LONG_ROW = 128, PIXELS = 64 };
-  return s->back || (s->cout >= LONG_ROW && conv_pixels(s, s->out) >= PIXELS);
+  return s->back || s->narrow || (s->cout >= LONG_ROW && conv_pixels(s, s->out) >= PIXELS);
 }
 
-int64_t pack_elements(const ConvShape *s, const ConvBlock *b) {
-  return b->blocks * conv_taps(s) * s->cin * b->vectors * b->lanes;
+int64_t pack_depth(const ConvShape *s, int isa) { return conv_pairs(s, isa) ? s->cin / 2 : s->cin; }
+
+int64_t pack_elements(const ConvShape *s, const ConvBlock *b, int isa) {
+  return b->blocks * conv_taps(s) * pack_depth(s, isa) * b->vectors * b->lanes;
 }
 
-/* The panel rows of one tap: for c < cin, lanes cout0 + l < cout. In conv cout is O, innermost in memory; in
- * conv_dx it is C, cin neighbours apart, and the neighbours along O are successive rows. */
-static void pack_tap(KFn *k, const ConvShape *s, const ConvBlock *b, KV cout0, KV src, KV dst) {
-  KV w = 0, ws = 1;
+/* Weights of channel c of the operand, for the lanes cout0 + l < cout, of the tap at element src. In conv cout is O,
+ * innermost in memory; in conv_dx it is C, cin neighbours apart, and the neighbours along O are successive c. */
+static KV weights_of(KFn *k, const ConvShape *s, KV src, KV o, KV c, KV mask) {
+  KV w = 0;
+  if (!s->back) return k_load_masked(k, w, k_add(k, src, k_add(k, k_mul(k, c, k_i64(k, s->cout)), o)), mask);
+  KV at = k_add(k, src, k_add(k, k_mul(k, o, k_i64(k, s->cin)), c));
+  KV lanes = k_mul(k, k_iota(k), k_splat(k, k_i32(k, (int32_t)s->cin)));
+  return k_gather_masked(k, w, k_add(k, lanes, k_splat(k, k_cast(k, K_I32, at))), mask);
+}
+
+/* The panel rows of one tap: a row per channel, or per pair of channels. */
+static void pack_tap(KFn *k, const ConvShape *s, const ConvBlock *b, int isa, KV cout0, KV src, KV dst) {
+  KV ws = 1;
   int64_t vec = b->lanes, row = b->vectors * vec;
+  bool pairs = conv_pairs(s, isa);
   for (int v = 0; v < b->vectors; v++) {
     KV o = k_add(k, cout0, k_i64(k, v * vec)), mask = k_first_lanes(k, k_sub(k, k_i64(k, s->cout), o));
-    KV c = k_for(k, k_i64(k, 0), k_i64(k, s->cin), 1), x;
-    if (s->back) {
-      KV at = k_add(k, src, k_add(k, k_mul(k, o, k_i64(k, s->cin)), c));
-      KV lanes = k_mul(k, k_iota(k), k_splat(k, k_i32(k, (int32_t)s->cin)));
-      x = k_gather_masked(k, w, k_add(k, lanes, k_splat(k, k_cast(k, K_I32, at))), mask);
-    } else {
-      x = k_load_masked(k, w, k_add(k, src, k_add(k, k_mul(k, c, k_i64(k, s->cout)), o)), mask);
-    }
-    k_store(k, ws, k_add(k, dst, k_add(k, k_mul(k, c, k_i64(k, row)), k_i64(k, v * vec))), x);
+    KV r = k_for(k, k_i64(k, 0), k_i64(k, pack_depth(s, isa)), 1);
+    KV c = pairs ? k_mul(k, r, k_i64(k, 2)) : r, x = weights_of(k, s, src, o, c, mask);
+    if (pairs)
+      x = k_bitcast(k, K_F32, k_pair(k, x, weights_of(k, s, src, o, k_add(k, c, k_i64(k, 1)), mask)));
+    else if (s->narrow) x = k_un(k, K_bf16, x);
+    k_store(k, ws, k_add(k, dst, k_add(k, k_mul(k, r, k_i64(k, row)), k_i64(k, v * vec))), x);
     k_end(k);
   }
 }
@@ -46,7 +56,8 @@ static int64_t pack_kernel(Build *b, const ConvShape *s, const ConvBlock *blk, i
     KV at = k_mul(k, tap, k_i64(k, inner));
     KV src = k_mul(k, k_add(k, at, k_i64(k, order[t])), k_i64(k, s->cin * s->cout));
     KV dst = k_add(k, k_mul(k, k_task(k), k_i64(k, inner)), k_i64(k, t));
-    pack_tap(k, s, blk, cout0, src, k_mul(k, dst, k_i64(k, s->cin * blk->vectors * blk->lanes)));
+    KV panel = k_mul(k, dst, k_i64(k, pack_depth(s, isa) * blk->vectors * blk->lanes));
+    pack_tap(k, s, blk, isa, cout0, src, panel);
   }
   k_end(k);
   return tasks;
@@ -54,8 +65,8 @@ static int64_t pack_kernel(Build *b, const ConvShape *s, const ConvBlock *blk, i
 
 void pack_weights(Emit *e, const GroupInfo *g, const ConvShape *s, const ConvBlock block[NETC_ISA_COUNT],
                   int w, int ws) {
-  Build b =
-      build_begin(e, g, "pack", "pack:%s:f32:%s", conv_describe(e->arena, s), s->back ? "bwd_d" : "fwd");
+  Build b = build_begin(e, g, "pack", "pack:%s:%s:%s", conv_describe(e->arena, s), s->narrow ? "bf16" : "f32",
+                        s->back ? "bwd_d" : "fwd");
   build_arg(&b, w, false);
   build_arg(&b, ws, true);
   int64_t tasks = 0;

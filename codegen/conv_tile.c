@@ -15,6 +15,14 @@ void tile_zero(KFn *k, const KV *acc, int n) {
   for (int i = 0; i < n; i++) k_set(k, acc[i], zero);
 }
 
+/* The scalar operand: an element, or a pair. */
+static KV scalar(const MicroTile *t, KV at) {
+  KFn *k = t->k;
+  if (t->pairs && k->ins[t->a].type.base == K_BF16) return k_load_pair(k, t->a, at);
+  KV a = k_load(k, t->a, at, false);
+  return t->pairs ? k_bitcast(k, K_I32, a) : a;
+}
+
 /* One step: element a_at of the first pixel, b_at of the first lane. */
 static void step(const MicroTile *t, int p0, int p1, KV a_at, KV b_at) {
   KFn *k = t->k;
@@ -23,12 +31,13 @@ static void step(const MicroTile *t, int p0, int p1, KV a_at, KV b_at) {
     KV at = k_add(k, b_at, k_i64(k, (int64_t)v * k->lanes));
     bool masked = t->mask != K_NONE && v == t->vectors - 1;
     b[v] = masked ? k_load_masked(k, t->b, at, t->mask) : k_load(k, t->b, at, true);
+    if (t->pairs) b[v] = k_bitcast(k, K_I32, b[v]);
   }
   for (int p = p0; p < p1; p++) {
-    KV a = k_splat(k, k_load(k, t->a, k_add(k, a_at, k_i64(k, p * t->ap)), false));
+    KV a = k_splat(k, scalar(t, k_add(k, a_at, k_i64(k, p * t->ap))));
     for (int v = 0; v < t->vectors; v++) {
       KV acc = t->acc[p * t->vectors + v];
-      k_set(k, acc, k_fma(k, a, b[v], k_get(k, acc)));
+      k_set(k, acc, t->pairs ? k_dot2(k, a, b[v], k_get(k, acc)) : k_fma(k, a, b[v], k_get(k, acc)));
     }
   }
 }

@@ -25,8 +25,9 @@ typedef struct {
   ConvBlock b;
   ConvPhase *phase;
   int nphase;
-  bool packed;
-  int64_t w_step, w_block;        /* elements of w between channels of the operand, between blocks */
+  bool packed, pairs;             /* pairs: see conv_pairs */
+  int64_t depth;                  /* steps of the micro-kernel for a tap */
+  int64_t w_step, w_block;        /* elements of w between steps, between blocks */
   int64_t task_rows, task_blocks; /* of one task */
   int64_t rows, row_tasks, block_tasks;
 } ConvPlan;
@@ -77,14 +78,15 @@ static bool needs_coordinates(const Fn *f, const GroupInfo *g) {
 }
 
 static ConvPlan plan_conv(Arena *a, const ConvShape *s, int isa) {
-  ConvPlan p = {.s = *s, .packed = pack_pays(s), .rows = conv_rows(s)};
+  ConvPlan p = {.s = *s, .packed = pack_pays(s), .pairs = conv_pairs(s, isa), .rows = conv_rows(s)};
   int64_t *order, length[64], in = s->ns - 1, taps = conv_taps(s);
+  p.depth = pack_depth(s, isa);
   p.nphase = conv_phases(a, s, &p.phase, &order);
   int n = (int)min64(p.nphase, 64);
   for (int i = 0; i < n; i++) length[i] = p.phase[i].count;
-  p.b = conv_block(length, n, s->cout, s->cin * (s->back ? 1 : s->stride[in]), conv_isa_lanes(isa),
+  p.b = conv_block(length, n, s->cout, p.depth * (s->back ? 1 : s->stride[in]), conv_isa_lanes(isa),
                    conv_isa_regs(isa));
-  int64_t width = p.b.vectors * p.b.lanes, panel = taps * s->cin * width;
+  int64_t width = p.b.vectors * p.b.lanes, panel = taps * p.depth * width;
   p.w_step = p.packed ? width : s->cout;
   p.w_block = p.packed ? panel : width;
   p.task_blocks = min64(max64(WEIGHT_BUDGET / (panel * 4), 1), p.b.blocks);
@@ -123,7 +125,7 @@ static OuterTaps outer_taps(const ConvCode *c, int axis) {
 static void tile_row(const ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0, const MicroTile *mt,
                      KV x_row, KV w_row) {
   KFn *k = c->k;
-  int64_t cin = c->pl->s.cin;
+  int64_t cin = c->pl->s.cin, depth = c->pl->depth;
   KV pixel = k_add(k, k_mul(k, q0, k_i64(k, ph->istep)), k_i64(k, ph->base));
   for (int64_t t0 = 0, t1; t0 < ph->taps; t0 = t1) {
     int p0 = 0, p1 = t->pixels;
@@ -137,8 +139,8 @@ static void tile_row(const ConvCode *c, const ConvPhase *ph, const ConvTile *t, 
     }
     if (p0 == p1) continue;
     KV x_at = k_add(k, x_row, k_mul(k, k_add(k, pixel, k_i64(k, t0)), k_i64(k, cin)));
-    KV w_at = k_add(k, w_row, k_i64(k, (ph->wpos + t0) * cin * c->pl->w_step));
-    tile_fma(mt, p0, p1, x_at, w_at, k_i64(k, (t1 - t0) * cin));
+    KV w_at = k_add(k, w_row, k_i64(k, (ph->wpos + t0) * depth * c->pl->w_step));
+    tile_fma(mt, p0, p1, x_at, w_at, k_i64(k, (t1 - t0) * depth));
   }
 }
 
@@ -150,7 +152,7 @@ static void tile_taps(const ConvCode *c, const ConvPhase *ph, const ConvTile *t,
   KFn *k = c->k;
   if (axis == s->ns - 1) {
     KV x_at = k_add(k, c->row_at, k_mul(k, x_row, k_i64(k, s->in[axis] * s->cin)));
-    KV w_at = k_add(k, w_base, k_mul(k, w_row, k_i64(k, s->k[axis] * s->cin * c->pl->w_step)));
+    KV w_at = k_add(k, w_base, k_mul(k, w_row, k_i64(k, s->k[axis] * c->pl->depth * c->pl->w_step)));
     tile_row(c, ph, t, q0, mt, x_at, w_at);
     return;
   }
@@ -194,9 +196,10 @@ static void emit_tile(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0
                   .a = c->operand,
                   .b = c->weights,
                   .ap = ph->istep * pl->s.cin,
-                  .am = 1,
+                  .am = pl->pairs ? 2 : 1,
                   .bm = pl->w_step,
                   .vectors = vectors,
+                  .pairs = pl->pairs,
                   .unroll = t->count > 1 ? 4 : 1,
                   .mask = tail && !pl->packed ? c->tail_mask : K_NONE,
                   .acc = c->acc};
@@ -308,7 +311,7 @@ bool emit_conv(Emit *e, const GroupInfo *g) {
     plan[isa] = plan_conv(e->arena, &loops, isa);
     block[isa] = plan[isa].b;
     tasks = max64(tasks, plan[isa].row_tasks * plan[isa].block_tasks);
-    panels = max64(panels, pack_elements(&loops, &block[isa]));
+    panels = max64(panels, pack_elements(&loops, &block[isa], isa));
   }
   int x = emit_buffer(e, nd->in[0]), w = emit_buffer(e, nd->in[1]);
   if (plan[0].packed) {
@@ -318,7 +321,7 @@ bool emit_conv(Emit *e, const GroupInfo *g) {
   }
   Build b = build_begin(e, g, s.back ? "conv_dx" : "conv", "conv:%s:f32:%s", name, s.back ? "bwd_d" : "fwd");
   KV operand = build_arg(&b, x, false), weights = build_arg(&b, w, false);
-  b.kernel.bytes = 4 * (conv_taps(&s) * s.cin * s.cout + conv_pixels(&s, s.in) * s.cin);
+  b.kernel.bytes = 4 * conv_taps(&s) * s.cin * s.cout + type_bytes(e->fn->node[nd->in[0]].type);
   for (int i = 0; i < g->nin; i++) {
     int buf = emit_buffer(e, g->in[i]);
     if (build_find_arg(&b, buf) >= 0 || buf == emit_buffer(e, nd->in[1])) continue;

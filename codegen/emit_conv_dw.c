@@ -9,6 +9,9 @@
  * several, which a second launch adds in order. Boxes, slices and parts depend on the shape only, and so does
  * the sum.
  *
+ * Rounded operands (ConvShape.narrow) are multiplied in pairs of pixels where the instruction set does that: panels then hold
+ * pairs (conv_dw_pairs.c). Boxes may differ between sets for that, and so do sums.
+ *
  * In DyBAC x is itself dwconv(x0 [* s], w), of a pointwise convolution: it is computed box by box, straight
  * into panels (conv_dw_input.c), and never stored.
  */
@@ -40,15 +43,16 @@ typedef enum {
   COMPUTED, /* both from panels; x is a dwconv of the group */
 } DwSource;
 
-/* The same for every instruction set. Axes: n, then the spatial ones. With TAPS the convolution is one of a single tap
+/* For an instruction set. Axes: n, then the spatial ones. With TAPS the convolution is one of a single tap
  * with as many channels as x has taps times channels. */
 typedef struct {
   ConvShape s;
   DwSource source;
+  bool pairs; /* panels hold pairs of pixels */
   int naxes;
   int64_t cin;
   int64_t extent[MAX_AXES], in[MAX_AXES], k[MAX_AXES], stride[MAX_AXES], pad[MAX_AXES];
-  int64_t box[MAX_AXES], span[MAX_AXES], boxes; /* span: pixels of x that a box meets */
+  int64_t box[MAX_AXES], span[MAX_AXES], boxes; /* span: pixels of x that a box meets; of pairs: entries */
   int64_t slice_cin, slices_cin;                /* channels of x of a task */
   int64_t parts;
   bool merged; /* panels of both have the same pixels, one after the other: no rows */
@@ -80,6 +84,12 @@ static int64_t box_limit(const DwPlan *p, int a, int64_t pixels) {
 
 /* Extents of a box: axes from the innermost outwards while the pixels fit, cut into equal lengths (computed rows:
  * into whole tiles). */
+/* Places along the innermost axis of the panels of x. */
+static int64_t pair_span(const DwPlan *p, int64_t len) {
+  int64_t even = len + len % 2, last = p->naxes - 1;
+  return p->merged ? even / 2 : (even - 2) * p->stride[last] + p->k[last];
+}
+
 static void plan_boxes(DwPlan *p) {
   int64_t pixels = p->source == DIRECT ? BOX_BYTES / (4 * (p->cin + p->s.cout)) : BOX_PIXELS;
   p->boxes = 1;
@@ -88,9 +98,11 @@ static void plan_boxes(DwPlan *p) {
     int64_t len = ceil_div(n, ceil_div(n, most));
     if (p->source == COMPUTED && a == p->naxes - 1)
       len = min64(ceil_div(len, DW_INPUT_TILE) * DW_INPUT_TILE, n);
+    if (p->pairs && a == p->naxes - 1) len = min64(len + len % 2, n);
     p->box[a] = len;
     p->boxes *= ceil_div(n, len);
     p->span[a] = p->merged ? len : min64((len - 1) * p->stride[a] + p->k[a], p->in[a]);
+    if (p->pairs && a == p->naxes - 1) p->span[a] = pair_span(p, len);
     pixels /= len;
   }
 }
@@ -102,12 +114,13 @@ static int64_t slice_of(int64_t c, int64_t most) {
   return d * 4 < min64(c, most) ? c : d;
 }
 
-static DwSource source_of(const ConvShape *s, bool recompute) {
+/* `pack`: operands cannot be read in place. */
+static DwSource source_of(const ConvShape *s, bool recompute, bool pack) {
   enum { FIRST_CHANNELS = 4 };
   int64_t taps = conv_taps(s);
   if (recompute) return COMPUTED;
-  if (taps > 1 && s->cin <= FIRST_CHANNELS && taps * s->cin <= TAP_ROWS) return TAPS;
-  return s->cin <= FEW_CHANNELS && s->cout <= FEW_CHANNELS ? DIRECT : PACKED;
+  if (!s->narrow && taps > 1 && s->cin <= FIRST_CHANNELS && taps * s->cin <= TAP_ROWS) return TAPS;
+  return s->cin <= FEW_CHANNELS && s->cout <= FEW_CHANNELS && !pack ? DIRECT : PACKED;
 }
 
 static void plan_axes(DwPlan *p) {
@@ -125,8 +138,9 @@ static void plan_axes(DwPlan *p) {
   }
 }
 
-static DwPlan plan_dw(const ConvShape *s, bool recompute, int64_t macs) {
-  DwPlan p = {.s = *s, .source = source_of(s, recompute)};
+static DwPlan plan_dw(const ConvShape *s, bool recompute, int64_t macs, int isa) {
+  DwPlan p = {.s = *s, .pairs = s->narrow && isa == NETC_ISA_AVX512_BF16};
+  p.source = source_of(s, recompute, p.pairs);
   p.cin = p.source == TAPS ? s->cin * conv_taps(s) : s->cin;
   plan_axes(&p);
   plan_boxes(&p);
@@ -161,6 +175,13 @@ static KV loop(KFn *k, KV lo, KV hi, bool *open) {
   return *open ? k_for(k, lo, hi, 1) : lo;
 }
 
+/* Pairs of a row of the box, the last one with a zero where the row is odd. */
+static KV row_pairs(const DwCode *c) {
+  KFn *k = c->k;
+  int a = c->pl->naxes - 1;
+  return k_div(k, k_add(k, k_sub(k, c->box.hi[a], c->box.lo[a]), k_i64(k, 1)), k_i64(k, 2));
+}
+
 /* Rows of the box that meet x through the taps tap[0..]; x_at, dy_at: pixels so far, of the panels. */
 static void piece_rows(const DwCode *c, const MicroTile *mt, int channels, const KV *tap, int a, KV x_at,
                        KV dy_at, KV x_col, KV dy_col) {
@@ -172,11 +193,13 @@ static void piece_rows(const DwCode *c, const MicroTile *mt, int channels, const
   KV i = inner ? lo : loop(k, lo, hi, &open);
   KV x_i = k_sub(k, k_add(k, k_mul(k, i, k_i64(k, p->stride[a])), t), k_i64(k, p->pad[a])), dy_i = i;
   if (packed) x_i = k_sub(k, x_i, c->x0[a]), dy_i = k_sub(k, i, c->box.lo[a]);
+  if (p->pairs && inner) x_i = t, dy_i = k_i64(k, 0);
   x_at = k_add(k, k_mul(k, x_at, k_i64(k, c->xp.extent[a])), x_i);
   dy_at = k_add(k, k_mul(k, dy_at, k_i64(k, c->dyp.extent[a])), dy_i);
   if (inner)
     tile_fma(mt, 0, channels, k_add(k, k_mul(k, x_at, k_i64(k, c->xp.width)), x_col),
-             k_add(k, k_mul(k, dy_at, k_i64(k, c->dyp.width)), dy_col), k_sub(k, hi, lo));
+             k_add(k, k_mul(k, dy_at, k_i64(k, c->dyp.width)), dy_col),
+             p->pairs ? row_pairs(c) : k_sub(k, hi, lo));
   else piece_rows(c, mt, channels, tap, a + 1, x_at, dy_at, x_col, dy_col);
   if (open) k_end(k);
 }
@@ -184,7 +207,10 @@ static void piece_rows(const DwCode *c, const MicroTile *mt, int channels, const
 /* All pixels of the box, where its panels hold them one after the other. */
 static void piece_merged(const DwCode *c, const MicroTile *mt, int channels, KV x_col) {
   KFn *k = c->k;
-  tile_fma(mt, 0, channels, x_col, k_i64(k, 0), box_pixels(k, &c->box));
+  DwBox outer = c->box;
+  outer.naxes--;
+  KV places = c->pl->pairs ? k_mul(k, box_pixels(k, &outer), row_pairs(c)) : box_pixels(k, &c->box);
+  tile_fma(mt, 0, channels, x_col, k_i64(k, 0), places);
 }
 
 /* dW's piece at element `at`: the sums of this box, added to those of the boxes before. The sums so far are read
@@ -216,7 +242,8 @@ static void piece(const DwCode *c, KV cin, int channels, KV block, bool tail, KV
                   .a = c->xp.z,
                   .b = c->dyp.z,
                   .ap = 1,
-                  .am = c->xp.width * p->stride[ns],
+                  .am = c->xp.width * p->stride[ns] * (p->pairs && !p->merged ? 2 : 1),
+                  .pairs = p->pairs,
                   .bm = c->dyp.width,
                   .vectors = vectors,
                   .mask = packed ? K_NONE : mask,
@@ -239,6 +266,14 @@ static void piece(const DwCode *c, KV cin, int channels, KV block, bool tail, KV
     if (open[a]) k_end(k);
 }
 
+static Panels dy_panels(const DwPlan *p, int64_t channels, int64_t width) {
+  int64_t extent[MAX_AXES];
+  for (int a = 0; a < p->naxes; a++) extent[a] = p->box[a];
+  if (p->pairs) extent[p->naxes - 1] = ceil_div(extent[p->naxes - 1], 2);
+  Panels dy = panels_of(p->naxes, extent, channels, width);
+  return dy;
+}
+
 /* The block of dy, packed. */
 static void pack_dy(DwCode *c, KV block, bool tail) {
   const DwPlan *p = c->pl;
@@ -246,9 +281,14 @@ static void pack_dy(DwCode *c, KV block, bool tail) {
   int64_t lanes = c->b.lanes, width = conv_block_vectors(&c->b, tail) * lanes, channels = width;
   KV z = c->dyp.z, channel = k_mul(k, block, k_i64(k, c->b.vectors * lanes));
   if (tail && c->b.tail_lanes) channels -= lanes - c->b.tail_lanes;
-  c->dyp = panels_of(p->naxes, p->box, channels, width);
+  c->dyp = dy_panels(p, channels, width);
   c->dyp.z = z;
-  panels_fill(k, &c->dyp, c->dy, p->extent, p->s.cout, channel, c->box.lo, c->box.hi, p->merged);
+  DwPairs pairs = {.start = c->box.lo[p->naxes - 1], .step = 2, .apart = 1};
+  if (p->pairs) {
+    pairs.entries = row_pairs(c);
+    panels_fill_pairs(k, &c->dyp, c->dy, p->extent, p->s.cout, channel, c->box.lo, c->box.hi, &pairs,
+                      p->merged);
+  } else panels_fill(k, &c->dyp, c->dy, p->extent, p->s.cout, channel, c->box.lo, c->box.hi, p->merged);
 }
 
 static void block_pieces(DwCode *c, KV block, bool tail) {
@@ -317,18 +357,34 @@ static void place_operands(DwCode *c) {
   }
   int64_t width = max64(c->b.vectors, c->b.tail_vectors) * c->b.lanes;
   c->xp = panels_of(p->naxes, p->span, p->slice_cin, panel_width(p, &c->b));
-  c->dyp = panels_of(p->naxes, p->box, width, width);
-  c->xp.z = k_scratch(k, K_F32, panels_elements(&c->xp), "x");
-  c->dyp.z = k_scratch(k, K_F32, panels_elements(&c->dyp), "dy");
+  c->xp.round = p->s.narrow;
+  c->dyp = dy_panels(p, width, width);
+  c->xp.z = k_scratch(k, p->pairs ? K_I32 : K_F32, panels_elements(&c->xp), "x");
+  c->dyp.z = k_scratch(k, p->pairs ? K_I32 : K_F32, panels_elements(&c->dyp), "dy");
+}
+
+/* Pairs of x: a row's own, as those of dy, or with an entry for every pixel that the taps meet. */
+static void pack_x_pairs(const DwCode *c) {
+  const DwPlan *p = c->pl;
+  KFn *k = c->k;
+  int last = p->naxes - 1;
+  DwPairs r = {.step = p->merged ? 2 : 1, .apart = p->stride[last]};
+  r.start = k_sub(k, k_mul(k, c->box.lo[last], k_i64(k, p->stride[last])), k_i64(k, p->pad[last]));
+  KV pairs = row_pairs(c), steps = k_mul(k, k_sub(k, pairs, k_i64(k, 1)), k_i64(k, 2 * p->stride[last]));
+  r.entries = p->merged ? pairs : k_add(k, steps, k_i64(k, p->k[last]));
+  panels_fill_pairs(k, &c->xp, c->x, p->in, p->s.cin, c->cin0, c->x0, c->x1, &r, p->merged);
 }
 
 static void pack_x(DwCode *c, const DwInput *input) {
   const DwPlan *p = c->pl;
   switch (p->source) {
   case DIRECT: break;
-  case PACKED: panels_fill(c->k, &c->xp, c->x, p->in, p->s.cin, c->cin0, c->x0, c->x1, p->merged); break;
+  case PACKED:
+    if (p->pairs) pack_x_pairs(c);
+    else panels_fill(c->k, &c->xp, c->x, p->in, p->s.cin, c->cin0, c->x0, c->x1, p->merged);
+    break;
   case TAPS: panels_fill_taps(c->k, &c->xp, c->x, &p->s, &c->box); break;
-  case COMPUTED: dw_input_box(c->k, input, &c->xp, &c->box, c->cin0); break;
+  case COMPUTED: dw_input_box(c->k, input, &c->xp, &c->box, c->cin0, p->pairs); break;
   }
 }
 
@@ -376,13 +432,15 @@ static void reduce_kernel(Build *b, int64_t n, int64_t parts, int isa) {
   k_end(k);
 }
 
-void conv_dw_sum_parts(Emit *e, const GroupInfo *g, int64_t n, int64_t parts, int ws, int dw) {
-  Build b = build_begin(e, g, "reduce", "sum_parts:n%ld_parts%ld:f32", (long)n, (long)parts);
+void conv_dw_sum_parts(Emit *e, const GroupInfo *g, int64_t n, const int64_t *parts, int ws, int dw) {
+  int64_t most = 1;
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) most = max64(most, parts[isa]);
+  Build b = build_begin(e, g, "reduce", "sum_parts:n%ld_parts%ld:f32", (long)n, (long)most);
   build_arg(&b, ws, false);
   build_arg(&b, dw, true);
-  b.kernel.flops = n * (parts - 1);
-  b.kernel.bytes = 4 * n * (parts + 1);
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) reduce_kernel(&b, n, parts, isa);
+  b.kernel.flops = n * (most - 1);
+  b.kernel.bytes = 4 * n * (most + 1);
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) reduce_kernel(&b, n, parts[isa], isa);
   build_end(&b, ceil_div(n, REDUCE_ELEMENTS));
 }
 
@@ -399,9 +457,14 @@ bool emit_conv_dw(Emit *e, const GroupInfo *g) {
     return emit_wino_dw(e, g, &wino);
   const char *name = conv_describe(e->arena, &s);
   if (!recompute) conv_fold(&s);
-  DwPlan p = plan_dw(&s, recompute, node_macs(e->fn, nd));
+  DwPlan p[NETC_ISA_COUNT];
+  int64_t parts[NETC_ISA_COUNT], most = 1;
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+    p[isa] = plan_dw(&s, recompute, node_macs(e->fn, nd), isa);
+    most = max64(most, parts[isa] = p[isa].parts);
+  }
   int dw = emit_buffer(e, g->anchor);
-  int ws = p.parts > 1 ? emit_workspace(e, p.parts * conv_taps(&s) * s.cin * s.cout * 4) : dw;
+  int ws = most > 1 ? emit_workspace(e, most * conv_taps(&s) * s.cin * s.cout * 4) : dw;
   Build b = build_begin(e, g, "conv_dw", "conv:%s:f32:bwd_w%s", name, recompute ? "_dw" : "");
   KV x = K_NONE, dy = build_arg(&b, emit_buffer(e, nd->in[1]), false);
   if (recompute) dw_input_args(&b, &input);
@@ -413,8 +476,8 @@ bool emit_conv_dw(Emit *e, const GroupInfo *g) {
   b.kernel.bytes += type_bytes(nd->type);
   int64_t tasks = 0;
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++)
-    tasks = max64(tasks, dw_kernel(&b, &p, &input, isa, x, dy, out));
+    tasks = max64(tasks, dw_kernel(&b, &p[isa], &input, isa, x, dy, out));
   build_end(&b, tasks);
-  if (p.parts > 1) conv_dw_sum_parts(e, g, conv_taps(&s) * s.cin * s.cout, p.parts, ws, dw);
+  if (most > 1) conv_dw_sum_parts(e, g, conv_taps(&s) * s.cin * s.cout, parts, ws, dw);
   return !e->err[0];
 }

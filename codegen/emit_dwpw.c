@@ -29,6 +29,7 @@ typedef struct {
 
 typedef struct {
   const Dwpw *pl;
+  bool pairs; /* the depthwise result is bf16, contracted in pairs of channels */
   const GroupInfo *g;
   const Node *anchor;
   KFn *k;
@@ -81,6 +82,7 @@ static void plan(Dwpw *p, int64_t samples) {
 
 static void keep_depthwise(void *ctx, KFn *k, const DwAt *at, KV v) {
   const Code *c = ctx;
+  if (c->pl->pointwise.narrow && !c->pairs) v = k_un(k, K_bf16, v);
   KV pixel = k_add(k, k_mul(k, c->row, k_i64(k, c->count)), k_sub(k, at->pixel, c->lo));
   KV off = k_add(k, k_mul(k, pixel, k_i64(k, c->pl->pixel)), at->channel);
   store_lanes(k, c->scratch, off, 1, v, at->vec, at->mask);
@@ -152,13 +154,15 @@ static void ahead_tile(const Code *c) {
 static void contract_tile(const Code *c, KV pixel, int count, KV block, bool tail) {
   KFn *k = c->k;
   int vectors = conv_block_vectors(&c->b, tail);
-  int64_t cin = c->pl->d.channels, width = (int64_t)c->b.vectors * c->b.lanes;
+  int64_t depth = c->pairs ? c->pl->d.channels / 2 : c->pl->d.channels;
+  int64_t width = (int64_t)c->b.vectors * c->b.lanes;
   KV channel = k_mul(k, block, k_i64(k, width));
   MicroTile mt = {.k = k,
                   .a = c->scratch,
                   .b = c->v,
                   .ap = c->pl->pixel,
-                  .am = 1,
+                  .am = c->pairs ? 2 : 1,
+                  .pairs = c->pairs,
                   .bm = c->pl->packed ? width : c->pl->cout,
                   .vectors = vectors,
                   .unroll = count == c->b.pixels ? 4 : 1,
@@ -167,7 +171,7 @@ static void contract_tile(const Code *c, KV pixel, int count, KV block, bool tai
   ahead_tile(c);
   tile_zero(k, c->acc, count * vectors);
   tile_fma(&mt, 0, count, k_mul(k, pixel, k_i64(k, c->pl->pixel)),
-           c->pl->packed ? k_mul(k, channel, k_i64(k, cin)) : channel, k_i64(k, cin));
+           c->pl->packed ? k_mul(k, channel, k_i64(k, depth)) : channel, k_i64(k, depth));
   for (int p = 0; p < count; p++)
     for (int v = 0; v < vectors; v++) {
       KV mask = tail && v == vectors - 1 ? c->tail_mask : K_NONE;
@@ -255,13 +259,14 @@ static void kernel(Build *b, const GroupInfo *g, const Dwpw *pl, const ConvBlock
   const Node *anchor = &b->e->fn->node[g->anchor];
   const DwShape *d = &pl->d;
   Code c = {.pl = pl, .g = g, .anchor = anchor, .k = k, .b = *block, .v = weights, .tail_mask = K_NONE};
+  c.pairs = conv_pairs(&pl->pointwise, isa);
   DwRow r = {
       .shape = d, .x = arg_of(b, d->x), .w = arg_of(b, d->w), .s = d->s >= 0 ? arg_of(b, d->s) : K_NONE};
   r.channel0 = k_i64(k, 0), r.channels = d->channels;
   c.x = expr_new(b->e, g, b, k);
   c.x_buffer = r.x;
   c.next = k_local(k, K_I64, false, "next");
-  c.scratch = k_scratch(k, K_F32, pl->step_rows * pl->segment * pl->pixel, "depthwise");
+  c.scratch = k_scratch(k, c.pairs ? K_BF16 : K_F32, pl->step_rows * pl->segment * pl->pixel, "depthwise");
   int most = c.b.vectors > c.b.tail_vectors ? c.b.vectors : c.b.tail_vectors;
   c.acc = tile_locals(k->arena, k, c.b.pixels * most);
   if (c.b.tail_vectors) c.tail_mask = c.b.tail_lanes ? k_first_lanes(k, k_i64(k, c.b.tail_lanes)) : K_NONE;
@@ -275,8 +280,8 @@ static void kernel(Build *b, const GroupInfo *g, const Dwpw *pl, const ConvBlock
 }
 
 /* The contraction as a convolution, for the panels of its weights. */
-static ConvShape pointwise(const Dwpw *p, int64_t samples) {
-  ConvShape s = {.ns = p->d.ns, .n = samples, .cin = p->d.channels, .cout = p->cout};
+static ConvShape pointwise(const Dwpw *p, int64_t samples, bool narrow) {
+  ConvShape s = {.ns = p->d.ns, .n = samples, .cin = p->d.channels, .cout = p->cout, .narrow = narrow};
   for (int a = 0; a < s.ns; a++) {
     s.in[a] = s.out[a] = p->d.out[a];
     s.k[a] = s.stride[a] = 1;
@@ -313,14 +318,14 @@ bool emit_dwpw(Emit *e, const GroupInfo *g) {
   p.rows = rows_of(&p.d);
   p.width = p.d.out[p.d.ns - 1];
   plan(&p, samples);
-  p.pointwise = pointwise(&p, samples);
+  p.pointwise = pointwise(&p, samples, anchor->at.narrow);
   p.packed = pack_pays(&p.pointwise);
   ConvBlock block[NETC_ISA_COUNT];
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
     int64_t length[2] = {p.step_rows * p.segment, segment_pixels(&p, p.segments - 1)};
     block[isa] =
         conv_block(length, p.segments > 1 ? 2 : 1, p.cout, p.pixel, conv_isa_lanes(isa), conv_isa_regs(isa));
-    panels = max64(panels, pack_elements(&p.pointwise, &block[isa]));
+    panels = max64(panels, pack_elements(&p.pointwise, &block[isa], isa));
   }
   int from = emit_buffer(e, anchor->in[1]), v = from;
   if (p.packed) {

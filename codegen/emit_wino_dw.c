@@ -258,8 +258,10 @@ bool emit_wino_dw(Emit *e, const GroupInfo *g, const WinoDw *p) {
   int64_t weights = conv_taps(s) * s->cin * s->cout;
   int x = emit_buffer(e, nd->in[0]), dy = emit_buffer(e, nd->in[1]), dw = emit_buffer(e, g->anchor);
   if (p->shared) x = transform_launch(e, g, p, true, x), dy = transform_launch(e, g, p, false, dy);
+  int64_t parts[NETC_ISA_COUNT];
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) parts[isa] = p->parts;
   int ws = p->parts > 1 ? emit_workspace(e, p->parts * weights * 4) : dw;
   product_launch(e, g, p, x, dy, ws);
-  if (p->parts > 1) conv_dw_sum_parts(e, g, weights, p->parts, ws, dw);
+  if (p->parts > 1) conv_dw_sum_parts(e, g, weights, parts, ws, dw);
   return !e->err[0];
 }

@@ -18,6 +18,7 @@ static Attrs only_used(Op op, const Attrs *at, int nspatial) {
   if (use & A_RANGE) a.lo = at->lo, a.hi = at->hi;
   if (use & A_MODE) a.mode = at->mode;
   if (use & A_SITE) a.site = at->site;
+  if (use & A_NARROW) a.narrow = at->narrow;
   return a;
 }
 

@@ -139,6 +139,17 @@ static void round_result(double *out, Type t, InterpMode mode) {
     for (int64_t i = 0; i < n; i++) out[i] = t.dt == BF16 ? bf16_round((float)out[i]) : (float)out[i];
 }
 
+/* The operands of a contraction with narrow=1, rounded: copies, to be freed. false: no memory. */
+static bool round_operands(Ref *r, double *copy[MAX_IN]) {
+  for (int i = 0; i < r->nin; i++) {
+    int64_t n = type_count(r->in_type[i]);
+    if (!(copy[i] = malloc((size_t)n * sizeof *copy[i]))) return false;
+    for (int64_t k = 0; k < n; k++) copy[i][k] = bf16_round((float)r->in[i][k]);
+    r->in[i] = copy[i];
+  }
+  return true;
+}
+
 static bool run_node(Interp *in, int id, char *err) {
   const Fn *f = in->f;
   const Node *n = &f->node[id];
@@ -164,9 +175,13 @@ static bool run_node(Interp *in, int id, char *err) {
   if (!in->value[id]) in->value[id] = malloc(size);
   if (!in->value[id]) return snprintf(err, 256, "%%%d: no memory for %zu bytes", id, size), false;
   memset(in->value[id], 0, size);
-  kernel_of[n->op](in->value[id], &r);
+  double *copy[MAX_IN] = {0};
+  bool good = !(n->at.narrow && in->mode == INTERP_F32) || round_operands(&r, copy);
+  if (good) kernel_of[n->op](in->value[id], &r);
+  else snprintf(err, 256, "%%%d: no memory for its operands", id);
+  for (int i = 0; i < n->nin; i++) free(copy[i]);
   round_result(in->value[id], n->type, in->mode);
-  return true;
+  return good;
 }
 
 bool interp_run(Interp *in, char err[256]) {

@@ -70,7 +70,8 @@ static void print_attrs(FILE *out, const Node *n, int nspatial) {
   if (use & A_RANGE)
     fprintf(out, "%slo=%lld, hi=%lld", sep, (long long)at->lo, (long long)at->hi), sep = ", ";
   if (use & A_MODE) fprintf(out, "%smode=%d", sep, at->mode), sep = ", ";
-  if (use & A_SITE) fprintf(out, "%ssite=%lld", sep, (long long)at->site);
+  if (use & A_SITE) fprintf(out, "%ssite=%lld", sep, (long long)at->site), sep = ", ";
+  if (at->narrow) fprintf(out, "%snarrow=%d", sep, at->narrow);
   fputc('}', out);
 }
 

@@ -34,7 +34,8 @@ Fn *pass_schedule(Fn *f, char err[256]);
 Fn *pass_fuse(Fn *f, char err[256]);
 Fn *pass_precision(Fn *f, char err[256]);
 bool precision_allows(Op op); /* may results of this op be stored as bf16? */
-/* Gives the marked nodes of a fused function, and views of them, type bf16; edits f. */
+/* Gives the marked nodes of a fused function, and views of them, type bf16, and says which contractions round their
+ * operands; edits f. */
 void precision_set(Fn *f, const bool *narrow);
 Fn *pass_remat(Fn *f, char err[256]);
 

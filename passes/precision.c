@@ -5,6 +5,8 @@
  * reductions, gradients of weights and products of matrices are none, so nothing that is computed of variables, of
  * statistics or of losses becomes bf16. Of the images those stay f32 that are narrow (logits, probabilities and their
  * gradients, gates, what the host feeds), small, read as weights, or a result of the function.
+ *
+ * Contractions of bf16 images have their other operand rounded, too (Attrs.narrow): see narrow_pays.
  */
 #include "fuse.h"
 #include "passes.h"
@@ -62,11 +64,27 @@ static bool is_wide(const Program *p, Type t) {
          type_count(t) >= SMALL;
 }
 
+/* Is operand k of contraction n read as bf16 anyway: stored so, or made by its own group (DyBAC's depthwise result)? */
+static bool reads_narrow(const Fn *f, const Node *n, int k) {
+  const Node *x = &f->node[value_source(f, n->in[k])];
+  return x->type.dt == BF16 || (x->op == OP_dwconv && x->group == n->group);
+}
+
+/* THE choice of how a contraction is computed: on operands rounded to bf16, whose products are exact and which some
+ * processors multiply in pairs, or on what its operands are, in f32. Taken where the images are bf16 in memory: then it costs
+ * the weights' rounding, and images are read as they lie. */
+static bool narrow_pays(const Fn *f, const Node *n) {
+  if (n->op == OP_conv || n->op == OP_conv_dx) return reads_narrow(f, n, 0);
+  return n->op == OP_conv_dw && reads_narrow(f, n, 0) && reads_narrow(f, n, 1);
+}
+
 void precision_set(Fn *f, const bool *narrow) {
   int *source = arena_alloc(f->prog->arena, ((size_t)f->n + 1) * sizeof *source);
   for (int i = 0; i < f->n; i++) source[i] = value_source(f, i); /* all before the first changes its type */
   for (int i = 0; i < f->n; i++)
     if (narrow[source[i]]) f->node[i].type.dt = BF16;
+  for (int i = 0; i < f->n; i++)
+    if (op_info[f->node[i].op].attrs & A_NARROW) f->node[i].at.narrow = narrow_pays(f, &f->node[i]);
 }
 
 Fn *pass_precision(Fn *f, char err[256]) {

@@ -1,4 +1,5 @@
-/* Speed of the convolution kernels on one core: bench_conv [0|1|host [LAYER [DIRECTION]]], or bench_conv layers: how many there are. For every layer of the
+/* Speed of the convolution kernels on one core: bench_conv [0|1|2|host [LAYER [DIRECTION [bf16]]]] (-1: all), or bench_conv layers: how many there are. bf16: images are bf16 in memory, and
+ * what contracts them rounds its operands, as under precision=bf16. For every layer of the
  * table and every direction: milliseconds, GFLOP/s, and the fraction of the multiply-add rate that this core
  * reaches in registers; first of the direct kernels, then ("auto") of what netc chooses, where that is something else. A launch's time is the sum over its tasks of the least time each took in several
  * rounds: other work on the machine, which comes and goes, then falls out. */
@@ -7,6 +8,7 @@
 #include <time.h>
 #include "codegen/emit.h"
 #include "codegen/llvm_lower.h"
+#include "ir/bf16.h"
 #include "layers.h"
 
 /* dybac: bwd_w of a 1x1 layer whose input is recomputed from a gated depthwise 3x3. dwpw: forward of the same. */
@@ -40,10 +42,14 @@ static int recomputed(Fn *f, const Layer *l, int x) {
   return ir_dwconv(f, ir_mul(f, x, ir_input(f, "gate", image(l, l->n, 1, l->size))), w, one, one);
 }
 
+typedef struct {
+  bool winograd, bf16;
+} Mode;
+
 /* The function of one layer and direction, as pass fuse would leave it. */
-static Fn *build(Arena *a, const Layer *l, int dir, bool winograd) {
+static Fn *build(Arena *a, const Layer *l, int dir, Mode mode) {
   Fn *f = fn_new(prog_new(a), "bench", FN_FORWARD);
-  f->prog->winograd = winograd;
+  f->prog->winograd = mode.winograd;
   bool to_weights = direction[dir].group == G_CONV_DW;
   int64_t k[MAX_SPATIAL], st[MAX_SPATIAL], pad[MAX_SPATIAL], out[MAX_SPATIAL];
   for (int i = 0; i < l->ns; i++) {
@@ -66,13 +72,20 @@ static Fn *build(Arena *a, const Layer *l, int dir, bool winograd) {
     f->node[i].group = op_info[f->node[i].op].cls == LEAF ? -1 : 0;
   }
   *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){direction[dir].group, y};
+  bool *narrow = arena_alloc(a, (size_t)f->n);
+  for (int i = 0; i < f->n; i++)
+    narrow[i] = mode.bf16 && (f->node[i].op == OP_input || i == y) && i != weights &&
+                f->node[i].type.dim[1] > 8 &&
+                strcmp(f->node[i].op == OP_input ? f->node[i].at.sym : "", "kernel");
+  precision_set(f, narrow);
   return f;
 }
 
 static Jit *compile(const Emit *e, int isa) {
   const KFn *k[8];
   char err[256];
-  for (int i = 0; i < e->nkernel; i++) k[i] = e->kernel[i].k[isa];
+  for (int i = 0; i < e->nkernel; i++)
+    if (!(k[i] = e->kernel[i].k[isa])) k[i] = e->kernel[i].k[NETC_ISA_AVX512];
   Jit *j = jit_new(k, e->nkernel, (NetcIsa)isa, err);
   if (!j) fprintf(stderr, "%s\n", err), exit(1);
   return j;
@@ -120,8 +133,18 @@ static double peak(Arena *a, int isa) {
   return 2.0 * CHAINS * STEPS * k->lanes / best;
 }
 
-static Emit *emitted(Arena *a, const Layer *l, int dir, bool winograd) {
-  Fn *f = build(a, l, dir, winograd);
+/* Numbers as the buffer holds them. */
+static void fill(const Emit *e, int buffer, float *mem) {
+  int node = e->buffer[buffer].node;
+  if (node >= 0 && e->fn->node[node].type.dt == BF16)
+    for (int64_t x = 0; x < e->buffer[buffer].bytes / 2; x++)
+      ((uint16_t *)(void *)mem)[x] = bf16_bits((float)(x % 17) * 0.01f);
+  else
+    for (int64_t x = 0; x < e->buffer[buffer].bytes / 4; x++) mem[x] = (float)(x % 17) * 0.01f;
+}
+
+static Emit *emitted(Arena *a, const Layer *l, int dir, Mode mode) {
+  Fn *f = build(a, l, dir, mode);
   Emit *e = emit_new(a, f, NULL);
   const GroupInfo *g = group_values(f);
   if (!f->err[0] && direction[dir].emit(e, g)) return e;
@@ -130,9 +153,11 @@ static Emit *emitted(Arena *a, const Layer *l, int dir, bool winograd) {
 }
 
 /* Does netc choose other kernels than the direct ones? */
-static bool has_choice(const Layer *l, int dir) {
+static bool has_choice(const Layer *l, int dir, Mode mode) {
   Arena *a = arena_new();
-  const Emit *direct = emitted(a, l, dir, false), *chosen = emitted(a, l, dir, true);
+  const Emit *direct = emitted(a, l, dir, mode), *chosen = NULL;
+  mode.winograd = true;
+  chosen = emitted(a, l, dir, mode);
   bool same = direct->nkernel == chosen->nkernel;
   for (int i = 0; same && i < direct->nkernel; i++)
     same = direct->kernel[i].hash[0] == chosen->kernel[i].hash[0];
@@ -140,9 +165,9 @@ static bool has_choice(const Layer *l, int dir) {
   return !same;
 }
 
-static void measure(const Layer *l, int dir, int isa, double top, bool chosen) {
+static void measure(const Layer *l, int dir, int isa, double top, Mode mode) {
   Arena *a = arena_new();
-  Emit *e = emitted(a, l, dir, chosen);
+  Emit *e = emitted(a, l, dir, mode);
   double t0 = now(), *best[8], time[8], total = 0, flops = 0;
   Jit *j = compile(e, isa);
   t0 = now() - t0;
@@ -150,7 +175,7 @@ static void measure(const Layer *l, int dir, int isa, double top, bool chosen) {
   for (int i = 0; i < e->nbuffer; i++) {
     int64_t n = e->buffer[i].bytes / 4;
     mem[i] = aligned_alloc(64, (size_t)(n * 4 + 63) / 64 * 64);
-    for (int64_t x = 0; x < n; x++) mem[i][x] = (float)(x % 17) * 0.01f;
+    fill(e, i, mem[i]);
   }
   for (int i = 0; i < e->nlaunch; i++) best[i] = no_times(a, e->launch[i].tasks);
   for (double start = now(), rounds = 0; rounds < 3 || now() - start < 0.5; rounds++)
@@ -161,7 +186,7 @@ static void measure(const Layer *l, int dir, int isa, double top, bool chosen) {
     total += time[i], flops += (double)e->kernel[e->launch[i].kernel].work;
   }
   printf("%-26s %-6s%-6s %8.2f ms %7.1f GFLOP/s %4.0f %%  compile %4.0f ms, launches", l->name,
-         direction[dir].name, chosen ? "auto" : "", total * 1e3, flops / total * 1e-9,
+         direction[dir].name, mode.winograd ? "auto" : "", total * 1e3, flops / total * 1e-9,
          100 * flops / total / top, t0 * 1e3);
   for (int i = 0; i < e->nlaunch; i++)
     printf(" %s %.2f/%ld", e->kernel[e->launch[i].kernel].op, time[i] * 1e3, (long)e->launch[i].tasks);
@@ -176,6 +201,7 @@ int main(int argc, char **argv) {
   if (argc > 1 && !strcmp(argv[1], "layers")) return printf("%d\n", LAYERS), 0;
   int isa = argc > 1 && strcmp(argv[1], "host") ? atoi(argv[1]) : lower_host_isa(),
       only = argc > 2 ? atoi(argv[2]) : -1, way = argc > 3 ? atoi(argv[3]) : -1;
+  Mode mode = {.bf16 = argc > 4 && !strcmp(argv[4], "bf16")};
   if (isa < 0 || isa > lower_host_isa()) return fprintf(stderr, "this machine does not run set %d\n", isa), 1;
   Arena *a = arena_new();
   double top = peak(a, isa);
@@ -184,8 +210,9 @@ int main(int argc, char **argv) {
   for (int i = 0; i < LAYERS; i++)
     for (int dir = 0; dir < DIRECTIONS; dir++)
       if ((only < 0 || only == i) && (way < 0 || way == dir) && (dir < DYBAC || layer[i].k == 1)) {
-        measure(&layer[i], dir, isa, top, false);
-        if (has_choice(&layer[i], dir)) measure(&layer[i], dir, isa, top, true);
+        measure(&layer[i], dir, isa, top, mode);
+        if (has_choice(&layer[i], dir, mode))
+          measure(&layer[i], dir, isa, top, (Mode){.bf16 = mode.bf16, .winograd = true});
       }
   return 0;
 }
