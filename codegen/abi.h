@@ -73,8 +73,9 @@ typedef struct {
   NetcKernelFn code[NETC_ISA_COUNT]; /* NULL where not compiled for that set */
   /* Of one launch: the arithmetic it does, the least memory traffic (every distinct operand once), and the arithmetic
    * of what it computes taken literally. `work` differs from `flops` where a kernel finds a cheaper way (Winograd), and
-   * where taps of a convolution fall into the padding. */
-  int64_t flops, bytes, work;
+   * where taps of a convolution fall into the padding. `pair_flops` are those of `flops` that code for
+   * NETC_ISA_AVX512_BF16 does as dot products of pairs of bf16. */
+  int64_t flops, bytes, work, pair_flops;
 } NetcKernel;
 
 /* A place in a .net file: the line that asked for a launch, and who called the block it lies in. */

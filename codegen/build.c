@@ -84,6 +84,12 @@ static KBase arg_base(const Emit *e, int buf) {
   return dt == I32 ? K_I32 : dt == BF16 ? K_BF16 : K_F32;
 }
 
+int build_sets(const Build *b) {
+  bool narrow = b->g && b->g->anchor >= 0 && b->e->fn->node[b->g->anchor].at.narrow;
+  for (int i = 0; i < b->launch.nargs; i++) narrow |= arg_base(b->e, b->launch.arg[i]) == K_BF16;
+  return narrow ? NETC_ISA_COUNT : NETC_ISA_AVX512_BF16;
+}
+
 KFn *build_kernel(Build *b, int isa) {
   Emit *e = b->e;
   bool first = true;

@@ -21,8 +21,8 @@ typedef struct {
   const char *name; /* descriptor with shapes */
   const char *op;   /* kind, see NetcKernel */
   KFn *k[NETC_ISA_COUNT];
-  uint64_t hash[NETC_ISA_COUNT]; /* kir_hash of each, set by build_end */
-  int64_t flops, bytes, work;    /* see NetcKernel; work < 0 until build_end: the same as flops */
+  uint64_t hash[NETC_ISA_COUNT];          /* kir_hash of each, set by build_end */
+  int64_t flops, bytes, work, pair_flops; /* see NetcKernel; work < 0 until build_end: the same as flops */
 } Kernel;
 
 typedef struct {
@@ -88,8 +88,10 @@ void build_end(Build *b, int64_t tasks);
 /* What the launch writes, it writes once, by whole vectors where it can: values too large for the caches go past them. Before
  * build_kernel. */
 void build_stream(Build *b);
-/* Emission runs once per set:  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) { KFn *k = build_kernel(&b, isa); .. }
+/* Emission runs once per set, of those that may have code of their own for this launch (with bf16 among its arguments, or
+ * operands to be rounded, all of them):  for (int isa = 0; isa < build_sets(&b); isa++) { KFn *k = build_kernel(&b, isa); .. }
  * build_kernel declares the arguments in k: argument i is KV i (k_arg was called for each). */
+int build_sets(const Build *b);
 KFn *build_kernel(Build *b, int isa);
 
 /* One emitter per group kind; each appends its launches to e. false with e->err set on failure. */

@@ -43,7 +43,7 @@ bool emit_dw(Emit *e, const GroupInfo *g) {
   args_of_group(&b);
   build_stream(&b);
   int64_t rows = anchor->type.dim[0] * rows_of(&d), per = rows / ROW_TASKS > 0 ? rows / ROW_TASKS : 1;
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+  for (int isa = 0; isa < build_sets(&b); isa++) {
     KFn *k = build_kernel(&b, isa);
     DwRow r = {.shape = &d,
                .x = arg_of(&b, d.x),
@@ -289,7 +289,7 @@ static void emit_fold(Emit *e, const GroupInfo *g, int work, int64_t parts, int6
   Build b = build_begin(e, g, "reduce", "reduce:parts%lld_n%lld:f32", (long long)parts, (long long)count);
   int from = build_arg(&b, work, false), to = build_arg(&b, emit_buffer(e, g->anchor), true);
   Box box = {.rank = 1, .extent = {count}};
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+  for (int isa = 0; isa < build_sets(&b); isa++) {
     KFn *k = build_kernel(&b, isa);
     Fold f = {from, to, parts, count};
     visit(k, &box, k_task(k), true, fold_body, &f);
@@ -335,7 +335,7 @@ bool emit_dw_dw(Emit *e, const GroupInfo *g) {
                         window_text(d.ns, d.size, d.stride, d.pad, win), d.s >= 0 ? ":gate" : "");
   for (int i = 0; i < g->nin; i++) build_arg(&b, emit_buffer(e, g->in[i]), false);
   int out = build_arg(&b, work, true);
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+  for (int isa = 0; isa < build_sets(&b); isa++) {
     KFn *k = build_kernel(&b, isa);
     w.x = arg_of(&b, d.x);
     w.y = arg_of(&b, anchor->in[1]);

@@ -201,7 +201,7 @@ bool emit_matmul(Emit *e, const GroupInfo *g) {
   Box box = node_box(y);
   int64_t tasks = visit_tasks(&box);
   if (flat) tasks = inner ? m * ceil_div(kk, TILE_K) : ceil_div(m, ROWS) * ceil_div(r, mat_range_size(&mat));
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+  for (int isa = 0; isa < build_sets(&bd); isa++) {
     KFn *k = build_kernel(&bd, isa);
     if (!flat) visit(k, &box, k_task(k), false, plain_body, &plain);
     else if (inner) inner_kernel(k, &in);

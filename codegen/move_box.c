@@ -73,7 +73,7 @@ static Box copy_box(const Copy *c) {
 static bool emit_copies(const Move *m, Build *b, Copy *copy, int n) {
   int64_t tasks = 0;
   for (int i = 0; i < n; i++) normalise(&copy[i]);
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+  for (int isa = 0; isa < build_sets(b); isa++) {
     KFn *k = build_kernel(b, isa);
     tasks = 0;
     for (int i = 0; i < n; i++) {

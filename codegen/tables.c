@@ -54,7 +54,7 @@ static const struct {
     [T_ARRAY] = {"NetcArray", "piiDOll", sizeof(NetcArray), offsetof(NetcArray, bytes)},
     [T_VAR] = {"NetcVar", "Aiiddpii", sizeof(NetcVar), offsetof(NetcVar, pad)},
     [T_NET] = {"NetcNet", "pll", sizeof(NetcNet), offsetof(NetcNet, macs)},
-    [T_KERNEL] = {"NetcKernel", "ppClll", sizeof(NetcKernel), offsetof(NetcKernel, work)},
+    [T_KERNEL] = {"NetcKernel", "ppCllll", sizeof(NetcKernel), offsetof(NetcKernel, pair_flops)},
     [T_PLACE] = {"NetcPlace", "ppii", sizeof(NetcPlace), offsetof(NetcPlace, caller)},
     [T_LAUNCH] = {"NetcLaunch", "iilii", sizeof(NetcLaunch), offsetof(NetcLaunch, place)},
     [T_FN] = {"NetcFn", "piiiippppll", sizeof(NetcFn), offsetof(NetcFn, scratch)},
@@ -181,7 +181,7 @@ static LLVMValueRef kernels(const Tables *t) {
       LLVMSetVisibility(code[isa], LLVMHiddenVisibility);
     }
     v[i] = RECORD(t, text(t, k->name), text(t, k->op), LLVMConstArray2(t->ptr, code, NETC_ISA_COUNT),
-                  int64(t, k->flops), int64(t, k->bytes), int64(t, k->work));
+                  int64(t, k->flops), int64(t, k->bytes), int64(t, k->work), int64(t, k->pair_flops));
   }
   return table(t, "kernels", t->type[T_KERNEL], v, m->nkernel);
 }

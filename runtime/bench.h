@@ -35,7 +35,8 @@ void bench_fill(const Session *s, const NetcFn *f, uint64_t t);
 
 /* ---- the machine (bench_machine.c) ---- */
 typedef struct {
-  double flops; /* per second: multiply-adds in registers, two flops each, on all threads of the pool */
+  double flops;      /* per second: multiply-adds in registers, two flops each, on all threads of the pool */
+  double pair_flops; /* the same in dot products of pairs of bf16; 0 where the set has none */
   double
       bandwidth; /* bytes per second: a[i] = b[i] + c * d[i] over arrays larger than the caches, all threads */
   double launch; /* seconds a launch of empty tasks takes */

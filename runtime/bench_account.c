@@ -5,7 +5,10 @@
 #include "bench.h"
 
 static double roofline(const NetcKernel *k, const Machine *m) {
-  return fmax((double)k->flops / m->flops, (double)k->bytes / m->bandwidth);
+  double pairs = m->pair_flops > 0 ? (double)k->pair_flops : 0;
+  double arithmetic = ((double)k->flops - pairs) / m->flops;
+  if (pairs > 0) arithmetic += pairs / m->pair_flops;
+  return fmax(arithmetic, (double)k->bytes / m->bandwidth);
 }
 
 Account bench_account(const Session *s, const Bench *b, const Machine *m) {

@@ -9,44 +9,43 @@ enum { CHAINS = 12, STEPS = 1 << 16, TASKS_PER_THREAD = 16, ROUNDS = 8 };
 
 /* Twelve independent sums hide the four or five cycles of a multiply-add on two units. The loop is assembly so that
  * its speed depends on the processor alone, not on how the runtime was compiled. */
-#define CHAINS_OF(reg, src)                                                                                  \
-  "1:\n"                                                                                                     \
-  "vfmadd231ps " src "," src "," reg "0\n"                                                                   \
-  "vfmadd231ps " src "," src "," reg "1\n"                                                                   \
-  "vfmadd231ps " src "," src "," reg "2\n"                                                                   \
-  "vfmadd231ps " src "," src "," reg "3\n"                                                                   \
-  "vfmadd231ps " src "," src "," reg "4\n"                                                                   \
-  "vfmadd231ps " src "," src "," reg "5\n"                                                                   \
-  "vfmadd231ps " src "," src "," reg "6\n"                                                                   \
-  "vfmadd231ps " src "," src "," reg "7\n"                                                                   \
-  "vfmadd231ps " src "," src "," reg "8\n"                                                                   \
-  "vfmadd231ps " src "," src "," reg "9\n"                                                                   \
-  "vfmadd231ps " src "," src "," reg "10\n"                                                                  \
-  "vfmadd231ps " src "," src "," reg "11\n"                                                                  \
+#define CHAINS_OF(op, reg, src)                                                                              \
+  "1:\n" op " " src "," src "," reg "0\n" op " " src "," src "," reg "1\n" op " " src "," src "," reg        \
+  "2\n" op " " src "," src "," reg "3\n" op " " src "," src "," reg "4\n" op " " src "," src "," reg         \
+  "5\n" op " " src "," src "," reg "6\n" op " " src "," src "," reg "7\n" op " " src "," src "," reg         \
+  "8\n" op " " src "," src "," reg "9\n" op " " src "," src "," reg "10\n" op " " src "," src "," reg "11\n" \
   "dec %0\n"                                                                                                 \
   "jnz 1b\n"
 #define CHAIN_REGISTERS                                                                                      \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm15", \
       "cc"
 
+/* What a task repeats. */
+typedef struct {
+  NetcIsa isa;
+  bool pairs; /* dot products of pairs of bf16 */
+} Arithmetic;
+
 /* The registers are cleared first: what they held might be denormal, and slow. */
 static void multiply_add(void *ctx, int64_t task) {
-  const NetcIsa *isa = ctx;
+  const Arithmetic *what = ctx;
   int64_t n = STEPS;
   (void)task;
   __asm__ volatile("vzeroall" ::: CHAIN_REGISTERS);
-  if (*isa != NETC_ISA_AVX2)
-    __asm__ volatile(CHAINS_OF("%%zmm", "%%zmm15") "vzeroupper" : "+r"(n)::CHAIN_REGISTERS);
-  else __asm__ volatile(CHAINS_OF("%%ymm", "%%ymm15") "vzeroupper" : "+r"(n)::CHAIN_REGISTERS);
+  if (what->pairs)
+    __asm__ volatile(CHAINS_OF("vdpbf16ps", "%%zmm", "%%zmm15") "vzeroupper" : "+r"(n)::CHAIN_REGISTERS);
+  else if (what->isa != NETC_ISA_AVX2)
+    __asm__ volatile(CHAINS_OF("vfmadd231ps", "%%zmm", "%%zmm15") "vzeroupper" : "+r"(n)::CHAIN_REGISTERS);
+  else __asm__ volatile(CHAINS_OF("vfmadd231ps", "%%ymm", "%%ymm15") "vzeroupper" : "+r"(n)::CHAIN_REGISTERS);
 }
 
-static double flops_rate(Pool *pool, NetcIsa isa) {
-  int64_t tasks = TASKS_PER_THREAD * (int64_t)pool_threads(pool), lanes = isa == NETC_ISA_AVX2 ? 8 : 16;
-  double best = 0;
+static double flops_rate(Pool *pool, Arithmetic what) {
+  int64_t tasks = TASKS_PER_THREAD * (int64_t)pool_threads(pool);
+  double best = 0, flops = 2.0 * CHAINS * STEPS * (what.isa == NETC_ISA_AVX2 ? 8 : 16) * (what.pairs ? 2 : 1);
   for (int r = 0; r < ROUNDS; r++) {
     double start = seconds_now();
-    pool_run(pool, multiply_add, &isa, tasks);
-    double rate = 2.0 * CHAINS * STEPS * (double)(lanes * tasks) / (seconds_now() - start);
+    pool_run(pool, multiply_add, &what, tasks);
+    double rate = flops * (double)tasks / (seconds_now() - start);
     if (rate > best) best = rate;
   }
   return best;
@@ -116,7 +115,8 @@ static double launch_seconds(Pool *pool) {
 }
 
 bool bench_machine(Pool *pool, NetcIsa isa, Machine *out, char err[ERR_MAX]) {
-  out->flops = flops_rate(pool, isa);
+  out->flops = flops_rate(pool, (Arithmetic){isa, false});
+  out->pair_flops = isa == NETC_ISA_AVX512_BF16 ? flops_rate(pool, (Arithmetic){isa, true}) : 0;
   out->launch = launch_seconds(pool);
   return bandwidth(pool, &out->bandwidth, err);
 }

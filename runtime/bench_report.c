@@ -62,8 +62,9 @@ bool bench_print(const Session *s, const Bench *b, const Machine *m, int64_t rss
   Account a = bench_account(s, b, m);
   printf("%s: %.4f s per iteration (median of %d, %d threads, %s), peak memory %.1f MiB\n", b->fn->name,
          b->median, b->iterations, b->threads, isa_name(s->module->isa), (double)rss / 0x1p20);
-  printf("this machine, %d threads: %.1f GFLOP/s of multiply-adds, %.1f GB/s of memory, %.1f us a launch\n",
-         b->threads, m->flops * 1e-9, m->bandwidth * 1e-9, m->launch * 1e6);
+  printf("this machine, %d threads: %.1f GFLOP/s of multiply-adds, ", b->threads, m->flops * 1e-9);
+  if (m->pair_flops > 0) printf("%.1f of bf16, ", m->pair_flops * 1e-9);
+  printf("%.1f GB/s of memory, %.1f us a launch\n", m->bandwidth * 1e-9, m->launch * 1e6);
   print_account(&a);
   return print_table(s, b, m, BY_KIND, err) && print_table(s, b, m, BY_LINE, err) &&
          print_table(s, b, m, BY_KERNEL, err);
@@ -131,6 +132,7 @@ cJSON *bench_json(const Session *s, const Bench *b, const Machine *m, int64_t rs
   cJSON_AddItemToObject(root, "seconds", cJSON_CreateDoubleArray(b->all, b->iterations));
   cJSON_AddNumberToObject(root, "peak_rss_bytes", (double)rss);
   cJSON_AddNumberToObject(root, "peak_gflops", m->flops * 1e-9);
+  if (m->pair_flops > 0) cJSON_AddNumberToObject(root, "peak_gflops_bf16", m->pair_flops * 1e-9);
   cJSON_AddNumberToObject(root, "bandwidth_gbytes", m->bandwidth * 1e-9);
   cJSON_AddNumberToObject(root, "launch_seconds", m->launch);
   cJSON_AddItemToObject(root, "account", json_account(&a));

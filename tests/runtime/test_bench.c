@@ -61,6 +61,11 @@ static void test_machine(void **state) {
   Machine m;
   assert_true(bench_machine(s->pool, s->module->isa, &m, err));
   assert_true(m.flops > 0 && isfinite(m.flops));
+  assert_true(m.pair_flops == 0); /* the toy has no code for avx512_bf16 */
+  if (__builtin_cpu_supports("avx512bf16")) {
+    assert_true(bench_machine(s->pool, NETC_ISA_AVX512_BF16, &m, err));
+    assert_true(m.pair_flops > 0 && isfinite(m.pair_flops));
+  }
   assert_true(m.bandwidth > 0 && isfinite(m.bandwidth));
   assert_true(m.launch > 0 && m.launch < 1);
   drop(s);
@@ -77,6 +82,31 @@ static void test_account(void **state) {
   near(a.roofline, 2048 / 1e8 + 48 / 1e8 + 64 / 1e8);
   assert_true(a.waiting >= 0); /* no thread is longer in a launch than the launch */
   assert_true(a.between >= 0);
+  bench_free(&b);
+  drop(s);
+}
+
+/* Dot products of pairs have a rate of their own. */
+static void test_pairs(void **state) {
+  (void)state;
+  Session *s = toy(2);
+  Bench b = measured(s);
+  NetcModule d = *s->module->desc;
+  NetcKernel *kernel = malloc((size_t)d.nkernels * sizeof *kernel);
+  assert_non_null(kernel);
+  memcpy(kernel, d.kernels, (size_t)d.nkernels * sizeof *kernel);
+  for (int i = 0; i < d.nkernels; i++) kernel[i].pair_flops = kernel[i].flops / 4, kernel[i].bytes = 0;
+  d.kernels = kernel;
+  Module m = *s->module;
+  m.desc = &d;
+  Session other = *s;
+  other.module = &m;
+  double flops = 20 * 256 + 12 + 12;
+  Machine fast = machine;
+  near(bench_account(&other, &b, &fast).roofline, flops / 1e9);
+  fast.pair_flops = 2e9;
+  near(bench_account(&other, &b, &fast).roofline, (0.75 + 0.25 / 2) * flops / 1e9);
+  free(kernel);
   bench_free(&b);
   drop(s);
 }
@@ -233,9 +263,9 @@ static void test_scaling(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_runs),    cmocka_unit_test(test_machine),
-                                     cmocka_unit_test(test_account), cmocka_unit_test(test_costs),
-                                     cmocka_unit_test(test_json),    cmocka_unit_test(test_makespan),
-                                     cmocka_unit_test(test_bounds),  cmocka_unit_test(test_scaling)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_runs),     cmocka_unit_test(test_machine), cmocka_unit_test(test_account),
+      cmocka_unit_test(test_pairs),    cmocka_unit_test(test_costs),   cmocka_unit_test(test_json),
+      cmocka_unit_test(test_makespan), cmocka_unit_test(test_bounds),  cmocka_unit_test(test_scaling)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -121,11 +121,16 @@ static const NetcNet nets[] = {{"net", 2, PIXELS}};
 
 static const NetcPlace places[] = {{"toy.net", NULL, 7, -1}, {"blocks/pixel.net", "pixel", 3, 0}};
 
-static const NetcKernel kernels[] = {
-    {"forward_backward", "map", {forward_backward, forward_backward}, 20 * PIXELS, 8 * PIXELS, 40 * PIXELS},
-    {"total", "reduce", {total, total}, 3 * BATCH, 48, 3 * BATCH},
-    {"update", "map", {update, update}, 12, 64, 12},
-    {"predict", "map", {predict, predict}, 10, 12, 10}};
+static const NetcKernel kernels[] = {{"forward_backward",
+                                      "map",
+                                      {forward_backward, forward_backward},
+                                      20 * PIXELS,
+                                      8 * PIXELS,
+                                      40 * PIXELS,
+                                      0},
+                                     {"total", "reduce", {total, total}, 3 * BATCH, 48, 3 * BATCH, 0},
+                                     {"update", "map", {update, update}, 12, 64, 12, 0},
+                                     {"predict", "map", {predict, predict}, 10, 12, 10, 0}};
 
 static const NetcArray inputs[] = {
     SCALAR("iteration", ITERATION_AT), SCALAR("epoch", EPOCH_AT), SCALAR("max_iterations", MAX_AT),
