@@ -168,7 +168,7 @@ static void emit_shallow(const Parts *p, int x, int w) {
   b.kernel.flops = gemm_flops(pl) + input_flops(pl) + output_flops(pl);
   b.kernel.work = 2 * node_macs(p->e->fn, nd);
   int64_t blocks = pl->runs * pl->slabs, each = ceil_div(blocks, TASKS);
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) shallow_kernel(p, &b, isa, operand, weights, each);
+  for (int isa = 0; isa < build_sets(&b); isa++) shallow_kernel(p, &b, isa, operand, weights, each);
   build_end(&b, ceil_div(blocks, each));
 }
 
@@ -180,7 +180,7 @@ static void emit_inputs(const Parts *p, int x, int v) {
   Build b = begin(p, "pack", "wino_x");
   build_arg(&b, x, false);
   build_arg(&b, v, true);
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+  for (int isa = 0; isa < build_sets(&b); isa++) {
     KFn *k = build_kernel(&b, isa);
     WinoCode c = code(p, k, isa);
     c.operand = 0, c.v = 1;
@@ -236,7 +236,7 @@ static void emit_products(const Parts *p, int v, int w, int m) {
   build_arg(&b, w, false);
   build_arg(&b, m, true);
   int64_t tasks = 0, weights = s->taps * s->cin * s->cout, points = wino_points(pl);
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) tasks = max64(tasks, products_kernel(p, &b, isa));
+  for (int isa = 0; isa < build_sets(&b); isa++) tasks = max64(tasks, products_kernel(p, &b, isa));
   b.kernel.flops = gemm_flops(pl) + wino_both_flops(&pl->w->g) * weights;
   b.kernel.work = 2 * node_macs(p->e->fn, &p->e->fn->node[p->g->anchor]);
   b.kernel.bytes =
@@ -268,7 +268,7 @@ static void emit_results(const Parts *p, int m) {
   Build b = begin(p, "conv_out", "wino_y");
   build_arg(&b, m, false);
   epilogue_args(&b, p->g);
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) results_kernel(p, &b, isa, rows, each);
+  for (int isa = 0; isa < build_sets(&b); isa++) results_kernel(p, &b, isa, rows, each);
   b.kernel.flops = output_flops(pl);
   b.kernel.work = 0;
   b.kernel.bytes += 4 * wino_points(pl) * rows * pl->s.cout;

@@ -26,6 +26,7 @@ typedef struct {
   int64_t depth_in, depth_out, depth_pad, taps; /* 1, 1, 0, 1 in two dimensions */
   int64_t rows_in, rows_out, row_pad, cols_in, cols_out, col_pad;
   bool back;
+  bool narrow; /* operands are rounded to bf16: x is already, weights on their way into U */
 } WinoShape;
 
 /* What holds for all instruction sets. A block is `run` tiles, counted through planes and images, times `slab` depths. */

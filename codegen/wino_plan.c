@@ -19,7 +19,7 @@ bool wino_shape(const Fn *f, const Node *nd, WinoShape *s) {
     pad[i] = c.back ? c.k[i] - 1 - c.pad[i] : c.pad[i];
   }
   int y = c.ns - 2, x = c.ns - 1;
-  *s = (WinoShape){.n = c.n, .cin = c.cin, .cout = c.cout, .back = c.back};
+  *s = (WinoShape){.n = c.n, .cin = c.cin, .cout = c.cout, .back = c.back, .narrow = c.narrow};
   s->depth_in = s->depth_out = s->taps = 1;
   if (c.ns == 3) s->depth_in = c.in[0], s->depth_out = c.out[0], s->depth_pad = pad[0], s->taps = c.k[0];
   s->rows_in = c.in[y], s->rows_out = c.out[y], s->row_pad = pad[y];
@@ -57,8 +57,9 @@ static double wino_cycles(const WinoPlan *pl) {
   double transforms = (four ? 110 : 45) * blocks * v_rows * (double)in_vectors(s->cin) +
                       (four ? 100 : 40) * (double)(pl->tiles * s->depth_out) * out +
                       (four ? 80 : 35) * depth * out;
-  double x = 4 * (double)(s->n * s->depth_in * s->rows_in * s->cols_in * s->cin);
-  double y = 4 * (double)(s->n * s->depth_out * s->rows_out * s->cols_out * s->cout);
+  double image = s->narrow ? 2 : 4,
+         x = image * (double)(s->n * s->depth_in * s->rows_in * s->cols_in * s->cin);
+  double y = image * (double)(s->n * s->depth_out * s->rows_out * s->cols_out * s->cout);
   double u = 4 * points * depth * (double)s->cout, memory = (x + 2 * y) / 9;
   if (pl->deep) {
     double work = 4 * points * (v_rows * (double)s->cin + rows * (double)s->cout);
@@ -141,12 +142,14 @@ int64_t wino_both_flops(const WinoMatrix *w) {
   return flops * (w->cols + w->rows);
 }
 
-/* The direct kernels reach the rate of multiply-adds; lanes beyond the last channel are lost to both. Winograd has to win by
- * something, as it rounds more and takes more memory. */
+/* The direct kernels reach the rate of multiply-adds; lanes beyond the last channel are lost to both. Where operands are rounded
+ * to bf16 they do it in pairs, at twice the rate on the processors that such modules are for; Winograd's transforms need f32, and
+ * round the weights only. Winograd has to win by something, as it rounds more and takes more memory. */
 bool wino_choose(const Fn *f, const Node *nd, WinoPlan *pl) {
   WinoShape s;
   if (!f->prog->winograd || !wino_shape(f, nd, &s)) return false;
   double direct = 1.03 * (double)node_macs_inside(f, nd) / (double)s.cout * (double)in_vectors(s.cout) / 2;
+  if (s.narrow && s.cin % 2 == 0) direct /= 2;
   double least = 0.85 * direct;
   bool found = false;
   for (int m = 2; m <= 4; m += 2)

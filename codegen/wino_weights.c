@@ -66,7 +66,7 @@ int wino_turned(Emit *e, const GroupInfo *g, const WinoPlan *pl, const WinoMemor
   Build b = build_begin(e, g, "pack", "pack:%s:f32:bwd_d:wino", describe(e, g));
   build_arg(&b, w, false);
   build_arg(&b, ws, true);
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) tasks = max64(tasks, turn_kernel(&b, s, &mem[isa], isa));
+  for (int isa = 0; isa < build_sets(&b); isa++) tasks = max64(tasks, turn_kernel(&b, s, &mem[isa], isa));
   b.kernel.bytes = 2 * weights_bytes(s);
   build_end(&b, tasks);
   return ws;
@@ -88,12 +88,14 @@ typedef struct {
   KV buf, to;    /* where point (0, 0) goes */
   int64_t plane;
   int n;
+  bool round; /* to bf16 */
 } Taps;
 
 static KV get_tap(void *from, int i, int j) {
   const Taps *t = from;
   KV at = k_add(t->k, t->from, k_i64(t->k, (i * WINO_TAPS + j) * t->w->tap));
-  return t->mask == K_NONE ? k_load(t->k, t->w->buf, at, true) : k_load_masked(t->k, t->w->buf, at, t->mask);
+  KV v = t->mask == K_NONE ? k_load(t->k, t->w->buf, at, true) : k_load_masked(t->k, t->w->buf, at, t->mask);
+  return t->round ? k_un(t->k, K_bf16, v) : v;
 }
 
 static void put_weight(void *to, int i, int j, KV v) {
@@ -111,6 +113,7 @@ static Taps taps_at(KFn *k, const WinoPlan *pl, const WinoMemory *m, const WinoW
   if (w->masked) t.mask = k_first_lanes(k, k_sub(k, k_i64(k, pl->s.cout), first));
   t.plane = m->u_plane;
   t.n = pl->w->n;
+  t.round = pl->s.narrow;
   return t;
 }
 
@@ -150,7 +153,7 @@ int wino_transformed(Emit *e, const GroupInfo *g, const WinoPlan *pl, const Wino
                         pl->w->m);
   build_arg(&b, w, false);
   build_arg(&b, ws, true);
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++)
+  for (int isa = 0; isa < build_sets(&b); isa++)
     tasks = max64(tasks, transform_kernel(&b, pl, &mem[isa], isa));
   b.kernel.flops = wino_both_flops(&pl->w->g) * s->taps * s->cin * s->cout;
   b.kernel.work = 0;

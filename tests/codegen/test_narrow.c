@@ -2,6 +2,7 @@
  * memory, weights f32. All numbers are integers whose sums are exact in f32, but weights and depthwise results have more digits than
  * a bf16, so that a rounding left out, or one too many, shows; and results must be equal whatever the order of sums. */
 #include "one_group.h"
+#include "codegen/wino.h"
 
 typedef struct {
   int ns;
@@ -29,6 +30,7 @@ static void check(Fn *f, int kind, int anchor, bool (*emit)(Emit *, const GroupI
     narrow[i] = is_image(&f->node[i]);
   }
   *ARENA_PUSH(f->prog->arena, f->group, f->ngroup, f->capgroup) = (Group){kind, anchor};
+  f->prog->winograd = false; /* only where it is asked for */
   precision_set(f, narrow);
   free(narrow);
   assert_true(f->node[anchor].at.narrow);
@@ -41,7 +43,7 @@ static void check(Fn *f, int kind, int anchor, bool (*emit)(Emit *, const GroupI
 
 enum { FWD, BWD_D, BWD_W };
 
-static void check_conv(const Shape *s, int direction) {
+static void check_conv(const Shape *s, int direction, bool (*emit)(Emit *, const GroupInfo *)) {
   static const char *const name[] = {"fwd", "bwd_d", "bwd_w"};
   int64_t out[3];
   for (int i = 0; i < s->ns; i++) out[i] = (s->size[i] + 2 * s->pad[i] - s->k[i]) / s->stride[i] + 1;
@@ -58,7 +60,7 @@ static void check_conv(const Shape *s, int direction) {
   int z = direction == BWD_W ? y : ir_add(f, y, ir_input(f, "residual", f->node[y].type));
   fn_output(f, "y", z);
   one_layout(f, direction == BWD_W ? y : w);
-  check(f, direction == BWD_W ? G_CONV_DW : G_CONV, y, direction == BWD_W ? emit_conv_dw : emit_conv);
+  check(f, direction == BWD_W ? G_CONV_DW : G_CONV, y, emit);
   arena_free(a);
 }
 
@@ -85,15 +87,39 @@ enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 static void test_forward(void **state) {
   (void)state;
-  for (int i = 0; i < SHAPES; i++) check_conv(&shapes[i], FWD);
+  for (int i = 0; i < SHAPES; i++) check_conv(&shapes[i], FWD, emit_conv);
 }
 static void test_input_gradient(void **state) {
   (void)state;
-  for (int i = 0; i < SHAPES; i++) check_conv(&shapes[i], BWD_D);
+  for (int i = 0; i < SHAPES; i++) check_conv(&shapes[i], BWD_D, emit_conv);
 }
 static void test_weight_gradient(void **state) {
   (void)state;
-  for (int i = 0; i < SHAPES; i++) check_conv(&shapes[i], BWD_W);
+  for (int i = 0; i < SHAPES; i++) check_conv(&shapes[i], BWD_W, emit_conv_dw);
+}
+
+/* ---- Winograd rounds weights on their way; F(2,3) is exact on integers ---- */
+
+static bool deep;
+
+static bool emit_winograd(Emit *e, const GroupInfo *g) {
+  WinoShape s;
+  if (!wino_shape(e->fn, &e->fn->node[g->anchor], &s)) fail_msg("no shape for Winograd");
+  WinoPlan plan = wino_plan(&s, 2, deep);
+  return emit_wino(e, g, &plan);
+}
+
+static void test_winograd(void **state) {
+  (void)state;
+  for (int i = 0; i < SHAPES; i++) {
+    const Shape *s = &shapes[i];
+    bool three = s->k[s->ns - 1] == 3 && s->k[s->ns - 2] == 3 && s->stride[s->ns - 1] == 1 &&
+                 s->stride[s->ns - 2] == 1;
+    if (!three || s->stride[0] != 1) continue;
+    deep = i % 2;
+    check_conv(s, FWD, emit_winograd);
+    check_conv(s, BWD_D, emit_winograd);
+  }
 }
 
 /* ---- DyBAC: the contracted operand is a depthwise result ---- */
@@ -165,8 +191,9 @@ static void test_refuses(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_forward), cmocka_unit_test(test_input_gradient),
-                                     cmocka_unit_test(test_weight_gradient), cmocka_unit_test(test_dybac),
-                                     cmocka_unit_test(test_refuses)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_forward),         cmocka_unit_test(test_input_gradient),
+      cmocka_unit_test(test_weight_gradient), cmocka_unit_test(test_winograd),
+      cmocka_unit_test(test_dybac),           cmocka_unit_test(test_refuses)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

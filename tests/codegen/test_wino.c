@@ -149,7 +149,7 @@ static void check_error(const Shape *s, bool back, const char *name, WinoPlan (*
   if (!(way ? emit_planned : emit_conv)(e, group_values(f))) fail_msg("%s", e->err);
   RunCase c = run_case(f, 1);
   Interp *want = in_double(&c);
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+  for (int isa = 0; isa < NETC_ISA_COUNT && run_has_set(e, isa); isa++) {
     Error got = error_of(&c, e, want, anchor, isa);
     print_message("%d-D %s %-6s set %d: %.1e %.1e\n", s->ns, back ? "bwd_d" : "fwd  ", name, isa, got.most,
                   got.square);

@@ -108,7 +108,7 @@ static void put(void *to, int i, int j, KV v) {
 /* Applies w to the tile from (task / (COLS + 6) - 3, task % (COLS + 6) - 3) on of an image that is there if y[0] is 0 at
  * the start. The channels are as many as there are lanes, or fewer: CHANNELS is no multiple. */
 static KFn *tile_kernel(Arena *a, const WinoMatrix *w, int isa) {
-  KFn *k = k_new(a, "tile", isa == NETC_ISA_AVX512 ? 16 : 8);
+  KFn *k = k_new(a, "tile", isa == NETC_ISA_AVX2 ? 8 : 16);
   KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_F32, "y"),
      there = k_eq(k, k_load(k, y, k_i64(k, 0), false), k_f32(k, 0));
   WinoImage im = {.k = k,
