@@ -452,9 +452,7 @@ bool emit_conv_dw(Emit *e, const GroupInfo *g) {
   bool recompute = dw_input_match(e, g, &s, &input);
   if (e->err[0]) return false;
   WinoDw wino;
-  if (!recompute && e->fn->prog->winograd && wino_dw_plan(&s, &wino) &&
-      wino_dw_pays(&wino, node_macs_inside(e->fn, nd)))
-    return emit_wino_dw(e, g, &wino);
+  if (!recompute && wino_dw_choose(e->fn, nd, &s, &wino)) return emit_wino_dw(e, g, &wino);
   const char *name = conv_describe(e->arena, &s);
   if (!recompute) conv_fold(&s);
   DwPlan p[NETC_ISA_COUNT];

@@ -34,8 +34,8 @@ typedef struct {
 
 /* Stride 1 and three taps along the two inner axes: else false. */
 bool wino_dw_plan(const ConvShape *s, WinoDw *p);
-/* Is it faster than the direct kernel with so many multiply-adds? A model that knows the shape only. */
-bool wino_dw_pays(const WinoDw *p, int64_t macs);
+/* Is it faster than the direct kernel for node nd, and not turned off? A model that knows the shape only. */
+bool wino_dw_choose(const Fn *f, const Node *nd, const ConvShape *s, WinoDw *p);
 int64_t wino_dw_x_flops(const WinoDw *p); /* all of x transformed once; all of dy; products and G^T dU G */
 int64_t wino_dw_dy_flops(const WinoDw *p);
 int64_t wino_dw_product_flops(const WinoDw *p);

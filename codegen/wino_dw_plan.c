@@ -93,7 +93,7 @@ bool wino_dw_plan(const ConvShape *s, WinoDw *p) {
 
 /* All in the time of a multiply-add of a product, measured with AVX-512: the transform of a tile for a channel; for a
  * channel of x and one of dy, a place of dU read and written once more, and G^T dU G. */
-bool wino_dw_pays(const WinoDw *p, int64_t macs) {
+static bool pays(const WinoDw *p, int64_t macs) {
   enum { X_TILE = 320, DY_TILE = 240, SUM = 10, RESULT = 300 };
   double taps = (double)p->taps, tiles = (double)tiles_of(p, p->planes), parts = (double)p->parts;
   double cout = (double)whole(p->s.cout), weights = (double)(p->slices_cin * p->slice_cin) * cout;
@@ -103,6 +103,13 @@ bool wino_dw_pays(const WinoDw *p, int64_t macs) {
   if (!p->shared) x *= (double)p->slices_cout, dy *= (double)p->slices_cin;
   double products = WINO_PLACES * taps * (tiles + SUM * (double)p->blocks) * weights;
   return products + x + dy + RESULT * taps * parts * weights < direct;
+}
+
+/* Operands that are to be rounded to bf16 lie in memory as such (conv_shape), and the direct kernel multiplies them in pairs, at
+ * twice the rate on the processors that such modules are for. */
+bool wino_dw_choose(const Fn *f, const Node *nd, const ConvShape *s, WinoDw *p) {
+  int64_t macs = node_macs_inside(f, nd);
+  return f->prog->winograd && wino_dw_plan(s, p) && pays(p, s->narrow ? macs / 2 : macs);
 }
 
 /* ---- arithmetic: a multiply-add is two, an addition one ---- */
