@@ -80,7 +80,11 @@ typedef struct {
   int unroll;    /* steps in a turn of the loop, worth their code in tiles that run often; 0: one */
   KV mask;       /* of the last vector of b; K_NONE: all lanes */
   const KV *acc; /* acc[p * vectors + v] */
+  /* Elements of a that every turn of the loop asks memory for, a multiple of TILE_LINE from `ahead` on; 0: none. */
+  int64_t ahead_step;
+  KV ahead;
 } MicroTile;
+enum { TILE_LINE = 16 }; /* f32 of a cache line; of bf16 it is half of one */
 KV *tile_locals(Arena *a, KFn *k, int n);
 void tile_zero(KFn *k, const KV *acc, int n);
 void tile_fma(const MicroTile *t, int p0, int p1, KV a_at, KV b_at, KV len);

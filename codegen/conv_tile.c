@@ -51,6 +51,14 @@ static void steps(const MicroTile *t, int p0, int p1, KV a_at, KV b_at, KV m, in
   }
 }
 
+/* m: the first step of the turn. */
+static void ask_ahead(const MicroTile *t, KV m, int64_t turn) {
+  KFn *k = t->k;
+  KV at = t->ahead_step ? k_add(k, t->ahead, k_mul(k, k_div(k, m, k_i64(k, turn)), k_i64(k, t->ahead_step)))
+                        : K_NONE;
+  for (int64_t i = 0; i < t->ahead_step; i += TILE_LINE) k_prefetch(k, t->a, k_add(k, at, k_i64(k, i)));
+}
+
 /* A turn of a loop costs three instructions; where a core is shared by two threads, that is felt, as only half
  * of its six instructions a cycle remain for 2 multiply-adds and 1.3 loads. */
 void tile_fma(const MicroTile *t, int p0, int p1, KV a_at, KV b_at, KV len) {
@@ -64,6 +72,7 @@ void tile_fma(const MicroTile *t, int p0, int p1, KV a_at, KV b_at, KV len) {
   }
   KV full = k_sub(k, len, k_rem(k, len, k_i64(k, turn)));
   KV m = k_for(k, zero, full, turn);
+  ask_ahead(t, m, turn);
   steps(t, p0, p1, a_at, b_at, m, turn);
   k_end(k);
   if (known) {

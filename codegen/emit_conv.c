@@ -30,6 +30,7 @@ typedef struct {
   int64_t w_step, w_block;        /* elements of w between steps, between blocks */
   int64_t task_rows, task_blocks; /* of one task */
   int64_t rows, row_tasks, block_tasks;
+  int64_t ahead_step; /* MicroTile.ahead_step of tiles that run often */
 } ConvPlan;
 
 /* The taps along one outer axis that hit the operand: j in lo..hi-1, operand coordinate at + dir*j, kernel
@@ -51,6 +52,7 @@ typedef struct {
   KV coord[MAX_SPATIAL]; /* outer axes of the result row */
   OuterTaps outer[MAX_SPATIAL];
   KV first, end; /* blocks of the task */
+  KV block;      /* at work */
   KV *acc;
 } ConvCode;
 
@@ -77,6 +79,15 @@ static bool needs_coordinates(const Fn *f, const GroupInfo *g) {
   return false;
 }
 
+/* A pointwise convolution makes few multiply-adds of every pixel it reads: its operand, when it comes from memory, is asked for
+ * a tile ahead, by the blocks of the tile together. */
+static int64_t ahead_step(const ConvPlan *p) {
+  enum { LARGE = 1 << 20, TURN = 4 };
+  int64_t turns = p->depth / TURN * p->task_blocks, elements = p->b.pixels * p->s.cin;
+  if (!p->s.folded || turns == 0 || conv_pixels(&p->s, p->s.in) * p->s.cin < LARGE) return 0;
+  return ceil_div(elements, turns * TILE_LINE) * TILE_LINE;
+}
+
 static ConvPlan plan_conv(Arena *a, const ConvShape *s, int isa) {
   ConvPlan p = {.s = *s, .packed = pack_pays(s), .pairs = conv_pairs(s, isa), .rows = conv_rows(s)};
   int64_t *order, length[64], in = s->ns - 1, taps = conv_taps(s);
@@ -95,6 +106,7 @@ static ConvPlan plan_conv(Arena *a, const ConvShape *s, int isa) {
   int64_t least = ceil_div(TASK_MACS, row_macs), parts = ceil_div(TASKS, p.block_tasks);
   p.task_rows = min64(max64(p.rows / parts, least), p.rows);
   p.row_tasks = ceil_div(p.rows, p.task_rows);
+  p.ahead_step = ahead_step(&p);
   return p;
 }
 
@@ -140,7 +152,12 @@ static void tile_row(const ConvCode *c, const ConvPhase *ph, const ConvTile *t, 
     if (p0 == p1) continue;
     KV x_at = k_add(k, x_row, k_mul(k, k_add(k, pixel, k_i64(k, t0)), k_i64(k, cin)));
     KV w_at = k_add(k, w_row, k_i64(k, (ph->wpos + t0) * depth * c->pl->w_step));
-    tile_fma(mt, p0, p1, x_at, w_at, k_i64(k, (t1 - t0) * depth));
+    MicroTile mine = *mt;
+    if (mine.ahead_step) {
+      KV asked = k_mul(k, k_sub(k, c->block, c->first), k_i64(k, depth / mine.unroll * mine.ahead_step));
+      mine.ahead = k_add(k, k_add(k, x_at, k_i64(k, t->pixels * cin)), asked);
+    }
+    tile_fma(&mine, p0, p1, x_at, w_at, k_i64(k, (t1 - t0) * depth));
   }
 }
 
@@ -202,7 +219,9 @@ static void emit_tile(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0
                   .pairs = pl->pairs,
                   .unroll = t->count > 1 ? 4 : 1,
                   .mask = tail && !pl->packed ? c->tail_mask : K_NONE,
+                  .ahead_step = t->count > 1 ? pl->ahead_step : 0,
                   .acc = c->acc};
+  c->block = block;
   tile_zero(k, c->acc, t->pixels * vectors);
   tile_taps(c, ph, t, q0, &mt, k_mul(k, block, k_i64(k, pl->w_block)), 0, k_i64(k, 0), k_i64(k, 0));
   tile_epilogue(c, ph, t, q0, k_mul(k, block, k_i64(k, pl->b.vectors * pl->b.lanes)), vectors, tail);
