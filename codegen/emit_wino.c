@@ -293,7 +293,7 @@ bool emit_wino(Emit *e, const GroupInfo *g, const WinoPlan *pl) {
   if (!conv_shape(e->fn, nd, &s, e->err)) return false;
   Parts p = {.e = e, .g = g, .pl = pl, .name = conv_describe(e->arena, &s)};
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) p.mem[isa] = wino_memory(pl, isa);
-  int x = emit_buffer(e, nd->in[0]), w = wino_turned(e, g, pl, p.mem, emit_buffer(e, nd->in[1]));
+  int x = emit_buffer(e, nd->in[0]), w = wino_panels(e, g, pl, p.mem, emit_buffer(e, nd->in[1]));
   if (pl->deep) emit_deep(&p, x, w);
   else emit_shallow(&p, x, w);
   return !e->err[0];

@@ -68,8 +68,8 @@ typedef struct {
   int64_t tap, channel, block; /* elements from one to the next; block: of b.vectors vectors */
   bool masked;                 /* rows end with the last channel */
 } WinoWeights;
-/* conv_dx: appends the launch that turns buffer w round into panels, a workspace, whose number it returns. conv: returns w. */
-int wino_turned(Emit *e, const GroupInfo *g, const WinoPlan *pl, const WinoMemory mem[NETC_ISA_COUNT], int w);
+/* Appends the launch that makes panels of buffer w where they are needed or pay, and returns their workspace; else w. */
+int wino_panels(Emit *e, const GroupInfo *g, const WinoPlan *pl, const WinoMemory mem[NETC_ISA_COUNT], int w);
 WinoWeights wino_weights_in(const WinoPlan *pl, const WinoMemory *mem, KV buf);
 /* Appends the launch that makes U; returns its workspace. */
 int wino_transformed(Emit *e, const GroupInfo *g, const WinoPlan *pl, const WinoMemory mem[NETC_ISA_COUNT],

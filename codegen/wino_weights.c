@@ -14,11 +14,17 @@ static const char *describe(const Emit *e, const GroupInfo *g) {
   return conv_shape(e->fn, &e->fn->node[g->anchor], &s, err) ? conv_describe(e->arena, &s) : "";
 }
 
-/* ---- conv_dx: (K.., C, O) with C along the lanes ----
- * Panels (block, tap, o, width), taps in the opposite order. A square of lanes x lanes numbers is read along O, turned over in
- * registers and stored along C. */
+/* ---- panels: (block, tap, channel of the operand, width) ----
+ * conv_dx needs them, as its lanes run along C of (K.., C, O): a square of lanes x lanes numbers is read along O, turned over in
+ * registers and stored along C, and taps go in the opposite order. The deep way reads all weights of a block of channels
+ * n times; of a convolution with long rows each piece of that lies in a page of its own, which panels are faster than. */
 
-static int64_t turned_rows(const WinoShape *s) { return round_up(s->cin, 16); }
+static bool in_panels(const WinoPlan *pl) {
+  enum { LONG_ROW = 1024 };
+  return pl->s.back || (pl->deep && pl->s.cout >= LONG_ROW);
+}
+
+static int64_t panel_rows(const WinoShape *s) { return round_up(s->cin, 16); }
 
 static void turn_square(KFn *k, const WinoShape *s, const WinoMemory *m, KV src, KV c, KV o, KV dst) {
   KV w = 0, ws = 1, v[16];
@@ -37,16 +43,16 @@ static void turn_square(KFn *k, const WinoShape *s, const WinoMemory *m, KV src,
   for (int i = 0; i < k->lanes; i++) k_store(k, ws, k_add(k, dst, k_i64(k, i * m->width)), v[i]);
 }
 
-/* A task turns one tap of one block. */
-static int64_t turn_kernel(Build *b, const WinoShape *s, const WinoMemory *m, int isa) {
+/* conv_dx: a task turns one tap of one block. */
+static int64_t turned_panels(Build *b, const WinoShape *s, const WinoMemory *m, int isa) {
   KFn *k = build_kernel(b, isa);
   int64_t taps = s->taps * WINO_TAPS * WINO_TAPS, tasks = m->b.blocks * taps;
   k_if(k, k_lt(k, k_task(k), k_i64(k, tasks)));
   KV block = k_div(k, k_task(k), k_i64(k, taps)), tap = k_rem(k, k_task(k), k_i64(k, taps));
   KV src = k_mul(k, k_sub(k, k_i64(k, taps - 1), tap), k_i64(k, s->cin * s->cout));
-  KV dst = k_mul(k, k_task(k), k_i64(k, turned_rows(s) * m->width));
-  KV lane = k_for(k, k_i64(k, 0), k_i64(k, m->width), k->lanes),
-     o = k_for(k, k_i64(k, 0), k_i64(k, s->cin), k->lanes);
+  KV dst = k_mul(k, k_task(k), k_i64(k, panel_rows(s) * m->width));
+  KV lane = k_for(k, k_i64(k, 0), k_i64(k, m->width), k->lanes);
+  KV o = k_for(k, k_i64(k, 0), k_i64(k, s->cin), k->lanes);
   KV to = k_add(k, k_add(k, dst, lane), k_mul(k, o, k_i64(k, m->width)));
   turn_square(k, s, m, src, k_add(k, k_mul(k, block, k_i64(k, m->width)), lane), o, to);
   k_end(k);
@@ -55,18 +61,43 @@ static int64_t turn_kernel(Build *b, const WinoShape *s, const WinoMemory *m, in
   return tasks;
 }
 
-int wino_turned(Emit *e, const GroupInfo *g, const WinoPlan *pl, const WinoMemory mem[NETC_ISA_COUNT],
+/* conv: a task deals CHUNK rows of one tap out to the blocks, each row read as it lies. */
+enum { CHUNK = 64 };
+
+static int64_t copied_panels(Build *b, const WinoShape *s, const WinoMemory *m, int isa) {
+  KFn *k = build_kernel(b, isa);
+  int64_t taps = s->taps * WINO_TAPS * WINO_TAPS, chunks = (s->cin + CHUNK - 1) / CHUNK;
+  KV tap = k_div(k, k_task(k), k_i64(k, chunks)), chunk = k_rem(k, k_task(k), k_i64(k, chunks));
+  KV c0 = k_mul(k, chunk, k_i64(k, CHUNK)), end = k_min(k, k_add(k, c0, k_i64(k, CHUNK)), k_i64(k, s->cin));
+  KV c = k_for(k, c0, end, 1);
+  KV src = k_mul(k, k_add(k, k_mul(k, tap, k_i64(k, s->cin)), c), k_i64(k, s->cout));
+  KV dst = k_mul(k, k_add(k, k_mul(k, tap, k_i64(k, panel_rows(s))), c), k_i64(k, m->width));
+  KV block = k_for(k, k_i64(k, 0), k_i64(k, m->b.blocks), 1);
+  KV lane = k_for(k, k_i64(k, 0), k_i64(k, m->width), k->lanes);
+  KV o = k_add(k, k_mul(k, block, k_i64(k, m->width)), lane), at = k_add(k, src, o);
+  KV mask = s->cout % m->width ? k_first_lanes(k, k_sub(k, k_i64(k, s->cout), o)) : K_NONE;
+  KV v = mask == K_NONE ? k_load(k, 0, at, true) : k_load_masked(k, 0, at, mask);
+  KV to = k_add(k, dst, k_mul(k, block, k_i64(k, taps * panel_rows(s) * m->width)));
+  k_store(k, 1, k_add(k, to, lane), v);
+  k_end(k);
+  k_end(k);
+  k_end(k);
+  return taps * chunks;
+}
+
+int wino_panels(Emit *e, const GroupInfo *g, const WinoPlan *pl, const WinoMemory mem[NETC_ISA_COUNT],
                 int w) {
   const WinoShape *s = &pl->s;
-  if (!s->back) return w;
+  if (!in_panels(pl)) return w;
   int64_t most = 0, tasks = 0, taps = s->taps * WINO_TAPS * WINO_TAPS;
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++)
-    most = max64(most, mem[isa].b.blocks * taps * turned_rows(s) * mem[isa].width);
+    most = max64(most, mem[isa].b.blocks * taps * panel_rows(s) * mem[isa].width);
   int ws = emit_workspace(e, 4 * most);
-  Build b = build_begin(e, g, "pack", "pack:%s:f32:bwd_d:wino", describe(e, g));
+  Build b = build_begin(e, g, "pack", "pack:%s:f32:%s:wino", describe(e, g), s->back ? "bwd_d" : "fwd");
   build_arg(&b, w, false);
   build_arg(&b, ws, true);
-  for (int isa = 0; isa < build_sets(&b); isa++) tasks = max64(tasks, turn_kernel(&b, s, &mem[isa], isa));
+  for (int isa = 0; isa < build_sets(&b); isa++)
+    tasks = max64(tasks, (s->back ? turned_panels : copied_panels)(&b, s, &mem[isa], isa));
   b.kernel.bytes = 2 * weights_bytes(s);
   build_end(&b, tasks);
   return ws;
@@ -75,8 +106,8 @@ int wino_turned(Emit *e, const GroupInfo *g, const WinoPlan *pl, const WinoMemor
 WinoWeights wino_weights_in(const WinoPlan *pl, const WinoMemory *m, KV buf) {
   const WinoShape *s = &pl->s;
   int64_t taps = s->taps * WINO_TAPS * WINO_TAPS;
-  if (!s->back) return (WinoWeights){buf, s->cin * s->cout, s->cout, m->width, s->cout % m->width};
-  return (WinoWeights){buf, turned_rows(s) * m->width, m->width, taps * turned_rows(s) * m->width, false};
+  if (!in_panels(pl)) return (WinoWeights){buf, s->cin * s->cout, s->cout, m->width, s->cout % m->width != 0};
+  return (WinoWeights){buf, panel_rows(s) * m->width, m->width, taps * panel_rows(s) * m->width, false};
 }
 
 /* ---- G g G^T ---- */
@@ -118,7 +149,6 @@ static Taps taps_at(KFn *k, const WinoPlan *pl, const WinoMemory *m, const WinoW
 }
 
 /* A task transforms CHUNK channels of one plane of taps, for one block. */
-enum { CHUNK = 64 };
 
 static int64_t transform_kernel(Build *b, const WinoPlan *pl, const WinoMemory *m, int isa) {
   KFn *k = build_kernel(b, isa);
