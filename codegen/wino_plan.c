@@ -142,20 +142,22 @@ int64_t wino_both_flops(const WinoMatrix *w) {
   return flops * (w->cols + w->rows);
 }
 
-/* The direct kernels reach the rate of multiply-adds; lanes beyond the last channel are lost to both. Where operands are rounded
- * to bf16 they do it in pairs, at twice the rate on the processors that such modules are for; Winograd's transforms need f32, and
- * round the weights only. Winograd has to win by something, as it rounds more and takes more memory. */
+/* The direct kernels reach the rate of multiply-adds; lanes beyond the last channel are lost to both. conv_dx has to turn its
+ * weights round, either way, which the direct one does element by element. Where operands are rounded to bf16 the direct ones
+ * multiply pairs, at twice the rate on the processors that such modules are for; Winograd's transforms need f32, and round the
+ * weights only. Winograd has to win by something, as it rounds more and takes more memory. */
 bool wino_choose(const Fn *f, const Node *nd, WinoPlan *pl) {
   WinoShape s;
   if (!f->prog->winograd || !wino_shape(f, nd, &s)) return false;
   double direct = 1.03 * (double)node_macs_inside(f, nd) / (double)s.cout * (double)in_vectors(s.cout) / 2;
   if (s.narrow && s.cin % 2 == 0) direct /= 2;
-  double least = 0.85 * direct;
+  double weights = (double)(s.back ? s.taps * WINO_TAPS * WINO_TAPS * s.cin * s.cout : 0);
+  double turned = 0.3 * weights, least = 0.85 * (direct + weights);
   bool found = false;
   for (int m = 2; m <= 4; m += 2)
     for (int deep = 0; deep < 2; deep++) {
       WinoPlan way = wino_plan(&s, m, deep);
-      double cycles = wino_cycles(&way);
+      double cycles = wino_cycles(&way) + turned;
       if (cycles >= least) continue;
       *pl = way;
       least = cycles;
