@@ -2,6 +2,7 @@
  * halves, so that on small integers it is exact; the filter's transform of F(4,3) is not, and it is held to a bound
  * relative to the largest result, in tests of its own against double precision. */
 #include "one_group.h"
+#include "run_error.h"
 #include "codegen/wino.h"
 
 typedef struct {
@@ -98,49 +99,9 @@ static void test_deep(void **unused) {
 
 /* ---- error ---- */
 
-static Interp *in_double(const RunCase *c) {
-  char err[256] = "";
-  Interp *in = interp_new(c->fn, INTERP_F64);
-  for (int i = 0; i < c->fn->n; i++) {
-    if (!run_leaf_name(c->fn, i)) continue;
-    double *d = run_leaf_data(c, i);
-    assert_true(interp_bind(in, run_leaf_name(c->fn, i), d));
-    free(d);
-  }
-  if (!interp_run(in, err)) fail_msg("%s", err);
-  return in;
-}
-
-typedef struct {
-  double most, square; /* greatest and root mean square error, over the largest result */
-} Error;
-
-/* Of node `y`, on one instruction set. */
-static Error error_of(const RunCase *c, const Emit *e, const Interp *want, int y, int isa) {
-  char err[256];
-  const KFn *k[8];
-  uint32_t *mem[16];
-  Run r = {.c = c, .e = e, .isa = isa, .mem = mem};
-  for (int i = 0; i < e->nkernel; i++) k[i] = e->kernel[i].k[isa];
-  for (int i = 0; i < e->nbuffer; i++) assert_non_null(mem[i] = malloc((size_t)run_words(e, i) * 4));
-  if (!(r.jit = jit_new(k, e->nkernel, (NetcIsa)isa, err))) fail_msg("%s", err);
-  run_all(&r, RUN_PLAIN);
-  const Node *n = &c->fn->node[y];
-  int64_t count = type_count(n->type);
-  const double *exact = interp_value(want, y);
-  double most = 0, square = 0, largest = 0;
-  for (int64_t i = 0; i < count; i++) {
-    double d = run_get(&n->type, mem[e->node_buffer[y]], run_memory_index(n, i)) - exact[i];
-    most = fmax(most, fabs(d)), largest = fmax(largest, fabs(exact[i])), square += d * d;
-  }
-  jit_free(r.jit);
-  for (int i = 0; i < e->nbuffer; i++) free(mem[i]);
-  return (Error){most / largest, sqrt(square / (double)count) / largest};
-}
-
 /* Emits by `way` (NULL: direct), checks the error on every set against the bounds, and says what it was. */
 static void check_error(const Shape *s, bool back, const char *name, WinoPlan (*way)(const WinoShape *),
-                        Error bound) {
+                        RunError bound) {
   Arena *a = arena_new();
   int anchor;
   Fn *f = convolution(a, s, back, 0, &anchor);
@@ -151,9 +112,9 @@ static void check_error(const Shape *s, bool back, const char *name, WinoPlan (*
   plan = way;
   if (!(way ? emit_planned : emit_conv)(e, group_values(f))) fail_msg("%s", e->err);
   RunCase c = run_case(f, 1);
-  Interp *want = in_double(&c);
+  Interp *want = run_in_double(&c);
   for (int isa = 0; isa < NETC_ISA_COUNT && run_has_set(e, isa); isa++) {
-    Error got = error_of(&c, e, want, anchor, isa);
+    RunError got = run_error(&c, e, want, anchor, isa);
     print_message("%d-D %s %-6s set %d: %.1e %.1e\n", s->ns, back ? "bwd_d" : "fwd  ", name, isa, got.most,
                   got.square);
     if (got.most > bound.most || got.square > bound.square)
@@ -170,10 +131,10 @@ static void test_error(void **unused) {
                                 {3, 1, 32, 32, {6, 12, 12}, {1, 1, 1}, 0}};
   for (int i = 0; i < 2; i++)
     for (int back = 0; back < 2; back++) {
-      check_error(&large[i], back, "direct", NULL, (Error){2e-6, 2e-7});
-      check_error(&large[i], back, "F(2,3)", shallow2, (Error){1e-6, 2e-7});
-      check_error(&large[i], back, "F(4,3)", shallow4, (Error){4e-6, 5e-7});
-      check_error(&large[i], back, "F(4,3)", deep4, (Error){4e-6, 5e-7});
+      check_error(&large[i], back, "direct", NULL, (RunError){2e-6, 2e-7});
+      check_error(&large[i], back, "F(2,3)", shallow2, (RunError){1e-6, 2e-7});
+      check_error(&large[i], back, "F(4,3)", shallow4, (RunError){4e-6, 5e-7});
+      check_error(&large[i], back, "F(4,3)", deep4, (RunError){4e-6, 5e-7});
     }
 }
 
