@@ -1,10 +1,10 @@
 /* emit_wino_dw.c - G_CONV_DW by Winograd's F(4,3) (wino_dw.h).
  *
  * A task goes over its blocks of tiles: both operands are transformed into scratch, then 36 products are added to dU,
- * which is scratch too. Its dW, G^T dU G, goes to the task's part of the result; several parts are added by a second
- * launch. Reading tiles pixel by pixel is what memory is worst at, and the products do not use it: between
- * them the pixels of the next block are prefetched. Where channels are so many that each operand would be transformed
- * again by many tasks, and its transform is small, two launches before do it once (WinoDw.shared).
+ * which is scratch too. G^T dU G goes to the task's slice and part of dW; several parts are added by a second launch.
+ * Tiles are read in an order that no hardware foresees, while the products leave memory alone: between them the pixels
+ * of the next block are prefetched. Where channels are so many that many tasks would transform the same tiles, and
+ * these are few, two launches before transform them once (WinoDw.shared).
  */
 #include "wino_dw.h"
 
@@ -18,11 +18,11 @@ typedef struct {
   KFn *k;
   ConvBlock b; /* b.pixels: channels of x in a tile of registers */
   WinoSide x, dy;
-  WinoBlock block, ahead;   /* ahead: the next block of the task */
-  KV dw, du, part_at, *acc; /* part_at: element of dw where the part starts */
-  KV fresh;                 /* is this the task's first block? K_NONE: its only one */
-  int64_t rows, du_place, fetch_x,
-      fetch_dy; /* rows: channels of x in dU; fetch: rows of pixels after each piece */
+  WinoBlock block, ahead;    /* ahead: the next block of the task */
+  KV dw, du, part_at, *acc;  /* part_at: element of dw where the part starts */
+  KV fresh;                  /* is this the task's first block? K_NONE: its only one */
+  int64_t rows, du_point;    /* channels of x in dU; elements of dU from a point to the next */
+  int64_t fetch_x, fetch_dy; /* rows of pixels that are fetched after each piece */
 } Code;
 
 /* ---- products ---- */
@@ -43,7 +43,7 @@ static void piece_store(const Code *c, int channels, int vectors, KV at) {
   if (c->fresh != K_NONE) k_end(k);
 }
 
-/* Where the product of one tap and place finds its first tile, and its sums. */
+/* Where the product of one tap and point finds its first tile, and its sums. */
 typedef struct {
   KV x, dy, du;
 } At;
@@ -84,12 +84,12 @@ static void block_pieces(const Code *c, const At *at, KV block, bool tail) {
 
 static void products(const Code *c) {
   KFn *k = c->k;
-  KV tap = k_for(k, k_i64(k, 0), k_i64(k, c->p->taps), 1),
-     place = k_for(k, k_i64(k, 0), k_i64(k, WINO_PLACES), 1);
+  KV tap = k_for(k, k_i64(k, 0), k_i64(k, c->p->taps), 1);
+  KV point = k_for(k, k_i64(k, 0), k_i64(k, WINO_POINTS), 1);
   KV plane = k_mul(k, k_mul(k, tap, c->block.tiles), k_i64(k, c->x.width));
-  At at = {.x = k_add(k, k_add(k, c->x.base, k_mul(k, place, k_i64(k, c->x.place_size))), plane),
-           .dy = k_add(k, c->dy.base, k_mul(k, place, k_i64(k, c->dy.place_size))),
-           .du = k_mul(k, k_add(k, k_mul(k, tap, k_i64(k, WINO_PLACES)), place), k_i64(k, c->du_place))};
+  At at = {.x = k_add(k, k_add(k, c->x.base, k_mul(k, point, k_i64(k, c->x.point_size))), plane),
+           .dy = k_add(k, c->dy.base, k_mul(k, point, k_i64(k, c->dy.point_size))),
+           .du = k_mul(k, k_add(k, k_mul(k, tap, k_i64(k, WINO_POINTS)), point), k_i64(k, c->du_point))};
   if (c->b.full) {
     KV block = k_for(k, k_i64(k, 0), k_i64(k, c->b.full), 1);
     block_pieces(c, &at, block, false);
@@ -103,10 +103,10 @@ static void products(const Code *c) {
 /* The block after this one, if the task has it, is fetched while the products run. */
 static void look_ahead(Code *c, KV next, KV end) {
   KFn *k = c->k;
-  int64_t pieces = c->p->taps * WINO_PLACES * c->b.blocks * ceil_div(c->rows, c->b.pixels);
+  int64_t pieces = c->p->taps * WINO_POINTS * c->b.blocks * ceil_div(c->rows, c->b.pixels);
   c->ahead = wino_block(k, c->p, next);
   c->ahead.tiles = k_select(k, k_lt(k, next, end), c->ahead.tiles, k_i64(k, 0));
-  c->fetch_x = ceil_div(wino_side_rows(&c->x), pieces),
+  c->fetch_x = ceil_div(wino_side_rows(&c->x), pieces);
   c->fetch_dy = ceil_div(wino_side_rows(&c->dy), pieces);
   k_set(k, c->x.next, k_i64(k, 0));
   k_set(k, c->dy.next, k_i64(k, 0));
@@ -114,16 +114,16 @@ static void look_ahead(Code *c, KV next, KV end) {
 
 /* ---- dW = G^T dU G ---- */
 
-/* A vector of channels of dy, for one channel of x: dU's 36 places, and where dW's 9 taps go. */
+/* A vector of channels of dy, for one channel of x: dU's 36 points, and where dW's 9 taps go. */
 typedef struct {
   const Code *c;
   KV from, to, mask;
 } Result;
 
-static KV get_place(void *of, int i, int j) {
+static KV get_point(void *of, int i, int j) {
   const Result *r = of;
   KFn *k = r->c->k;
-  return k_load(k, r->c->du, k_add(k, r->from, k_i64(k, (i * N + j) * r->c->du_place)), true);
+  return k_load(k, r->c->du, k_add(k, r->from, k_i64(k, (i * N + j) * r->c->du_point)), true);
 }
 
 static void put_tap(void *of, int i, int j, KV v) {
@@ -144,12 +144,12 @@ static void finish(const Code *c) {
   KV o = k_for(k, k_i64(k, 0), k_i64(k, c->dy.width), k->lanes);
   Result r = {.c = c, .mask = c->dy.masks ? wino_side_mask(&c->dy, o) : K_NONE};
   r.from = k_add(k, k_mul(k, cin, k_i64(k, c->dy.width)), o);
-  r.from = k_add(k, r.from, k_mul(k, tap, k_i64(k, WINO_PLACES * c->du_place)));
+  r.from = k_add(k, r.from, k_mul(k, tap, k_i64(k, WINO_POINTS * c->du_point)));
   KV row = k_mul(k, tap, k_i64(k, WINO_TAPS * WINO_TAPS * s->cin));
   row = k_add(k, row, k_add(k, c->x.channel0, cin));
   r.to = k_add(k, k_mul(k, row, k_i64(k, s->cout)), k_add(k, c->dy.channel0, o));
   r.to = k_add(k, r.to, c->part_at);
-  wino_both_sides(k, &gt, &(WinoEnds){get_place, &r, put_tap, &r});
+  wino_both_sides(k, &gt, &(WinoEnds){get_point, &r, put_tap, &r});
   k_end(k);
   k_end(k);
   k_end(k);
@@ -196,8 +196,8 @@ static void product_kernel(Build *b, const WinoDw *p, int isa, KV x, KV dy, KV d
   c.b = conv_block(&c.rows, 1, c.dy.width, 1, conv_isa_lanes(isa), conv_isa_regs(isa));
   c.acc = tile_locals(k->arena, k, c.b.pixels * (int)max64(c.b.vectors, c.b.tail_vectors));
   enum { LINE = 16 };
-  c.du_place = ceil_div(c.rows * c.dy.width, 2 * LINE) * 2 * LINE + LINE;
-  c.du = k_scratch(k, K_F32, p->taps * WINO_PLACES * c.du_place, "du");
+  c.du_point = ceil_div(c.rows * c.dy.width, 2 * LINE) * 2 * LINE + LINE;
+  c.du = k_scratch(k, K_F32, p->taps * WINO_POINTS * c.du_point, "du");
   KV part = k_div(k, k_task(k), k_i64(k, slices(p)));
   c.part_at = k_mul(k, part, k_i64(k, conv_taps(&p->s) * p->s.cin * p->s.cout));
   KV blocks = k_i64(k, p->blocks), parts = k_i64(k, p->parts), one = k_i64(k, 1);

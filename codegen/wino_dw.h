@@ -1,10 +1,10 @@
 /* wino_dw.h - gradients of 3x3 weights by Winograd's F(4,3): what is decided from the shape (wino_dw_plan.c), the
  * transformed operands (wino_dw_side.c) and the kernels (emit_wino_dw.c).
  *
- * For every tile of 4x4 pixels of dy and the 6x6 pixels of x that meet it, and for each of the 36 places of a
+ * For every tile of 4x4 pixels of dy and the 6x6 pixels of x that meet it, and for each of the 36 points of a
  * transformed tile, with B, A and G of winograd.h,
  *
- *   dU[place][c][o] = sum over tiles (B^T x B)[place][c] * (A dy A^T)[place][o],      dW = G^T dU G:
+ *   dU[point][c][o] = sum over tiles (B^T x B)[point][c] * (A dy A^T)[point][o],      dW = G^T dU G:
  *
  * 36 products of matrices whose depth are the tiles, with 36 multiply-adds for each tile instead of 9 * 16. A third axis,
  * outermost, keeps its taps: tap t multiplies the tiles of plane z + t - pad of x with those of plane z of dy, so all
@@ -15,7 +15,7 @@
 #include "conv_dw.h"
 #include "wino_tile.h"
 
-enum { WINO_PLACES = WINO_MAX_N * WINO_MAX_N };
+enum { WINO_POINTS = WINO_MAX_N * WINO_MAX_N };
 
 /* The same for every instruction set. Planes are those of the outermost of three axes; of two axes the images, which
  * have one tap. A block is `block_planes` planes times `block_tiles` tiles of each, all in one product. A task owns
@@ -49,8 +49,8 @@ typedef struct {
 } WinoBlock;
 WinoBlock wino_block(KFn *k, const WinoDw *p, KV number);
 
-/* A block of one slice lies at z[base + place * place_size + tile * width + channel], the tiles of a plane after those
- * of the plane before. Places are an odd number of lines apart, since the 36 results of a transform would otherwise
+/* A block of one slice lies at z[base + point * point_size + tile * width + channel], the tiles of a plane after those
+ * of the plane before. Points are an odd number of lines apart, since the 36 results of a transform would otherwise
  * share a few sets of the cache. */
 typedef struct {
   KFn *k;
@@ -59,9 +59,9 @@ typedef struct {
   KV src, z, base, channel0; /* channel0: first channel of the slice */
   int64_t extent[2], pad[2]; /* of a plane */
   int64_t channels, planes;  /* of the tensor */
-  int64_t width, place_size;
+  int64_t width, point_size;
   bool masks;   /* slices are not whole vectors everywhere */
-  WinoMatrix m; /* m.cols x m.cols pixels become 36 places */
+  WinoMatrix m; /* m.cols x m.cols pixels become 36 points */
   KV next;      /* local: the row of pixels of a tile that wino_side_fetch takes next */
 } WinoSide;
 

@@ -1,4 +1,5 @@
 /* wino_dw_plan.c - shapes, blocks and costs of weight gradients by Winograd's F(4,3) (wino_dw.h). */
+#include "wino.h"
 #include "wino_dw.h"
 
 enum {
@@ -53,8 +54,8 @@ static int64_t scratch_bytes(const WinoDw *p) {
   enum { PADDING = 3 * 2 * VECTOR };
   int64_t cin = whole(p->slice_cin), cout = whole(p->slice_cout);
   int64_t tiles = p->block_planes * p->block_tiles, x_tiles = tiles + (p->taps - 1) * p->block_tiles;
-  int64_t place = p->taps * cin * cout + (p->shared ? 0 : x_tiles * cin + tiles * cout) + p->taps * PADDING;
-  return WINO_PLACES * place * (int64_t)sizeof(float);
+  int64_t point = p->taps * cin * cout + (p->shared ? 0 : x_tiles * cin + tiles * cout) + p->taps * PADDING;
+  return WINO_POINTS * point * (int64_t)sizeof(float);
 }
 
 static void plan_slices(WinoDw *p) {
@@ -92,7 +93,7 @@ bool wino_dw_plan(const ConvShape *s, WinoDw *p) {
 }
 
 /* All in the time of a multiply-add of a product, measured with AVX-512: the transform of a tile for a channel; for a
- * channel of x and one of dy, a place of dU read and written once more, and G^T dU G. */
+ * channel of x and one of dy, a point of dU read and written once more, and G^T dU G. */
 static bool pays(const WinoDw *p, int64_t macs) {
   enum { X_TILE = 320, DY_TILE = 240, SUM = 10, RESULT = 300 };
   double taps = (double)p->taps, tiles = (double)tiles_of(p, p->planes), parts = (double)p->parts;
@@ -101,8 +102,8 @@ static bool pays(const WinoDw *p, int64_t macs) {
   double x = X_TILE * (double)(tiles_of(p, p->planes + p->plane_blocks * (p->taps - 1)) * whole(p->s.cin));
   double dy = DY_TILE * tiles * cout;
   if (!p->shared) x *= (double)p->slices_cout, dy *= (double)p->slices_cin;
-  double products = WINO_PLACES * taps * (tiles + SUM * (double)p->blocks) * weights;
-  return products + x + dy + RESULT * taps * parts * weights < direct;
+  double products = WINO_POINTS * taps * (tiles + SUM * (double)p->blocks) * weights;
+  return products + x + dy + RESULT * taps * parts * weights < 0.85 * direct;
 }
 
 /* Operands that are to be rounded to bf16 lie in memory as such (conv_shape), and the direct kernel multiplies them in pairs, at
@@ -112,19 +113,19 @@ bool wino_dw_choose(const Fn *f, const Node *nd, const ConvShape *s, WinoDw *p) 
   return f->prog->winograd && wino_dw_plan(s, p) && pays(p, s->narrow ? macs / 2 : macs);
 }
 
-/* ---- arithmetic: a multiply-add is two, an addition one ---- */
+/* ---- arithmetic ---- */
 
 int64_t wino_dw_x_flops(const WinoDw *p) {
-  enum { B = 24, TIMES = WINO_MAX_N + WINO_MAX_N };
-  return tiles_of(p, p->planes + p->plane_blocks * (p->taps - 1)) * p->s.cin * B * TIMES;
+  return tiles_of(p, p->planes + p->plane_blocks * (p->taps - 1)) * p->s.cin * wino_both_flops(&p->w->bt);
 }
 
 int64_t wino_dw_dy_flops(const WinoDw *p) {
-  enum { A = 16, TIMES = WINO_MAX_M + WINO_MAX_N };
-  return tiles_of(p, p->planes) * p->s.cout * A * TIMES;
+  WinoMatrix a = wino_transposed(&p->w->at);
+  return tiles_of(p, p->planes) * p->s.cout * wino_both_flops(&a);
 }
 
 int64_t wino_dw_product_flops(const WinoDw *p) {
-  enum { G = 23, TIMES = WINO_MAX_N + WINO_TAPS };
-  return p->taps * p->s.cin * p->s.cout * (2 * WINO_PLACES * tiles_of(p, p->planes) + p->parts * G * TIMES);
+  WinoMatrix gt = wino_transposed(&p->w->g);
+  int64_t products = 2 * WINO_POINTS * tiles_of(p, p->planes), results = p->parts * wino_both_flops(&gt);
+  return p->taps * p->s.cin * p->s.cout * (products + results);
 }

@@ -36,10 +36,10 @@ static int64_t width_of(const WinoDw *p, bool of_x, int lanes) {
 int64_t wino_side_bytes(const WinoDw *p, bool of_x) {
   int64_t most = 0;
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
-    int64_t place = odd_lines(tiles_at_most(p, of_x) * width_of(p, of_x, conv_isa_lanes(isa)));
-    if (place > most) most = place;
+    int64_t point = odd_lines(tiles_at_most(p, of_x) * width_of(p, of_x, conv_isa_lanes(isa)));
+    if (point > most) most = point;
   }
-  return most * WINO_PLACES * p->blocks * (of_x ? p->slices_cin : p->slices_cout) * (int64_t)sizeof(float);
+  return most * WINO_POINTS * p->blocks * (of_x ? p->slices_cin : p->slices_cout) * (int64_t)sizeof(float);
 }
 
 WinoSide wino_side(KFn *k, const WinoDw *p, bool of_x, KV src, KV z) {
@@ -56,12 +56,12 @@ WinoSide wino_side(KFn *k, const WinoDw *p, bool of_x, KV src, KV z) {
   }
   s.width = width_of(p, of_x, k->lanes);
   s.masks = s.channels % slice != 0 || slice % k->lanes != 0;
-  s.place_size = odd_lines(tiles_at_most(p, of_x) * s.width);
+  s.point_size = odd_lines(tiles_at_most(p, of_x) * s.width);
   if (z == K_NONE) s.z = k_scratch(k, K_F32, wino_side_elements(&s), of_x ? "x" : "dy");
   return s;
 }
 
-int64_t wino_side_elements(const WinoSide *s) { return WINO_PLACES * s->place_size; }
+int64_t wino_side_elements(const WinoSide *s) { return WINO_POINTS * s->point_size; }
 
 KV wino_side_mask(const WinoSide *s, KV c) {
   KFn *k = s->k;
@@ -95,12 +95,12 @@ static KV plane_start(const WinoSide *s, const WinoBlock *b, KV plane) {
 typedef struct {
   const WinoSide *s;
   KV at;
-} Places;
+} Points;
 
-static void put_place(void *of, int i, int j, KV v) {
-  const Places *p = of;
+static void put_point(void *of, int i, int j, KV v) {
+  const Points *p = of;
   const WinoSide *s = p->s;
-  k_store(s->k, s->z, k_add(s->k, p->at, k_i64(s->k, (i * WINO_MAX_N + j) * s->place_size)), v);
+  k_store(s->k, s->z, k_add(s->k, p->at, k_i64(s->k, (i * WINO_MAX_N + j) * s->point_size)), v);
 }
 
 /* The tile whose first pixel is (row, col) of a plane; its first element goes to `to`. */
@@ -115,11 +115,11 @@ static void transform_tile(const WinoSide *s, const WinoBlock *b, KV plane, KV r
     if (inside) k_if(k, wino_inside(&im, row, col, s->m.cols));
     else k_else(k);
     KV c = k_for(k, k_i64(k, 0), k_i64(k, s->width), k->lanes);
-    Places places = {s, k_add(k, to, c)};
+    Points points = {s, k_add(k, to, c)};
     im.mask = s->masks ? wino_side_mask(s, c) : K_NONE;
     im.plane = k_add(k, start, c);
     wino_pixels(&im, row, col, s->m.cols, inside);
-    wino_both_sides(k, &s->m, &(WinoEnds){wino_pixel, &im, put_place, &places});
+    wino_both_sides(k, &s->m, &(WinoEnds){wino_pixel, &im, put_point, &points});
     k_end(k);
   }
   k_end(k);

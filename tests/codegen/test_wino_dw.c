@@ -1,6 +1,7 @@
 /* Weight gradients by Winograd's F(4,3), against the interpreter. Numbers are such that the largest results are about 1,
  * so the tolerance is one relative to the largest. */
-#include "tests/codegen/one_group.h"
+#include "one_group.h"
+#include "run_error.h"
 #include "codegen/wino_dw.h"
 
 typedef struct {
@@ -9,6 +10,7 @@ typedef struct {
 } Shape;
 
 static double scale; /* of dy */
+static bool shared;  /* WinoDw.shared of what is emitted */
 
 static double fill(const char *name, int64_t i, Type t) {
   double v = run_fill_real(name, i, t);
@@ -20,41 +22,53 @@ static bool emit(Emit *e, const GroupInfo *g) {
   ConvShape s;
   WinoDw p;
   if (!conv_shape(e->fn, &e->fn->node[g->anchor], &s, e->err)) return false;
-  assert_true(wino_dw_plan(&s, &p));
+  if (!wino_dw_plan(&s, &p)) fail_msg("%s cannot be computed so", e->fn->name);
+  p.shared = shared;
   return emit_wino_dw(e, g, &p);
 }
 
-static void run(Fn *f) {
-  Emit *e = emit_new(f->prog->arena, f, NULL);
-  if (!emit(e, group_values(f)) || e->err[0]) fail_msg("%s: %s", f->name, e->err);
-  assert_non_null(strstr(e->kernel[0].name, ":bwd_w:wino4"));
-  RunCase c = run_case(f, 4e-6);
-  c.fill = fill;
-  run_check(&c, e);
-}
-
-static void check(const Shape *s) {
-  Arena *a = arena_new();
+/* The gradient as pass fuse would leave it: *dw, a group of its own. */
+static Fn *gradient(Arena *a, const Shape *s, int *dw) {
   int64_t k[MAX_SPATIAL], one[MAX_SPATIAL] = {1, 1, 1}, out[MAX_SPATIAL], pixels = s->n;
-  char err[256], name[160];
+  char err[256];
   for (int i = 0; i < s->ns; i++) {
     k[i] = i < s->ns - 2 ? s->taps : WINO_TAPS;
     out[i] = s->size[i] + 2 * s->pad[i] - k[i] + 1;
     pixels *= out[i];
   }
   scale = 0.6 / sqrt((double)pixels);
-  snprintf(name, sizeof name, "n%ld c%ld o%ld size %ldx%ldx%ld pad %ld,%ld,%ld", (long)s->n, (long)s->c,
-           (long)s->o, (long)s->size[0], (long)s->size[1], (long)s->size[2], (long)s->pad[0], (long)s->pad[1],
-           (long)s->pad[2]);
-  Fn *f = fn_new(prog_new(a), name, FN_FORWARD);
+  Fn *f =
+      one_begin(a, arena_printf(a, "n%ld c%ld o%ld size %ldx%ldx%ld pad %ld,%ld,%ld taps %ld", (long)s->n,
+                                (long)s->c, (long)s->o, (long)s->size[0], (long)s->size[1], (long)s->size[2],
+                                (long)s->pad[0], (long)s->pad[1], (long)s->pad[2], (long)s->taps));
   int x = ir_input(f, "x", image(s->n, s->c, s->ns, s->size));
   int dy = ir_input(f, "dy", image(s->n, s->o, s->ns, out));
-  int dw = ir_conv_grad(f, OP_conv_dw, x, dy, one, s->pad, k);
-  fn_output(f, "dw", dw);
-  one_layout(f, dw);
-  if (f->err[0] || !fn_verify(f, err)) fail_msg("%s: %s", name, f->err[0] ? f->err : err);
-  for (int i = 0; i < f->n; i++) f->node[i].group = op_info[f->node[i].op].cls == LEAF ? -1 : 0;
-  *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){G_CONV_DW, dw};
+  *dw = ir_conv_grad(f, OP_conv_dw, x, dy, one, s->pad, k);
+  fn_output(f, "dw", *dw);
+  one_layout(f, *dw);
+  if (f->err[0] || !fn_verify(f, err)) fail_msg("%s: %s", f->name, f->err[0] ? f->err : err);
+  for (int i = 0; i < f->n; i++) f->node[i].group = i == *dw ? 0 : -1;
+  *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){G_CONV_DW, *dw};
+  return f;
+}
+
+static Emit *emitted(Fn *f, bool (*way)(Emit *, const GroupInfo *)) {
+  Emit *e = emit_new(f->prog->arena, f, NULL);
+  if (!way(e, group_values(f)) || e->err[0]) fail_msg("%s: %s", f->name, e->err);
+  return e;
+}
+
+static void run(Fn *f) {
+  RunCase c = run_case(f, 4e-6);
+  c.fill = fill;
+  run_check(&c, emitted(f, emit));
+}
+
+static void check(const Shape *s, bool with_shared) {
+  Arena *a = arena_new();
+  int dw;
+  Fn *f = gradient(a, s, &dw);
+  shared = with_shared;
   run(f);
   if (run_narrow_too()) run_narrow(f), run(f);
   arena_free(a);
@@ -76,7 +90,7 @@ static const Shape shape[] = {
 
 static void test_shapes(void **unused) {
   (void)unused;
-  for (size_t i = 0; i < sizeof shape / sizeof *shape; i++) check(&shape[i]);
+  for (size_t i = 0; i < sizeof shape / sizeof *shape; i++) check(&shape[i], i % 2);
 }
 
 static uint32_t state = 2024;
@@ -91,7 +105,67 @@ static void test_random(void **unused) {
     Shape s = {
         .ns = i % 3 ? 2 : 3, .n = 1 + pick(3), .c = 1 + pick(40), .o = 1 + pick(40), .taps = 1 + pick(3)};
     for (int a = 0; a < s.ns; a++) s.pad[a] = pick(3), s.size[a] = 3 + pick(s.ns == 3 ? 9 : 22);
-    check(&s);
+    check(&s, i % 2);
+  }
+}
+
+/* What netc chooses has launches that transform for all tasks where channels are many, and only there. */
+static void test_choice(void **unused) {
+  (void)unused;
+  static const struct {
+    Shape s;
+    bool winograd, shared;
+  } of[] = {
+      {{2, 4, 64, 64, {256, 256}, {1, 1}, 1}, true, false},
+      {{2, 4, 1024, 1024, {16, 16}, {1, 1}, 1}, true, true},
+      {{3, 1, 16, 16, {112, 112, 80}, {1, 1, 1}, 3}, true, false},
+      {{2, 4, 1, 64, {256, 256}, {1, 1}, 1}, false, false},
+      {{2, 1, 512, 512, {2, 2}, {1, 1}, 1}, false, false},
+      {{3, 1, 256, 256, {7, 7, 5}, {1, 1, 1}, 3}, false, false},
+  };
+  for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+    Arena *a = arena_new();
+    int dw;
+    Fn *f = gradient(a, &of[i].s, &dw);
+    const Emit *e = emitted(f, emit_conv_dw);
+    bool winograd = strstr(e->kernel[of[i].shared ? 2 : 0].name, ":bwd_w:wino4") != NULL;
+    if (winograd != of[i].winograd || (strncmp(e->kernel[0].name, "wino_x:", 7) == 0) != of[i].shared)
+      fail_msg("%s: %s", f->name, e->kernel[0].name);
+    f->prog->winograd = false;
+    assert_null(strstr(emitted(f, emit_conv_dw)->kernel[0].name, "wino"));
+    arena_free(a);
+  }
+}
+
+/* Of one way (emit: Winograd), on every set, against the bound; says what it was. */
+static void check_error(const Shape *s, const char *name, bool (*way)(Emit *, const GroupInfo *),
+                        RunError bound) {
+  Arena *a = arena_new();
+  int dw;
+  Fn *f = gradient(a, s, &dw);
+  f->prog->winograd = shared = false;
+  const Emit *e = emitted(f, way);
+  RunCase c = run_case(f, 1);
+  Interp *want = run_in_double(&c);
+  for (int isa = 0; isa < NETC_ISA_COUNT && run_has_set(e, isa); isa++) {
+    RunError got = run_error(&c, e, want, dw, isa);
+    print_message("%s %-6s set %d: %.1e %.1e\n", f->name, name, isa, got.most, got.square);
+    if (got.most > bound.most || got.square > bound.square)
+      fail_msg("more than %g, %g", bound.most, bound.square);
+  }
+  interp_free(want);
+  arena_free(a);
+}
+
+/* Uniform numbers in (-1, 1). What docs/kernels.md says is what this prints; the bounds leave room for other data. */
+static void test_error(void **unused) {
+  (void)unused;
+  static const Shape large[] = {{2, 1, 64, 64, {24, 24}, {1, 1}, 1},
+                                {2, 4, 16, 16, {128, 128}, {1, 1}, 1},
+                                {3, 1, 16, 16, {24, 32, 32}, {1, 1, 1}, 3}};
+  for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
+    check_error(&large[i], "direct", emit_conv_dw, (RunError){4e-6, 4e-7});
+    check_error(&large[i], "F(4,3)", emit, (RunError){4e-6, 4e-7});
   }
 }
 
@@ -99,6 +173,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_shapes),
       cmocka_unit_test(test_random),
+      cmocka_unit_test(test_choice),
+      cmocka_unit_test(test_error),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
