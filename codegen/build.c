@@ -36,6 +36,11 @@ int emit_buffer(Emit *e, int node) {
 }
 
 int emit_workspace(Emit *e, int64_t bytes) { return push_buffer(e, -1, bytes); }
+int emit_narrow_workspace(Emit *e, int64_t elements) {
+  int buf = push_buffer(e, -1, (2 * elements + 3) / 4 * 4);
+  e->buffer[buf].narrow = true;
+  return buf;
+}
 
 Build build_begin(Emit *e, const GroupInfo *g, const char *op, const char *fmt, ...) {
   Build b = {.e = e, .g = g};
@@ -76,10 +81,10 @@ int build_find_arg(const Build *b, int buf) {
   return -1;
 }
 
-/* What buffer `buf` holds; workspace holds f32. */
+/* What buffer `buf` holds. */
 static KBase arg_base(const Emit *e, int buf) {
   int node = e->buffer[buf].node;
-  if (node < 0) return K_F32;
+  if (node < 0) return e->buffer[buf].narrow ? K_BF16 : K_F32;
   DType dt = e->fn->node[node].type.dt;
   return dt == I32 ? K_I32 : dt == BF16 ? K_BF16 : K_F32;
 }

@@ -62,7 +62,8 @@ static int64_t step_pixels(const Dwpw *p) {
   const DwShape *d = &p->d;
   int64_t rows = 1, scratch = min64(SCRATCH / d->channels, MAX_PIXELS);
   for (int a = 0; a < d->ns - 1; a++) rows *= d->size[a];
-  int64_t near = (NEAR / 4 / d->channels - p->cout) / ((rows + 1) * d->stride[d->ns - 1] + 1);
+  int64_t bytes = p->pointwise.narrow ? 2 : 4; /* of an element */
+  int64_t near = (NEAR / bytes / d->channels - p->cout) / ((rows + 1) * d->stride[d->ns - 1] + 1);
   return near < NARROWEST ? scratch : min64(near / 8 * 8, scratch);
 }
 
@@ -317,8 +318,8 @@ bool emit_dwpw(Emit *e, const GroupInfo *g) {
   if (!dw_supported(e, &p.d) || !check(e, g, &p.d)) return false;
   p.rows = rows_of(&p.d);
   p.width = p.d.out[p.d.ns - 1];
-  plan(&p, samples);
   p.pointwise = pointwise(&p, samples, anchor->at.narrow);
+  plan(&p, samples);
   p.packed = pack_pays(&p.pointwise);
   ConvBlock block[NETC_ISA_COUNT];
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {

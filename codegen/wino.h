@@ -26,7 +26,8 @@ typedef struct {
   int64_t depth_in, depth_out, depth_pad, taps; /* 1, 1, 0, 1 in two dimensions */
   int64_t rows_in, rows_out, row_pad, cols_in, cols_out, col_pad;
   bool back;
-  bool narrow; /* operands are rounded to bf16: x is already, weights on their way into U */
+  bool
+      narrow; /* operands are rounded to bf16: x is already; weights on their way into U, or U and V: see wino_narrow */
 } WinoShape;
 
 /* What holds for all instruction sets. A block is `run` tiles, counted through planes and images, times `slab` depths. */
@@ -41,6 +42,8 @@ typedef struct {
 /* Register tile and memory of one set. Rows of V are (slice, tile), rows of M (depth, tile). All in elements. */
 typedef struct {
   ConvBlock b;
+  bool pairs;               /* products of pairs of channels: V is bf16, U holds pairs */
+  int64_t depth;            /* rows of U for a tap: channels of the operand, or pairs of them */
   int64_t width;            /* of a row of U and of M: b.vectors * b.lanes */
   int64_t pitch, v_plane;   /* of V: from row to row, from point to point */
   int64_t m_plane, m_block; /* of M: from point to point, from block of channels to block */
@@ -55,6 +58,9 @@ WinoPlan wino_plan(const WinoShape *s, int m, bool deep);
 WinoMemory wino_memory(const WinoPlan *pl, int isa);
 /* The way that is the fastest, by a model that knows shapes only. false: the direct one. */
 bool wino_choose(const Fn *f, const Node *nd, WinoPlan *pl);
+/* Are U and V rounded to bf16 for the products? So F(2,3) does it for narrow=1, with two to three times the error of the direct way: sums of
+ * four neighbours are rounded once more. F(4,3) would lose ten times as much, its products are f32. */
+bool wino_narrow(const WinoPlan *pl);
 int64_t wino_points(const WinoPlan *pl); /* n * n */
 int64_t wino_v_rows(const WinoPlan *pl); /* of a block */
 int64_t wino_m_rows(const WinoPlan *pl);

@@ -81,7 +81,8 @@ static void product_rows(WinoCode *c, KV v_at, KV u_at, KV m_at, KV row, int row
                   .a = c->v,
                   .b = c->u,
                   .ap = mem->pitch,
-                  .am = 1,
+                  .am = mem->pairs ? 2 : 1,
+                  .pairs = mem->pairs,
                   .bm = mem->width,
                   .vectors = vectors,
                   .unroll = 4,
@@ -90,8 +91,8 @@ static void product_rows(WinoCode *c, KV v_at, KV u_at, KV m_at, KV row, int row
   tile_zero(k, c->acc, rows * vectors);
   KV tap = s->taps > 1 ? k_for(k, k_i64(k, 0), k_i64(k, s->taps), 1) : k_i64(k, 0);
   KV from = k_mul(k, k_add(k, row, k_mul(k, tap, k_i64(k, c->pl->run))), k_i64(k, mem->pitch));
-  KV panel = k_add(k, u_at, k_mul(k, tap, k_i64(k, s->cin * mem->width)));
-  tile_fma(&mt, 0, rows, k_add(k, v_at, from), panel, k_i64(k, s->cin));
+  KV panel = k_add(k, u_at, k_mul(k, tap, k_i64(k, mem->depth * mem->width)));
+  tile_fma(&mt, 0, rows, k_add(k, v_at, from), panel, k_i64(k, mem->depth));
   if (s->taps > 1) k_end(k);
   KV to = k_add(k, m_at, k_mul(k, row, k_i64(k, mem->width)));
   for (int p = 0; p < rows; p++)

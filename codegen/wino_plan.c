@@ -27,6 +27,8 @@ bool wino_shape(const Fn *f, const Node *nd, WinoShape *s) {
   return true;
 }
 
+bool wino_narrow(const WinoPlan *pl) { return pl->s.narrow && pl->w->m == 2 && pl->s.cin % 2 == 0; }
+
 int64_t wino_points(const WinoPlan *pl) { return (int64_t)pl->w->n * pl->w->n; }
 int64_t wino_v_rows(const WinoPlan *pl) { return (pl->slab + pl->s.taps - 1) * pl->run; }
 int64_t wino_m_rows(const WinoPlan *pl) { return pl->slab * pl->run; }
@@ -37,7 +39,8 @@ static int64_t in_vectors(int64_t channels) { return ceil_div(channels, 16); }
 
 /* Bytes of scratch of a block: V, and M of the usual 32 channels. */
 static int64_t block_bytes(const WinoPlan *pl) {
-  return 4 * wino_points(pl) * (wino_v_rows(pl) * pl->s.cin + wino_m_rows(pl) * 32);
+  return wino_points(pl) *
+         ((wino_narrow(pl) ? 2 : 4) * wino_v_rows(pl) * pl->s.cin + 4 * wino_m_rows(pl) * 32);
 }
 
 /* Cycles of one core with 16 lanes and two multiply-adds a cycle. Fitted to measurements of the layers of U-Net and V-Net; what
@@ -48,21 +51,23 @@ static int64_t block_bytes(const WinoPlan *pl) {
  * U, for every block, and more of it than the third-level cache holds from memory; V and M of the deep way. */
 static double wino_cycles(const WinoPlan *pl) {
   const WinoShape *s = &pl->s;
-  bool four = pl->w->m == 4;
+  bool four = pl->w->m == 4, narrow = wino_narrow(pl);
+  double element = narrow ? 2 : 4; /* of U and V */
   double blocks = (double)(pl->runs * pl->slabs), rows = (double)wino_m_rows(pl),
          v_rows = (double)wino_v_rows(pl);
   double points = (double)wino_points(pl), depth = (double)(s->taps * s->cin),
          out = (double)in_vectors(s->cout);
-  double products = 1.03 * points * blocks * (rows + (wino_m_rows(pl) % 14 ? 2 : 0)) * depth * out / 2;
+  double products =
+      1.03 * points * blocks * (rows + (wino_m_rows(pl) % 14 ? 2 : 0)) * depth * out / (narrow ? 4 : 2);
   double transforms = (four ? 110 : 45) * blocks * v_rows * (double)in_vectors(s->cin) +
                       (four ? 100 : 40) * (double)(pl->tiles * s->depth_out) * out +
                       (four ? 80 : 35) * depth * out;
   double image = s->narrow ? 2 : 4,
          x = image * (double)(s->n * s->depth_in * s->rows_in * s->cols_in * s->cin);
   double y = image * (double)(s->n * s->depth_out * s->rows_out * s->cols_out * s->cout);
-  double u = 4 * points * depth * (double)s->cout, memory = (x + 2 * y) / 9;
+  double u = element * points * depth * (double)s->cout, memory = (x + 2 * y) / 9;
   if (pl->deep) {
-    double work = 4 * points * (v_rows * (double)s->cin + rows * (double)s->cout);
+    double work = points * (element * v_rows * (double)s->cin + 4 * rows * (double)s->cout);
     memory += 2.5 * work / (work < 24e6 ? 16 : 10) + WINO_TAPS * WINO_TAPS * 4 * depth * (double)s->cout / 8;
   } else {
     double spilt = (double)block_bytes(pl) - 700e3;
@@ -111,15 +116,17 @@ WinoPlan wino_plan(const WinoShape *s, int m, bool deep) {
 static int64_t odd_lines(int64_t elements) { return ceil_div(elements, 16) * 16 | 16; }
 
 WinoMemory wino_memory(const WinoPlan *pl, int isa) {
-  int64_t rows = wino_m_rows(pl), k = pl->s.taps * pl->s.cin;
+  int64_t rows = wino_m_rows(pl);
   WinoMemory m = {.pitch = ceil_div(pl->s.cin, 16) * 16};
   if (m.pitch % 128 == 0) m.pitch += 16;
+  m.pairs = wino_narrow(pl) && isa == NETC_ISA_AVX512_BF16;
+  m.depth = m.pairs ? pl->s.cin / 2 : pl->s.cin;
   m.b = conv_block(&rows, 1, pl->s.cout, m.pitch, conv_isa_lanes(isa), conv_isa_regs(isa));
   m.width = m.b.vectors * m.b.lanes;
   m.v_plane = odd_lines(wino_v_rows(pl) * m.pitch);
   m.m_plane = odd_lines(rows * m.width);
   m.m_block = wino_points(pl) * m.m_plane;
-  m.u_plane = k * m.width;
+  m.u_plane = pl->s.taps * m.depth * m.width;
   m.u_block = wino_points(pl) * m.u_plane;
   return m;
 }
@@ -144,8 +151,8 @@ int64_t wino_both_flops(const WinoMatrix *w) {
 
 /* The direct kernels reach the rate of multiply-adds; lanes beyond the last channel are lost to both. conv_dx has to turn its
  * weights round, either way, which the direct one does element by element. Where operands are rounded to bf16 the direct ones
- * multiply pairs, at twice the rate on the processors that such modules are for; Winograd's transforms need f32, and round the
- * weights only. Winograd has to win by something, as it rounds more and takes more memory. */
+ * multiply pairs, at twice the rate on the processors that such modules are for; and so does F(2,3). Winograd has to win by
+ * something, as it rounds more and takes more memory. */
 bool wino_choose(const Fn *f, const Node *nd, WinoPlan *pl) {
   WinoShape s;
   if (!f->prog->winograd || !wino_shape(f, nd, &s)) return false;
@@ -158,6 +165,7 @@ bool wino_choose(const Fn *f, const Node *nd, WinoPlan *pl) {
     for (int deep = 0; deep < 2; deep++) {
       WinoPlan way = wino_plan(&s, m, deep);
       double cycles = wino_cycles(&way) + turned;
+      if (wino_narrow(&way)) cycles *= 1.04; /* it rounds more than F(4,3) in f32 */
       if (cycles >= least) continue;
       *pl = way;
       least = cycles;

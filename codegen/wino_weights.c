@@ -119,7 +119,9 @@ typedef struct {
   KV buf, to;    /* where point (0, 0) goes */
   int64_t plane;
   int n;
-  bool round; /* to bf16 */
+  bool round; /* weights, to bf16 */
+  bool round_u;
+  int half; /* of a pair: 0 the first channel, whose U waits where the pair will be; 1 the second; -1: no pairs */
 } Taps;
 
 static KV get_tap(void *from, int i, int j) {
@@ -131,7 +133,11 @@ static KV get_tap(void *from, int i, int j) {
 
 static void put_weight(void *to, int i, int j, KV v) {
   const Taps *t = to;
-  k_store(t->k, t->buf, k_add(t->k, t->to, k_i64(t->k, (i * t->n + j) * t->plane)), v);
+  KFn *k = t->k;
+  KV at = k_add(k, t->to, k_i64(k, (i * t->n + j) * t->plane));
+  if (t->half == 1) v = k_bitcast(k, K_F32, k_pair(k, k_load(k, t->buf, at, true), v));
+  else if (t->half < 0 && t->round_u) v = k_un(k, K_bf16, v);
+  k_store(k, t->buf, at, v);
 }
 
 /* The taps of the plane `tap`, channel c of the operand, lanes from `lane` on of the block. */
@@ -144,7 +150,9 @@ static Taps taps_at(KFn *k, const WinoPlan *pl, const WinoMemory *m, const WinoW
   if (w->masked) t.mask = k_first_lanes(k, k_sub(k, k_i64(k, pl->s.cout), first));
   t.plane = m->u_plane;
   t.n = pl->w->n;
-  t.round = pl->s.narrow;
+  t.round_u = wino_narrow(pl);
+  t.round = pl->s.narrow && !t.round_u;
+  t.half = -1;
   return t;
 }
 
@@ -159,14 +167,18 @@ static int64_t transform_kernel(Build *b, const WinoPlan *pl, const WinoMemory *
   KV chunk = k_rem(k, k_task(k), k_i64(k, chunks)), rest = k_div(k, k_task(k), k_i64(k, chunks));
   KV tap = k_rem(k, rest, k_i64(k, s->taps)), block = k_div(k, rest, k_i64(k, s->taps));
   KV c0 = k_mul(k, chunk, k_i64(k, CHUNK));
-  KV c = k_for(k, c0, k_min(k, k_add(k, c0, k_i64(k, CHUNK)), k_i64(k, s->cin)), 1);
+  int channels = m->pairs ? 2 : 1; /* of a row of U */
+  KV c = k_for(k, c0, k_min(k, k_add(k, c0, k_i64(k, CHUNK)), k_i64(k, s->cin)), channels);
   KV lane = k_for(k, k_i64(k, 0), k_i64(k, m->width), k->lanes);
-  Taps t = taps_at(k, pl, m, &w, block, tap, c, lane);
-  KV row = k_add(k, k_mul(k, tap, k_i64(k, s->cin)), c);
-  t.buf = 1;
-  t.to = k_add(k, k_mul(k, block, k_i64(k, m->u_block)), k_add(k, k_mul(k, row, k_i64(k, m->width)), lane));
-  WinoEnds ends = {get_tap, &t, put_weight, &t};
-  wino_both_sides(k, &pl->w->g, &ends);
+  KV row = k_add(k, k_mul(k, tap, k_i64(k, m->depth)), k_div(k, c, k_i64(k, channels)));
+  for (int half = 0; half < channels; half++) {
+    Taps t = taps_at(k, pl, m, &w, block, tap, k_add(k, c, k_i64(k, half)), lane);
+    t.half = m->pairs ? half : -1;
+    t.buf = 1;
+    t.to = k_add(k, k_mul(k, block, k_i64(k, m->u_block)), k_add(k, k_mul(k, row, k_i64(k, m->width)), lane));
+    WinoEnds ends = {get_tap, &t, put_weight, &t};
+    wino_both_sides(k, &pl->w->g, &ends);
+  }
   k_end(k);
   k_end(k);
   k_end(k);
@@ -201,22 +213,38 @@ static KV coefficient(KFn *k, const WinoMatrix *g, KV row, int t) {
   return k_splat(k, v);
 }
 
+/* One row of G g G^T at t, of which G's row is g. */
+static void row_of_points(Taps *t, const WinoMatrix *w, const KV *g, KV *out) {
+  KFn *k = t->k;
+  KV half[WINO_TAPS];
+  for (int j = 0; j < WINO_TAPS; j++) {
+    half[j] = k_mul(k, g[0], get_tap(t, 0, j));
+    for (int i = 1; i < WINO_TAPS; i++) half[j] = k_fma(k, g[i], get_tap(t, i, j), half[j]);
+  }
+  wino_apply(k, w, half, out);
+}
+
 void wino_weights_row(KFn *k, const WinoPlan *pl, const WinoMemory *m, const WinoWeights *from, KV block,
                       KV row, KV u) {
   const WinoShape *s = &pl->s;
-  KV g[WINO_TAPS], half[WINO_TAPS], out[WINO_MAX_N];
+  KV g[WINO_TAPS], out[2][WINO_MAX_N];
+  int channels = m->pairs ? 2 : 1; /* of a row of U */
   for (int t = 0; t < WINO_TAPS; t++) g[t] = coefficient(k, &pl->w->g, row, t);
   KV tap = s->taps > 1 ? k_for(k, k_i64(k, 0), k_i64(k, s->taps), 1) : k_i64(k, 0);
-  KV c = k_for(k, k_i64(k, 0), k_i64(k, s->cin), 1),
+  KV c = k_for(k, k_i64(k, 0), k_i64(k, s->cin), channels),
      lane = k_for(k, k_i64(k, 0), k_i64(k, m->width), k->lanes);
-  Taps t = taps_at(k, pl, m, from, block, tap, c, lane);
-  for (int j = 0; j < WINO_TAPS; j++) {
-    half[j] = k_mul(k, g[0], get_tap(&t, 0, j));
-    for (int i = 1; i < WINO_TAPS; i++) half[j] = k_fma(k, g[i], get_tap(&t, i, j), half[j]);
+  for (int half = 0; half < channels; half++) {
+    Taps t = taps_at(k, pl, m, from, block, tap, k_add(k, c, k_i64(k, half)), lane);
+    row_of_points(&t, &pl->w->g, g, out[half]);
   }
-  wino_apply(k, &pl->w->g, half, out);
-  KV to = k_add(k, k_mul(k, k_add(k, k_mul(k, tap, k_i64(k, s->cin)), c), k_i64(k, m->width)), lane);
-  for (int j = 0; j < pl->w->n; j++) k_store(k, u, k_add(k, to, k_i64(k, j * m->u_plane)), out[j]);
+  KV line = k_add(k, k_mul(k, tap, k_i64(k, m->depth)), k_div(k, c, k_i64(k, channels)));
+  KV to = k_add(k, k_mul(k, line, k_i64(k, m->width)), lane);
+  for (int j = 0; j < pl->w->n; j++) {
+    KV v = out[0][j];
+    if (m->pairs) v = k_bitcast(k, K_F32, k_pair(k, v, out[1][j]));
+    else if (wino_narrow(pl)) v = k_un(k, K_bf16, v);
+    k_store(k, u, k_add(k, to, k_i64(k, j * m->u_plane)), v);
+  }
   k_end(k);
   k_end(k);
   if (s->taps > 1) k_end(k);
