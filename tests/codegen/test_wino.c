@@ -146,6 +146,7 @@ static void test_error(void **unused) {
       check_error(&large[i], back, "F(2,3)", shallow2, false, (RunError){1e-6, 2e-7});
       check_error(&large[i], back, "F(4,3)", shallow4, false, (RunError){4e-6, 5e-7});
       check_error(&large[i], back, "F(4,3)", deep4, false, (RunError){4e-6, 5e-7});
+      if (back != i) continue; /* bf16: once in each direction */
       check_error(&large[i], back, "direct", NULL, true, (RunError){3e-3, 6e-4});
       check_error(&large[i], back, "F(2,3)", i ? shallow2 : deep2, true, (RunError){7e-3, 1.5e-3});
       check_error(&large[i], back, "F(4,3)", shallow4, true, (RunError){3e-3, 6e-4});
