@@ -26,8 +26,8 @@ static inline RunError run_error(const RunCase *c, const Emit *e, const Interp *
   const KFn *k[8];
   uint32_t *mem[16];
   Run r = {.c = c, .e = e, .isa = isa, .mem = mem};
-  for (int i = 0; i < e->nkernel; i++) k[i] = e->kernel[i].k[isa];
-  for (int i = 0; i < e->nbuffer; i++) assert_non_null(mem[i] = malloc((size_t)run_words(e, i) * 4));
+  for (int i = 0; i < e->nkernel; i++) k[i] = run_kernel(e, i, isa);
+  for (int i = 0; i < e->nbuffer; i++) assert_non_null(mem[i] = run_memory((size_t)run_words(e, i) * 4));
   if (!(r.jit = jit_new(k, e->nkernel, (NetcIsa)isa, err))) fail_msg("%s", err);
   run_all(&r, RUN_PLAIN);
   const Node *n = &c->fn->node[y];
