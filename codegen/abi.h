@@ -120,6 +120,40 @@ typedef struct {
   const NetcField *fields;
 } NetcStream;
 
+/* ---- NVIDIA GPUs ----
+ *
+ * The same functions once more, with launches, workspaces and a memory plan of their own; variables lie at the same offsets
+ * of the device's arena as of the host's. An entry takes its launch's nargs addresses (64 bits each, in device
+ * memory), the address of a NetcStep in device memory, and the number of tasks (64 bits). It is launched with
+ * ceil(tasks / code.tasks) blocks of code.threads threads, in one dimension, and code.shared bytes of dynamic shared memory.
+ * Launches of a function follow each other in one stream. */
+
+/* Families of PTX text, the least first: a loader takes the last one there is that its device runs. The text of a family runs
+ * on its compute capability and on all newer ones, but that of SM_90A on 9.0 only. */
+typedef enum { NETC_SM_75 = 0, NETC_SM_80, NETC_SM_90A, NETC_SM_COUNT } NetcSm;
+
+typedef struct {
+  const char *entry;              /* its name in the text */
+  const char *ptx[NETC_SM_COUNT]; /* a text with this one entry, ended by a 0; NULL where there is none */
+  int32_t threads, tasks;         /* of a block */
+  int32_t shared;                 /* bytes of dynamic shared memory of a block */
+  int32_t static_shared;          /* and of static, which the text declares */
+} NetcDeviceCode;
+
+typedef struct {
+  const char *name, *op; /* as NetcKernel's */
+  int32_t code, pad;     /* index into codes */
+  int64_t flops, bytes, work;
+} NetcDeviceKernel;
+
+typedef struct {
+  int64_t arena_bytes;
+  int32_t ncodes, nkernels;
+  const NetcDeviceCode *codes;
+  const NetcDeviceKernel *kernels;
+  const NetcFn *fns; /* as many as the module's, in the same order; launches index `kernels` above */
+} NetcDevice;
+
 typedef struct {
   uint32_t abi_version, struct_bytes;
   const char *producer; /* "netc 0.1.0" */
@@ -137,6 +171,7 @@ typedef struct {
   const NetcPlace *places;
   int64_t nplaces;
   int64_t classes, epoch_iterations, max_iterations; /* 0 where the file does not say */
+  const NetcDevice *device;                          /* NULL: compiled for the host alone */
 } NetcModule;
 
 typedef const NetcModule *(*NetcQueryFn)(uint32_t abi_version);

@@ -20,7 +20,22 @@ _Static_assert((int)NETC_SRC_LABELED == (int)SRC_LABELED && (int)NETC_SRC_ALL ==
 _Static_assert((int)NETC_AUG_FLIP == (int)AUG_FLIP && (int)NETC_AUG_NOISE == (int)AUG_NOISE, "augmentations");
 _Static_assert((int)NETC_MAX_RANK == (int)MAX_RANK, "ranks");
 
-enum { T_ARRAY, T_VAR, T_NET, T_KERNEL, T_PLACE, T_LAUNCH, T_FN, T_FIELD, T_STREAM, T_MODULE, T_COUNT };
+enum {
+  T_ARRAY,
+  T_VAR,
+  T_NET,
+  T_KERNEL,
+  T_PLACE,
+  T_LAUNCH,
+  T_FN,
+  T_FIELD,
+  T_STREAM,
+  T_DEVICE_CODE,
+  T_DEVICE_KERNEL,
+  T_DEVICE,
+  T_MODULE,
+  T_COUNT
+};
 
 typedef struct {
   const Module *mod;
@@ -41,12 +56,13 @@ static LLVMTypeRef record(const Tables *t, const char *fields) {
     case 'D': f[n++] = LLVMArrayType2(t->i64, NETC_MAX_RANK); break;
     case 'O': f[n++] = LLVMArrayType2(t->i8, NETC_MAX_RANK + 2); break;
     case 'C': f[n++] = LLVMArrayType2(t->ptr, NETC_ISA_COUNT); break;
+    case 'P': f[n++] = LLVMArrayType2(t->ptr, NETC_SM_COUNT); break;
     default: f[n++] = t->type[T_ARRAY]; break;
     }
   return LLVMStructTypeInContext(t->c, f, n, false);
 }
 
-/* Fields in order: p pointer, i i32, l i64, d double, D dim, O order, C code, A NetcArray. */
+/* Fields in order: p pointer, i i32, l i64, d double, D dim, O order, C code, P ptx, A NetcArray. */
 static const struct {
   const char *name, *fields;
   size_t bytes, last; /* size of the struct, offset of its last field */
@@ -60,12 +76,17 @@ static const struct {
     [T_FN] = {"NetcFn", "piiiippppll", sizeof(NetcFn), offsetof(NetcFn, scratch)},
     [T_FIELD] = {"NetcField", "pii", sizeof(NetcField), offsetof(NetcField, input)},
     [T_STREAM] = {"NetcStream", "piiiip", sizeof(NetcStream), offsetof(NetcStream, fields)},
+    [T_DEVICE_CODE] = {"NetcDeviceCode", "pPiiii", sizeof(NetcDeviceCode),
+                       offsetof(NetcDeviceCode, static_shared)},
+    [T_DEVICE_KERNEL] = {"NetcDeviceKernel", "ppiilll", sizeof(NetcDeviceKernel),
+                         offsetof(NetcDeviceKernel, work)},
+    [T_DEVICE] = {"NetcDevice", "liippp", sizeof(NetcDevice), offsetof(NetcDevice, fns)},
     [T_MODULE] = {"NetcModule",
                   "iippplll"
                   "iiiiii"
                   "pppppp"
-                  "llll",
-                  sizeof(NetcModule), offsetof(NetcModule, max_iterations)},
+                  "llllp",
+                  sizeof(NetcModule), offsetof(NetcModule, device)},
 };
 
 static void make_types(Tables *t) {
@@ -306,7 +327,7 @@ static LLVMValueRef module_record(const Tables *t) {
                 int64(t, m->arena_bytes), int64(t, m->var_bytes), int32(t, p->nvar), int32(t, p->nnet),
                 int32(t, m->nkernel), int32(t, p->nfn), int32(t, p->nstream), int32(t, spatial_rank(m)),
                 vars(t), nets(t), kernels(t), fns, streams(t), places(t), int64(t, t->places->n),
-                int64(t, p->classes), int64(t, p->epoch_iterations), int64(t, p->max_iterations));
+                int64(t, p->classes), int64(t, p->epoch_iterations), int64(t, p->max_iterations), null(t));
 }
 
 /* const NetcModule *netc_module_query(uint32_t v) { return v == NETC_ABI_VERSION ? &module : NULL; } */
