@@ -13,6 +13,7 @@ Emit *emit_new(Arena *a, const Fn *f, const Emit *share) {
   e->stream_from = share ? share->stream_from : STREAM_FROM;
   e->code = share ? share->code : arena_child(a);
   e->fn = f;
+  e->machine = share ? share->machine : &machine_host;
   e->node_buffer = arena_alloc(a, sizeof *e->node_buffer * (size_t)(f->n ? f->n : 1));
   for (int i = 0; i < f->n; i++) e->node_buffer[i] = -1;
   e->mark = arena_alloc(a, (size_t)f->n + 1);
@@ -90,6 +91,7 @@ static KBase arg_base(const Emit *e, int buf) {
 }
 
 int build_sets(const Build *b) {
+  if (b->e->machine->simt) return b->e->machine->sets;
   bool narrow = b->g && b->g->anchor >= 0 && b->e->fn->node[b->g->anchor].at.narrow;
   for (int i = 0; i < b->launch.nargs; i++) narrow |= arg_base(b->e, b->launch.arg[i]) == K_BF16;
   return narrow ? NETC_ISA_COUNT : NETC_ISA_AVX512_BF16;
@@ -98,9 +100,10 @@ int build_sets(const Build *b) {
 KFn *build_kernel(Build *b, int isa) {
   Emit *e = b->e;
   bool first = true;
-  for (int i = 0; i < NETC_ISA_COUNT; i++) first = first && !b->kernel.k[i];
+  for (int i = 0; i < e->machine->sets; i++) first = first && !b->kernel.k[i];
   if (first) b->before = arena_mark(e->code), b->kernels = e->nkernel, e->building++;
-  KFn *k = k_new(e->code, b->kernel.name, isa == NETC_ISA_AVX2 ? 8 : 16);
+  KFn *k = k_new(e->code, b->kernel.name, e->machine->set[isa].lanes);
+  k->nregs = e->machine->set[isa].nregs;
   for (int i = 0; i < b->launch.nargs; i++) {
     int node = e->buffer[b->launch.arg[i]].node;
     KV arg =
@@ -117,7 +120,7 @@ static int find_kernel(const Emit *e, const Kernel *kernel, const uint64_t *hash
   for (int i = 0; i < e->nkernel; i++) {
     const Kernel *o = &e->kernel[i];
     bool same = !strcmp(o->op, kernel->op);
-    for (int isa = 0; same && isa < NETC_ISA_COUNT; isa++) same = o->hash[isa] == hash[isa];
+    for (int isa = 0; same && isa < e->machine->sets; isa++) same = o->hash[isa] == hash[isa];
     if (same) return i;
   }
   return -1;
@@ -163,7 +166,7 @@ void build_end(Build *b, int64_t tasks) {
   Emit *e = b->e;
   Kernel *kernel = &b->kernel;
   keep_same_size(b);
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+  for (int isa = 0; isa < e->machine->sets; isa++) {
     const KFn *k = kernel->k[isa];
     if (k && k->err[0] && !e->err[0]) snprintf(e->err, sizeof e->err, "kernel %s: %s", kernel->name, k->err);
     kernel->hash[isa] = k && !k->err[0] ? kir_hash(k) : 0;
@@ -183,7 +186,7 @@ void build_end(Build *b, int64_t tasks) {
     if (open || name_taken(e, kernel->name))
       kernel->name =
           arena_printf(e->arena, "%s%s%08x", kernel->name, open ? "" : ":", (unsigned)kernel->hash[0]);
-    for (int isa = 0; isa < NETC_ISA_COUNT; isa++)
+    for (int isa = 0; isa < e->machine->sets; isa++)
       if (kernel->k[isa]) kernel->k[isa]->name = kernel->name;
     *ARENA_PUSH(e->arena, e->kernel, e->nkernel, e->capkernel) = *kernel;
     b->launch.kernel = e->nkernel - 1;

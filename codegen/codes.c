@@ -48,7 +48,7 @@ void module_codes(Module *m) {
   Index x = {.mask = 1023};
   while (x.mask < (size_t)m->nkernel * NETC_ISA_COUNT * 2) x.mask = 2 * x.mask + 1;
   x.slot = arena_alloc(m->arena, (x.mask + 1) * sizeof *x.slot);
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+  for (int isa = 0; isa < m->machine->sets; isa++) {
     m->code_of[isa] = arena_alloc(m->arena, ((size_t)m->nkernel + 1) * sizeof **m->code_of);
     for (int i = 0; i < m->nkernel && (m->isas >> isa & 1); i++) {
       Code c = {.k = m->kernel[i].k[isa], .isa = (NetcIsa)isa};

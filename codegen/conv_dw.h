@@ -23,7 +23,7 @@ typedef struct {
   KV z;
 } Panels;
 
-Panels panels_of(int naxes, const int64_t *extent, int64_t channels, int64_t width);
+Panels panels_of(int naxes, const int64_t *extent, int64_t channels, int64_t width, int lanes);
 int64_t panels_elements(const Panels *p);
 KV box_pixels(KFn *k, const DwBox *box);
 /* Copies channels channel0 .. of the pixels first <= i < end (per axis) of x, a tensor of `extent` pixels of `stride`

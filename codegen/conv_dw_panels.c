@@ -1,14 +1,14 @@
 /* conv_dw_panels.c - operands of weight gradients, packed. */
 #include "conv_dw.h"
 
-Panels panels_of(int naxes, const int64_t *extent, int64_t channels, int64_t width) {
+Panels panels_of(int naxes, const int64_t *extent, int64_t channels, int64_t width, int lanes) {
   enum { LINE = 16 };
   Panels p = {.naxes = naxes, .channels = channels, .width = width, .z = K_NONE};
   int64_t pixels = 1;
   for (int a = 0; a < naxes; a++) pixels *= p.extent[a] = extent[a];
   p.panels = (channels + width - 1) / width;
-  /* A line more than the pixels: the last vector written to a panel reaches beyond its width. */
-  p.size = (pixels * width + LINE - 1) / LINE + 1;
+  /* A vector more than the pixels, in lines: the last one written to a panel reaches beyond its width. */
+  p.size = (pixels * width + LINE - 1) / LINE + (lanes + LINE - 1) / LINE;
   p.size = (p.size + (p.size % 2 == 0)) * LINE;
   return p;
 }

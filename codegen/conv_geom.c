@@ -64,15 +64,15 @@ bool conv_shape(const Fn *f, const Node *nd, ConvShape *s, char err[256]) {
   return true;
 }
 
-void conv_fold(ConvShape *s) {
-  enum { LONGEST = 512, USUAL = 64, SHORTEST = 32, ROWS = 64 }; /* rows enough for the threads */
+void conv_fold(ConvShape *s, int64_t rows) {
+  enum { LONGEST = 512, USUAL = 64, SHORTEST = 32 };
   int64_t pixels = 1;
   if (s->out[s->ns - 1] == 1) return; /* that axis has no stride in memory to count pixels by */
   for (int i = 0; i < s->ns; i++) {
     if (s->k[i] != 1 || s->stride[i] != 1 || s->pad[i] != 0) return;
     pixels *= s->out[i];
   }
-  int64_t row = min64(pixels, min64(max64(pixels * s->n / ROWS, USUAL), LONGEST));
+  int64_t row = min64(pixels, min64(max64(pixels * s->n / rows, USUAL), LONGEST));
   while (pixels % row) row--;
   if (row < SHORTEST && row < s->out[s->ns - 1]) return;
   s->ns = 2;
@@ -218,6 +218,3 @@ const char *conv_describe(Arena *a, const ConvShape *s) {
     text = arena_printf(a, "%s_s%c%ld_p%c%ld", text, name[i], (long)s->stride[i], name[i], (long)s->pad[i]);
   return text;
 }
-
-int conv_isa_lanes(int isa) { return isa == NETC_ISA_AVX2 ? 8 : 16; }
-int conv_isa_regs(int isa) { return isa == NETC_ISA_AVX2 ? 16 : 32; }

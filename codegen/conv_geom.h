@@ -50,7 +50,7 @@ typedef struct {
  * kernels need: images channels last, weights (K.., C, O). */
 bool conv_shape(const Fn *f, const Node *nd, ConvShape *s, char err[256]);
 /* A 1x1 convolution of stride 1 sees pixels, not rows: makes them rows of one long length. */
-void conv_fold(ConvShape *s);
+void conv_fold(ConvShape *s, int64_t rows); /* about so many, at least */
 /* Does the code for the set multiply pairs of channels (K_dot2)? Elsewhere rounded operands are multiplied as f32. */
 bool conv_pairs(const ConvShape *s, int isa);
 int64_t conv_taps(const ConvShape *s);
@@ -104,6 +104,4 @@ void pack_weights(Emit *e, const GroupInfo *g, const ConvShape *s, const ConvBlo
                   int w, int ws);
 /* Lets the result take over the memory of an operand of the epilogue that has its type and order (emit_conv.c). */
 void conv_offer_place(Build *b, const GroupInfo *g);
-int conv_isa_lanes(int isa);
-int conv_isa_regs(int isa);
 #endif

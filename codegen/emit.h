@@ -7,7 +7,7 @@
 #include "../passes/passes.h"
 #include "../passes/storage.h"
 #include "kir.h"
-#include "abi.h"
+#include "machine.h"
 
 /* A buffer: a materialised graph value, or workspace between the launches of one group. */
 typedef struct {
@@ -16,7 +16,7 @@ typedef struct {
   int64_t bytes;
 } Buffer;
 
-/* A kernel for every instruction set: k[i] has the lanes of set i (8, 16, 16). Identical ones are merged by the module. Where
+/* A kernel for every set of the machine: k[i] has the lanes of set i (8, 16, 16 on the host). Identical ones are merged by the module. Where
  * k[NETC_ISA_AVX512_BF16] is NULL the one for AVX-512 serves: build_end drops what has no use for that set. */
 typedef struct {
   const char *name; /* descriptor with shapes */
@@ -45,6 +45,7 @@ typedef struct Emit {
   int64_t stream_from; /* bytes from which on a value is too large for the caches to keep */
   int building;        /* kernels begun and not ended */
   const Fn *fn;
+  const Machine *machine;
   Storage *storage; /* per node: where it lies */
   Buffer *buffer;
   int nbuffer, capbuffer;
@@ -57,11 +58,14 @@ typedef struct Emit {
   char err[256];
 } Emit;
 
-/* An Emit without launches whose kernel list starts as that of `share` (NULL: empty). build.c */
+/* An Emit without launches whose kernel list starts as that of `share` (NULL: empty), for the machine of `share` (NULL: the
+ * host). build.c */
 Emit *emit_new(Arena *a, const Fn *f, const Emit *share);
 /* Emit all groups of f, appending to the kernels of `share` (NULL: a fresh list): afterwards the list of `share` and
  * that of the result are the same. NULL and a message on failure. */
 Emit *emit_fn(Arena *a, const Fn *f, Emit *share, char err[256]);
+/* The same for a machine, which is that of `share`. */
+Emit *emit_fn_on(const Machine *machine, Arena *a, const Fn *f, Emit *share, char err[256]);
 
 /* ---- for emitters ---- */
 int emit_buffer(Emit *e, int node);                   /* buffer of a materialised value: that of its owner */

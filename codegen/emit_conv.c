@@ -8,12 +8,10 @@
  * one loop for each run of such taps.
  *
  * Weights are read from panels (conv_pack.c) where that pays. A task has as many blocks as their panels fit
- * WEIGHT_BUDGET, so that they stay in cache while the rows pass by.
+ * the near cache, so that they stay in cache while the rows pass by.
  */
 #include <string.h>
 #include "wino.h"
-
-enum { WEIGHT_BUDGET = 400 << 10, TASKS = 64, TASK_MACS = 1 << 18 };
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -88,22 +86,22 @@ static int64_t ahead_step(const ConvPlan *p) {
   return ceil_div(elements, turns * TILE_LINE) * TILE_LINE;
 }
 
-static ConvPlan plan_conv(Arena *a, const ConvShape *s, int isa) {
+static ConvPlan plan_conv(Arena *a, const ConvShape *s, const Machine *m, int isa) {
   ConvPlan p = {.s = *s, .packed = pack_pays(s), .pairs = conv_pairs(s, isa), .rows = conv_rows(s)};
   int64_t *order, length[64], in = s->ns - 1, taps = conv_taps(s);
   p.depth = pack_depth(s, isa);
   p.nphase = conv_phases(a, s, &p.phase, &order);
   int n = (int)min64(p.nphase, 64);
   for (int i = 0; i < n; i++) length[i] = p.phase[i].count;
-  p.b = conv_block(length, n, s->cout, p.depth * (s->back ? 1 : s->stride[in]), conv_isa_lanes(isa),
-                   conv_isa_regs(isa));
+  p.b = conv_block(length, n, s->cout, p.depth * (s->back ? 1 : s->stride[in]), m->set[isa].lanes,
+                   m->set[isa].nregs);
   int64_t width = p.b.vectors * p.b.lanes, panel = taps * p.depth * width;
   p.w_step = p.packed ? width : s->cout;
   p.w_block = p.packed ? panel : width;
-  p.task_blocks = min64(max64(WEIGHT_BUDGET / (panel * 4), 1), p.b.blocks);
+  p.task_blocks = min64(max64(m->near_bytes / (panel * 4), 1), p.b.blocks);
   p.block_tasks = ceil_div(p.b.blocks, p.task_blocks);
   int64_t row_macs = s->out[in] * taps * s->cin * width * p.task_blocks;
-  int64_t least = ceil_div(TASK_MACS, row_macs), parts = ceil_div(TASKS, p.block_tasks);
+  int64_t least = ceil_div(m->task_macs, row_macs), parts = ceil_div(m->tasks, p.block_tasks);
   p.task_rows = min64(max64(p.rows / parts, least), p.rows);
   p.row_tasks = ceil_div(p.rows, p.task_rows);
   p.ahead_step = ahead_step(&p);
@@ -319,15 +317,15 @@ bool emit_conv(Emit *e, const GroupInfo *g) {
   ConvShape s;
   if (!conv_shape(e->fn, nd, &s, e->err)) return false;
   WinoPlan wino;
-  if (wino_choose(e->fn, nd, &wino)) return emit_wino(e, g, &wino);
+  if (!e->machine->simt && wino_choose(e->fn, nd, &wino)) return emit_wino(e, g, &wino);
   const char *name = conv_describe(e->arena, &s);
   ConvShape loops = s;
-  if (!needs_coordinates(e->fn, g)) conv_fold(&loops);
+  if (!needs_coordinates(e->fn, g)) conv_fold(&loops, e->machine->tasks);
   ConvPlan plan[NETC_ISA_COUNT];
   ConvBlock block[NETC_ISA_COUNT];
   int64_t tasks = 0, panels = 0;
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
-    plan[isa] = plan_conv(e->arena, &loops, isa);
+  for (int isa = 0; isa < e->machine->sets; isa++) {
+    plan[isa] = plan_conv(e->arena, &loops, e->machine, isa);
     block[isa] = plan[isa].b;
     tasks = max64(tasks, plan[isa].row_tasks * plan[isa].block_tasks);
     panels = max64(panels, pack_elements(&loops, &block[isa], isa));

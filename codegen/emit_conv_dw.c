@@ -19,17 +19,12 @@
 #include "wino_dw.h"
 
 enum {
-  BOX_PIXELS = 256,      /* a panel of dy and one of x stay in the first-level cache */
   BOX_ROW = 128,         /* of them along a row, where x has a halo: long loops, not too much of it */
   COMPUTED_ROW = 32,     /* as much as that where the halo is computed from */
-  X_BUDGET = 208 << 10,  /* bytes of the packed x: less than half of a small second-level cache */
   FEW_CHANNELS = 32,     /* pixels of so few are neighbours enough: nothing is packed .. */
   BOX_BYTES = 256 << 10, /* .. and boxes are what the second-level cache holds */
-  TAP_ROWS = 128,
-  TASKS = 32,
-  TASK_MACS = 1 << 18
+  TAP_ROWS = 128
 };
-enum { WORKSPACE_BUDGET = 16 << 20, REDUCE_ELEMENTS = 8192 };
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -43,9 +38,11 @@ typedef enum {
   COMPUTED, /* both from panels; x is a dwconv of the group */
 } DwSource;
 
-/* For an instruction set. Axes: n, then the spatial ones. With TAPS the convolution is one of a single tap
+/* For an instruction set. On the host a box of 256 pixels keeps a panel of dy and one of x in the first-level cache, all of
+ * the packed x in half of a small second-level one. Axes: n, then the spatial ones. With TAPS the convolution is one of a single tap
  * with as many channels as x has taps times channels. */
 typedef struct {
+  const Machine *machine;
   ConvShape s;
   DwSource source;
   bool pairs; /* panels hold pairs of pixels */
@@ -91,7 +88,7 @@ static int64_t pair_span(const DwPlan *p, int64_t len) {
 }
 
 static void plan_boxes(DwPlan *p) {
-  int64_t pixels = p->source == DIRECT ? BOX_BYTES / (4 * (p->cin + p->s.cout)) : BOX_PIXELS;
+  int64_t pixels = p->source == DIRECT ? BOX_BYTES / (4 * (p->cin + p->s.cout)) : p->machine->box_pixels;
   p->boxes = 1;
   for (int a = p->naxes - 1; a >= 0; a--) {
     int64_t n = p->extent[a], most = max64(min64(min64(pixels, box_limit(p, a, pixels)), n), 1);
@@ -138,17 +135,18 @@ static void plan_axes(DwPlan *p) {
   }
 }
 
-static DwPlan plan_dw(const ConvShape *s, bool recompute, int64_t macs, int isa) {
-  DwPlan p = {.s = *s, .pairs = s->narrow && isa == NETC_ISA_AVX512_BF16};
+static DwPlan plan_dw(const Machine *m, const ConvShape *s, bool recompute, int64_t macs, int isa) {
+  DwPlan p = {.machine = m, .s = *s, .pairs = s->narrow && isa == NETC_ISA_AVX512_BF16};
   p.source = source_of(s, recompute, p.pairs);
   p.cin = p.source == TAPS ? s->cin * conv_taps(s) : s->cin;
   plan_axes(&p);
   plan_boxes(&p);
   int64_t pixels = 1, bytes = 4 * conv_taps(s) * s->cin * s->cout;
   for (int a = 0; a < p.naxes; a++) pixels *= p.span[a];
-  p.slice_cin = p.source == DIRECT ? p.cin : slice_of(p.cin, X_BUDGET / (4 * pixels));
+  p.slice_cin = p.source == DIRECT ? p.cin : slice_of(p.cin, m->x_bytes / (4 * pixels));
   p.slices_cin = p.cin / p.slice_cin;
-  int64_t parts = min64(ceil_div(TASKS, p.slices_cin), min64(WORKSPACE_BUDGET / bytes, macs / TASK_MACS));
+  int64_t parts =
+      min64(ceil_div(m->tasks / 2, p.slices_cin), min64(m->parts_bytes / bytes, macs / m->task_macs));
   p.parts = min64(max64(parts, 1), p.boxes);
   return p;
 }
@@ -266,11 +264,11 @@ static void piece(const DwCode *c, KV cin, int channels, KV block, bool tail, KV
     if (open[a]) k_end(k);
 }
 
-static Panels dy_panels(const DwPlan *p, int64_t channels, int64_t width) {
+static Panels dy_panels(const DwPlan *p, int64_t channels, int64_t width, int lanes) {
   int64_t extent[MAX_AXES];
   for (int a = 0; a < p->naxes; a++) extent[a] = p->box[a];
   if (p->pairs) extent[p->naxes - 1] = ceil_div(extent[p->naxes - 1], 2);
-  Panels dy = panels_of(p->naxes, extent, channels, width);
+  Panels dy = panels_of(p->naxes, extent, channels, width, lanes);
   return dy;
 }
 
@@ -281,7 +279,7 @@ static void pack_dy(DwCode *c, KV block, bool tail) {
   int64_t lanes = c->b.lanes, width = conv_block_vectors(&c->b, tail) * lanes, channels = width;
   KV z = c->dyp.z, channel = k_mul(k, block, k_i64(k, c->b.vectors * lanes));
   if (tail && c->b.tail_lanes) channels -= lanes - c->b.tail_lanes;
-  c->dyp = dy_panels(p, channels, width);
+  c->dyp = dy_panels(p, channels, width, k->lanes);
   c->dyp.z = z;
   DwPairs pairs = {.start = c->box.lo[p->naxes - 1], .step = 2, .apart = 1};
   if (p->pairs) {
@@ -350,15 +348,15 @@ static void place_operands(DwCode *c) {
   const DwPlan *p = c->pl;
   KFn *k = c->k;
   if (p->source == DIRECT) {
-    c->xp = panels_of(p->naxes, p->in, p->cin, p->cin);
-    c->dyp = panels_of(p->naxes, p->extent, p->s.cout, p->s.cout);
+    c->xp = panels_of(p->naxes, p->in, p->cin, p->cin, k->lanes);
+    c->dyp = panels_of(p->naxes, p->extent, p->s.cout, p->s.cout, k->lanes);
     c->xp.z = c->x, c->dyp.z = c->dy;
     return;
   }
   int64_t width = max64(c->b.vectors, c->b.tail_vectors) * c->b.lanes;
-  c->xp = panels_of(p->naxes, p->span, p->slice_cin, panel_width(p, &c->b));
+  c->xp = panels_of(p->naxes, p->span, p->slice_cin, panel_width(p, &c->b), k->lanes);
   c->xp.round = p->s.narrow;
-  c->dyp = dy_panels(p, width, width);
+  c->dyp = dy_panels(p, width, width, k->lanes);
   c->xp.z = k_scratch(k, p->pairs ? K_I32 : K_F32, panels_elements(&c->xp), "x");
   c->dyp.z = k_scratch(k, p->pairs ? K_I32 : K_F32, panels_elements(&c->dyp), "dy");
 }
@@ -391,9 +389,11 @@ static void pack_x(DwCode *c, const DwInput *input) {
 static int64_t dw_kernel(Build *b, const DwPlan *pl, const DwInput *input, int isa, KV x, KV dy, KV dw) {
   KFn *k = build_kernel(b, isa);
   DwCode c = {.pl = pl, .k = k, .x = x, .dy = dy, .dw = dw};
-  c.b = conv_block(&pl->slice_cin, 1, pl->s.cout, 1, conv_isa_lanes(isa), conv_isa_regs(isa));
+  c.b =
+      conv_block(&pl->slice_cin, 1, pl->s.cout, 1, pl->machine->set[isa].lanes, pl->machine->set[isa].nregs);
   int64_t owners = pl->parts * pl->slices_cin;
-  int64_t slices = min64(ceil_div(TASKS, owners), c.b.blocks), slice_blocks = ceil_div(c.b.blocks, slices);
+  int64_t slices = min64(ceil_div(pl->machine->tasks / 2, owners), c.b.blocks),
+          slice_blocks = ceil_div(c.b.blocks, slices);
   slices = ceil_div(c.b.blocks, slice_blocks);
   k_if(k, k_lt(k, k_task(k), k_i64(k, owners * slices)));
   c.acc = tile_locals(k->arena, k, c.b.pixels * (int)max64(c.b.vectors, c.b.tail_vectors));
@@ -419,8 +419,9 @@ static int64_t dw_kernel(Build *b, const DwPlan *pl, const DwInput *input, int i
 /* dW = sum of the parts, in order. */
 static void reduce_kernel(Build *b, int64_t n, int64_t parts, int isa) {
   KFn *k = build_kernel(b, isa);
-  KV from = 0, to = 1, start = k_mul(k, k_task(k), k_i64(k, REDUCE_ELEMENTS));
-  KV end = k_min(k, k_add(k, start, k_i64(k, REDUCE_ELEMENTS)), k_i64(k, n));
+  int64_t chunk = b->e->machine->task_visits;
+  KV from = 0, to = 1, start = k_mul(k, k_task(k), k_i64(k, chunk));
+  KV end = k_min(k, k_add(k, start, k_i64(k, chunk)), k_i64(k, n));
   KV sum = k_local(k, K_F32, true, "sum");
   KV i = k_for(k, start, end, k->lanes), mask = k_first_lanes(k, k_sub(k, end, i));
   k_set(k, sum, k_load_masked(k, from, i, mask));
@@ -434,14 +435,14 @@ static void reduce_kernel(Build *b, int64_t n, int64_t parts, int isa) {
 
 void conv_dw_sum_parts(Emit *e, const GroupInfo *g, int64_t n, const int64_t *parts, int ws, int dw) {
   int64_t most = 1;
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) most = max64(most, parts[isa]);
+  for (int isa = 0; isa < e->machine->sets; isa++) most = max64(most, parts[isa]);
   Build b = build_begin(e, g, "reduce", "sum_parts:n%ld_parts%ld:f32", (long)n, (long)most);
   build_arg(&b, ws, false);
   build_arg(&b, dw, true);
   b.kernel.flops = n * (most - 1);
   b.kernel.bytes = 4 * n * (most + 1);
   for (int isa = 0; isa < build_sets(&b); isa++) reduce_kernel(&b, n, parts[isa], isa);
-  build_end(&b, ceil_div(n, REDUCE_ELEMENTS));
+  build_end(&b, ceil_div(n, e->machine->task_visits));
 }
 
 bool emit_conv_dw(Emit *e, const GroupInfo *g) {
@@ -452,13 +453,14 @@ bool emit_conv_dw(Emit *e, const GroupInfo *g) {
   bool recompute = dw_input_match(e, g, &s, &input);
   if (e->err[0]) return false;
   WinoDw wino;
-  if (!recompute && wino_dw_choose(e->fn, nd, &s, &wino)) return emit_wino_dw(e, g, &wino);
+  if (!e->machine->simt && !recompute && wino_dw_choose(e->fn, nd, &s, &wino))
+    return emit_wino_dw(e, g, &wino);
   const char *name = conv_describe(e->arena, &s);
-  if (!recompute) conv_fold(&s);
+  if (!recompute) conv_fold(&s, e->machine->tasks);
   DwPlan p[NETC_ISA_COUNT];
   int64_t parts[NETC_ISA_COUNT], most = 1;
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
-    p[isa] = plan_dw(&s, recompute, node_macs(e->fn, nd), isa);
+  for (int isa = 0; isa < e->machine->sets; isa++) {
+    p[isa] = plan_dw(e->machine, &s, recompute, node_macs(e->fn, nd), isa);
     most = max64(most, parts[isa] = p[isa].parts);
   }
   int dw = emit_buffer(e, g->anchor);

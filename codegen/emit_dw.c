@@ -30,7 +30,6 @@ static void epilogue(void *ctx, KFn *k, const DwAt *at, KV v) {
 }
 
 /* A task is a few neighbouring rows, so that what they share of the source stays in cache. */
-enum { ROW_TASKS = 64 };
 
 bool emit_dw(Emit *e, const GroupInfo *g) {
   const Node *anchor = &e->fn->node[g->anchor];
@@ -42,7 +41,8 @@ bool emit_dw(Emit *e, const GroupInfo *g) {
                         d.s >= 0 ? ":gate" : "");
   args_of_group(&b);
   build_stream(&b);
-  int64_t rows = anchor->type.dim[0] * rows_of(&d), per = rows / ROW_TASKS > 0 ? rows / ROW_TASKS : 1;
+  int64_t rows = anchor->type.dim[0] * rows_of(&d);
+  int64_t per = rows / e->machine->tasks > 0 ? rows / e->machine->tasks : 1;
   for (int isa = 0; isa < build_sets(&b); isa++) {
     KFn *k = build_kernel(&b, isa);
     DwRow r = {.shape = &d,
@@ -217,7 +217,7 @@ static void dw_taps(KFn *k, Dw *w, int64_t lo, int64_t hi) {
  * one. */
 static void dw_one_row(KFn *k, Dw *w) {
   const DwShape *d = w->d;
-  int64_t size = d->size[d->ns - 1], room = k->nregs == 32 ? 20 : 10;
+  int64_t size = d->size[d->ns - 1], room = k->nregs >= 32 ? 20 : 10;
   if (d->ns == 1) {
     dw_taps(k, w, 0, 1);
     return;
@@ -288,7 +288,7 @@ static void fold_body(void *ctx, KFn *k, const Spot *s) {
 static void emit_fold(Emit *e, const GroupInfo *g, int work, int64_t parts, int64_t count) {
   Build b = build_begin(e, g, "reduce", "reduce:parts%lld_n%lld:f32", (long long)parts, (long long)count);
   int from = build_arg(&b, work, false), to = build_arg(&b, emit_buffer(e, g->anchor), true);
-  Box box = {.rank = 1, .extent = {count}};
+  Box box = {.rank = 1, .chunk = e->machine->task_visits, .extent = {count}};
   for (int isa = 0; isa < build_sets(&b); isa++) {
     KFn *k = build_kernel(&b, isa);
     Fold f = {from, to, parts, count};
@@ -299,11 +299,11 @@ static void emit_fold(Emit *e, const GroupInfo *g, int work, int64_t parts, int6
   build_end(&b, visit_tasks(&box));
 }
 
-/* Fixed by the shape, never by the number of threads: about 32 tasks, of at least 4 rows. */
-static int64_t rows_per_chunk(int64_t samples, int64_t rows) {
-  int64_t chunks = (32 + samples - 1) / samples;
+/* Fixed by the shape, never by the number of threads: on the host about 32 tasks, of at least 4 rows. */
+static int64_t rows_per_chunk(const Machine *m, int64_t samples, int64_t rows) {
+  int64_t chunks = (m->tasks / 2 + samples - 1) / samples;
   int64_t per = (rows + chunks - 1) / chunks;
-  return per < 4 ? (rows < 4 ? rows : 4) : per;
+  return per < m->task_rows ? (rows < m->task_rows ? rows : m->task_rows) : per;
 }
 
 bool emit_dw_dw(Emit *e, const GroupInfo *g) {
@@ -327,7 +327,7 @@ bool emit_dw_dw(Emit *e, const GroupInfo *g) {
   Dw w = {.d = &d, .total = type_count(anchor->type), .rows = rows_of(&d)};
   node_strides(dy, w.ys);
   node_strides(anchor, w.os);
-  w.chunk = rows_per_chunk(samples, w.rows);
+  w.chunk = rows_per_chunk(e->machine, samples, w.rows);
   w.chunks = (w.rows + w.chunk - 1) / w.chunk;
   int work = w.chunks > 1 ? emit_workspace(e, w.chunks * w.total * 4) : emit_buffer(e, g->anchor);
   char dims[96], win[96];

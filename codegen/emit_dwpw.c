@@ -13,9 +13,8 @@
 
 /* NEAR: bytes of the second-level cache a step may count on. Where the weights leave room in it, a segment is so
  * narrow that the rows of x its depthwise convolutions share stay there from step to step; where they do not,
- * they stream past whatever is done, the more seldom the more pixels a step has: SCRATCH floats. */
-enum { NEAR = 384 << 10, SCRATCH = 64 << 10, MAX_PIXELS = 512, NARROWEST = 16 };
-enum { MIN_TASKS = 32, TASKS = 64, MAX_STEPS = 16 };
+ * they stream past whatever is done, the more seldom the more pixels a step has: as the scratch holds. */
+enum { NEAR = 384 << 10, MAX_PIXELS = 512, NARROWEST = 16, MAX_STEPS = 16 };
 
 typedef struct {
   DwShape d;
@@ -58,9 +57,9 @@ static int64_t divisor(int64_t n, int64_t most) {
 }
 
 /* Pixels of a step. Near: the rows of x for a pixel and the one below, its depthwise result, and the weights. */
-static int64_t step_pixels(const Dwpw *p) {
+static int64_t step_pixels(const Machine *m, const Dwpw *p) {
   const DwShape *d = &p->d;
-  int64_t rows = 1, scratch = min64(SCRATCH / d->channels, MAX_PIXELS);
+  int64_t rows = 1, scratch = min64(m->scratch / 4 / d->channels, MAX_PIXELS);
   for (int a = 0; a < d->ns - 1; a++) rows *= d->size[a];
   int64_t bytes = p->pointwise.narrow ? 2 : 4; /* of an element */
   int64_t near = (NEAR / bytes / d->channels - p->cout) / ((rows + 1) * d->stride[d->ns - 1] + 1);
@@ -69,13 +68,14 @@ static int64_t step_pixels(const Dwpw *p) {
 
 /* Steps of whole rows as many as fit or of a segment, tasks of several steps. Rows of a step divide those of a
  * sample, so that all tasks are alike. */
-static void plan(Dwpw *p, int64_t samples) {
-  int64_t pixels = max64(step_pixels(p), 1), all = samples * p->rows;
+static void plan(const Machine *m, Dwpw *p, int64_t samples) {
+  int64_t pixels = max64(step_pixels(m, p), 1), all = samples * p->rows;
   p->segments = ceil_div(p->width, pixels);
-  p->segment = min64(ceil_div(ceil_div(p->width, p->segments), 8) * 8, p->width);
+  int64_t unit = m->simt ? 1 : 8; /* shared memory holds so many pixels and no more */
+  p->segment = min64(ceil_div(ceil_div(p->width, p->segments), unit) * unit, p->width);
   p->segments = ceil_div(p->width, p->segment);
-  p->step_rows = p->segments > 1 ? 1 : divisor(p->rows, min64(pixels / p->width, all / MIN_TASKS));
-  p->steps = divisor(p->rows / p->step_rows, min64(all / p->step_rows * p->segments / TASKS, MAX_STEPS));
+  p->step_rows = p->segments > 1 ? 1 : divisor(p->rows, min64(pixels / p->width, all / (m->tasks / 2)));
+  p->steps = divisor(p->rows / p->step_rows, min64(all / p->step_rows * p->segments / m->tasks, MAX_STEPS));
   p->task_rows = p->step_rows * p->steps;
   /* Pixels half a page apart would fall into few sets of the first-level cache. */
   p->pixel = p->d.channels + (p->d.channels * 4 % 2048 == 0 ? LINE : 0);
@@ -319,13 +319,13 @@ bool emit_dwpw(Emit *e, const GroupInfo *g) {
   p.rows = rows_of(&p.d);
   p.width = p.d.out[p.d.ns - 1];
   p.pointwise = pointwise(&p, samples, anchor->at.narrow);
-  plan(&p, samples);
+  plan(e->machine, &p, samples);
   p.packed = pack_pays(&p.pointwise);
   ConvBlock block[NETC_ISA_COUNT];
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+  for (int isa = 0; isa < e->machine->sets; isa++) {
     int64_t length[2] = {p.step_rows * p.segment, segment_pixels(&p, p.segments - 1)};
-    block[isa] =
-        conv_block(length, p.segments > 1 ? 2 : 1, p.cout, p.pixel, conv_isa_lanes(isa), conv_isa_regs(isa));
+    block[isa] = conv_block(length, p.segments > 1 ? 2 : 1, p.cout, p.pixel, e->machine->set[isa].lanes,
+                            e->machine->set[isa].nregs);
     panels = max64(panels, pack_elements(&p.pointwise, &block[isa], isa));
   }
   int from = emit_buffer(e, anchor->in[1]), v = from;

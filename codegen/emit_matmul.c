@@ -10,7 +10,7 @@
 #include <string.h>
 #include "visit.h"
 
-enum { ROWS = 6, TILE_K = 4, RANGE = 4096, TASK_MACS = 1 << 16 };
+enum { ROWS = 6, TILE_K = 4, RANGE = 4096 };
 
 /* Is the first axis outermost in memory? */
 static bool rows_flat(const Node *n) { return n->type.rank == 0 || n->order[0] == 0; }
@@ -31,6 +31,7 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 typedef struct {
   int64_t m, kk, r; /* extents */
   int64_t as[2];    /* strides of a: along m, along k */
+  int64_t range;    /* of r, of a task */
   KV a, b, y;
 } Mat;
 
@@ -69,13 +70,13 @@ static void mat_range(KFn *k, const Mat *t, KV m0, int rows, KV lo, KV hi) {
 }
 
 /* Tasks: tiles of rows times ranges of r; ranges are multiples of the lanes of every instruction set. */
-static int64_t mat_range_size(const Mat *t) {
-  int64_t range = TASK_MACS / (t->kk * ROWS);
-  return range < 16 ? 16 : range > RANGE ? RANGE : range / 16 * 16;
+static int64_t mat_range_size(const Machine *m, int64_t kk) {
+  int64_t range = m->task_macs / 4 / (kk * ROWS), step = m->set[m->sets - 1].lanes;
+  return range < step ? step : range > RANGE ? RANGE : range / step * step;
 }
 
 static void mat_kernel(KFn *k, const Mat *t) {
-  int64_t full = t->m / ROWS, range = mat_range_size(t), ranges = ceil_div(t->r, range);
+  int64_t full = t->m / ROWS, range = t->range, ranges = ceil_div(t->r, range);
   KV lo = k_mul(k, k_rem(k, k_task(k), k_i64(k, ranges)), k_i64(k, range));
   KV hi = k_min(k, k_add(k, lo, k_i64(k, range)), k_i64(k, t->r));
   KV tile = k_div(k, k_task(k), k_i64(k, ranges));
@@ -194,13 +195,13 @@ bool emit_matmul(Emit *e, const GroupInfo *g) {
                          (long long)kk, (long long)r, trans ? ":ta" : "");
   args_of_group(&bd);
   KV aa = arg_of(&bd, y->in[0]), ba = arg_of(&bd, y->in[1]), ya = arg_of(&bd, g->anchor);
-  Mat mat = {m, kk, r, {as[trans], as[!trans]}, aa, ba, ya};
+  Mat mat = {m, kk, r, {as[trans], as[!trans]}, mat_range_size(e->machine, kk), aa, ba, ya};
   Inner in = {m, kk, r, {ys[0], ys[1]}, aa, ba, ya};
   Plain plain = {.y = y, .a = a, .b = b, .inner = inner, .trans = trans, .ya = ya, .aa = aa, .ba = ba};
   memcpy(plain.ys, ys, sizeof ys), memcpy(plain.as, as, sizeof as), memcpy(plain.bs, bs, sizeof bs);
-  Box box = node_box(y);
+  Box box = node_box(e, y);
   int64_t tasks = visit_tasks(&box);
-  if (flat) tasks = inner ? m * ceil_div(kk, TILE_K) : ceil_div(m, ROWS) * ceil_div(r, mat_range_size(&mat));
+  if (flat) tasks = inner ? m * ceil_div(kk, TILE_K) : ceil_div(m, ROWS) * ceil_div(r, mat.range);
   for (int isa = 0; isa < build_sets(&bd); isa++) {
     KFn *k = build_kernel(&bd, isa);
     if (!flat) visit(k, &box, k_task(k), false, plain_body, &plain);

@@ -15,7 +15,7 @@ Build move_begin(const Move *m, const char *detail) {
 
 bool move_end(const Move *m, Build *b, const Node *over, bool vec, VisitBody *body, void *ctx,
               int64_t flops_per_element) {
-  Box box = node_box(over);
+  Box box = node_box(b->e, over);
   for (int isa = 0; isa < build_sets(b); isa++) {
     KFn *k = build_kernel(b, isa);
     visit(k, &box, k_task(k), vec, body, ctx);

@@ -193,7 +193,7 @@ static void product_kernel(Build *b, const WinoDw *p, int isa, KV x, KV dy, KV d
   KFn *k = build_kernel(b, isa);
   Code c = {.p = p, .k = k, .dw = dw, .fresh = K_NONE, .rows = p->slice_cin};
   place_sides(&c, x, dy);
-  c.b = conv_block(&c.rows, 1, c.dy.width, 1, conv_isa_lanes(isa), conv_isa_regs(isa));
+  c.b = conv_block(&c.rows, 1, c.dy.width, 1, machine_host.set[isa].lanes, machine_host.set[isa].nregs);
   c.acc = tile_locals(k->arena, k, c.b.pixels * (int)max64(c.b.vectors, c.b.tail_vectors));
   enum { LINE = 16 };
   c.du_point = ceil_div(c.rows * c.dy.width, 2 * LINE) * 2 * LINE + LINE;

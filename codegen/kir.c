@@ -27,7 +27,7 @@ KFn *k_new(Arena *a, const char *name, int lanes) {
   k->arena = a;
   k->name = arena_strdup(a, name);
   k->lanes = lanes;
-  k->nregs = lanes == 16 ? 32 : 16;
+  k->nregs = lanes >= 16 ? 32 : 16;
   return k;
 }
 
@@ -550,6 +550,7 @@ void k_set(KFn *k, KV l, KV v) {
   push(k, K_set, kt(K_VOID, false), l, v, -1, -1);
 }
 void k_barrier(KFn *k) { push(k, K_barrier, kt(K_VOID, false), -1, -1, -1, -1); }
+void k_sync(KFn *k) { push(k, K_sync, kt(K_VOID, false), -1, -1, -1, -1); }
 
 /* ---- blocks ---- */
 KV k_for(KFn *k, KV lo, KV hi, int64_t step) {

@@ -53,7 +53,7 @@ typedef struct {
 typedef struct KFn {
   Arena *arena;
   const char *name;
-  int lanes; /* 16 or 8 floats */
+  int lanes; /* 8 or 16 floats; 32: threads of a warp */
   int nregs; /* vector registers of the target: 32 or 16; emitters size their tiles by it */
   KIns *ins;
   int n, cap; /* program order; a KV is an index */
@@ -115,6 +115,7 @@ KV k_local(KFn *k, KBase base, bool vec, const char *name);
 KV k_get(KFn *k, KV local);
 void k_set(KFn *k, KV local, KV v);
 void k_barrier(KFn *k);
+void k_sync(KFn *k);
 KV k_for(KFn *k, KV lo, KV hi, int64_t step); /* the counter, i64 */
 void k_if(KFn *k, KV cond);
 void k_else(KFn *k);

@@ -225,7 +225,8 @@ static bool check_ins(Check *c) {
   case K_set:
     return is_kind(c, 0, KIND_LOCAL, "local") && want(c, 1, kt((KBase)type_of(c, 0).base, type_of(c, 0).vec));
   case K_prefetch: return is_kind(c, 0, KIND_BUFFER, "buffer") && want(c, 1, kt(K_I64, false));
-  case K_barrier: return true;
+  case K_barrier:
+  case K_sync: return true;
   case K_for:
   case K_if:
   case K_else:
@@ -264,8 +265,8 @@ bool kir_verify(const KFn *k, char err[256]) {
     snprintf(err, 256, "kernel %.60s: %s", k->name, k->err);
     return false;
   }
-  if (k->lanes != 8 && k->lanes != 16) {
-    snprintf(err, 256, "kernel %.60s: %d lanes, must be 8 or 16", k->name, k->lanes);
+  if (k->lanes != 8 && k->lanes != 16 && k->lanes != 32) {
+    snprintf(err, 256, "kernel %.60s: %d lanes, must be 8, 16 or 32", k->name, k->lanes);
     return false;
   }
   Check c = {.k = k, .err = err};

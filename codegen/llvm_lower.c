@@ -403,7 +403,8 @@ static LLVMValueRef lower_ins(Lower *l, int ins) {
   case K_local: return slot(l, type, i);
   case K_get: return LLVMBuildLoad2(l->b, type, a, "");
   case K_set: return LLVMBuildStore(l->b, b, a);
-  case K_barrier: return NULL; /* a block of one thread has nobody to wait for */
+  case K_barrier:
+  case K_sync: return NULL; /* a block of one thread has nobody to wait for */
   case K_for: return begin_for(l, ins);
   case K_if: return begin_if(l, ins), NULL;
   case K_else: return begin_else(l), NULL;

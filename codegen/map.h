@@ -17,9 +17,7 @@
 enum {
   MAP_GRAIN = 256, /* elements along the lanes that a task takes at least: a multiple of every block's */
   MAP_SLOTS = 8,   /* most slots of a block */
-  MAP_TASKS = 64,  /* most tasks of a sweep */
-  MAP_TASK_COST = 32768, /* bytes and operations below which a task is not worth it */
-  MAP_RUN = 64           /* float additions into one accumulator before it is added to the next level's */
+  MAP_RUN = 64     /* float additions into one accumulator before it is added to the next level's */
 };
 
 typedef struct {

@@ -161,16 +161,17 @@ static int dim_of_axis(const Sweep *s, int axis) {
 }
 
 /* Tasks worth starting for the work there is. */
-static int64_t tasks_wanted(const Fn *f, const Sweep *s) {
+static int64_t tasks_wanted(const Emit *e, const Sweep *s) {
+  const Fn *f = e->fn;
   int64_t arrays = s->nstore, n = type_count(s->domain);
   for (int i = 0; i < s->nload; i++) arrays += type_count(f->node[s->load[i]].type) == n;
-  int64_t want = n * (4 * arrays + s->weight) / MAP_TASK_COST;
-  return want < 1 ? 1 : want > MAP_TASKS ? MAP_TASKS : want;
+  int64_t want = n * (4 * arrays + s->weight) / e->machine->task_cost;
+  return want < 1 ? 1 : want > e->machine->tasks ? e->machine->tasks : want;
 }
 
 /* u: the channels where reductions need them side by side, else an innermost dim too short for the lanes.
  * v: the innermost other dim that fills them, else the longest. */
-static void choose_lanes(const Fn *f, Sweep *s, bool unrolled) {
+static void choose_lanes(const Emit *e, Sweep *s, bool unrolled) {
   s->u = unrolled ? dim_of_axis(s, 1) : -1;
   if (!unrolled && s->ndim > 1 && s->dim[s->ndim - 1].extent < 8) s->u = s->ndim - 1;
   s->v = -1;
@@ -182,7 +183,7 @@ static void choose_lanes(const Fn *f, Sweep *s, bool unrolled) {
   s->nu = s->u < 0 ? 1 : (int)s->dim[s->u].extent;
   s->nv = s->nu == 1 ? 4 : s->nu == 2 ? 2 : 1;
   while (s->nv > 1 && s->weight * s->nv * s->nu > 400) s->nv /= 2;
-  if (s->v < 0 || tasks_wanted(f, s) == 1) s->nv = 1; /* where time does not matter, short code does */
+  if (s->v < 0 || tasks_wanted(e, s) == 1) s->nv = 1; /* where time does not matter, short code does */
 }
 
 static int64_t op_weight(Op op) {
@@ -277,8 +278,8 @@ static unsigned split_candidates(const Sweep *s) {
   return units >= 16 ? kept : all;
 }
 
-static void split_tasks(const Fn *f, Sweep *s) {
-  int64_t need = tasks_wanted(f, s);
+static void split_tasks(const Emit *e, Sweep *s) {
+  int64_t need = tasks_wanted(e, s);
   unsigned candidates = split_candidates(s);
   s->nsplit = 0;
   s->tasks = 1;
@@ -308,11 +309,11 @@ static bool lay_out(Emit *e, const GroupInfo *g, Sweep *s, bool unrolled) {
   s->weight = 0;
   for (int i = 0; i < s->ncone; i++) s->weight += op_weight(f->node[s->cone[i]].op);
   fold_dims(e, s, unrolled);
-  choose_lanes(f, s, unrolled);
+  choose_lanes(e, s, unrolled);
   set_kept(e, s);
   if (!kept_nest(s)) return false;
   order_loops(e, s);
-  split_tasks(f, s);
+  split_tasks(e, s);
   return true;
 }
 

@@ -67,14 +67,14 @@ static void copy_body(KFn *k, int64_t n, int64_t chunk) {
 }
 
 static void emit_copy(Emit *e, int from, int to) {
-  enum { CHUNK = 1 << 14 };
+  int64_t chunk = 2 * e->machine->task_visits;
   int64_t n = e->buffer[from].bytes / 4;
   Build b = build_begin(e, NULL, "move", "copy:n%lld", (long long)n);
   build_arg(&b, from, false);
   build_arg(&b, to, true);
-  for (int isa = 0; isa < build_sets(&b); isa++) copy_body(build_kernel(&b, isa), n, CHUNK);
+  for (int isa = 0; isa < build_sets(&b); isa++) copy_body(build_kernel(&b, isa), n, chunk);
   b.kernel.bytes = 8 * n;
-  build_end(&b, (n + CHUNK - 1) / CHUNK);
+  build_end(&b, (n + chunk - 1) / chunk);
 }
 
 /* A constant that is a result of its own, like a logged number: nobody computes it, so a launch writes it. */

@@ -9,7 +9,7 @@
 static int64_t scratch_bytes(const FnPlan *p) {
   int64_t most = 0;
   for (int l = 0; l < p->e->nlaunch; l++)
-    for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+    for (int isa = 0; isa < p->e->machine->sets; isa++) {
       const KFn *k = p->e->kernel[p->e->launch[l].kernel].k[isa];
       int64_t bytes = 0;
       for (int i = 0; k && i < k->n; i++)
@@ -24,7 +24,7 @@ static bool emit_functions(Module *m, char err[512]) {
   Emit *share = NULL;
   m->fn = arena_alloc(m->arena, (size_t)(p->nfn ? p->nfn : 1) * sizeof *m->fn);
   for (int i = 0; i < p->nfn; i++) {
-    Emit *e = emit_fn(m->arena, p->fn[i], share, err);
+    Emit *e = emit_fn_on(m->machine, m->arena, p->fn[i], share, err);
     if (!e) return false;
     m->fn[i] = (FnPlan){.fn = p->fn[i], .e = e};
     if (!plan_fn(m, &m->fn[i], err)) return false;
@@ -40,7 +40,7 @@ static bool emit_functions(Module *m, char err[512]) {
 /* A kernel that breaks the kernel level's rules is a defect of its emitter; LLVM must not see it. */
 static bool verify_kernels(const Module *m, char err[512]) {
   for (int i = 0; i < m->nkernel; i++)
-    for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+    for (int isa = 0; isa < m->machine->sets; isa++) {
       char why[256];
       if (!(m->isas >> isa & 1) || !m->kernel[i].k[isa] || kir_verify(m->kernel[i].k[isa], why)) continue;
       snprintf(err, 512, "internal error: %s", why);
@@ -83,8 +83,11 @@ static bool link_codes(const Module *m, char err[512]) {
 
 bool codegen_run(Program *p, const CodegenOptions *opt, char err[512]) {
   double start = seconds();
-  Module m = {
-      .arena = p->arena, .prog = p, .opt = opt, .isas = opt->isas ? opt->isas : (1u << NETC_ISA_COUNT) - 1};
+  Module m = {.arena = p->arena,
+              .prog = p,
+              .machine = &machine_host,
+              .opt = opt,
+              .isas = opt->isas ? opt->isas : (1u << NETC_ISA_COUNT) - 1};
   module_place_vars(&m);
   m.arena_bytes = m.var_bytes;
   if (!emit_functions(&m, err) || !verify_kernels(&m, err)) return false;

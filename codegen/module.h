@@ -43,6 +43,7 @@ typedef struct {
 typedef struct {
   Arena *arena;
   const Program *prog;
+  const Machine *machine;
   const CodegenOptions *opt;
   int64_t *var_offset, var_bytes, arena_bytes;
   FnPlan *fn; /* one per function of the program */

@@ -63,8 +63,8 @@ static void copy_body(void *ctx, KFn *k, const Spot *s) {
   store_lanes(k, c->dst, to, c->to[last], v, s->vec, s->mask);
 }
 
-static Box copy_box(const Copy *c) {
-  Box b = {.rank = c->rank};
+static Box copy_box(const Emit *e, const Copy *c) {
+  Box b = {.rank = c->rank, .chunk = e->machine->task_visits};
   for (int i = 0; i < c->rank; i++) b.extent[i] = c->extent[i];
   return b;
 }
@@ -77,7 +77,7 @@ static bool emit_copies(const Move *m, Build *b, Copy *copy, int n) {
     KFn *k = build_kernel(b, isa);
     tasks = 0;
     for (int i = 0; i < n; i++) {
-      Box box = copy_box(&copy[i]);
+      Box box = copy_box(m->e, &copy[i]);
       KV task = k_sub(k, k_task(k), k_i64(k, tasks));
       tasks += visit_tasks(&box);
       if (i < n - 1) k_if(k, k_lt(k, k_task(k), k_i64(k, tasks)));

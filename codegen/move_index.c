@@ -67,7 +67,7 @@ static void arg_body(void *ctx, KFn *k, const Spot *s) {
 
 bool move_arg(const Move *m) {
   Index x = {.m = m};
-  Box box = node_box(m->y);
+  Box box = node_box(m->e, m->y);
   int lane = m->y->type.rank ? m->y->order[visit_lane_axis(&box)] : 0;
   node_strides(m->x, x.xs), node_strides(m->y, x.ys);
   x.step = x.xs[lane];

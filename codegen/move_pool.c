@@ -189,8 +189,8 @@ static bool blocks_tile(const Pool *p) {
 
 /* Elements between what neighbouring lanes of `over` meet in a tensor with strides t, whose spatial axes are
  * `scale` finer. */
-static int64_t lane_step(const Node *over, const int64_t *t, const int64_t *scale) {
-  Box b = node_box(over);
+static int64_t lane_step(const Emit *e, const Node *over, const int64_t *t, const int64_t *scale) {
+  Box b = node_box(e, over);
   int axis = over->type.rank ? over->order[visit_lane_axis(&b)] : 0;
   return t[axis] * (axis >= 2 ? scale[axis - 2] : 1);
 }
@@ -209,8 +209,8 @@ bool move_pool(const Move *m) {
   p.x0 = value_strides(m->e, y->in[0], p.xs);
   p.p0 = value_strides(m->e, pooled_id, p.ps);
   p.y0 = value_strides(m->e, m->g->anchor, p.ys);
-  p.step = lane_step(pooled, p.xs, p.stride);
-  p.ystep = lane_step(pooled, p.ys, p.stride);
+  p.step = lane_step(m->e, pooled, p.xs, p.stride);
+  p.ystep = lane_step(m->e, pooled, p.ys, p.stride);
   char win[96];
   Build b = move_begin(m, window_text(p.ns, p.size, p.stride, p.pad, win));
   p.x = arg_of(&b, y->in[0]);

@@ -23,15 +23,15 @@ static Cut cut_box(const Box *b) {
   for (int a = c.inner - 1; a >= 0 && c.mid < 0; a--)
     if (b->extent[a] > 1) c.mid = a;
   int64_t inner = b->rank ? b->extent[c.inner] : 1;
-  c.ci = inner < VISIT_CHUNK ? inner : VISIT_CHUNK;
+  c.ci = inner < b->chunk ? inner : b->chunk;
   c.ni = ceil_div(inner, c.ci);
   if (c.mid >= 0) {
-    c.cm = VISIT_CHUNK / c.ci < b->extent[c.mid] ? VISIT_CHUNK / c.ci : b->extent[c.mid];
+    c.cm = b->chunk / c.ci < b->extent[c.mid] ? b->chunk / c.ci : b->extent[c.mid];
     c.nm = ceil_div(b->extent[c.mid], c.cm);
   }
   c.units = c.ni * c.nm;
   for (int a = 0; a < c.mid; a++) c.units *= b->extent[a];
-  c.per = VISIT_CHUNK / (c.ci * c.cm);
+  c.per = b->chunk / (c.ci * c.cm);
   return c;
 }
 
@@ -114,8 +114,8 @@ int64_t value_strides(const Emit *e, int node, int64_t stride[MAX_RANK]) {
   return e->storage[node].offset;
 }
 
-Box node_box(const Node *n) {
-  Box b = {.rank = n->type.rank};
+Box node_box(const Emit *e, const Node *n) {
+  Box b = {.rank = n->type.rank, .chunk = e->machine->task_visits};
   for (int i = 0; i < b.rank; i++) b.extent[i] = n->type.dim[n->order[i]];
   return b;
 }

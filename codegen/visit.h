@@ -1,14 +1,15 @@
 /* visit.h - the loop nest of kernels that visit every element of a box: the last axis of extent > 1 runs
- * along the lanes, the axes before it are split over tasks so that a task visits about VISIT_CHUNK elements.
+ * along the lanes, the axes before it are split over tasks so that a task visits about `chunk` elements.
  */
 #ifndef NETC_VISIT_H
 #define NETC_VISIT_H
 #include "emit.h"
 
-enum { VISIT_RANK = 12, VISIT_CHUNK = 8192 };
+enum { VISIT_RANK = 12 };
 
 typedef struct {
   int rank;
+  int64_t chunk; /* Machine.task_visits */
   int64_t extent[VISIT_RANK];
 } Box;
 
@@ -34,7 +35,7 @@ void store_lanes(KFn *k, KV buf, KV off, int64_t stride, KV v, bool vec, KV mask
 void node_strides(const Node *n, int64_t stride[MAX_RANK]);
 /* The same for a value that may lie inside of another (Storage); returns the element it starts at. */
 int64_t value_strides(const Emit *e, int node, int64_t stride[MAX_RANK]);
-Box node_box(const Node *n);
+Box node_box(const Emit *e, const Node *n);
 void node_coords(const Node *n, const Spot *s, KV coord[MAX_RANK]);
 /* sum of coord * stride */
 KV offset_of(KFn *k, int rank, const KV *coord, const int64_t *stride);

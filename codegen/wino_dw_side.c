@@ -36,7 +36,7 @@ static int64_t width_of(const WinoDw *p, bool of_x, int lanes) {
 int64_t wino_side_bytes(const WinoDw *p, bool of_x) {
   int64_t most = 0;
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
-    int64_t point = odd_lines(tiles_at_most(p, of_x) * width_of(p, of_x, conv_isa_lanes(isa)));
+    int64_t point = odd_lines(tiles_at_most(p, of_x) * width_of(p, of_x, machine_host.set[isa].lanes));
     if (point > most) most = point;
   }
   return most * WINO_POINTS * p->blocks * (of_x ? p->slices_cin : p->slices_cout) * (int64_t)sizeof(float);

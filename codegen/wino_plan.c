@@ -121,7 +121,7 @@ WinoMemory wino_memory(const WinoPlan *pl, int isa) {
   if (m.pitch % 128 == 0) m.pitch += 16;
   m.pairs = wino_narrow(pl) && isa == NETC_ISA_AVX512_BF16;
   m.depth = m.pairs ? pl->s.cin / 2 : pl->s.cin;
-  m.b = conv_block(&rows, 1, pl->s.cout, m.pitch, conv_isa_lanes(isa), conv_isa_regs(isa));
+  m.b = conv_block(&rows, 1, pl->s.cout, m.pitch, machine_host.set[isa].lanes, machine_host.set[isa].nregs);
   m.width = m.b.vectors * m.b.lanes;
   m.v_plane = odd_lines(wino_v_rows(pl) * m.pitch);
   m.m_plane = odd_lines(rows * m.width);

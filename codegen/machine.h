@@ -1,0 +1,31 @@
+/* machine.h - what kernels are sized for. Emission is for one machine: the host, whose kernels are written once for every
+ * instruction set it may have, or a GPU, whose kernels are written once, with a warp's 32 threads as lanes. The numbers decide
+ * tiles, tasks and workspaces, and with them the order of sums; none depends on the machine at hand.
+ */
+#ifndef NETC_MACHINE_H
+#define NETC_MACHINE_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "abi.h"
+
+typedef struct {
+  const char *name;
+  bool simt; /* lanes are threads, tasks are warps */
+  int sets;  /* kernels are written for sets 0 .. sets - 1 */
+  struct {
+    int lanes, nregs; /* vector registers; emitters size their tiles by it */
+  } set[NETC_ISA_COUNT];
+  int64_t tasks;       /* of a launch where there is work enough */
+  int64_t task_macs;   /* multiply-adds below which another task is not worth it, */
+  int64_t task_cost;   /* and bytes and operations of elementwise work */
+  int64_t task_visits; /* elements that a task moves */
+  int64_t task_rows;   /* rows of a depthwise weight gradient that a task sums at least */
+  int64_t scratch;     /* bytes of scratch of a task, at most */
+  int64_t near_bytes;  /* of cache that a task may count on */
+  int64_t box_pixels;  /* that a weight gradient packs at once; */
+  int64_t x_bytes;     /* its packed operand, */
+  int64_t parts_bytes; /* and its partial sums, at most */
+} Machine;
+
+extern const Machine machine_host, machine_gpu;
+#endif
