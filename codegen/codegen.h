@@ -15,9 +15,10 @@ typedef struct {
   const char *output;  /* path of the .so */
   const char *options; /* text for NetcModule.options */
   unsigned isas;       /* bit set of NetcIsa; 0 = all */
+  bool device;         /* NVIDIA GPUs too */
   int threads;         /* compile threads */
-  FILE *emit;          /* where kernels, llvm, asm or plan go when asked */
-  bool emit_kernels, emit_llvm, emit_asm, emit_plan, explain;
+  FILE *emit;          /* where kernels, llvm, asm, ptx or plan go when asked */
+  bool emit_kernels, emit_llvm, emit_asm, emit_ptx, emit_plan, explain;
   double peak, bandwidth; /* explain: flops and bytes per second of the machine to hold kernels against */
   bool debug;             /* verify kernels and LLVM modules */
   Cache *cache;           /* of kernels' object code; NULL = none */

@@ -4,11 +4,13 @@
 #include <string.h>
 #include "kir_internal.h"
 #include "module.h"
+#include "simt.h"
 
 const char *code_symbol(char out[64], const Code *c) {
   static const char *const name[] = {"avx2", "avx512", "avx512_bf16"};
   char digits[33];
-  snprintf(out, 64, "netc_%s_%s", hash_text(c->hash, digits), name[c->isa]);
+  if (c->k->lanes == SIMT_LANES) snprintf(out, 64, "netc_%s", hash_text(c->hash, digits));
+  else snprintf(out, 64, "netc_%s_%s", hash_text(c->hash, digits), name[c->isa]);
   return out;
 }
 

@@ -28,6 +28,7 @@ KFn *k_new(Arena *a, const char *name, int lanes) {
   k->name = arena_strdup(a, name);
   k->lanes = lanes;
   k->nregs = lanes >= 16 ? 32 : 16;
+  k->warps = 1;
   return k;
 }
 

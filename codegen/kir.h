@@ -55,6 +55,7 @@ typedef struct KFn {
   const char *name;
   int lanes; /* 8 or 16 floats; 32: threads of a warp */
   int nregs; /* vector registers of the target: 32 or 16; emitters size their tiles by it */
+  int warps; /* threads of a block, each of `lanes`: 1 but for kernels with barriers */
   KIns *ins;
   int n, cap; /* program order; a KV is an index */
   int nargs;

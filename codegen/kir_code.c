@@ -4,7 +4,7 @@
 #include "kir_internal.h"
 
 void kir_code(const KFn *k, Bytes *out) {
-  bytes_number(out, (uint64_t)k->lanes);
+  bytes_number(out, (uint64_t)k->lanes | (uint64_t)(k->warps - 1) << 8);
   bytes_number(out, (uint64_t)k->n);
   bytes_number(out, k->streamed);
   for (int v = 0; v < k->n; v++) {

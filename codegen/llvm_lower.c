@@ -5,31 +5,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "kir_internal.h"
 #include "llvm_bf16.h"
 #include "llvm_lower.h"
+#include "lower_internal.h"
 
-enum { MAX_DEPTH = 64 };
-
-typedef struct {
-  LLVMBasicBlockRef body, other, after; /* other: else of an if */
-  LLVMValueRef phi, hi;                 /* of a for */
-  int ins;
-} Block;
-
-typedef struct {
-  LLVMContextRef c;
-  LLVMModuleRef m;
-  LLVMBuilderRef b, entry; /* entry: builder of the first block, for what is needed everywhere */
-  LLVMValueRef fn, *v;
-  const KFn *k;
-  bool native; /* the set has instructions for bf16 */
-  Block block[MAX_DEPTH];
-  int depth;
-  bool past; /* are there stores past the caches? */
-} Lower;
-
-static LLVMTypeRef base_type(LLVMContextRef c, KBase base) {
+LLVMTypeRef lower_base_type(LLVMContextRef c, KBase base) {
   switch (base) {
   case K_I1: return LLVMInt1TypeInContext(c);
   case K_BF16: return LLVMInt16TypeInContext(c); /* its bits: memory only */
@@ -41,15 +21,15 @@ static LLVMTypeRef base_type(LLVMContextRef c, KBase base) {
   }
 }
 
-static LLVMTypeRef type_of(const Lower *l, KBase base, bool vec) {
-  LLVMTypeRef t = base_type(l->c, base);
-  return vec ? LLVMVectorType(t, (unsigned)l->k->lanes) : t;
+LLVMTypeRef lower_type(const Lower *l, KBase base, bool vec) {
+  LLVMTypeRef t = lower_base_type(l->c, base);
+  return vec && !l->own ? LLVMVectorType(t, (unsigned)l->k->lanes) : t;
 }
 
-static LLVMValueRef i32(const Lower *l, int64_t v) {
+LLVMValueRef lower_i32(const Lower *l, int64_t v) {
   return LLVMConstInt(LLVMInt32TypeInContext(l->c), (unsigned long long)v, true);
 }
-static LLVMValueRef i64(const Lower *l, int64_t v) {
+LLVMValueRef lower_i64(const Lower *l, int64_t v) {
   return LLVMConstInt(LLVMInt64TypeInContext(l->c), (unsigned long long)v, true);
 }
 
@@ -70,20 +50,20 @@ static LLVMValueRef intrinsic1(Lower *l, const char *name, LLVMValueRef a) {
 static LLVMValueRef splat(Lower *l, LLVMValueRef s) {
   unsigned lanes = (unsigned)l->k->lanes;
   LLVMTypeRef vec = LLVMVectorType(LLVMTypeOf(s), lanes);
-  LLVMValueRef one = LLVMBuildInsertElement(l->b, LLVMGetPoison(vec), s, i32(l, 0), "");
+  LLVMValueRef one = LLVMBuildInsertElement(l->b, LLVMGetPoison(vec), s, lower_i32(l, 0), "");
   LLVMValueRef zeros = LLVMConstNull(LLVMVectorType(LLVMInt32TypeInContext(l->c), lanes));
   return LLVMBuildShuffleVector(l->b, one, LLVMGetPoison(vec), zeros, "");
 }
 
 static LLVMValueRef iota(const Lower *l) {
   LLVMValueRef lane[16];
-  for (int i = 0; i < l->k->lanes; i++) lane[i] = i32(l, i);
+  for (int i = 0; i < l->k->lanes; i++) lane[i] = lower_i32(l, i);
   return LLVMConstVector(lane, (unsigned)l->k->lanes);
 }
 
 static bool is_float(KType t) { return t.base == K_F32 || t.base == K_F64; }
 
-static LLVMValueRef smaller(Lower *l, bool is_fp, LLVMValueRef a, LLVMValueRef b, bool want_max) {
+LLVMValueRef lower_smaller(Lower *l, bool is_fp, LLVMValueRef a, LLVMValueRef b, bool want_max) {
   LLVMValueRef c = is_fp ? LLVMBuildFCmp(l->b, want_max ? LLVMRealOGT : LLVMRealOLT, a, b, "")
                          : LLVMBuildICmp(l->b, want_max ? LLVMIntSGT : LLVMIntSLT, a, b, "");
   return LLVMBuildSelect(l->b, c, a, b, "");
@@ -93,24 +73,24 @@ static LLVMValueRef smaller(Lower *l, bool is_fp, LLVMValueRef a, LLVMValueRef b
 static LLVMValueRef horizontal(Lower *l, KOp op, KType t, LLVMValueRef v) {
   for (int half = l->k->lanes / 2; half >= 1; half /= 2) {
     LLVMValueRef low[8], high[8], undef = LLVMGetPoison(LLVMTypeOf(v));
-    for (int i = 0; i < half; i++) low[i] = i32(l, i), high[i] = i32(l, half + i);
+    for (int i = 0; i < half; i++) low[i] = lower_i32(l, i), high[i] = lower_i32(l, half + i);
     LLVMValueRef a = LLVMBuildShuffleVector(l->b, v, undef, LLVMConstVector(low, (unsigned)half), "");
     LLVMValueRef b = LLVMBuildShuffleVector(l->b, v, undef, LLVMConstVector(high, (unsigned)half), "");
-    if (op != K_hsum) v = smaller(l, is_float(t), a, b, op == K_hmax);
+    if (op != K_hsum) v = lower_smaller(l, is_float(t), a, b, op == K_hmax);
     else v = is_float(t) ? LLVMBuildFAdd(l->b, a, b, "") : LLVMBuildAdd(l->b, a, b, "");
   }
-  return LLVMBuildExtractElement(l->b, v, i32(l, 0), "");
+  return LLVMBuildExtractElement(l->b, v, lower_i32(l, 0), "");
 }
 
 static LLVMValueRef zip(Lower *l, LLVMValueRef a, LLVMValueRef b, bool high) {
   LLVMValueRef lane[16];
   int n = l->k->lanes;
-  for (int i = 0; i < n; i++) lane[i] = i32(l, i % 2 * n + (high ? n / 2 : 0) + i / 2);
+  for (int i = 0; i < n; i++) lane[i] = lower_i32(l, i % 2 * n + (high ? n / 2 : 0) + i / 2);
   return LLVMBuildShuffleVector(l->b, a, b, LLVMConstVector(lane, (unsigned)n), "");
 }
 
 static LLVMValueRef cast(Lower *l, KType from, KType to, LLVMValueRef v) {
-  LLVMTypeRef t = type_of(l, (KBase)to.base, to.vec);
+  LLVMTypeRef t = lower_type(l, (KBase)to.base, to.vec);
   if (from.base == K_I1)
     return is_float(to) ? LLVMBuildUIToFP(l->b, v, t, "") : LLVMBuildZExt(l->b, v, t, "");
   if (is_float(from)) {
@@ -123,9 +103,9 @@ static LLVMValueRef cast(Lower *l, KType from, KType to, LLVMValueRef v) {
 
 /* Upper half of the 64-bit product. */
 static LLVMValueRef mulhi(Lower *l, KType t, LLVMValueRef a, LLVMValueRef b) {
-  LLVMTypeRef wide = type_of(l, K_I64, t.vec);
+  LLVMTypeRef wide = lower_type(l, K_I64, t.vec);
   LLVMValueRef p = LLVMBuildMul(l->b, LLVMBuildZExt(l->b, a, wide, ""), LLVMBuildZExt(l->b, b, wide, ""), "");
-  LLVMValueRef s = t.vec ? splat(l, i64(l, 32)) : i64(l, 32);
+  LLVMValueRef s = t.vec && !l->own ? splat(l, lower_i64(l, 32)) : lower_i64(l, 32);
   return LLVMBuildTrunc(l->b, LLVMBuildLShr(l->b, p, s, ""), LLVMTypeOf(a), "");
 }
 
@@ -139,8 +119,8 @@ static LLVMValueRef binary(Lower *l, KOp op, KType t, LLVMValueRef a, LLVMValueR
   case K_mulhi: return mulhi(l, t, a, b);
   case K_div: return f ? LLVMBuildFDiv(B, a, b, "") : LLVMBuildSDiv(B, a, b, "");
   case K_rem: return LLVMBuildSRem(B, a, b, "");
-  case K_min: return smaller(l, f, a, b, false);
-  case K_max: return smaller(l, f, a, b, true);
+  case K_min: return lower_smaller(l, f, a, b, false);
+  case K_max: return lower_smaller(l, f, a, b, true);
   case K_and: return LLVMBuildAnd(B, a, b, "");
   case K_or: return LLVMBuildOr(B, a, b, "");
   case K_xor: return LLVMBuildXor(B, a, b, "");
@@ -162,29 +142,29 @@ static LLVMValueRef unary(Lower *l, KOp op, KType t, LLVMValueRef a) {
 }
 
 /* ---- memory: every access is aligned to its element, no more ---- */
-static unsigned element_bytes(KBase base) {
+unsigned lower_element_bytes(KBase base) {
   return base == K_I64 || base == K_F64 ? 8 : base == K_I1 ? 1 : base == K_BF16 ? 2 : 4;
 }
 
 static LLVMValueRef address(Lower *l, KV buf, LLVMValueRef at) {
-  return LLVMBuildGEP2(l->b, base_type(l->c, (KBase)l->k->ins[buf].type.base), l->v[buf], &at, 1, "");
+  return LLVMBuildGEP2(l->b, lower_base_type(l->c, (KBase)l->k->ins[buf].type.base), l->v[buf], &at, 1, "");
 }
 
 /* What lies in memory; bf16 as its bits. */
 static LLVMValueRef load_elements(Lower *l, const KIns *i) {
   KBase base = (KBase)l->k->ins[i->in[0]].type.base;
-  LLVMTypeRef t = type_of(l, base, i->type.vec);
-  LLVMValueRef p = address(l, i->in[0], l->v[i->in[1]]), align = i32(l, element_bytes(base)),
+  LLVMTypeRef t = lower_type(l, base, i->type.vec);
+  LLVMValueRef p = address(l, i->in[0], l->v[i->in[1]]), align = lower_i32(l, lower_element_bytes(base)),
                zero = LLVMConstNull(t);
   LLVMTypeRef over[2] = {t, LLVMTypeOf(p)};
   if (i->op == K_load) {
     LLVMValueRef v = LLVMBuildLoad2(l->b, t, p, "");
-    LLVMSetAlignment(v, element_bytes(base));
+    LLVMSetAlignment(v, lower_element_bytes(base));
     return v;
   }
   if (i->op == K_load_masked)
     return intrinsic(l, "llvm.masked.load", over, 2, (LLVMValueRef[]){p, align, l->v[i->in[2]], zero}, 4);
-  LLVMValueRef all = LLVMConstAllOnes(type_of(l, K_I1, true));
+  LLVMValueRef all = LLVMConstAllOnes(lower_type(l, K_I1, true));
   LLVMValueRef mask = i->op == K_gather ? all : l->v[i->in[2]];
   return intrinsic(l, "llvm.masked.gather", over, 2, (LLVMValueRef[]){p, align, mask, zero}, 4);
 }
@@ -214,7 +194,7 @@ static bool goes_past_caches(const Lower *l, const KIns *i) {
 }
 
 static void mark_nontemporal(Lower *l, LLVMValueRef s) {
-  LLVMMetadataRef one = LLVMValueAsMetadata(i32(l, 1));
+  LLVMMetadataRef one = LLVMValueAsMetadata(lower_i32(l, 1));
   unsigned kind = LLVMGetMDKindIDInContext(l->c, "nontemporal", 11);
   LLVMSetMetadata(s, kind, LLVMMetadataAsValue(l->c, LLVMMDNodeInContext2(l->c, &one, 1)));
   l->past = true;
@@ -238,9 +218,9 @@ static LLVMValueRef narrowed(Lower *l, KV v) {
 
 /* Two of them in one i32. */
 static LLVMValueRef pair(Lower *l, const KIns *i) {
-  LLVMTypeRef wide = type_of(l, K_I32, i->type.vec);
+  LLVMTypeRef wide = lower_type(l, K_I32, i->type.vec);
   LLVMValueRef low = LLVMBuildZExt(l->b, narrowed(l, i->in[0]), wide, "");
-  LLVMValueRef high = LLVMBuildZExt(l->b, narrowed(l, i->in[1]), wide, ""), by = i32(l, 16);
+  LLVMValueRef high = LLVMBuildZExt(l->b, narrowed(l, i->in[1]), wide, ""), by = lower_i32(l, 16);
   return LLVMBuildOr(l->b, low, LLVMBuildShl(l->b, high, i->type.vec ? splat(l, by) : by, ""), "");
 }
 
@@ -248,24 +228,24 @@ static LLVMValueRef pair(Lower *l, const KIns *i) {
 static LLVMValueRef load_pair(Lower *l, const KIns *i) {
   LLVMValueRef v =
       LLVMBuildLoad2(l->b, LLVMInt32TypeInContext(l->c), address(l, i->in[0], l->v[i->in[1]]), "");
-  LLVMSetAlignment(v, element_bytes(K_BF16));
+  LLVMSetAlignment(v, lower_element_bytes(K_BF16));
   return v;
 }
 
 static void store(Lower *l, const KIns *i) {
   KBase base = (KBase)l->k->ins[i->in[0]].type.base;
   LLVMValueRef p = address(l, i->in[0], l->v[i->in[1]]), v = l->v[i->in[2]],
-               align = i32(l, element_bytes(base));
+               align = lower_i32(l, lower_element_bytes(base));
   if (base == K_BF16) v = narrowed(l, i->in[2]);
   LLVMTypeRef over[2] = {LLVMTypeOf(v), LLVMTypeOf(p)};
   if (i->op == K_store) {
     LLVMValueRef s = LLVMBuildStore(l->b, v, p);
     bool past = goes_past_caches(l, i);
-    LLVMSetAlignment(s, element_bytes(base) * (past ? (unsigned)l->k->lanes : 1));
+    LLVMSetAlignment(s, lower_element_bytes(base) * (past ? (unsigned)l->k->lanes : 1));
     if (past) mark_nontemporal(l, s);
     return;
   }
-  LLVMValueRef mask = i->op == K_scatter ? LLVMConstAllOnes(type_of(l, K_I1, true)) : l->v[i->in[3]];
+  LLVMValueRef mask = i->op == K_scatter ? LLVMConstAllOnes(lower_type(l, K_I1, true)) : l->v[i->in[3]];
   intrinsic(l, i->op == K_store_masked ? "llvm.masked.store" : "llvm.masked.scatter", over, 2,
             (LLVMValueRef[]){v, p, align, mask}, 4);
 }
@@ -275,11 +255,11 @@ static void prefetch(Lower *l, const KIns *i) {
   LLVMValueRef p = address(l, i->in[0], l->v[i->in[1]]);
   LLVMTypeRef over = LLVMTypeOf(p);
   intrinsic(l, "llvm.prefetch", &over, 1,
-            (LLVMValueRef[]){p, i32(l, READ), i32(l, SECOND_LEVEL), i32(l, DATA)}, 4);
+            (LLVMValueRef[]){p, lower_i32(l, READ), lower_i32(l, SECOND_LEVEL), lower_i32(l, DATA)}, 4);
 }
 
 /* ---- control flow ---- */
-static LLVMBasicBlockRef new_block(Lower *l, const char *name) {
+LLVMBasicBlockRef lower_block(Lower *l, const char *name) {
   return LLVMAppendBasicBlockInContext(l->c, l->fn, name);
 }
 static void go_to(Lower *l, LLVMBasicBlockRef b) { LLVMPositionBuilderAtEnd(l->b, b); }
@@ -288,8 +268,8 @@ static void go_to(Lower *l, LLVMBasicBlockRef b) { LLVMPositionBuilderAtEnd(l->b
 static LLVMValueRef begin_for(Lower *l, int ins) {
   const KIns *i = &l->k->ins[ins];
   LLVMValueRef lo = l->v[i->in[0]], hi = l->v[i->in[1]];
-  Block *b = &l->block[l->depth++];
-  *b = (Block){.body = new_block(l, "for"), .after = new_block(l, "end"), .hi = hi, .ins = ins};
+  LowerBlock *b = &l->block[l->depth++];
+  *b = (LowerBlock){.body = lower_block(l, "for"), .after = lower_block(l, "end"), .hi = hi, .ins = ins};
   LLVMBasicBlockRef before = LLVMGetInsertBlock(l->b);
   LLVMBuildCondBr(l->b, LLVMBuildICmp(l->b, LLVMIntSLT, lo, hi, ""), b->body, b->after);
   go_to(l, b->body);
@@ -298,7 +278,7 @@ static LLVMValueRef begin_for(Lower *l, int ins) {
   return b->phi;
 }
 
-static void end_for(Lower *l, Block *b) {
+static void end_for(Lower *l, LowerBlock *b) {
   LLVMValueRef next = LLVMBuildNSWAdd(l->b, b->phi, l->v[l->k->ins[b->ins].in[2]], "");
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(l->b);
   LLVMBuildCondBr(l->b, LLVMBuildICmp(l->b, LLVMIntSLT, next, b->hi, ""), b->body, b->after);
@@ -307,22 +287,24 @@ static void end_for(Lower *l, Block *b) {
 }
 
 static void begin_if(Lower *l, int ins) {
-  Block *b = &l->block[l->depth++];
-  *b = (Block){
-      .body = new_block(l, "then"), .other = new_block(l, "else"), .after = new_block(l, "fi"), .ins = ins};
+  LowerBlock *b = &l->block[l->depth++];
+  *b = (LowerBlock){.body = lower_block(l, "then"),
+                    .other = lower_block(l, "else"),
+                    .after = lower_block(l, "fi"),
+                    .ins = ins};
   LLVMBuildCondBr(l->b, l->v[l->k->ins[ins].in[0]], b->body, b->other);
   go_to(l, b->body);
 }
 
 static void begin_else(Lower *l) {
-  Block *b = &l->block[l->depth - 1];
+  LowerBlock *b = &l->block[l->depth - 1];
   LLVMBuildBr(l->b, b->after);
   go_to(l, b->other);
   b->other = NULL;
 }
 
 static void end_block(Lower *l) {
-  Block *b = &l->block[--l->depth];
+  LowerBlock *b = &l->block[--l->depth];
   if (b->phi) {
     end_for(l, b);
     return;
@@ -339,7 +321,7 @@ static void end_block(Lower *l) {
 /* Marks a load of the launch's constants: the address list and the step never change while the kernel runs.
  */
 static LLVMValueRef invariant_load(Lower *l, LLVMTypeRef t, LLVMValueRef base, int64_t bytes) {
-  LLVMValueRef at = i64(l, bytes);
+  LLVMValueRef at = lower_i64(l, bytes);
   LLVMValueRef p = LLVMBuildGEP2(l->entry, LLVMInt8TypeInContext(l->c), base, &at, 1, "");
   LLVMValueRef v = LLVMBuildLoad2(l->entry, t, p, "");
   unsigned kind = LLVMGetMDKindIDInContext(l->c, "invariant.load", 14);
@@ -354,7 +336,7 @@ static LLVMValueRef slot(Lower *l, LLVMTypeRef t, const KIns *i) {
 }
 
 static LLVMValueRef literal(Lower *l, const KIns *i) {
-  LLVMTypeRef t = type_of(l, (KBase)i->type.base, false);
+  LLVMTypeRef t = lower_type(l, (KBase)i->type.base, false);
   return is_float(i->type) ? LLVMConstReal(t, i->fimm) : LLVMConstInt(t, (unsigned long long)i->imm, true);
 }
 
@@ -363,12 +345,14 @@ static LLVMValueRef lower_ins(Lower *l, int ins) {
   KType t = i->type;
   LLVMValueRef a = i->in[0] >= 0 ? l->v[i->in[0]] : NULL, b = i->in[1] >= 0 ? l->v[i->in[1]] : NULL;
   LLVMValueRef c = i->in[2] >= 0 ? l->v[i->in[2]] : NULL;
-  LLVMTypeRef type = type_of(l, (KBase)t.base, t.vec), ptr = LLVMPointerTypeInContext(l->c, 0);
+  LLVMTypeRef type = lower_type(l, (KBase)t.base, t.vec), ptr = LLVMPointerTypeInContext(l->c, 0);
+  LLVMValueRef own = NULL;
+  if (l->own && l->own(l, ins, &own)) return own;
   switch (i->op) {
   case K_const: return literal(l, i);
   case K_arg: return invariant_load(l, ptr, LLVMGetParam(l->fn, 0), 8 * i->imm);
   case K_task: return LLVMGetParam(l->fn, 2);
-  case K_thread: return i64(l, 0);
+  case K_thread: return lower_i64(l, 0);
   case K_seed: return invariant_load(l, type, LLVMGetParam(l->fn, 1), 4 * i->imm);
   case K_splat: return splat_value(l, i->in[0]);
   case K_iota: return iota(l);
@@ -432,24 +416,28 @@ static LLVMValueRef declare(LLVMModuleRef m, NetcIsa isa, const char *symbol) {
   return fn;
 }
 
+void lower_body(Lower *l) {
+  l->v = arena_alloc(l->k->arena, ((size_t)l->k->n + 1) * sizeof *l->v);
+  l->b = LLVMCreateBuilderInContext(l->c);
+  l->entry = LLVMCreateBuilderInContext(l->c);
+  LLVMBasicBlockRef entry = lower_block(l, "entry"), body = lower_block(l, "body");
+  LLVMPositionBuilderAtEnd(l->entry, entry);
+  go_to(l, body);
+  if (l->begin) l->begin(l);
+  for (int v = 0; v < l->k->n; v++) l->v[v] = lower_ins(l, v);
+  fence(l);
+  LLVMBuildRetVoid(l->b);
+  LLVMBuildBr(l->entry, body);
+  LLVMDisposeBuilder(l->b);
+  LLVMDisposeBuilder(l->entry);
+}
+
 LLVMValueRef lower_kernel(LLVMModuleRef m, const KFn *kernel, NetcIsa isa, const char *symbol) {
   Arena *arena = arena_new();
   Lower l = {.c = LLVMGetModuleContext(m), .m = m, .k = math_expand(arena, kernel)};
   l.native = isa == NETC_ISA_AVX512_BF16 && kernel->lanes == 16;
-  l.fn = declare(m, isa, symbol);
-  l.v = arena_alloc(arena, ((size_t)l.k->n + 1) * sizeof *l.v);
-  l.b = LLVMCreateBuilderInContext(l.c);
-  l.entry = LLVMCreateBuilderInContext(l.c);
-  LLVMBasicBlockRef entry = new_block(&l, "entry"), body = new_block(&l, "body");
-  LLVMPositionBuilderAtEnd(l.entry, entry);
-  go_to(&l, body);
-  for (int v = 0; v < l.k->n; v++) l.v[v] = lower_ins(&l, v);
-  fence(&l);
-  LLVMBuildRetVoid(l.b);
-  LLVMBuildBr(l.entry, body);
-  LLVMDisposeBuilder(l.b);
-  LLVMDisposeBuilder(l.entry);
-  LLVMValueRef fn = l.fn;
+  LLVMValueRef fn = l.fn = declare(m, isa, symbol);
+  lower_body(&l);
   arena_free(arena);
   return fn;
 }

@@ -161,6 +161,8 @@ static bool expand_one(KFn *k, KOp op, KV x, KV *out) {
 KFn *math_expand(Arena *a, const KFn *k) {
   KFn *out = k_new(a, k->name, k->lanes);
   out->streamed = k->streamed;
+  out->nregs = k->nregs;
+  out->warps = k->warps;
   out->nargs = k->nargs;
   memcpy(out->err, k->err, sizeof out->err);
   KV *map = arena_alloc(a, ((size_t)k->n + 1) * sizeof *map);

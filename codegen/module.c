@@ -51,6 +51,7 @@ static bool verify_kernels(const Module *m, char err[512]) {
 
 static void describe(const Module *m) {
   if (!m->opt->emit) return;
+
   if (m->opt->emit_kernels) describe_kernels(m);
   if (m->opt->emit_plan) describe_plan(m);
   if (m->opt->explain) describe_costs(m);
@@ -62,23 +63,39 @@ static double seconds(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void report(const Module *m, double start, double emitted, double compiled) {
+static void report(const Module *m, const Module *device, double start, double emitted, double compiled) {
   CodegenReport *r = m->opt->report;
   if (!r) return;
   *r = (CodegenReport){.kernels = m->nkernel, .codes = m->ncode, .emit = emitted - start};
   for (int i = 0; i < m->ncode; i++) r->cached += m->code[i].cached;
+  if (device) r->kernels += device->nkernel, r->codes += device->ncode;
+  for (int i = 0; device && i < device->ncode; i++) r->cached += device->code[i].cached;
   r->compile = compiled - emitted;
   r->link = seconds() - compiled;
 }
 
-static bool link_codes(const Module *m, char err[512]) {
+static bool link_codes(const Module *m, const Module *device, char err[512]) {
   Bytes tables = {0};
   const Bytes **object = arena_alloc(m->arena, ((size_t)m->ncode + 1) * sizeof *object);
   for (int i = 0; i < m->ncode; i++) object[i] = &m->code[i].object;
   object[m->ncode] = &tables;
-  bool good = compile_tables(m, &tables, err) && link_module(object, m->ncode + 1, m->opt, err);
+  bool good = compile_tables(m, device, &tables, err) && link_module(object, m->ncode + 1, m->opt, err);
   bytes_free(&tables);
   return good;
+}
+
+/* Launches, memory and kernels for the module's machine. */
+static bool emit_module(Module *m, char err[512]) {
+  module_place_vars(m);
+  m->arena_bytes = m->var_bytes;
+  if (!emit_functions(m, err) || !verify_kernels(m, err)) return false;
+  describe(m);
+  return true;
+}
+
+static bool compile_module(Module *m, char err[512]) {
+  module_codes(m);
+  return compile_codes(m, err);
 }
 
 bool codegen_run(Program *p, const CodegenOptions *opt, char err[512]) {
@@ -88,18 +105,18 @@ bool codegen_run(Program *p, const CodegenOptions *opt, char err[512]) {
               .machine = &machine_host,
               .opt = opt,
               .isas = opt->isas ? opt->isas : (1u << NETC_ISA_COUNT) - 1};
-  module_place_vars(&m);
-  m.arena_bytes = m.var_bytes;
-  if (!emit_functions(&m, err) || !verify_kernels(&m, err)) return false;
-  describe(&m);
-  bool texts = opt->emit && (opt->emit_llvm || opt->emit_asm);
-  if (!opt->output && !texts) return true;
+  Module gpu = m, *device = opt->device ? &gpu : NULL;
+  gpu.machine = &machine_gpu, gpu.isas = 1;
+  if (!emit_module(&m, err) || (device && !emit_module(device, err))) return false;
+  bool texts = opt->emit && (opt->emit_llvm || opt->emit_asm), ptx = opt->emit && opt->emit_ptx;
+  if (!opt->output && !texts && !ptx) return true;
   double emitted = seconds();
-  module_codes(&m);
-  bool good = compile_codes(&m, err);
+  bool good = (!opt->output && !texts) || compile_module(&m, err);
+  good = good && (!device || compile_module(device, err));
   double compiled = seconds();
-  good = good && (!opt->output || link_codes(&m, err));
-  report(&m, start, emitted, compiled);
+  good = good && (!opt->output || link_codes(&m, device, err));
+  report(&m, device, start, emitted, compiled);
   module_free_codes(&m);
+  module_free_codes(&gpu);
   return good;
 }

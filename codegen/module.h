@@ -64,11 +64,11 @@ void module_codes(Module *m);
 void module_free_codes(Module *m);
 const char *code_symbol(char out[64], const Code *c);
 
-/* object.c: object code for all of it, in parallel. */
+/* object.c: object code for all of it, or PTX texts ended by a 0, in parallel. */
 bool compile_codes(Module *m, char err[512]);
 
-/* tables.c: the module's tables and its query function as one more object file. */
-bool compile_tables(const Module *m, Bytes *object, char err[512]);
+/* tables.c: the module's tables and its query function as one more object file; device: NULL or what a GPU runs. */
+bool compile_tables(const Module *m, const Module *device, Bytes *object, char err[512]);
 
 /* link.c: the objects, in this order, to the shared object opt->output. */
 bool link_module(const Bytes *const *object, int n, const CodegenOptions *opt, char err[512]);

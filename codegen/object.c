@@ -8,6 +8,7 @@
 #include <llvm-c/Analysis.h>
 #include "llvm_lower.h"
 #include "module.h"
+#include "simt_lower.h"
 
 typedef struct {
   char *llvm, *assembly;
@@ -65,6 +66,14 @@ static bool verified(const Work *w, LLVMModuleRef m, char err[256]) {
   return good;
 }
 
+static void compile_ptx(Work *w, int number, LLVMTargetMachineRef tm) {
+  Code *c = &w->m->code[number];
+  char symbol[64], err[256];
+  if (!simt_ptx(c->k, NETC_SM_75, tm, code_symbol(symbol, c), &c->object, err))
+    fail(w, "internal error", err);
+  bytes_add(&c->object, "", 1);
+}
+
 static void compile_code(Work *w, int number, LLVMTargetMachineRef tm) {
   Code *c = &w->m->code[number];
   LLVMContextRef context = LLVMContextCreate();
@@ -78,6 +87,10 @@ static void compile_code(Work *w, int number, LLVMTargetMachineRef tm) {
   LLVMContextDispose(context);
 }
 
+static LLVMTargetMachineRef target_of(const Module *m, NetcIsa isa, char err[256]) {
+  return m->machine->simt ? simt_ptx_target(NETC_SM_75, err) : lower_target(isa, err);
+}
+
 /* From the cache, or from LLVM and then into the cache. */
 static void obtain(Work *w, int number, LLVMTargetMachineRef tm[NETC_ISA_COUNT]) {
   Code *c = &w->m->code[number];
@@ -85,13 +98,15 @@ static void obtain(Work *w, int number, LLVMTargetMachineRef tm[NETC_ISA_COUNT])
   bool texts = w->m->opt->emit && (w->m->opt->emit_llvm || w->m->opt->emit_asm);
   Bytes key = {0};
   if (cache) {
-    key = cache_key(cache, "kernel");
+    key = cache_key(cache, w->m->machine->simt ? "ptx" : "kernel");
     bytes_number(&key, (uint64_t)c->isa);
     bytes_text(&key, c->text.data, c->text.n);
     c->cached = !texts && cache_get(cache, &key, &c->object);
   }
   char err[256];
-  if (!c->cached && !tm[c->isa] && !(tm[c->isa] = lower_target(c->isa, err))) fail(w, "internal error", err);
+  if (!c->cached && !tm[c->isa] && !(tm[c->isa] = target_of(w->m, c->isa, err)))
+    fail(w, "internal error", err);
+  else if (!c->cached && w->m->machine->simt) compile_ptx(w, number, tm[c->isa]);
   else if (!c->cached) compile_code(w, number, tm[c->isa]);
   if (cache && !c->cached && !atomic_load(&w->failed)) cache_put(cache, &key, &c->object);
   bytes_free(&key);
@@ -118,6 +133,8 @@ static int longest_first(const void *a, const void *b, void *arg) {
 }
 
 static void write_texts(Work *w) {
+  for (int i = 0; i < w->m->ncode && w->m->machine->simt && w->m->opt->emit && w->m->opt->emit_ptx; i++)
+    if (w->m->code[i].object.n) fputs((const char *)w->m->code[i].object.data, w->m->opt->emit);
   for (int i = 0; i < w->m->ncode; i++) {
     if (w->texts[i].llvm) fputs(w->texts[i].llvm, w->m->opt->emit);
     if (w->texts[i].assembly) fputs(w->texts[i].assembly, w->m->opt->emit);

@@ -8,6 +8,7 @@
 #include "llvm_lower.h"
 #include "module.h"
 #include "places.h"
+#include "simt.h"
 
 /* The graph's enums are the module's. */
 _Static_assert((int)NETC_F32 == (int)F32 && (int)NETC_I32 == (int)I32, "element types");
@@ -38,7 +39,7 @@ enum {
 };
 
 typedef struct {
-  const Module *mod;
+  const Module *mod, *device;
   LLVMContextRef c;
   LLVMModuleRef m;
   LLVMTypeRef ptr, i8, i32, i64, f64, type[T_COUNT];
@@ -249,11 +250,46 @@ static LLVMValueRef places(const Tables *t) {
   return table(t, "places", t->type[T_PLACE], v, p->n);
 }
 
-static LLVMValueRef functions(const Tables *t) {
-  int n = t->mod->prog->nfn;
+static LLVMValueRef functions(const Tables *t, const Module *m) {
+  int n = m->prog->nfn;
   LLVMValueRef *v = values(t, n);
-  for (int i = 0; i < n; i++) v[i] = function(t, &t->mod->fn[i]);
+  for (int i = 0; i < n; i++) v[i] = function(t, &m->fn[i]);
   return table(t, "functions", t->type[T_FN], v, n);
+}
+
+/* ---- GPUs ---- */
+static LLVMValueRef device_codes(const Tables *t) {
+  const Module *m = t->device;
+  LLVMValueRef *v = values(t, m->ncode), ptx[NETC_SM_COUNT];
+  for (int i = 0; i < m->ncode; i++) {
+    const Code *c = &m->code[i];
+    char symbol[64];
+    for (int sm = 0; sm < NETC_SM_COUNT; sm++)
+      ptx[sm] = sm == NETC_SM_75 ? text(t, (const char *)c->object.data) : null(t);
+    v[i] = RECORD(t, text(t, code_symbol(symbol, c)), LLVMConstArray2(t->ptr, ptx, NETC_SM_COUNT),
+                  int32(t, simt_block_threads(c->k)), int32(t, simt_block_tasks(c->k)), int32(t, 0),
+                  int32(t, simt_shared(c->k)));
+  }
+  return table(t, "device_codes", t->type[T_DEVICE_CODE], v, m->ncode);
+}
+
+static LLVMValueRef device_kernels(const Tables *t) {
+  const Module *m = t->device;
+  LLVMValueRef *v = values(t, m->nkernel);
+  for (int i = 0; i < m->nkernel; i++) {
+    const Kernel *k = &m->kernel[i];
+    v[i] = RECORD(t, text(t, k->name), text(t, k->op), int32(t, m->code_of[0][i]), int32(t, 0),
+                  int64(t, k->flops), int64(t, k->bytes), int64(t, k->work));
+  }
+  return table(t, "device_kernels", t->type[T_DEVICE_KERNEL], v, m->nkernel);
+}
+
+static LLVMValueRef device(const Tables *t) {
+  const Module *m = t->device;
+  if (!m) return null(t);
+  return global(t, "device",
+                RECORD(t, int64(t, m->arena_bytes), int32(t, m->ncode), int32(t, m->nkernel), device_codes(t),
+                       device_kernels(t), functions(t, m)));
 }
 
 /* The first training function: the one whose batch the streams are. NULL when there is none. */
@@ -321,13 +357,13 @@ static LLVMValueRef module_record(const Tables *t) {
   const Module *m = t->mod;
   const Program *p = m->prog;
   const char *options = m->opt->options ? m->opt->options : "";
-  LLVMValueRef fns = functions(t); /* meets the places */
+  LLVMValueRef fns = functions(t, m), gpu = device(t); /* meet the places */
   return RECORD(t, int32(t, NETC_ABI_VERSION), int32(t, sizeof(NetcModule)), text(t, "netc " NETC_VERSION),
                 text(t, p->source ? p->source : ""), text(t, options), int64(t, (int64_t)fingerprint(p)),
                 int64(t, m->arena_bytes), int64(t, m->var_bytes), int32(t, p->nvar), int32(t, p->nnet),
                 int32(t, m->nkernel), int32(t, p->nfn), int32(t, p->nstream), int32(t, spatial_rank(m)),
                 vars(t), nets(t), kernels(t), fns, streams(t), places(t), int64(t, t->places->n),
-                int64(t, p->classes), int64(t, p->epoch_iterations), int64(t, p->max_iterations), null(t));
+                int64(t, p->classes), int64(t, p->epoch_iterations), int64(t, p->max_iterations), gpu);
 }
 
 /* const NetcModule *netc_module_query(uint32_t v) { return v == NETC_ABI_VERSION ? &module : NULL; } */
@@ -341,11 +377,11 @@ static void query_function(const Tables *t, LLVMValueRef module) {
   LLVMDisposeBuilder(b);
 }
 
-bool compile_tables(const Module *m, Bytes *object, char err[512]) {
+bool compile_tables(const Module *m, const Module *device, Bytes *object, char err[512]) {
   LLVMTargetMachineRef tm = lower_target(NETC_ISA_AVX2, err);
   if (!tm) return false;
   Places places = {.arena = m->arena};
-  Tables t = {.mod = m, .c = LLVMContextCreate(), .places = &places};
+  Tables t = {.mod = m, .device = device, .c = LLVMContextCreate(), .places = &places};
   t.m = LLVMModuleCreateWithNameInContext("tables", t.c);
   LLVMSetTarget(t.m, "x86_64-unknown-linux-gnu");
   make_types(&t);

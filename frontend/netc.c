@@ -23,8 +23,10 @@ static const char usage[] =
     "  -D NAME=VALUE           sets an option of the file: 4, [128,128], \"code\", on (may be repeated)\n"
     "      --memory SIZE       computes values again until training fits: 4G, 900M (units of 1024)\n"
     "      --target LIST       instruction sets to compile for: host, x86-64-v3, x86-64-v4, x86-64-v4+bf16 "
-    "(default: all)\n"
-    "      --emit WHAT         prints ast, graph, kernels, llvm, asm or plan to standard output; with ast "
+    "(default: all);\n"
+    "                          ptx: for NVIDIA GPUs besides\n"
+    "      --emit WHAT         prints ast, graph, kernels, llvm, asm, ptx or plan to standard output; with "
+    "ast "
     "and\n"
     "                          graph, and without -o, nothing else is done\n"
     "      --dump-after PASS   prints the graph after a pass (all: after every pass)\n"
@@ -122,9 +124,11 @@ static bool set_emit(Command *c, const char *what) {
   else if (!strcmp(what, "kernels")) c->codegen.emit_kernels = true;
   else if (!strcmp(what, "llvm")) c->codegen.emit_llvm = true;
   else if (!strcmp(what, "asm")) c->codegen.emit_asm = true;
+  else if (!strcmp(what, "ptx")) c->codegen.emit_ptx = c->codegen.device = true;
   else if (!strcmp(what, "plan")) c->codegen.emit_plan = true;
   else
-    return fprintf(stderr, "netc: --emit %s: expected ast, graph, kernels, llvm, asm or plan\n", what), false;
+    return fprintf(stderr, "netc: --emit %s: expected ast, graph, kernels, llvm, asm, ptx or plan\n", what),
+           false;
   return true;
 }
 
@@ -142,17 +146,23 @@ static bool set_target(Command *c, const char *list) {
   snprintf(copy, sizeof copy, "%s", list);
   for (char *save, *t = strtok_r(copy, ",", &save); t; t = strtok_r(NULL, ",", &save)) {
     int isa = -1;
+    if (!strcmp(t, "ptx")) {
+      c->codegen.device = true;
+      continue;
+    }
     if (!strcmp(t, "host")) isa = host_isa();
     else if (!strcmp(t, "x86-64-v3")) isa = NETC_ISA_AVX2;
     else if (!strcmp(t, "x86-64-v4")) isa = NETC_ISA_AVX512;
     else if (!strcmp(t, "x86-64-v4+bf16")) isa = NETC_ISA_AVX512_BF16;
     else
-      return fprintf(stderr, "netc: --target %s: expected host, x86-64-v3, x86-64-v4 or x86-64-v4+bf16\n", t),
+      return fprintf(stderr,
+                     "netc: --target %s: expected host, x86-64-v3, x86-64-v4, x86-64-v4+bf16 or ptx\n", t),
              false;
     if (isa < 0) return fail("--target host: this machine has neither AVX2 nor AVX-512"), false;
     c->codegen.isas |= 1u << isa;
   }
-  if (!c->codegen.isas) return fail("--target: expected host, x86-64-v3, x86-64-v4 or x86-64-v4+bf16"), false;
+  if (!c->codegen.isas && !c->codegen.device)
+    return fail("--target: expected host, x86-64-v3, x86-64-v4, x86-64-v4+bf16 or ptx"), false;
   return true;
 }
 
@@ -245,7 +255,7 @@ static int read_command(int argc, char **argv, Command *c) {
   if (over_source(c))
     return fprintf(stderr, "netc: -o %s is the source itself; name the module\n", c->codegen.output), 1;
   bool more = c->codegen.output || c->passes.dump_after || c->codegen.emit_kernels || c->codegen.emit_llvm ||
-              c->codegen.emit_asm || c->codegen.emit_plan || c->codegen.explain;
+              c->codegen.emit_asm || c->codegen.emit_ptx || c->codegen.emit_plan || c->codegen.explain;
   if (!more && !c->emit_ast && !c->emit_graph)
     return fail("where does the module go? -o OUT.so (netc --help)");
   return -1;
@@ -254,14 +264,16 @@ static int read_command(int argc, char **argv, Command *c) {
 /* Is there something to do behind the passes? */
 static bool has_back_end(const Command *c) {
   const CodegenOptions *g = &c->codegen;
-  return g->output || g->emit_kernels || g->emit_llvm || g->emit_asm || g->emit_plan || g->explain;
+  return g->output || g->emit_kernels || g->emit_llvm || g->emit_asm || g->emit_ptx || g->emit_plan ||
+         g->explain;
 }
 
 /* Is the module all that is wanted? Then one from the cache will do; a budget of memory is not part of its key. */
 static bool only_module(const Command *c) {
   const CodegenOptions *g = &c->codegen;
-  return g->output && !(c->emit_ast || c->emit_graph || c->passes.dump_after || g->emit_kernels ||
-                        g->emit_llvm || g->emit_asm || g->emit_plan || g->explain || c->verify || c->memory);
+  return g->output &&
+         !(c->emit_ast || c->emit_graph || c->passes.dump_after || g->emit_kernels || g->emit_llvm ||
+           g->emit_asm || g->emit_ptx || g->emit_plan || g->explain || c->verify || c->memory);
 }
 
 static double now(void) {

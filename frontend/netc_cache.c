@@ -8,7 +8,7 @@ static void add_text(Bytes *b, const char *text) { bytes_text(b, text, strlen(te
 static Bytes request_key(const Request *r, const char *kind) {
   Bytes key = cache_key(r->codegen->cache, kind);
   add_text(&key, r->input);
-  bytes_number(&key, r->codegen->isas);
+  bytes_number(&key, r->codegen->isas | (uint64_t)r->codegen->device << 32);
   bytes_number(&key, r->frontend->grads);
   bytes_number(&key, (uint64_t)r->frontend->ndefine);
   for (int i = 0; i < r->frontend->ndefine; i++) {

@@ -1,0 +1,73 @@
+/* simt_host.c - the leaves of emulated threads: every access and whatever crosses lanes is a call (SimtCalls), so that an
+ * emulator sees all of it. */
+#include <stddef.h>
+#include "simt_lower.h"
+
+enum { CALLS, THREAD, LANE, WARP, TASK, STEP, PARAMETERS };
+
+/* Calls the function at `offset` of SimtCalls with the thread before the n arguments. */
+static LLVMValueRef call(Lower *l, size_t offset, LLVMTypeRef result, LLVMValueRef *args, unsigned n) {
+  LLVMTypeRef ptr = LLVMPointerTypeInContext(l->c, 0), type[8] = {ptr};
+  LLVMValueRef value[8] = {LLVMGetParam(l->fn, THREAD)}, at = lower_i64(l, (int64_t)offset);
+  for (unsigned i = 0; i < n; i++) value[i + 1] = args[i], type[i + 1] = LLVMTypeOf(args[i]);
+  LLVMValueRef p = LLVMBuildGEP2(l->b, LLVMInt8TypeInContext(l->c), LLVMGetParam(l->fn, CALLS), &at, 1, "");
+  LLVMValueRef fn = LLVMBuildLoad2(l->b, ptr, p, "");
+  LLVMValueRef v = LLVMBuildCall2(l->b, LLVMFunctionType(result, type, n + 1, false), fn, value, n + 1, "");
+  unsigned convergent = LLVMGetEnumAttributeKindForName("convergent", 10);
+  LLVMAddCallSiteAttribute(v, LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(l->c, convergent, 0));
+  return v;
+}
+
+static void begin(SimtLower *s) {
+  s->lane = LLVMGetParam(s->l.fn, LANE);
+  s->warp = LLVMGetParam(s->l.fn, WARP);
+  s->task = LLVMGetParam(s->l.fn, TASK);
+}
+
+static LLVMValueRef seed(SimtLower *s, int64_t word) {
+  LLVMTypeRef t = LLVMInt32TypeInContext(s->l.c);
+  LLVMValueRef at = lower_i64(&s->l, word);
+  return LLVMBuildLoad2(s->l.b, t, LLVMBuildGEP2(s->l.b, t, LLVMGetParam(s->l.fn, STEP), &at, 1, ""), "");
+}
+
+/* Buffers are their numbers. */
+static LLVMValueRef argument(SimtLower *s, int64_t number) { return lower_i32(&s->l, number); }
+static LLVMValueRef scratch(SimtLower *s, int ins) {
+  (void)ins;
+  return lower_i32(&s->l, s->l.k->nargs + s->nscratch++);
+}
+
+static LLVMValueRef address(SimtLower *s, int ins, KV buf, LLVMValueRef at, bool by_lane, bool write) {
+  Lower *l = &s->l;
+  unsigned bytes = lower_element_bytes((KBase)l->k->ins[buf].type.base);
+  if (by_lane)
+    at = LLVMBuildAdd(l->b, at, LLVMBuildZExt(l->b, s->lane, LLVMInt64TypeInContext(l->c), ""), "");
+  LLVMValueRef args[] = {lower_i32(l, ins), l->v[buf], at, lower_i32(l, bytes), lower_i32(l, write)};
+  return call(l, offsetof(SimtCalls, address), LLVMPointerTypeInContext(l->c, 0), args, 5);
+}
+
+static LLVMValueRef shuffle(SimtLower *s, int ins, LLVMValueRef word, int lane, bool exchange) {
+  Lower *l = &s->l;
+  LLVMValueRef args[] = {lower_i32(l, ins), word, lower_i32(l, lane), lower_i32(l, exchange)};
+  return call(l, offsetof(SimtCalls, shuffle), LLVMInt32TypeInContext(l->c), args, 4);
+}
+
+static void sync(SimtLower *s, int ins, bool block) {
+  LLVMValueRef args[] = {lower_i32(&s->l, ins), lower_i32(&s->l, block)};
+  call(&s->l, offsetof(SimtCalls, sync), LLVMVoidTypeInContext(s->l.c), args, 2);
+}
+
+static const SimtLeaves leaves = {begin, seed, argument, scratch, address, shuffle, sync};
+
+LLVMValueRef simt_lower_host(LLVMModuleRef m, const KFn *k, const char *symbol) {
+  SimtLower s = {.l = {.c = LLVMGetModuleContext(m), .m = m, .k = k}, .leaf = &leaves};
+  LLVMTypeRef ptr = LLVMPointerTypeInContext(s.l.c, 0), word = LLVMInt32TypeInContext(s.l.c);
+  LLVMTypeRef param[PARAMETERS] = {ptr, ptr, word, word, LLVMInt64TypeInContext(s.l.c), ptr};
+  LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(s.l.c), param, PARAMETERS, false);
+  s.l.fn = LLVMAddFunction(m, symbol, type);
+  static const char cpu[] = "x86-64-v3"; /* a multiply-add rounds once */
+  LLVMAddAttributeAtIndex(s.l.fn, LLVMAttributeFunctionIndex,
+                          LLVMCreateStringAttribute(s.l.c, "target-cpu", 10, cpu, sizeof cpu - 1));
+  simt_lower(&s);
+  return s.l.fn;
+}

@@ -1,0 +1,56 @@
+/* simt_lower.h - a prepared kernel (simt.h) as the program of one thread, in LLVM. What a thread knows of its block, and what it
+ * does beyond itself, are leaves with two implementations: a GPU's (simt_ptx.c), and calls into an emulator on the
+ * host (simt_host.c), so that what is tested there is the program that a GPU runs, but for its leaves.
+ */
+#ifndef NETC_SIMT_LOWER_H
+#define NETC_SIMT_LOWER_H
+#include <llvm-c/TargetMachine.h>
+#include "abi.h"
+#include "bytes.h"
+#include "lower_internal.h"
+#include "simt.h"
+
+typedef struct SimtLower SimtLower;
+typedef struct {
+  void (*begin)(SimtLower *s); /* where the body starts: sets lane, warp, task */
+  LLVMValueRef (*seed)(SimtLower *s, int64_t word);
+  LLVMValueRef (*argument)(SimtLower *s, int64_t number);
+  LLVMValueRef (*scratch)(SimtLower *s, int ins);
+  /* Of element `at`, or of at + lane, of a buffer, for instruction `ins`. */
+  LLVMValueRef (*address)(SimtLower *s, int ins, KV buf, LLVMValueRef at, bool by_lane, bool write);
+  LLVMValueRef (*shuffle)(SimtLower *s, int ins, LLVMValueRef word, int lane, bool exchange);
+  void (*sync)(SimtLower *s, int ins, bool block);
+} SimtLeaves;
+
+struct SimtLower {
+  Lower l; /* first */
+  const SimtLeaves *leaf;
+  LLVMValueRef lane, warp, task; /* i32, i32, i64 */
+  int nscratch;
+};
+
+/* Adds function `symbol` of prepared kernel k: an entry of NetcDeviceCode. */
+LLVMValueRef simt_lower_ptx(LLVMModuleRef m, const KFn *k, const char *symbol);
+LLVMTargetMachineRef simt_ptx_target(NetcSm sm, char err[256]);
+/* PTX text with the one entry `symbol` of k, which need not be prepared. false and a message. */
+bool simt_ptx(const KFn *k, NetcSm sm, LLVMTargetMachineRef tm, const char *symbol, Bytes *text,
+              char err[256]);
+const char *simt_sm_name(NetcSm sm); /* sm_75 */
+
+/* Adds function `symbol` of type SimtThreadFn. */
+LLVMValueRef simt_lower_host(LLVMModuleRef m, const KFn *k, const char *symbol);
+
+/* What the emulated threads call. `thread` is theirs to hand on; `ins` numbers the kernel's instructions; buffers are numbered
+ * arguments first, then scratch arrays. */
+typedef struct {
+  void *(*address)(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t bytes, int32_t write);
+  uint32_t (*shuffle)(void *thread, int32_t ins, uint32_t word, int32_t lane, int32_t exchange);
+  void (*sync)(void *thread, int32_t ins, int32_t block);
+} SimtCalls;
+typedef void (*SimtThreadFn)(const SimtCalls *calls, void *thread, int32_t lane, int32_t warp, int64_t task,
+                             const NetcStep *step);
+
+/* For the leaves. */
+void simt_lower(SimtLower *s);
+LLVMValueRef simt_call(Lower *l, const char *intrinsic, LLVMValueRef *args, int n); /* not overloaded */
+#endif

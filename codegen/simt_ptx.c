@@ -1,0 +1,168 @@
+/* simt_ptx.c - the leaves of a GPU, and PTX text. Buffers are pointers to global memory, scratch is an array in
+ * shared memory; special registers and what crosses lanes are LLVM's intrinsics. */
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <llvm-c/Analysis.h>
+#include <llvm-c/Target.h>
+#include "llvm_lower.h"
+#include "simt_lower.h"
+
+enum { GLOBAL = 1, SHARED = 3 };
+
+/* ---- leaves ---- */
+
+static LLVMValueRef all_lanes(const Lower *l) { return lower_i32(l, -1); }
+
+/* Warps of a block that each have a task ask their first lane which one they are: the compiler of the device then knows that
+ * the number is one for all lanes, and all index arithmetic with it. Warps beyond the last task end at once. */
+static void begin(SimtLower *s) {
+  Lower *l = &s->l;
+  LLVMTypeRef wide = LLVMInt64TypeInContext(l->c);
+  LLVMValueRef thread = simt_call(l, "llvm.nvvm.read.ptx.sreg.tid.x", NULL, 0);
+  LLVMValueRef block = simt_call(l, "llvm.nvvm.read.ptx.sreg.ctaid.x", NULL, 0);
+  int tasks = simt_block_tasks(l->k);
+  s->lane = LLVMBuildAnd(l->b, thread, lower_i32(l, SIMT_LANES - 1), "");
+  s->warp = LLVMBuildLShr(l->b, thread, lower_i32(l, 5), "");
+  s->task = LLVMBuildZExt(l->b, block, wide, "");
+  if (tasks == 1) return;
+  LLVMValueRef args[4] = {all_lanes(l), s->warp, lower_i32(l, 0), lower_i32(l, SIMT_LANES - 1)};
+  LLVMValueRef warp = LLVMBuildZExt(l->b, simt_call(l, "llvm.nvvm.shfl.sync.idx.i32", args, 4), wide, "");
+  s->task = LLVMBuildAdd(l->b, LLVMBuildMul(l->b, s->task, lower_i64(l, tasks), ""), warp, "");
+  s->warp = lower_i32(l, 0);
+  LLVMBasicBlockRef none = lower_block(l, "none"), work = lower_block(l, "work");
+  LLVMValueRef last = LLVMGetParam(l->fn, (unsigned)l->k->nargs + 1);
+  LLVMBuildCondBr(l->b, LLVMBuildICmp(l->b, LLVMIntSLT, s->task, last, ""), work, none);
+  LLVMPositionBuilderAtEnd(l->b, none);
+  LLVMBuildRetVoid(l->b);
+  LLVMPositionBuilderAtEnd(l->b, work);
+}
+
+static LLVMValueRef seed(SimtLower *s, int64_t word) {
+  Lower *l = &s->l;
+  LLVMTypeRef t = LLVMInt32TypeInContext(l->c);
+  LLVMValueRef at = lower_i64(l, word), step = LLVMGetParam(l->fn, (unsigned)l->k->nargs);
+  LLVMValueRef v = LLVMBuildLoad2(l->b, t, LLVMBuildGEP2(l->b, t, step, &at, 1, ""), "");
+  unsigned kind = LLVMGetMDKindIDInContext(l->c, "invariant.load", 14);
+  LLVMSetMetadata(v, kind, LLVMMetadataAsValue(l->c, LLVMMDNodeInContext2(l->c, NULL, 0)));
+  return v;
+}
+
+static LLVMValueRef argument(SimtLower *s, int64_t number) { return LLVMGetParam(s->l.fn, (unsigned)number); }
+
+static LLVMValueRef scratch(SimtLower *s, int ins) {
+  Lower *l = &s->l;
+  const KIns *i = &l->k->ins[ins];
+  char name[32];
+  snprintf(name, sizeof name, "scratch%d", s->nscratch++);
+  LLVMTypeRef t = LLVMArrayType2(lower_base_type(l->c, (KBase)i->type.base), (uint64_t)i->imm);
+  LLVMValueRef g = LLVMAddGlobalInAddressSpace(l->m, t, name, SHARED);
+  LLVMSetLinkage(g, LLVMInternalLinkage);
+  LLVMSetInitializer(g, LLVMGetUndef(t));
+  LLVMSetAlignment(g, 16);
+  return g;
+}
+
+/* The lane is added first: once for each buffer. */
+static LLVMValueRef address(SimtLower *s, int ins, KV buf, LLVMValueRef at, bool by_lane, bool write) {
+  (void)ins, (void)write;
+  Lower *l = &s->l;
+  LLVMTypeRef t = lower_base_type(l->c, (KBase)l->k->ins[buf].type.base);
+  LLVMValueRef p = l->v[buf], lane = LLVMBuildZExt(l->b, s->lane, LLVMInt64TypeInContext(l->c), "");
+  if (by_lane) p = LLVMBuildGEP2(l->b, t, p, &lane, 1, "");
+  return LLVMBuildGEP2(l->b, t, p, &at, 1, "");
+}
+
+static LLVMValueRef shuffle(SimtLower *s, int ins, LLVMValueRef word, int lane, bool exchange) {
+  (void)ins;
+  Lower *l = &s->l;
+  LLVMValueRef args[4] = {all_lanes(l), word, lower_i32(l, lane), lower_i32(l, SIMT_LANES - 1)};
+  return simt_call(l, exchange ? "llvm.nvvm.shfl.sync.bfly.i32" : "llvm.nvvm.shfl.sync.idx.i32", args, 4);
+}
+
+static void sync(SimtLower *s, int ins, bool block) {
+  (void)ins;
+  Lower *l = &s->l;
+  LLVMValueRef all = all_lanes(l);
+  if (block) simt_call(l, "llvm.nvvm.barrier0", NULL, 0);
+  else simt_call(l, "llvm.nvvm.bar.warp.sync", &all, 1);
+}
+
+static const SimtLeaves leaves = {begin, seed, argument, scratch, address, shuffle, sync};
+
+/* ---- entries ---- */
+
+/* !nvvm.annotations: what the function is. */
+static void annotate(Lower *l, const char *key, int64_t value) {
+  LLVMMetadataRef node[3] = {LLVMValueAsMetadata(l->fn), LLVMMDStringInContext2(l->c, key, strlen(key)),
+                             LLVMValueAsMetadata(lower_i32(l, value))};
+  LLVMAddNamedMetadataOperand(l->m, "nvvm.annotations",
+                              LLVMMetadataAsValue(l->c, LLVMMDNodeInContext2(l->c, node, 3)));
+}
+
+LLVMValueRef simt_lower_ptx(LLVMModuleRef m, const KFn *k, const char *symbol) {
+  SimtLower s = {.l = {.c = LLVMGetModuleContext(m), .m = m, .k = k}, .leaf = &leaves};
+  LLVMTypeRef param[NETC_MAX_ARGS + 2];
+  for (int i = 0; i < k->nargs + 1; i++) param[i] = LLVMPointerTypeInContext(s.l.c, GLOBAL);
+  param[k->nargs + 1] = LLVMInt64TypeInContext(s.l.c);
+  LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(s.l.c), param, (unsigned)k->nargs + 2, false);
+  s.l.fn = LLVMAddFunction(m, symbol, type);
+  annotate(&s.l, "kernel", 1);
+  annotate(&s.l, "maxntidx", simt_block_threads(k));
+  simt_lower(&s);
+  return s.l.fn;
+}
+
+/* ---- text ---- */
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static void init(void) {
+  LLVMInitializeNVPTXTargetInfo();
+  LLVMInitializeNVPTXTarget();
+  LLVMInitializeNVPTXTargetMC();
+  LLVMInitializeNVPTXAsmPrinter();
+}
+
+const char *simt_sm_name(NetcSm sm) {
+  static const char *const name[NETC_SM_COUNT] = {"sm_75", "sm_80", "sm_90a"};
+  return name[sm];
+}
+
+static const char triple[] = "nvptx64-nvidia-cuda";
+
+LLVMTargetMachineRef simt_ptx_target(NetcSm sm, char err[256]) {
+  pthread_once(&once, init);
+  LLVMTargetRef target;
+  char *message = NULL;
+  if (LLVMGetTargetFromTriple(triple, &target, &message)) {
+    snprintf(err, 256, "LLVM has no target %s: %.180s", triple, message);
+    LLVMDisposeMessage(message);
+    return NULL;
+  }
+  LLVMTargetMachineRef tm = LLVMCreateTargetMachine(
+      target, triple, simt_sm_name(sm), "", LLVMCodeGenLevelDefault, LLVMRelocDefault, LLVMCodeModelDefault);
+  if (!tm) snprintf(err, 256, "LLVM cannot make a machine for %s", triple);
+  return tm;
+}
+
+bool simt_ptx(const KFn *kernel, NetcSm sm, LLVMTargetMachineRef tm, const char *symbol, Bytes *text,
+              char err[256]) {
+  (void)sm;
+  Arena *arena = arena_new();
+  LLVMContextRef c = LLVMContextCreate();
+  LLVMModuleRef m = LLVMModuleCreateWithNameInContext(symbol, c);
+  LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(tm);
+  LLVMSetModuleDataLayout(m, layout);
+  LLVMDisposeTargetData(layout);
+  LLVMSetTarget(m, triple);
+  simt_lower_ptx(m, simt_prepare(arena, kernel), symbol);
+  char *message = NULL;
+  bool good = !LLVMVerifyModule(m, LLVMReturnStatusAction, &message);
+  if (!good) snprintf(err, 256, "LLVM's verifier refuses kernel %.40s: %.180s", kernel->name, message);
+  LLVMDisposeMessage(message);
+  good = good && lower_optimise(m, tm, err) && lower_generate(m, tm, LLVMAssemblyFile, text, err);
+  LLVMDisposeModule(m);
+  LLVMContextDispose(c);
+  arena_free(arena);
+  return good;
+}
