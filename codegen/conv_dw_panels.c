@@ -2,14 +2,14 @@
 #include "conv_dw.h"
 
 Panels panels_of(int naxes, const int64_t *extent, int64_t channels, int64_t width, int lanes) {
-  enum { LINE = 16 };
+  int64_t line = lanes > 16 ? lanes : 16; /* of the cache, or a vector */
   Panels p = {.naxes = naxes, .channels = channels, .width = width, .z = K_NONE};
   int64_t pixels = 1;
   for (int a = 0; a < naxes; a++) pixels *= p.extent[a] = extent[a];
   p.panels = (channels + width - 1) / width;
-  /* A vector more than the pixels, in lines: the last one written to a panel reaches beyond its width. */
-  p.size = (pixels * width + LINE - 1) / LINE + (lanes + LINE - 1) / LINE;
-  p.size = (p.size + (p.size % 2 == 0)) * LINE;
+  /* A line more than the pixels: the last vector written to a panel reaches beyond its width. */
+  p.size = (pixels * width + line - 1) / line + 1;
+  p.size = (p.size + (p.size % 2 == 0)) * line;
   return p;
 }
 

@@ -7,6 +7,7 @@
 #include <llvm-c/Error.h>
 #include <llvm-c/LLJIT.h>
 #include "llvm_lower.h"
+#include "simt_lower.h"
 
 struct Jit {
   LLVMOrcLLJITRef lljit;
@@ -22,7 +23,7 @@ static bool failed(LLVMErrorRef e, char err[256]) {
 }
 
 /* NULL and a message on failure. */
-static LLVMMemoryBufferRef compile(const KFn *const *k, int n, NetcIsa isa, char err[256]) {
+static LLVMMemoryBufferRef compile(const KFn *const *k, int n, NetcIsa isa, bool simt, char err[256]) {
   if ((int)isa > lower_host_isa()) isa = (NetcIsa)lower_host_isa();
   LLVMTargetMachineRef tm = lower_target(isa, err);
   if (!tm) return NULL;
@@ -34,7 +35,8 @@ static LLVMMemoryBufferRef compile(const KFn *const *k, int n, NetcIsa isa, char
   for (int i = 0; i < n; i++) {
     char symbol[32];
     snprintf(symbol, sizeof symbol, "kernel_%d", i);
-    lower_kernel(m, k[i], isa, symbol);
+    if (simt) simt_lower_host(m, k[i], symbol);
+    else lower_kernel(m, k[i], isa, symbol);
   }
   char *message = NULL;
   LLVMMemoryBufferRef object = NULL;
@@ -53,10 +55,10 @@ static LLVMMemoryBufferRef compile(const KFn *const *k, int n, NetcIsa isa, char
   return object;
 }
 
-Jit *jit_new(const KFn *const *k, int n, NetcIsa isa, char err[256]) {
+static Jit *load(const KFn *const *k, int n, NetcIsa isa, bool simt, char err[256]) {
   for (int i = 0; i < n; i++)
     if (!kir_verify(k[i], err)) return NULL;
-  LLVMMemoryBufferRef object = compile(k, n, isa, err);
+  LLVMMemoryBufferRef object = compile(k, n, isa, simt, err);
   if (!object) return NULL;
   Jit *j = calloc(1, sizeof *j);
   if (!j || failed(LLVMOrcCreateLLJIT(&j->lljit, NULL), err)) {
@@ -71,6 +73,10 @@ Jit *jit_new(const KFn *const *k, int n, NetcIsa isa, char err[256]) {
   }
   return j;
 }
+
+Jit *jit_new(const KFn *const *k, int n, NetcIsa isa, char err[256]) { return load(k, n, isa, false, err); }
+
+Jit *jit_new_simt(const KFn *const *k, int n, char err[256]) { return load(k, n, NETC_ISA_AVX2, true, err); }
 
 NetcKernelFn jit_get(Jit *j, int i) {
   char symbol[32], err[256];

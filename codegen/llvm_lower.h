@@ -23,6 +23,8 @@ bool lower_generate(LLVMModuleRef m, LLVMTargetMachineRef tm, LLVMCodeGenFileTyp
 typedef struct Jit Jit;
 int lower_host_isa(void); /* best NetcIsa of this machine, -1 = none */
 Jit *jit_new(const KFn *const *k, int n, NetcIsa isa, char err[256]);
+/* Kernels prepared by simt_prepare; jit_get gives a SimtThreadFn. */
+Jit *jit_new_simt(const KFn *const *k, int n, char err[256]);
 NetcKernelFn jit_get(Jit *j, int i);
 void jit_free(Jit *j);
 #endif

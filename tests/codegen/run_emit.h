@@ -3,7 +3,8 @@
  *   RunCase c = run_case(fn, tolerance);             // every input and variable filled by `fill`
  *   run_check(&c, emit);                             // cmocka assertions
  *
- * For every instruction set (one the machine lacks: its lanes, see jit.c) the launches run with their tasks in order, then shuffled (the
+ * For every instruction set (one the machine lacks: its lanes, see jit.c), or, of kernels for a GPU, under emulation
+ * (codegen/emulate.h), the launches run with their tasks in order, then shuffled (the
  * same bits must come out), then with results laid over inputs wherever Launch.inplace allows it (the same
  * bits again). Buffers end in a guard that must stay as it was; workspace and results start as NaN patterns.
  */
@@ -20,7 +21,9 @@
 #include "ir/bf16.h"
 #include "ir/interp.h"
 #include "codegen/emit.h"
+#include "codegen/emulate.h"
 #include "codegen/llvm_lower.h"
+#include "codegen/simt.h"
 
 typedef struct {
   const Fn *fn;
@@ -113,6 +116,7 @@ typedef struct {
   const RunCase *c;
   const Emit *e;
   Jit *jit;
+  Emulator *emulator; /* of a GPU's kernels, instead of jit */
   int isa;
   uint32_t **mem; /* per buffer */
 } Run;
@@ -149,8 +153,22 @@ static inline void run_fill_buffers(Run *r) {
 
 enum { RUN_PLAIN, RUN_SHUFFLED, RUN_INPLACE, RUN_MODES };
 
+static inline void run_emulated(const Run *r, const Launch *l, void **args, int mode) {
+  char err[512] = "";
+  NetcStep step = {r->c->seed, r->c->iteration};
+  EmuBuffer buffer[NETC_MAX_ARGS];
+  for (int i = 0; i < l->nargs; i++) buffer[i] = (EmuBuffer){args[i], r->e->buffer[l->arg[i]].bytes};
+  if (emulator_launch(r->emulator, l->kernel, buffer, l->tasks, &step, (uint64_t)mode + 1, err)) return;
+  kir_print(stderr, r->e->kernel[l->kernel].k[0]);
+  fail_msg("%s: %s", r->c->what, err);
+}
+
 static inline void run_tasks(const Run *r, const Launch *l, void **args, int mode) {
   NetcStep step = {r->c->seed, r->c->iteration};
+  if (r->emulator) {
+    run_emulated(r, l, args, mode);
+    return;
+  }
   NetcKernelFn fn = jit_get(r->jit, l->kernel);
   int64_t *task = malloc(sizeof *task * (size_t)l->tasks);
   assert_non_null(task);
@@ -235,14 +253,17 @@ static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, in
   for (int i = 0; i < e->nkernel; i++) {
     k[i] = run_kernel(e, i, isa);
     if (!kir_verify(k[i], err)) fail_msg("%s: kernel %s: %s", c->what, e->kernel[i].name, err);
+    if (e->machine->simt) k[i] = simt_prepare(e->arena, k[i]);
   }
   for (int i = 0; i < e->nbuffer; i++) {
     size_t bytes = (size_t)run_words(e, i) * 4;
     assert_non_null(mem[i] = run_memory(bytes));
     assert_non_null(first[i] = malloc(bytes));
   }
-  Run r = {.c = c, .e = e, .isa = isa, .mem = mem, .jit = jit_new(k, e->nkernel, (NetcIsa)isa, err)};
-  if (!r.jit) fail_msg("%s: %s", c->what, err);
+  Run r = {.c = c, .e = e, .isa = isa, .mem = mem};
+  if (e->machine->simt) r.emulator = emulator_new(k, e->nkernel, err);
+  else r.jit = jit_new(k, e->nkernel, (NetcIsa)isa, err);
+  if (!r.jit && !r.emulator) fail_msg("%s: %s", c->what, err);
   for (int mode = 0; mode < RUN_MODES; mode++) {
     run_all(&r, mode);
     for (int i = 0; i < e->nbuffer; i++) {
@@ -256,7 +277,7 @@ static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, in
     for (int i = 0; i < e->nbuffer; i++)
       if (e->buffer[i].node >= 0) run_compare_node(&r, in, i);
   }
-  jit_free(r.jit);
+  jit_free(r.jit), emulator_free(r.emulator);
   for (int i = 0; i < e->nbuffer; i++) free(mem[i]), free(first[i]);
   free(mem), free(first), free(k);
 }
@@ -285,7 +306,7 @@ static inline bool run_narrow_too(void) {
 
 static inline void run_check(const RunCase *c, const Emit *e) {
   Interp *in = run_reference(c);
-  for (int isa = 0; isa < NETC_ISA_COUNT; isa++)
+  for (int isa = 0; isa < e->machine->sets; isa++)
     if (run_has_set(e, isa)) run_isa(c, e, in, isa);
   interp_free(in);
 }

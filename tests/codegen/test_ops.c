@@ -1,12 +1,15 @@
 /* Every op's compiled forward and gradient, through all passes and the emitters, on every instruction set of this
  * machine: the cases of op_cases.h, and random graphs with a loss and its gradient in every input. Compiled values are
  * compared with the interpreter on the fused function (float32), and that one's results with the function as it was
- * before simplify, expand, layout and fuse (float64). */
+ * before simplify, expand, layout and fuse (float64). test_gpu_ops.c is the same for the kernels of a GPU. */
 #include "run_emit.h"
 #include "passes/fuse_check.h"
 #include "passes/passes.h"
 #include "tests/ir/gen.h"
 #include "tests/passes/op_cases.h"
+#ifndef OPS_MACHINE
+#define OPS_MACHINE machine_host
+#endif
 
 static double fill_lo, fill_hi;
 static bool seen[OP_COUNT]; /* ops of the functions checked so far, before the passes */
@@ -104,7 +107,7 @@ static void check_fn(Fn *f, RunCase c, double tolerance_of_passes) {
   p->fn[0] = f;
   if (!passes_run(p, &(PassOptions){.verify = true}, err)) fail_msg("%s: %s", c.what, err);
   c.fn = p->fn[0];
-  Emit *e = emit_fn(p->arena, c.fn, NULL, err);
+  Emit *e = emit_fn_on(&OPS_MACHINE, p->arena, c.fn, NULL, err);
   if (!e) fail_msg("%s: %s", c.what, err);
   run_check(&c, e);
   Interp *a = reference64(&before), *b = run_reference(&c);
@@ -112,7 +115,7 @@ static void check_fn(Fn *f, RunCase c, double tolerance_of_passes) {
   interp_free(a), interp_free(b);
   if (!run_narrow_too()) return;
   run_narrow(p->fn[0]);
-  if (!(e = emit_fn(p->arena, c.fn, NULL, err))) fail_msg("%s: %s", c.what, err);
+  if (!(e = emit_fn_on(&OPS_MACHINE, p->arena, c.fn, NULL, err))) fail_msg("%s: %s", c.what, err);
   if (c.tolerance > 0)
     c.tolerance = 0x1p-5; /* a rounding that goes the other way than the interpreter's counts */
   run_check(&c, e);

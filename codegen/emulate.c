@@ -1,0 +1,392 @@
+/* emulate.c - blocks of fibers, one after the other, and what they are watched for (emulate.h).
+ *
+ * Time is a count of the syncs and barriers done. For every element there is who stored it last and when, and who read it since.
+ * An access is ordered behind one of another thread of its warp when that came before the warp's last
+ * sync, of its block when it came before the block's last barrier, and never behind one of another block. Of several
+ * readers that nothing orders only the narrowest group that holds them is kept: a thread, a warp, a block, or all.
+ */
+#include "emulate.h"
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include "fiber.h"
+#include "kir_internal.h"
+#include "llvm_lower.h"
+#include "simt_lower.h"
+
+typedef enum { THREAD, WARP, BLOCK, ALL } Group;
+typedef struct {
+  uint32_t id, time; /* of a thread, of the first of a group; time 0: nobody yet */
+} Who;
+typedef struct {
+  Who writer, reader;
+  uint32_t group; /* of the readers */
+} Cell;
+
+/* Memory that arguments lie in, or a scratch array. */
+typedef struct {
+  uint8_t *data;
+  int64_t bytes;
+  int granule; /* bytes of a cell: those of the smallest element */
+  Cell *cell;
+} Region;
+
+typedef struct {
+  int region;
+  int64_t offset, bytes;
+  KV arg;
+} View;
+
+typedef struct {
+  int ins, kind; /* the collective that lanes wait at */
+  int waiting;
+  uint32_t word[SIMT_LANES], result[SIMT_LANES];
+  uint32_t synced;
+} Warp;
+
+typedef struct {
+  Emulator *e;
+  int lane, warp, number; /* in the block */
+} Thread;
+
+struct Emulator {
+  const KFn *const *kernel;
+  int nkernel;
+  Jit *jit;
+  Fibers *fibers;
+  Thread *thread;
+  Warp *warp;
+  int nthread;
+  int *ready, nready;
+  uint64_t dice;
+  uint32_t time, barrier;     /* now; of the block's last barrier */
+  int at_barrier, barrier_at; /* threads that wait at one, and its instruction */
+  /* of the launch */
+  const KFn *k;
+  SimtThreadFn program;
+  const NetcStep *step;
+  int64_t task;
+  Region *region;
+  View *view;
+  int nregion, nview;
+  bool failed;
+  char *err;
+};
+
+static uint32_t roll(Emulator *e, uint32_t n) {
+  e->dice = e->dice * 6364136223846793005u + 1442695040888963407u;
+  return (uint32_t)((e->dice >> 32) * n >> 32);
+}
+
+/* ---- errors: of the running thread, which never goes on ---- */
+static void fail(Emulator *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void fail(Emulator *e, const char *fmt, ...) {
+  if (e->failed) return;
+  va_list ap;
+  va_start(ap, fmt);
+  int at = snprintf(e->err, 512, "kernel %.80s, task %lld: ", e->k->name, (long long)e->task);
+  vsnprintf(e->err + at, (size_t)(512 - at), fmt, ap);
+  va_end(ap);
+  e->failed = true;
+}
+
+static void stop(const Thread *t) {
+  for (;;) fiber_pause(t->e->fibers);
+}
+
+static const char *op_name(const Emulator *e, int ins) { return kop_info[e->k->ins[ins].op].name; }
+static const char *buffer_name(const Emulator *e, int buffer) {
+  const char *name = e->k->ins[e->view[buffer].arg].name;
+  return name ? name : "?";
+}
+
+/* ---- accesses ---- */
+static uint32_t id_of(const Thread *t) {
+  return (uint32_t)t->e->task * (uint32_t)t->e->nthread + (uint32_t)t->number;
+}
+
+static uint32_t first_of(const Emulator *e, uint32_t id, Group g) {
+  uint32_t block = id / (uint32_t)e->nthread * (uint32_t)e->nthread;
+  if (g == WARP) return block + (id - block) / SIMT_LANES * SIMT_LANES;
+  return g == THREAD ? id : g == BLOCK ? block : 0;
+}
+
+static bool same_group(const Emulator *e, uint32_t a, uint32_t b, Group g) {
+  return first_of(e, a, g) == first_of(e, b, g);
+}
+
+/* Did what `who` (a group of threads) did happen before what t does now? */
+static bool ordered(const Thread *t, Who who, Group g) {
+  const Emulator *e = t->e;
+  uint32_t me = id_of(t);
+  if (!who.time || (g == THREAD && who.id == me)) return true;
+  if (g <= WARP && same_group(e, who.id, me, WARP) && who.time < e->warp[t->warp].synced) return true;
+  return g <= BLOCK && same_group(e, who.id, me, BLOCK) && who.time < e->barrier;
+}
+
+static void race(const Thread *t, int ins, int buffer, int64_t at, const char *did, Who who, Group g) {
+  const Emulator *e = t->e;
+  uint32_t n = (uint32_t)e->nthread;
+  bool many = g != THREAD;
+  fail(t->e,
+       "v%d = %s by thread %d, element %lld of %s (argument %d): %s of task %u %s it, and nothing orders the "
+       "two",
+       ins, op_name(e, ins), t->number, (long long)at, buffer_name(e, buffer), buffer,
+       many ? "threads" : "a thread", who.id / n, did);
+}
+
+/* Notes the access; false: a race. */
+static bool note(const Thread *t, Cell *c, int ins, int buffer, int64_t at, bool write) {
+  Emulator *e = t->e;
+  Who me = {id_of(t), e->time};
+  if (!ordered(t, c->writer, THREAD)) return race(t, ins, buffer, at, "stored", c->writer, THREAD), false;
+  if (write) {
+    Group g = (Group)c->group;
+    if (!ordered(t, c->reader, g)) return race(t, ins, buffer, at, "read", c->reader, g), false;
+    c->writer = me;
+    c->reader.time = 0;
+    return true;
+  }
+  Group g = THREAD;
+  if (!ordered(t, c->reader, (Group)c->group))
+    for (g = (Group)c->group; !same_group(e, c->reader.id, me.id, g); g++) {}
+  c->reader = (Who){first_of(e, me.id, g), me.time};
+  c->group = g;
+  return true;
+}
+
+static void *address(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t bytes, int32_t write) {
+  Thread *t = thread;
+  Emulator *e = t->e;
+  const View *v = &e->view[buffer];
+  if (at < 0 || (at + 1) * bytes > v->bytes) {
+    fail(e, "v%d = %s by thread %d: element %lld of %s (argument %d), which has %lld", ins, op_name(e, ins),
+         t->number, (long long)at, buffer_name(e, buffer), buffer, (long long)(v->bytes / bytes));
+    stop(t);
+  }
+  const Region *r = &e->region[v->region];
+  int64_t from = v->offset + at * bytes;
+  for (int64_t c = from / r->granule; c * r->granule < from + bytes; c++)
+    if (!note(t, &r->cell[c], ins, buffer, at, write)) stop(t);
+  return r->data + from;
+}
+
+/* ---- waiting ---- */
+static void wake_warp(Emulator *e, int warp) {
+  for (int l = 0; l < SIMT_LANES; l++) e->ready[e->nready++] = warp * SIMT_LANES + l;
+  e->warp[warp].waiting = 0;
+}
+
+enum { SHUFFLE_INDEX, SHUFFLE_XOR, SYNC };
+
+/* All lanes of the warp are there. */
+static void collective(Emulator *e, Thread *t, int lane, int kind) {
+  Warp *w = &e->warp[t->warp];
+  for (int l = 0; l < SIMT_LANES && kind != SYNC; l++)
+    w->result[l] = w->word[kind == SHUFFLE_XOR ? l ^ lane : lane];
+  if (kind == SYNC) w->synced = ++e->time;
+  wake_warp(e, t->warp);
+}
+
+static uint32_t meet(Thread *t, int ins, int kind, uint32_t word, int lane) {
+  Emulator *e = t->e;
+  Warp *w = &e->warp[t->warp];
+  if (!w->waiting) w->ins = ins, w->kind = kind;
+  if (w->ins != ins || w->kind != kind) {
+    fail(e, "lane %d of warp %d is at v%d = %s while others of it wait at v%d = %s", t->lane, t->warp, ins,
+         op_name(e, ins), w->ins, op_name(e, w->ins));
+    stop(t);
+  }
+  w->word[t->lane] = word;
+  if (++w->waiting == SIMT_LANES) collective(e, t, lane, kind);
+  fiber_pause(e->fibers);
+  return w->result[t->lane];
+}
+
+static uint32_t shuffle(void *thread, int32_t ins, uint32_t word, int32_t lane, int32_t exchange) {
+  return meet(thread, ins, exchange ? SHUFFLE_XOR : SHUFFLE_INDEX, word, lane);
+}
+
+static void block_barrier(Thread *t, int ins) {
+  Emulator *e = t->e;
+  if (e->at_barrier && e->barrier_at != ins) {
+    fail(e, "thread %d is at v%d = barrier while others wait at v%d", t->number, ins, e->barrier_at);
+    stop(t);
+  }
+  e->barrier_at = ins;
+  if (++e->at_barrier == e->nthread) {
+    e->barrier = ++e->time;
+    for (int w = 0; w < e->nthread / SIMT_LANES; w++) e->warp[w].synced = e->time, wake_warp(e, w);
+    e->at_barrier = 0;
+  }
+  fiber_pause(e->fibers);
+}
+
+static void sync(void *thread, int32_t ins, int32_t block) {
+  if (block) block_barrier(thread, ins);
+  else meet(thread, ins, SYNC, 0, 0);
+}
+
+static const SimtCalls calls = {address, shuffle, sync};
+
+/* ---- blocks ---- */
+static void run_thread(void *arg) {
+  Thread *t = arg;
+  t->e->program(&calls, t, t->lane, t->warp, t->e->task, t->e->step);
+}
+
+static void poison_scratch(Emulator *e) {
+  static const uint32_t nan = 0x7fc1ffc5; /* as f32, and each half as bf16 */
+  for (int v = e->k->nargs; v < e->nview; v++) {
+    Region *r = &e->region[e->view[v].region];
+    for (int64_t b = 0; b + 4 <= r->bytes; b += 4) memcpy(r->data + b, &nan, 4);
+    memset(r->cell, 0, (size_t)(r->bytes / r->granule + 1) * sizeof *r->cell);
+  }
+}
+
+static bool run_block(Emulator *e, int64_t task) {
+  e->task = task;
+  e->nready = e->at_barrier = 0;
+  e->barrier = 0;
+  poison_scratch(e);
+  for (int i = 0; i < e->nthread; i++) {
+    fiber_start(e->fibers, i, run_thread, &e->thread[i]);
+    e->ready[e->nready++] = i;
+  }
+  memset(e->warp, 0, (size_t)(e->nthread / SIMT_LANES) * sizeof *e->warp);
+  int ended = 0;
+  while (e->nready) {
+    uint32_t pick = roll(e, (uint32_t)e->nready);
+    int i = e->ready[pick];
+    e->ready[pick] = e->ready[--e->nready];
+    ended += !fiber_resume(e->fibers, i);
+    if (e->failed) return false;
+  }
+  if (ended == e->nthread) return true;
+  for (int w = 0; w < e->nthread / SIMT_LANES; w++)
+    if (e->warp[w].waiting)
+      fail(e, "%d lanes of warp %d wait at v%d = %s for lanes that never come", e->warp[w].waiting, w,
+           e->warp[w].ins, op_name(e, e->warp[w].ins));
+  fail(e, "%d threads wait at v%d = barrier for threads that never come", e->at_barrier, e->barrier_at);
+  return false;
+}
+
+/* ---- launches ---- */
+static int64_t element_bytes(const KFn *k, KV buf) {
+  return (int64_t)lower_element_bytes((KBase)k->ins[buf].type.base);
+}
+
+static int add_region(Emulator *e, uint8_t *data, int64_t bytes, int granule) {
+  e->region[e->nregion] = (Region){data, bytes, granule, NULL};
+  return e->nregion++;
+}
+
+/* Arguments that share memory share a region: the first to last byte of any of them. */
+static void place_argument(Emulator *e, KV v, const EmuBuffer *b) {
+  const KFn *k = e->k;
+  uint8_t *data = b->data;
+  int granule = (int)element_bytes(k, v), at = 0;
+  for (; at < e->nregion; at++) {
+    Region *r = &e->region[at];
+    if (data >= r->data + r->bytes || r->data >= data + b->bytes) continue;
+    uint8_t *end = r->data + r->bytes > data + b->bytes ? r->data + r->bytes : data + b->bytes;
+    uint8_t *begin = r->data < data ? r->data : data;
+    for (int i = 0; i < e->nview; i++)
+      if (e->view[i].region == at) e->view[i].offset += r->data - begin;
+    r->data = begin, r->bytes = end - begin;
+    if (granule < r->granule) r->granule = granule;
+    break;
+  }
+  if (at == e->nregion) add_region(e, data, b->bytes, granule);
+  e->view[e->nview++] = (View){at, data - e->region[at].data, b->bytes, v};
+}
+
+static bool place_buffers(Emulator *e, const EmuBuffer *arg) {
+  const KFn *k = e->k;
+  int n = k->nargs;
+  for (int v = 0; v < k->n; v++) n += k->ins[v].op == K_scratch;
+  e->nregion = e->nview = 0;
+  e->region = calloc((size_t)n + 1, sizeof *e->region);
+  e->view = calloc((size_t)n + 1, sizeof *e->view);
+  if (!e->region || !e->view) return false;
+  for (int v = 0; v < k->n; v++)
+    if (k->ins[v].op == K_arg) place_argument(e, v, &arg[k->ins[v].imm]);
+  for (int v = 0; v < k->n; v++) {
+    if (k->ins[v].op != K_scratch) continue;
+    int64_t bytes = k->ins[v].imm * element_bytes(k, v);
+    uint8_t *data = calloc(1, (size_t)bytes + 1);
+    int r = add_region(e, data, bytes, (int)element_bytes(k, v));
+    e->view[e->nview++] = (View){r, 0, bytes, v};
+    if (!data) return false;
+  }
+  bool good = true;
+  for (int i = 0; i < e->nregion; i++) {
+    Region *r = &e->region[i];
+    r->cell = calloc((size_t)(r->bytes / r->granule + 1), sizeof *r->cell);
+    good = good && r->cell;
+  }
+  return good;
+}
+
+static void free_buffers(Emulator *e) {
+  for (int v = e->k->nargs; e->view && v < e->nview; v++) free(e->region[e->view[v].region].data);
+  for (int i = 0; e->region && i < e->nregion; i++) free(e->region[i].cell);
+  free(e->region), free(e->view);
+  e->region = NULL, e->view = NULL;
+}
+
+static bool place_threads(Emulator *e) {
+  int n = SIMT_LANES * e->k->warps;
+  if (n == e->nthread) return true;
+  fibers_free(e->fibers), free(e->thread), free(e->warp), free(e->ready);
+  e->nthread = n;
+  e->fibers = fibers_new(n);
+  e->thread = calloc((size_t)n, sizeof *e->thread);
+  e->ready = calloc((size_t)n, sizeof *e->ready);
+  e->warp = calloc((size_t)e->k->warps, sizeof *e->warp);
+  if (!e->fibers || !e->thread || !e->ready || !e->warp) return false;
+  for (int i = 0; i < n; i++) e->thread[i] = (Thread){e, i % SIMT_LANES, i / SIMT_LANES, i};
+  return true;
+}
+
+static bool run_blocks(Emulator *e, int64_t tasks) {
+  int64_t *order = calloc((size_t)tasks + 1, sizeof *order);
+  if (!order) return fail(e, "no memory"), false;
+  for (int64_t t = 0; t < tasks; t++) {
+    int64_t o = roll(e, (uint32_t)t + 1);
+    order[t] = order[o], order[o] = t;
+  }
+  bool good = true;
+  for (int64_t t = 0; t < tasks && good; t++) good = run_block(e, order[t]);
+  free(order);
+  return good;
+}
+
+bool emulator_launch(Emulator *e, int kernel, const EmuBuffer *arg, int64_t tasks, const NetcStep *step,
+                     uint64_t seed, char err[512]) {
+  e->k = e->kernel[kernel];
+  e->program = (SimtThreadFn)(uintptr_t)jit_get(e->jit, kernel);
+  e->step = step, e->err = err, e->dice = seed, e->failed = false, e->time = 1, e->task = 0;
+  bool good = e->program && place_threads(e) && place_buffers(e, arg);
+  if (!good) fail(e, "no memory for its threads and buffers");
+  good = good && run_blocks(e, tasks);
+  free_buffers(e);
+  return good;
+}
+
+Emulator *emulator_new(const KFn *const *prepared, int n, char err[256]) {
+  Emulator *e = calloc(1, sizeof *e);
+  if (!e) return NULL;
+  e->kernel = prepared, e->nkernel = n;
+  e->jit = jit_new_simt(prepared, n, err);
+  if (e->jit) return e;
+  free(e);
+  return NULL;
+}
+
+void emulator_free(Emulator *e) {
+  if (!e) return;
+  jit_free(e->jit);
+  fibers_free(e->fibers), free(e->thread), free(e->warp), free(e->ready);
+  free(e);
+}
