@@ -167,7 +167,12 @@ void build_end(Build *b, int64_t tasks) {
   Kernel *kernel = &b->kernel;
   keep_same_size(b);
   for (int isa = 0; isa < e->machine->sets; isa++) {
-    const KFn *k = kernel->k[isa];
+    KFn *k = kernel->k[isa];
+    if (k && e->machine->simt) {
+      int *over = arena_alloc(e->arena, sizeof b->launch.inplace);
+      memcpy(over, b->launch.inplace, sizeof b->launch.inplace);
+      k->over = over;
+    }
     if (k && k->err[0] && !e->err[0]) snprintf(e->err, sizeof e->err, "kernel %s: %s", kernel->name, k->err);
     kernel->hash[isa] = k && !k->err[0] ? kir_hash(k) : 0;
   }

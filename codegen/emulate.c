@@ -375,6 +375,12 @@ bool emulator_launch(Emulator *e, int kernel, const EmuBuffer *arg, int64_t task
 }
 
 Emulator *emulator_new(const KFn *const *prepared, int n, char err[256]) {
+  for (int i = 0; i < n; i++)
+    if (!kir_verify(prepared[i], err)) return NULL;
+  return emulator_unchecked(prepared, n, err);
+}
+
+Emulator *emulator_unchecked(const KFn *const *prepared, int n, char err[256]) {
   Emulator *e = calloc(1, sizeof *e);
   if (!e) return NULL;
   e->kernel = prepared, e->nkernel = n;

@@ -21,6 +21,8 @@ typedef struct {
 typedef struct Emulator Emulator;
 /* Compiles n kernels, prepared by simt_prepare (and then altered, in tests that want errors). NULL and a message. */
 Emulator *emulator_new(const KFn *const *prepared, int n, char err[256]);
+/* The same without kir_verify, of kernels that break its rules. */
+Emulator *emulator_unchecked(const KFn *const *prepared, int n, char err[256]);
 void emulator_free(Emulator *e);
 /* Runs all tasks of a kernel; arguments may lie over each other. false and a message at the first error: some tasks have then
  * not run. */

@@ -56,8 +56,6 @@ static LLVMMemoryBufferRef compile(const KFn *const *k, int n, NetcIsa isa, bool
 }
 
 static Jit *load(const KFn *const *k, int n, NetcIsa isa, bool simt, char err[256]) {
-  for (int i = 0; i < n; i++)
-    if (!kir_verify(k[i], err)) return NULL;
   LLVMMemoryBufferRef object = compile(k, n, isa, simt, err);
   if (!object) return NULL;
   Jit *j = calloc(1, sizeof *j);

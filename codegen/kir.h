@@ -56,6 +56,9 @@ typedef struct KFn {
   int lanes; /* 8 or 16 floats; 32: threads of a warp */
   int nregs; /* vector registers of the target: 32 or 16; emitters size their tiles by it */
   int warps; /* threads of a block, each of `lanes`: 1 but for kernels with barriers */
+  /* Where lanes are threads: over[i] is the argument that argument i may lie over, element over element, -1 = none (as
+   * Launch.inplace); NULL: any may lie over any. */
+  const int *over;
   KIns *ins;
   int n, cap; /* program order; a KV is an index */
   int nargs;

@@ -107,6 +107,7 @@ static uint64_t mix(uint64_t h, uint64_t v) {
 
 uint64_t kir_hash(const KFn *k) {
   uint64_t h = mix(mix(0x6B69722E68617368u, (uint64_t)k->lanes | (uint64_t)(k->warps - 1) << 8), k->streamed);
+  for (int i = 0; k->over && i < k->nargs; i++) h = mix(h, (uint64_t)(k->over[i] + 1));
   for (int v = 0; v < k->n; v++) {
     const KIns *i = &k->ins[v];
     uint64_t bits;

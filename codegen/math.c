@@ -163,6 +163,7 @@ KFn *math_expand(Arena *a, const KFn *k) {
   out->streamed = k->streamed;
   out->nregs = k->nregs;
   out->warps = k->warps;
+  out->over = k->over;
   out->nargs = k->nargs;
   memcpy(out->err, k->err, sizeof out->err);
   KV *map = arena_alloc(a, ((size_t)k->n + 1) * sizeof *map);

@@ -3,11 +3,11 @@
  * Two accesses of one buffer, in program order, need a sync between them when one of them stores and they may meet at an
  * element in different lanes. Lanes of an access are known: of a vector at element e, lane l is at e + l; a scalar
  * is loaded by all lanes and stored by one. So accesses whose elements differ by a known number are compared exactly; all
- * others are taken to meet. Arguments may lie over each other (Launch.inplace), then element over element.
+ * others are taken to meet. Arguments may lie over each other (KFn.over), then element over element.
  *
  * The state while walking over the program is the set of accesses since the last sync on some path; loops
  * bring theirs around their back edges, which is repeated until nothing is added. What comes around is compared by value
- * only when the value was there before the loop began.
+ * only when the value was there before the loop began. A sync stands outside of loops that need it only when they begin.
  */
 #include <string.h>
 #include "kir_internal.h"
@@ -77,7 +77,9 @@ static bool access_of(const KFn *k, int ins, Access *a) {
 static bool may_overlay(const KFn *k, KV a, KV b) {
   const KIns *x = &k->ins[a], *y = &k->ins[b];
   if (a == b) return true;
-  return x->op == K_arg && y->op == K_arg && (x->type.base == K_BF16) == (y->type.base == K_BF16);
+  if (x->op != K_arg || y->op != K_arg) return false;
+  if (k->over) return k->over[x->imm] == y->imm || k->over[y->imm] == x->imm;
+  return (x->type.base == K_BF16) == (y->type.base == K_BF16);
 }
 
 /* May a, earlier, and b meet in different lanes? */
@@ -93,21 +95,62 @@ static bool meet(const KFn *k, const Access *a, const Access *b, bool around) {
   return a->shape == ONE ? d <= 0 && d > -SIMT_LANES : d >= 0 && d < SIMT_LANES;
 }
 
-static bool meets(const Sync *s, const Access *b, int i) {
+static bool is_loop(const Sync *s, const Open *o) { return s->k->ins[o->ins].op == K_for; }
+
+/* Before which instruction a sync may stand that parts access i from ins, later: not within a loop that i lies before, or that
+ * does not bring it around. */
+static int place(const Sync *s, int i, int ins, bool around) {
+  int after = s->access[i].ins;
+  for (int d = 0; around && d < s->depth; d++)
+    if (is_loop(s, &s->open[d]) && s->carried[s->open[d].ins][i]) after = s->open[d].ins;
+  for (int d = 0; d < s->depth; d++)
+    if (is_loop(s, &s->open[d]) && s->open[d].ins > after) return s->open[d].ins;
+  return ins;
+}
+
+/* -1: i and b need no sync between; else the place for it. */
+static int parted(const Sync *s, const Access *b, int i) {
   const Access *a = &s->access[i];
-  return (s->state[i] & HERE && meet(s->k, a, b, false)) || (s->state[i] & AROUND && meet(s->k, a, b, true));
+  int at = -1;
+  if (s->state[i] & HERE && meet(s->k, a, b, false)) at = place(s, i, b->ins, false);
+  if (s->state[i] & AROUND && meet(s->k, a, b, true)) {
+    int also = place(s, i, b->ins, true);
+    if (also > at) at = also;
+  }
+  return at;
+}
+
+/* What of a state is left behind a sync before instruction `at`. */
+static void forget(const Sync *s, uint8_t *state, int at) {
+  for (int i = 0; i < s->n; i++) {
+    if (!state[i]) continue;
+    uint8_t left = s->access[i].ins > at ? state[i] & HERE : 0;
+    for (int d = 0; d < s->depth && state[i] & AROUND; d++)
+      if (is_loop(s, &s->open[d]) && s->open[d].ins >= at && s->carried[s->open[d].ins][i]) left |= AROUND;
+    state[i] = left;
+  }
+}
+
+static void put_sync(Sync *s, int at) {
+  s->changed |= !s->sync[at];
+  s->sync[at] = true;
+  forget(s, s->state, at);
+  for (int d = 0; d < s->depth; d++) {
+    Open *o = &s->open[d];
+    if (o->ins >= at) forget(s, o->before, at);
+    if (o->ins >= at && o->first) forget(s, o->first, at);
+  }
 }
 
 static void touch(Sync *s, int ins) {
   const Access *b = &s->access[s->of[ins]];
-  bool found = s->sync[ins];
-  for (int i = 0; !found && i < s->nwrite; i++) found = meets(s, b, s->write[i]);
-  for (int i = 0; b->write && !found && i < s->n; i++) found = meets(s, b, i);
-  if (found) {
-    s->changed |= !s->sync[ins];
-    s->sync[ins] = true;
-    memset(s->state, 0, (size_t)s->n);
+  if (s->sync[ins]) memset(s->state, 0, (size_t)s->n);
+  int at = -1;
+  for (int i = 0; i < (b->write ? s->n : s->nwrite); i++) {
+    int p = parted(s, b, b->write ? i : s->write[i]);
+    if (p > at) at = p;
   }
+  if (at >= 0) put_sync(s, at);
   s->state[s->of[ins]] |= HERE;
 }
 
@@ -122,6 +165,7 @@ static void join(uint8_t *into, const uint8_t *from, int n) {
 }
 
 static void begin(Sync *s, int ins) {
+  if (s->sync[ins]) memset(s->state, 0, (size_t)s->n);
   s->open[s->depth++] = (Open){.ins = ins, .before = keep(s, s->state)};
   if (s->k->ins[ins].op != K_for) return;
   if (!s->carried[ins]) s->carried[ins] = arena_alloc(s->arena, (size_t)s->n + 1);
@@ -182,6 +226,7 @@ static KFn *with_syncs(Arena *a, const KFn *k, const uint8_t *sync) {
   KFn *out = k_new(a, k->name, k->lanes);
   out->nregs = k->nregs;
   out->warps = k->warps;
+  out->over = k->over;
   out->nargs = k->nargs;
   KV *map = arena_alloc(a, ((size_t)k->n + 1) * sizeof *map);
   for (int v = 0; v < k->n; v++) {

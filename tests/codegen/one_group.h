@@ -21,14 +21,17 @@ static inline void one_layout(Fn *f, int weights) {
   }
 }
 
-/* Runs the emitter of group 0; then the launches, and compares. */
+/* Runs the emitter of group 0, for the host and for a GPU; then the launches, and compares. */
 static inline void one_run(Fn *f, bool (*emitter)(Emit *, const GroupInfo *), double tolerance) {
-  Emit *e = emit_new(f->prog->arena, f, NULL);
-  e->stream_from = RUN_STREAM_ALL;
   const GroupInfo *g = group_values(f);
-  if (!emitter(e, &g[0]) || e->err[0]) fail_msg("%s: %s", f->name, e->err);
   RunCase c = run_case(f, tolerance);
-  run_check(&c, e);
+  for (int gpu = 0; gpu < 2; gpu++) {
+    Emit *e = emit_new(f->prog->arena, f, NULL);
+    if (gpu) e->machine = &machine_gpu;
+    e->stream_from = RUN_STREAM_ALL;
+    if (!emitter(e, &g[0]) || e->err[0]) fail_msg("%s: %s", f->name, e->err);
+    run_check(&c, e);
+  }
 }
 
 /* Everything but leaves becomes one group with this anchor, whose emitter runs on f32 and then on bf16. */
