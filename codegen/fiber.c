@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -50,6 +51,15 @@ static void arrive(void *kept, const void **bottom, size_t *bytes) {
 #endif
 }
 
+/* Frames of fibers that never ended are no longer in anyone's way. */
+static void forget(void *stack, size_t bytes) {
+#if defined(__SANITIZE_ADDRESS__)
+  __asan_unpoison_memory_region(stack, bytes);
+#else
+  (void)stack, (void)bytes;
+#endif
+}
+
 static _Thread_local Fibers *running;
 
 static uint8_t *stack_of(const Fibers *f, int i) { return f->stacks + (size_t)i * (PAGE + STACK) + PAGE; }
@@ -81,6 +91,7 @@ Fibers *fibers_new(int n) {
 
 void fibers_free(Fibers *f) {
   if (!f) return;
+  forget(f->stacks, (size_t)f->n * (PAGE + STACK));
   munmap(f->stacks, (size_t)f->n * (PAGE + STACK));
   free(f);
 }
@@ -88,6 +99,7 @@ void fibers_free(Fibers *f) {
 /* A call leaves the stack 8 bytes off a multiple of 16: so must the first `ret`, which enters `first`. */
 void fiber_start(Fibers *f, int i, void (*run)(void *), void *arg) {
   void **top = (void **)(void *)(stack_of(f, i) + STACK) - 2;
+  forget(stack_of(f, i), STACK);
   *top = (void *)(uintptr_t)first;
   for (int k = 1; k <= SAVED; k++) top[-k] = NULL;
   f->fiber[i] = (Fiber){.sp = top - SAVED, .run = run, .arg = arg};

@@ -25,7 +25,7 @@ static bool failed(LLVMErrorRef e, char err[256]) {
 /* NULL and a message on failure. */
 static LLVMMemoryBufferRef compile(const KFn *const *k, int n, NetcIsa isa, bool simt, char err[256]) {
   if ((int)isa > lower_host_isa()) isa = (NetcIsa)lower_host_isa();
-  LLVMTargetMachineRef tm = lower_target(isa, err);
+  LLVMTargetMachineRef tm = simt ? lower_target_quick(err) : lower_target(isa, err);
   if (!tm) return NULL;
   LLVMContextRef c = LLVMContextCreate();
   LLVMModuleRef m = LLVMModuleCreateWithNameInContext("jit", c);

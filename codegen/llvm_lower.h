@@ -11,6 +11,7 @@
 LLVMTargetMachineRef lower_target(NetcIsa isa,
                                   char err[256]); /* x86-64-v3, x86-64-v4, x86-64-v4 with avx512bf16; PIC */
 const char *lower_cpu(NetcIsa isa), *lower_features(NetcIsa isa);
+LLVMTargetMachineRef lower_target_quick(char err[256]); /* code quickly made, for what runs little */
 /* Adds function `symbol` with the signature of NetcKernelFn. */
 LLVMValueRef lower_kernel(LLVMModuleRef m, const KFn *k, NetcIsa isa, const char *symbol);
 bool lower_optimise(LLVMModuleRef m, LLVMTargetMachineRef tm, char err[256]);

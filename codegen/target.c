@@ -18,7 +18,7 @@ static void init(void) {
 const char *lower_cpu(NetcIsa isa) { return isa == NETC_ISA_AVX2 ? "x86-64-v3" : "x86-64-v4"; }
 const char *lower_features(NetcIsa isa) { return isa == NETC_ISA_AVX512_BF16 ? "+avx512bf16" : ""; }
 
-LLVMTargetMachineRef lower_target(NetcIsa isa, char err[256]) {
+static LLVMTargetMachineRef machine(NetcIsa isa, LLVMCodeGenOptLevel level, char err[256]) {
   static const char triple[] = "x86_64-unknown-linux-gnu";
   pthread_once(&once, init);
   LLVMTargetRef target;
@@ -28,11 +28,18 @@ LLVMTargetMachineRef lower_target(NetcIsa isa, char err[256]) {
     LLVMDisposeMessage(message);
     return NULL;
   }
-  LLVMTargetMachineRef tm =
-      LLVMCreateTargetMachine(target, triple, lower_cpu(isa), lower_features(isa), LLVMCodeGenLevelDefault,
-                              LLVMRelocPIC, LLVMCodeModelDefault);
+  LLVMTargetMachineRef tm = LLVMCreateTargetMachine(target, triple, lower_cpu(isa), lower_features(isa),
+                                                    level, LLVMRelocPIC, LLVMCodeModelDefault);
   if (!tm) snprintf(err, 256, "LLVM cannot make a machine for %s", triple);
   return tm;
+}
+
+LLVMTargetMachineRef lower_target(NetcIsa isa, char err[256]) {
+  return machine(isa, LLVMCodeGenLevelDefault, err);
+}
+
+LLVMTargetMachineRef lower_target_quick(char err[256]) {
+  return machine(NETC_ISA_AVX2, LLVMCodeGenLevelNone, err);
 }
 
 /* Vectors and loops are as the emitters wrote them; what is left to do is registers for locals, common
