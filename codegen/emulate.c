@@ -41,6 +41,7 @@ typedef struct {
   int ins, kind; /* the collective that lanes wait at */
   int waiting;
   uint32_t word[SIMT_LANES], result[SIMT_LANES];
+  int from[SIMT_LANES]; /* the lane that each asks for */
   uint32_t synced;
 } Warp;
 
@@ -180,10 +181,10 @@ static void wake_warp(Emulator *e, int warp) {
 enum { SHUFFLE_INDEX, SHUFFLE_XOR, SYNC };
 
 /* All lanes of the warp are there. */
-static void collective(Emulator *e, Thread *t, int lane, int kind) {
+static void collective(Emulator *e, const Thread *t, int kind) {
   Warp *w = &e->warp[t->warp];
   for (int l = 0; l < SIMT_LANES && kind != SYNC; l++)
-    w->result[l] = w->word[kind == SHUFFLE_XOR ? l ^ lane : lane];
+    w->result[l] = w->word[(kind == SHUFFLE_XOR ? l ^ w->from[l] : w->from[l]) % SIMT_LANES];
   if (kind == SYNC) w->synced = ++e->time;
   wake_warp(e, t->warp);
 }
@@ -197,8 +198,8 @@ static uint32_t meet(Thread *t, int ins, int kind, uint32_t word, int lane) {
          op_name(e, ins), w->ins, op_name(e, w->ins));
     stop(t);
   }
-  w->word[t->lane] = word;
-  if (++w->waiting == SIMT_LANES) collective(e, t, lane, kind);
+  w->word[t->lane] = word, w->from[t->lane] = lane;
+  if (++w->waiting == SIMT_LANES) collective(e, t, kind);
   fiber_pause(e->fibers);
   return w->result[t->lane];
 }

@@ -46,9 +46,9 @@ static LLVMValueRef address(SimtLower *s, int ins, KV buf, LLVMValueRef at, bool
   return call(l, offsetof(SimtCalls, address), LLVMPointerTypeInContext(l->c, 0), args, 5);
 }
 
-static LLVMValueRef shuffle(SimtLower *s, int ins, LLVMValueRef word, int lane, bool exchange) {
+static LLVMValueRef shuffle(SimtLower *s, int ins, LLVMValueRef word, LLVMValueRef lane, bool exchange) {
   Lower *l = &s->l;
-  LLVMValueRef args[] = {lower_i32(l, ins), word, lower_i32(l, lane), lower_i32(l, exchange)};
+  LLVMValueRef args[] = {lower_i32(l, ins), word, lane, lower_i32(l, exchange)};
   return call(l, offsetof(SimtCalls, shuffle), LLVMInt32TypeInContext(l->c), args, 4);
 }
 

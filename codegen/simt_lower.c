@@ -89,8 +89,8 @@ static void store(SimtLower *s, int ins) {
 
 /* ---- across lanes ---- */
 
-/* A value of another lane: lane number `lane`, or, exchange, own number xor `lane`. Values of 64 bits go in halves. */
-static LLVMValueRef from_lane(SimtLower *s, int ins, LLVMValueRef v, int lane, bool exchange) {
+/* A value of another lane, of any type. Values of 64 bits go in halves. */
+static LLVMValueRef from_lane(SimtLower *s, int ins, LLVMValueRef v, LLVMValueRef lane, bool exchange) {
   Lower *l = &s->l;
   LLVMTypeRef type = LLVMTypeOf(v), word = LLVMInt32TypeInContext(l->c), wide = LLVMInt64TypeInContext(l->c);
   if (type == LLVMInt1TypeInContext(l->c)) {
@@ -118,11 +118,23 @@ static LLVMValueRef horizontal(SimtLower *s, int ins, LLVMValueRef v) {
   const KIns *i = &l->k->ins[ins];
   bool f = i->type.base == K_F32 || i->type.base == K_F64;
   for (int half = SIMT_LANES / 2; half >= 1; half /= 2) {
-    LLVMValueRef o = from_lane(s, ins, v, half, true);
+    LLVMValueRef o = from_lane(s, ins, v, lower_i32(l, half), true);
     if (i->op != K_hsum) v = lower_smaller(l, f, v, o, i->op == K_hmax);
     else v = f ? LLVMBuildFAdd(l->b, v, o, "") : LLVMBuildAdd(l->b, v, o, "");
   }
-  return i->op == K_hsum ? v : from_lane(s, ins, v, 0, false);
+  return i->op == K_hsum ? v : from_lane(s, ins, v, lower_i32(l, 0), false);
+}
+
+/* Lane i takes lane i / 2 of a half, of b where i is odd. */
+static LLVMValueRef zip(SimtLower *s, int ins) {
+  Lower *l = &s->l;
+  const KIns *i = &l->k->ins[ins];
+  LLVMValueRef lane = LLVMBuildLShr(l->b, s->lane, lower_i32(l, 1), "");
+  if (i->op == K_zip_high) lane = LLVMBuildAdd(l->b, lane, lower_i32(l, SIMT_LANES / 2), "");
+  LLVMValueRef a = from_lane(s, ins, l->v[i->in[0]], lane, false);
+  LLVMValueRef b = from_lane(s, ins, l->v[i->in[1]], lane, false);
+  LLVMValueRef odd = LLVMBuildTrunc(l->b, s->lane, LLVMInt1TypeInContext(l->c), "");
+  return LLVMBuildSelect(l->b, odd, b, a, "");
 }
 
 static bool own(Lower *l, int ins, LLVMValueRef *out) {
@@ -142,8 +154,10 @@ static bool own(Lower *l, int ins, LLVMValueRef *out) {
   case K_hmin: *out = horizontal(s, ins, a); return true;
   case K_lane:
     k_is_const(l->k, i->in[1], &lane);
-    *out = from_lane(s, ins, a, (int)lane, false);
+    *out = from_lane(s, ins, a, lower_i32(l, lane), false);
     return true;
+  case K_zip_low:
+  case K_zip_high: *out = zip(s, ins); return true;
   case K_load:
   case K_load_masked:
   case K_gather:

@@ -18,7 +18,8 @@ typedef struct {
   LLVMValueRef (*scratch)(SimtLower *s, int ins);
   /* Of element `at`, or of at + lane, of a buffer, for instruction `ins`. */
   LLVMValueRef (*address)(SimtLower *s, int ins, KV buf, LLVMValueRef at, bool by_lane, bool write);
-  LLVMValueRef (*shuffle)(SimtLower *s, int ins, LLVMValueRef word, int lane, bool exchange);
+  /* A 32-bit word of another lane: of lane number `lane`, or, exchange, of own number xor `lane`. */
+  LLVMValueRef (*shuffle)(SimtLower *s, int ins, LLVMValueRef word, LLVMValueRef lane, bool exchange);
   void (*sync)(SimtLower *s, int ins, bool block);
 } SimtLeaves;
 

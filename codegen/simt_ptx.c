@@ -73,10 +73,10 @@ static LLVMValueRef address(SimtLower *s, int ins, KV buf, LLVMValueRef at, bool
   return LLVMBuildGEP2(l->b, t, p, &at, 1, "");
 }
 
-static LLVMValueRef shuffle(SimtLower *s, int ins, LLVMValueRef word, int lane, bool exchange) {
+static LLVMValueRef shuffle(SimtLower *s, int ins, LLVMValueRef word, LLVMValueRef lane, bool exchange) {
   (void)ins;
   Lower *l = &s->l;
-  LLVMValueRef args[4] = {all_lanes(l), word, lower_i32(l, lane), lower_i32(l, SIMT_LANES - 1)};
+  LLVMValueRef args[4] = {all_lanes(l), word, lane, lower_i32(l, SIMT_LANES - 1)};
   return simt_call(l, exchange ? "llvm.nvvm.shfl.sync.bfly.i32" : "llvm.nvvm.shfl.sync.idx.i32", args, 4);
 }
 

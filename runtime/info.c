@@ -122,6 +122,10 @@ void info_text(const Module *m, FILE *out) {
   if (d->max_iterations) fprintf(out, "  iterations       %" PRId64 "\n", d->max_iterations);
   if (d->epoch_iterations) fprintf(out, "  epoch            %" PRId64 " iterations\n", d->epoch_iterations);
   fprintf(out, "  runs as          %s, %d kernels\n", isa_name(m->isa), d->nkernels);
+  const NetcDevice *g = d->device;
+  if (g)
+    fprintf(out, "  NVIDIA GPUs      %d kernels of %d codes, arena %" PRId64 " bytes\n", g->nkernels,
+            g->ncodes, g->arena_bytes);
   print_networks(d, out);
   print_memory(d, out);
   print_functions(d, out);

@@ -95,6 +95,29 @@ static bool check_stream(const NetcModule *d, const NetcStream *s, char err[ERR_
   return true;
 }
 
+/* The functions again, in the device's arena and of its kernels. */
+static bool check_device(const NetcModule *d, char err[ERR_MAX]) {
+  const NetcDevice *g = d->device;
+  if (!g) return true;
+  if (g->ncodes < 0 || g->nkernels < 0 || (g->ncodes && !g->codes) || (g->nkernels && !g->kernels) ||
+      (d->nfns && !g->fns) || g->arena_bytes < d->variable_bytes)
+    return err_set(err, "a table for GPUs is missing");
+  for (int i = 0; i < g->ncodes; i++) {
+    const NetcDeviceCode *c = &g->codes[i];
+    if (!c->entry || c->threads < 1 || c->threads > 1024 || c->tasks < 1 || c->shared < 0 ||
+        c->static_shared < 0)
+      return err_set(err, "code %d for GPUs is broken", i);
+  }
+  for (int i = 0; i < g->nkernels; i++)
+    if (!g->kernels[i].name || !g->kernels[i].op || g->kernels[i].code < 0 || g->kernels[i].code >= g->ncodes)
+      return err_set(err, "kernel %d for GPUs is broken", i);
+  NetcModule there = *d;
+  there.arena_bytes = g->arena_bytes, there.nkernels = g->nkernels;
+  for (int i = 0; i < d->nfns; i++)
+    if (!check_fn(&there, &g->fns[i], err)) return false;
+  return true;
+}
+
 bool module_check(const NetcModule *d, char err[ERR_MAX]) {
   if (d->nvars < 0 || d->nnets < 0 || d->nkernels < 0 || d->nfns < 0 || d->nstreams < 0 ||
       (d->nvars && !d->vars) || (d->nnets && !d->nets) || (d->nkernels && !d->kernels) ||
@@ -120,7 +143,7 @@ bool module_check(const NetcModule *d, char err[ERR_MAX]) {
     if (!check_fn(d, &d->fns[i], err)) return false;
   for (int i = 0; i < d->nstreams; i++)
     if (!check_stream(d, &d->streams[i], err)) return false;
-  return true;
+  return check_device(d, err);
 }
 
 static bool module_has(const NetcModule *d, NetcIsa isa) {

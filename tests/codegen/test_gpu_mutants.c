@@ -1,6 +1,6 @@
 /* Does the emulation see what it is there to see? Kernels are spoilt in one place: a sync is taken out, a barrier is, an element
  * number is one too large or too small. Every such kernel must end in an error, or in other numbers. And small
- * kernels written for one defect each, for the text of its error.
+ * kernels written for one defect each, for the text of its error; and what crosses lanes, right.
  */
 #include "run_emit.h"
 #include "codegen/kir_internal.h"
@@ -256,6 +256,32 @@ static void lanes_wait(void **state) {
   if (!run_one(k, &m, 1, err)) fail_msg("%s", err);
 }
 
+/* Sums by halves as on the host; the largest where there is more than one zero is lane 0's in all lanes. */
+static void lanes_meet(void **state) {
+  (void)state;
+  char err[512] = "";
+  Memory m;
+  KFn *k = with_buffers("lanes");
+  KV a = k_load(k, 0, k_i64(k, 0), true), b = k_load(k, 0, k_i64(k, 32), true);
+  KV third = k_div(k, a, k_splat(k, k_f32(k, 3)));
+  k_store(k, 1, k_i64(k, 0), k_zip(k, a, b, false));
+  k_store(k, 1, k_i64(k, 32), k_zip(k, a, b, true));
+  k_store(k, 1, k_i64(k, 64), k_splat(k, k_un(k, K_hsum, third)));
+  k_store(k, 1, k_i64(k, 96), k_splat(k, k_lane(k, third, 5)));
+  k_store(k, 1, k_i64(k, 128), k_cast(k, K_F32, k_splat(k, k_un(k, K_hsum, k_cast(k, K_F64, a)))));
+  k_store(k, 1, k_i64(k, 160), k_splat(k, k_un(k, K_hmin, k_un(k, K_neg, a))));
+  if (!run_one(k, &m, 1, err)) fail_msg("%s", err);
+  float sum[SIMT_LANES];
+  for (int i = 0; i < SIMT_LANES; i++) sum[i] = (float)i / 3;
+  for (int half = SIMT_LANES / 2; half; half /= 2)
+    for (int i = 0; i < half; i++) sum[i] += sum[i + half];
+  for (int i = 0; i < SIMT_LANES; i++) {
+    assert_true(m.out[i] == (float)(i % 2 * 32 + i / 2) && m.out[32 + i] == (float)(i % 2 * 32 + 16 + i / 2));
+    assert_true(m.out[64 + i] == sum[0] && m.out[96 + i] == 5.0f / 3);
+    assert_true(m.out[128 + i] == 31 * 16 && m.out[160 + i] == -31);
+  }
+}
+
 /* Four warps: each writes its part of a tile, and reads the part of the next. */
 static KFn *handed_on(const char *name, bool barrier) {
   KFn *k = with_buffers(name);
@@ -331,6 +357,7 @@ static void lanes_stay_together(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(lanes_wait, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(lanes_meet, set_up, tear_down),
       cmocka_unit_test_setup_teardown(warps_wait, set_up, tear_down),
       cmocka_unit_test_setup_teardown(accesses_are_watched, set_up, tear_down),
       cmocka_unit_test_setup_teardown(lanes_stay_together, set_up, tear_down),

@@ -1,0 +1,159 @@
+/* PTX of the kernels of small versions of the shipped models; where ptxas is at hand (PATH, /usr/local/cuda/bin) it assembles
+ * them for all kinds of GPU, without spills, and tells registers and shared memory. Kernels are alike from model to
+ * model, and compiling takes its time: each is assembled for one kind of GPU, in turn, those of the U-Net for all, and of the
+ * largest models one in a few is taken. With NETC_PTX_ALL=1 all of them are.
+ */
+#include "gpu_models.h"
+#include <stdio.h>
+#include <unistd.h>
+#include "codegen/simt_lower.h"
+
+static const char *const kinds[] = {"sm_75", "sm_80",  "sm_86",  "sm_89",
+                                    "sm_90", "sm_90a", "sm_100", "sm_120"};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+typedef struct {
+  int kernels, spills, registers, shared; /* the most of any */
+} Totals;
+
+static const char *find_ptxas(void) {
+  static const char *const place[] = {"ptxas", "/usr/local/cuda/bin/ptxas"};
+  char command[128];
+  for (int i = 0; i < 2; i++) {
+    snprintf(command, sizeof command, "%s --version >/dev/null 2>&1", place[i]);
+    if (system(command) == 0) return place[i];
+  }
+  return NULL;
+}
+
+/* Texts with one header become one text: the first with its header, of the others what follows theirs. */
+static void join(Bytes *all, const Bytes *text) {
+  const char *from = (const char *)text->data, *body = strstr(from, ".address_size 64\n");
+  assert_non_null(body);
+  size_t skip = all->n ? (size_t)(body - from) + strlen(".address_size 64\n") : 0;
+  bytes_add(all, text->data + skip, text->n - 1 - skip);
+}
+
+static void read_report(FILE *f, Totals *t) {
+  char line[1024];
+  while (fgets(line, sizeof line, f)) {
+    const char *used = strstr(line, "Used "), *shared = strstr(line, " bytes smem");
+    int stack, stores, loads, registers;
+    if (sscanf(line, "%d bytes stack frame, %d bytes spill stores, %d bytes spill loads", &stack, &stores,
+               &loads) == 3)
+      t->spills += stores + loads > 0;
+    if (!used || sscanf(used, "Used %d registers", &registers) != 1) continue;
+    t->kernels++;
+    if (registers > t->registers) t->registers = registers;
+    while (shared && shared > line && shared[-1] >= '0' && shared[-1] <= '9') shared--;
+    if (shared && atoi(shared) > t->shared) t->shared = atoi(shared);
+  }
+}
+
+static void assemble(const char *ptxas, const char *kind, const Bytes *text, Totals *t) {
+  char path[] = "/tmp/netc_ptx_XXXXXX", command[256], report[64];
+  int fd = mkstemp(path);
+  assert_true(fd >= 0);
+  assert_int_equal(write(fd, text->data, text->n), (ssize_t)text->n);
+  close(fd);
+  snprintf(report, sizeof report, "%s.report", path);
+  snprintf(command, sizeof command, "%s -arch=%s -v -o /dev/null %s >%s 2>&1", ptxas, kind, path, report);
+  int status = system(command);
+  FILE *f = fopen(report, "r");
+  assert_non_null(f);
+  if (status) {
+    char why[400] = "";
+    size_t n = fread(why, 1, sizeof why - 1, f);
+    fail_msg("%s: ptxas -arch=%s: %.*s", path, kind, (int)n, why);
+  }
+  read_report(f, t);
+  fclose(f);
+  unlink(path), unlink(report);
+}
+
+/* Kernels number first, first + step, .. of all functions as one text. */
+static int texts(const Emit *e, int first, int step, Bytes *all) {
+  char err[256] = "", symbol[64];
+  int n = 0;
+  LLVMTargetMachineRef tm = simt_ptx_target(NETC_SM_75, err);
+  if (!tm) fail_msg("%s", err);
+  for (int i = first; i < e->nkernel; i += step, n++) {
+    Bytes text = {0};
+    snprintf(symbol, sizeof symbol, "kernel_%d", i);
+    if (!simt_ptx(e->kernel[i].k[0], NETC_SM_75, tm, symbol, &text, err)) fail_msg("%s", err);
+    bytes_add(&text, "", 1);
+    assert_non_null(strstr((char *)text.data, ".target sm_75"));
+    assert_non_null(strstr((char *)text.data, symbol));
+    assert_true(simt_shared(e->kernel[i].k[0]) <= 48 << 10);
+    join(all, &text);
+    bytes_free(&text);
+  }
+  LLVMDisposeTargetMachine(tm);
+  return n;
+}
+
+/* One in `few` of the kernels of model `path`; `each` for every kind of GPU, else for one of them. */
+static void check_model(const char *path, const Define *define, int n, int few, bool each) {
+  char err[256] = "";
+  const char *ptxas = find_ptxas();
+  if (getenv("NETC_PTX_ALL")) few = 1;
+  Arena *a = arena_new();
+  Program *p = compile_model(a, path, define, n);
+  Emit *e = NULL;
+  for (int i = 0; i < p->nfn; i++)
+    if (!(e = emit_fn_on(&machine_gpu, a, p->fn[i], e, err))) fail_msg("%s", err);
+  Bytes all = {0};
+  int count = 0;
+  for (int kind = 0; kind < KINDS; kind++) {
+    Totals t = {0};
+    if (!each || kind == 0) {
+      bytes_free(&all);
+      all = (Bytes){0};
+      count = texts(e, each ? 0 : kind, each ? 1 : KINDS * few, &all);
+    }
+    if (ptxas) {
+      assemble(ptxas, kinds[kind], &all, &t);
+      print_message("%s, %s: %d kernels, at most %d registers and %d bytes of shared memory, %d spill\n",
+                    path, kinds[kind], t.kernels, t.registers, t.shared, t.spills);
+      assert_int_equal(t.kernels, count);
+      assert_int_equal(t.spills, 0);
+    }
+  }
+  bytes_free(&all);
+  if (!ptxas) print_message("%s: no ptxas on this machine, PTX is not assembled\n", path);
+  arena_free(a);
+}
+
+static void unet_assembles(void **state) {
+  (void)state;
+  const Define d[] = {{"batch", "2"}, {"size", "[32,32]"}, {"widths", "[32,64]"}};
+  check_model("models/unet.net", d, 3, 1, true);
+}
+
+static void vnet_assembles(void **state) {
+  (void)state;
+  const Define d[] = {{"batch", "1"}, {"size", "[16,16,16]"}, {"n_filters", "4"}};
+  check_model("models/vnet.net", d, 3, 1, false);
+}
+
+static void acts_assembles(void **state) {
+  (void)state;
+  const Define d[] = {{"batch", "1"}, {"size", "[32,32]"}, {"widths", "[16,64]"}, {"disc_width", "16"}};
+  check_model("models/asenet.net", d, 4, 3, false);
+}
+
+static void acts_in_3d_assembles(void **state) {
+  (void)state;
+  const Define d[] = {{"batch", "1"}, {"size", "[16,16,16]"}, {"n_filters", "2"}};
+  check_model("models/asenet3d.net", d, 3, 8, false);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(unet_assembles),
+      cmocka_unit_test(vnet_assembles),
+      cmocka_unit_test(acts_assembles),
+      cmocka_unit_test(acts_in_3d_assembles),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
