@@ -146,13 +146,13 @@ static void test_check(void **state) {
   p.caller = 0, broken(d, "called from below"); /* by itself: whoever follows callers would never end */
   /* A GPU's tables: functions in an arena of their own. */
   NetcDeviceCode code = {.entry = "e", .threads = 32, .tasks = 1};
-  NetcDeviceKernel k = {.name = "k", .op = "map"};
+  NetcDeviceKernel on = {.name = "k", .op = "map"};
   NetcFn on_device = f;
   NetcDevice g = {
-      .arena_bytes = 64, .ncodes = 1, .nkernels = 1, .codes = &code, .kernels = &k, .fns = &on_device};
+      .arena_bytes = 64, .ncodes = 1, .nkernels = 1, .codes = &code, .kernels = &on, .fns = &on_device};
   p.caller = -1, d.device = &g;
   assert_true(module_check(&d, err));
-  k.code = 1, broken(d, "kernel 0 for GPUs"), k.code = 0;
+  on.code = 1, broken(d, "kernel 0 for GPUs"), on.code = 0;
   code.threads = 2048, broken(d, "code 0 for GPUs"), code.threads = 32;
   g.nkernels = 0, broken(d, "launch 0 of f is broken"), g.nkernels = 1;
   g.arena_bytes = 8, broken(d, "a table for GPUs");
