@@ -4,10 +4,12 @@
 #include "bench_report.h"
 #include "bench_scaling.h"
 #include "cli.h"
+#include "device.h"
 
 static const CliOption options[] = {
     {"iterations", "N", "iterations to measure, after one that warms up (5)"},
     {"threads", "T", "threads (all CPUs)"},
+    {"device", "NAME", "cpu or cuda:N (cpu)"},
     {"scaling", NULL, "also how it would run on 1 to 64 threads, from the times of all tasks on one"},
     {"json", NULL, "the same as JSON"},
     {NULL, NULL, NULL}};
@@ -46,7 +48,7 @@ static bool on_one_thread(Session *s, const NetcFn *f, int iterations, Tasks *t,
                           char err[ERR_MAX]) {
   Pool *all = s->pool;
   Bench b;
-  s->pool = pool_new(1, err);
+  s->pool = pool_new(1, err), s->workers = 1;
   bool ok = s->pool && bench_run(s, f, iterations, &b, err);
   if (ok) {
     *seconds = b.seconds;
@@ -54,7 +56,7 @@ static bool on_one_thread(Session *s, const NetcFn *f, int iterations, Tasks *t,
     ok = scaling_measure(s, f, iterations, t, err);
   }
   pool_free(s->pool);
-  s->pool = all;
+  s->pool = all, s->workers = pool_threads(all);
   return ok;
 }
 
@@ -72,7 +74,7 @@ static bool scaling(Session *s, const Bench *b, const Machine *m, cJSON **json, 
 static bool report(Session *s, const Bench *b, bool json, bool scale, char err[ERR_MAX]) {
   int64_t rss = peak_rss(); /* before the probe of the memory takes its own */
   Machine m;
-  if (!bench_machine(s->pool, s->module->isa, &m, err)) return false;
+  if (!s->device->rates(s, &m.flops, &m.bandwidth, &m.launch, err)) return false;
   if (!json) return bench_print(s, b, &m, rss, err) && (!scale || scaling(s, b, &m, NULL, err));
   cJSON *root = bench_json(s, b, &m, rss, err), *part;
   if (root && scale) {
@@ -84,12 +86,15 @@ static bool report(Session *s, const Bench *b, bool json, bool scale, char err[E
 
 static bool run(const CliArgs *args, char err[ERR_MAX]) {
   int64_t iterations, threads;
+  int gpu;
   if (!cli_int(args, "iterations", 5, 1, 100000, &iterations, err) ||
-      !cli_int(args, "threads", 0, 1, POOL_MAX_THREADS, &threads, err))
+      !cli_int(args, "threads", 0, 1, POOL_MAX_THREADS, &threads, err) || !cli_device(args, &gpu, err))
     return false;
+  if (gpu != ON_HOST && cli_given(args, "scaling"))
+    return err_set(err, "--scaling is about threads of the host");
   Module *m = module_open(args->operand[0], err);
   const NetcFn *f = m ? pick(m, args, err) : NULL;
-  Session *s = f ? session_new(m, (int)threads, err) : NULL;
+  Session *s = f ? session_on(m, (int)threads, gpu, err) : NULL;
   Bench b;
   bool ok = s != NULL;
   if (ok) session_init(s, 0);

@@ -18,10 +18,10 @@ typedef struct {
 } LaunchTime;
 
 typedef struct {
-  const NetcFn *fn;
-  int iterations, threads;
-  double *all;   /* seconds of every iteration */
-  double median; /* of them */
+  const NetcFn *fn, *plan; /* plan: the launches as they run */
+  int iterations, threads; /* threads: 1 on a GPU */
+  double *all;             /* seconds of every iteration */
+  double median;           /* of them */
   double
       seconds; /* mean of the faster half of the iterations, which is what `launch` is about: means add up, */
   LaunchTime *launch; /* and the slower half is where other programs had the processor */
@@ -41,6 +41,7 @@ typedef struct {
       bandwidth; /* bytes per second: a[i] = b[i] + c * d[i] over arrays larger than the caches, all threads */
   double launch; /* seconds a launch of empty tasks takes */
 } Machine;
+/* Of the host; a session's device may be another (device.h). */
 bool bench_machine(Pool *pool, NetcIsa isa, Machine *out, char err[ERR_MAX]);
 
 /* ---- accounting (bench_account.c) ---- */

@@ -14,8 +14,8 @@ static double roofline(const NetcKernel *k, const Machine *m) {
 Account bench_account(const Session *s, const Bench *b, const Machine *m) {
   Account a = {.iteration = b->seconds};
   double wall = 0, busy = 0;
-  for (int i = 0; i < b->fn->nlaunches; i++) {
-    a.roofline += roofline(&s->module->desc->kernels[b->fn->launches[i].kernel], m);
+  for (int i = 0; i < b->plan->nlaunches; i++) {
+    a.roofline += roofline(&s->kernels[b->plan->launches[i].kernel], m);
     wall += b->launch[i].wall, busy += b->launch[i].busy / b->threads;
   }
   a.above = busy - a.roofline;
@@ -26,10 +26,11 @@ Account bench_account(const Session *s, const Bench *b, const Machine *m) {
 
 /* The number launches with the same `by` share: the kernel, the first kernel of the same kind, the first place on the
  * same line. */
-static int key_of(const NetcModule *d, const NetcLaunch *l, CostBy by) {
+static int key_of(const Session *s, const NetcLaunch *l, CostBy by) {
+  const NetcModule *d = s->module->desc;
   int key = by == BY_LINE ? l->place : l->kernel;
   if (by == BY_KIND)
-    for (key = 0; strcmp(d->kernels[key].op, d->kernels[l->kernel].op) != 0;) key++;
+    for (key = 0; strcmp(s->kernels[key].op, s->kernels[l->kernel].op) != 0;) key++;
   if (by == BY_LINE && l->place >= 0)
     for (key = 0; d->places[key].line != d->places[l->place].line ||
                   strcmp(d->places[key].file, d->places[l->place].file) != 0;)
@@ -51,16 +52,16 @@ static void add(Cost *c, const NetcKernel *k, LaunchTime t, const Machine *m) {
 
 Cost *bench_costs(const Session *s, const Bench *b, const Machine *m, CostBy by, int *n, char err[ERR_MAX]) {
   const NetcModule *d = s->module->desc;
-  int64_t keys = 1 + (by == BY_LINE ? d->nplaces : d->nkernels); /* entry 0: launches without a place */
+  int64_t keys = 1 + (by == BY_LINE ? d->nplaces : s->nkernels); /* entry 0: launches without a place */
   Cost *cost = calloc((size_t)keys, sizeof *cost);
   if (!cost) {
     err_memory(err, "the table of costs", keys * (int64_t)sizeof *cost);
     return NULL;
   }
   for (int i = 0; i < keys; i++) cost[i].key = i - 1;
-  for (int i = 0; i < b->fn->nlaunches; i++) {
-    const NetcLaunch *l = &b->fn->launches[i];
-    add(&cost[1 + key_of(d, l, by)], &d->kernels[l->kernel], b->launch[i], m);
+  for (int i = 0; i < b->plan->nlaunches; i++) {
+    const NetcLaunch *l = &b->plan->launches[i];
+    add(&cost[1 + key_of(s, l, by)], &s->kernels[l->kernel], b->launch[i], m);
   }
   *n = 0;
   for (int64_t i = 0; i < keys; i++)

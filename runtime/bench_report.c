@@ -7,11 +7,11 @@
 static double ratio(double a, double b) { return b > 0 ? a / b : 0; }
 
 /* What a row is about. */
-static const char *cost_name(const NetcModule *d, const Cost *c, CostBy by, char buf[256]) {
-  if (by == BY_KERNEL) return d->kernels[c->key].name;
-  if (by == BY_KIND) return d->kernels[c->key].op;
+static const char *cost_name(const Session *s, const Cost *c, CostBy by, char buf[256]) {
+  if (by == BY_KERNEL) return s->kernels[c->key].name;
+  if (by == BY_KIND) return s->kernels[c->key].op;
   if (c->key < 0) return "(no line)";
-  const NetcPlace *p = &d->places[c->key];
+  const NetcPlace *p = &s->module->desc->places[c->key];
   snprintf(buf, 256, "%s:%d%s%s", p->file, p->line, p->block ? "  in " : "", p->block ? p->block : "");
   return buf;
 }
@@ -52,7 +52,7 @@ static bool print_table(const Session *s, const Bench *b, const Machine *m, Cost
          "roof ms", "roof%", "idle%", title[by]);
   for (int i = 0; i < n; i++) {
     char name[256];
-    print_row(&cost[i], b->seconds, b->threads, cost_name(s->module->desc, &cost[i], by, name));
+    print_row(&cost[i], b->seconds, b->threads, cost_name(s, &cost[i], by, name));
   }
   free(cost);
   return true;
@@ -60,11 +60,17 @@ static bool print_table(const Session *s, const Bench *b, const Machine *m, Cost
 
 bool bench_print(const Session *s, const Bench *b, const Machine *m, int64_t rss, char err[ERR_MAX]) {
   Account a = bench_account(s, b, m);
-  printf("%s: %.4f s per iteration (median of %d, %d threads, %s), peak memory %.1f MiB\n", b->fn->name,
-         b->median, b->iterations, b->threads, isa_name(s->module->isa), (double)rss / 0x1p20);
-  printf("this machine, %d threads: %.1f GFLOP/s of multiply-adds, ", b->threads, m->flops * 1e-9);
-  if (m->pair_flops > 0) printf("%.1f of bf16, ", m->pair_flops * 1e-9);
-  printf("%.1f GB/s of memory, %.1f us a launch\n", m->bandwidth * 1e-9, m->launch * 1e6);
+  bool gpu = session_ahead(s);
+  printf("%s: %.4f s per iteration (median of %d, %s%s%s), peak memory %.1f MiB\n", b->fn->name, b->median,
+         b->iterations, s->where, gpu ? "" : ", ", gpu ? "" : isa_name(s->module->isa), (double)rss / 0x1p20);
+  if (gpu)
+    printf("%s: %.1f GFLOP/s of f32 multiply-adds at its clock, %.1f GB/s of memory as copies measure it\n",
+           s->where, m->flops * 1e-9, m->bandwidth * 1e-9);
+  else {
+    printf("this machine, %d threads: %.1f GFLOP/s of multiply-adds, ", b->threads, m->flops * 1e-9);
+    if (m->pair_flops > 0) printf("%.1f of bf16, ", m->pair_flops * 1e-9);
+    printf("%.1f GB/s of memory, %.1f us a launch\n", m->bandwidth * 1e-9, m->launch * 1e6);
+  }
   print_account(&a);
   return print_table(s, b, m, BY_KIND, err) && print_table(s, b, m, BY_LINE, err) &&
          print_table(s, b, m, BY_KERNEL, err);
@@ -83,9 +89,10 @@ static cJSON *json_account(const Account *a) {
 }
 
 /* What names a row: the kernel with its kind, the kind, or the place with its callers. */
-static void json_key(cJSON *j, const NetcModule *d, const Cost *c, CostBy by) {
-  if (by == BY_KERNEL) cJSON_AddStringToObject(j, "name", d->kernels[c->key].name);
-  if (by != BY_LINE) cJSON_AddStringToObject(j, "op", d->kernels[c->key].op);
+static void json_key(cJSON *j, const Session *s, const Cost *c, CostBy by) {
+  const NetcModule *d = s->module->desc;
+  if (by == BY_KERNEL) cJSON_AddStringToObject(j, "name", s->kernels[c->key].name);
+  if (by != BY_LINE) cJSON_AddStringToObject(j, "op", s->kernels[c->key].op);
   if (by != BY_LINE || c->key < 0) return;
   cJSON_AddStringToObject(j, "file", d->places[c->key].file);
   cJSON_AddNumberToObject(j, "line", d->places[c->key].line);
@@ -93,10 +100,10 @@ static void json_key(cJSON *j, const NetcModule *d, const Cost *c, CostBy by) {
 }
 
 /* In "kernels" arithmetic and bytes are of one launch, as in `netrun info`; elsewhere of all. */
-static cJSON *json_cost(const NetcModule *d, const Cost *c, CostBy by, double iteration, int threads) {
+static cJSON *json_cost(const Session *s, const Cost *c, CostBy by, double iteration, int threads) {
   double of = by == BY_KERNEL ? c->launches : 1;
   cJSON *j = cJSON_CreateObject();
-  json_key(j, d, c, by);
+  json_key(j, s, c, by);
   cJSON_AddNumberToObject(j, "seconds", c->seconds);
   cJSON_AddNumberToObject(j, "share", ratio(c->seconds, iteration));
   cJSON_AddNumberToObject(j, "launches", c->launches);
@@ -116,8 +123,7 @@ static bool json_costs(cJSON *root, const char *name, const Session *s, const Be
   Cost *cost = bench_costs(s, b, m, by, &n, err);
   if (!cost) return false;
   cJSON *list = cJSON_AddArrayToObject(root, name);
-  for (int i = 0; i < n; i++)
-    cJSON_AddItemToArray(list, json_cost(s->module->desc, &cost[i], by, b->seconds, b->threads));
+  for (int i = 0; i < n; i++) cJSON_AddItemToArray(list, json_cost(s, &cost[i], by, b->seconds, b->threads));
   free(cost);
   return true;
 }
@@ -127,7 +133,8 @@ cJSON *bench_json(const Session *s, const Bench *b, const Machine *m, int64_t rs
   cJSON *root = cJSON_CreateObject();
   cJSON_AddStringToObject(root, "function", b->fn->name);
   cJSON_AddNumberToObject(root, "threads", b->threads);
-  cJSON_AddStringToObject(root, "isa", isa_name(s->module->isa));
+  cJSON_AddStringToObject(root, "isa", session_ahead(s) ? "ptx" : isa_name(s->module->isa));
+  cJSON_AddStringToObject(root, "device", s->where);
   cJSON_AddNumberToObject(root, "seconds_per_iteration", b->median);
   cJSON_AddItemToObject(root, "seconds", cJSON_CreateDoubleArray(b->all, b->iterations));
   cJSON_AddNumberToObject(root, "peak_rss_bytes", (double)rss);

@@ -18,18 +18,19 @@ static void launch_done(void *user, int launch, double seconds) {
   ((Tasks *)user)->host -= seconds;
 }
 
-static void measure(const Session *s, int iterations, Tasks *t) {
+static bool measure(const Session *s, int iterations, Tasks *t, char err[ERR_MAX]) {
   Observer o = {t, task_done, launch_done};
   double host = INFINITY;
   for (int it = 0; it < iterations; it++) {
     bench_fill(s, t->fn, (uint64_t)it);
     t->host = 0;
     double start = seconds_now();
-    fn_run_observed(s, t->fn, (NetcStep){1, (uint64_t)it}, &o);
+    if (!fn_run_observed(s, t->fn, (NetcStep){1, (uint64_t)it}, &o, err)) return false;
     t->host += seconds_now() - start;
     if (t->host < host) host = t->host;
   }
   t->host = host;
+  return true;
 }
 
 bool scaling_measure(const Session *s, const NetcFn *f, int iterations, Tasks *out, char err[ERR_MAX]) {
@@ -43,8 +44,9 @@ bool scaling_measure(const Session *s, const NetcFn *f, int iterations, Tasks *o
     return err_memory(err, "the times of all tasks", n * (int64_t)sizeof *out->seconds);
   }
   for (int64_t i = 0; i < n; i++) out->seconds[i] = INFINITY;
-  measure(s, iterations, out);
-  return true;
+  if (measure(s, iterations, out, err)) return true;
+  scaling_free(out);
+  return false;
 }
 
 void scaling_free(Tasks *t) {

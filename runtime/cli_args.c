@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cli.h"
+#include "load.h"
 
 const char *cli_value(const CliArgs *a, const char *name) {
   for (int i = a->ngiven - 1; i >= 0; i--)
@@ -41,10 +42,15 @@ bool cli_required(const CliArgs *a, const char *name, const char **out, char err
   return *out || err_set(err, "--%s is missing (see --help)", name);
 }
 
-bool cli_device(const CliArgs *a, char err[ERR_MAX]) {
+bool cli_device(const CliArgs *a, int *gpu, char err[ERR_MAX]) {
   const char *v = cli_value(a, "device");
+  *gpu = ON_HOST;
   if (!v || strcmp(v, "cpu") == 0) return true;
-  if (strncmp(v, "cuda", 4) == 0)
-    return err_set(err, "--device %s: modules of this version hold no code for GPUs; use --device cpu", v);
-  return err_set(err, "--device is `%s`; it can be cpu", v);
+  *gpu = 0;
+  if (strcmp(v, "cuda") == 0) return true;
+  char *end;
+  long n = strncmp(v, "cuda:", 5) == 0 && v[5] >= '0' && v[5] <= '9' ? strtol(v + 5, &end, 10) : -1;
+  if (n < 0 || n > 1023 || *end) return err_set(err, "--device is `%s`; it can be cpu, cuda:0, cuda:1 ..", v);
+  *gpu = (int)n;
+  return true;
 }

@@ -117,10 +117,11 @@ static bool predict_group(const Group *g, int n, char err[ERR_MAX]) {
   bool ok = images && masks;
   for (int i = 0; ok && i < n; i++)
     memcpy(images + i * one, g->scored[i].sample.image, (size_t)one * sizeof *images);
-  if (ok) predictor_slices(p, images, n, masks);
+  bool had = ok;
+  ok = ok && predictor_slices(p, images, n, masks, err);
   for (int i = 0; ok && i < n; i++) memcpy(g->scored[i].small, masks + i * p->patch, (size_t)p->patch);
   free(images), free(masks);
-  return ok || err_memory(err, "a group of images", n * one * 5);
+  return had ? ok : err_memory(err, "a group of images", n * one * 5);
 }
 
 static bool report_group(const Group *g, int n, FILE *csv, Summary *sum, char err[ERR_MAX]) {
@@ -240,7 +241,7 @@ static const CliOption options[] = {
     {"fill", NULL, "fill the holes of predictions before scoring"},
     {"largest", NULL, "keep the largest component of predictions before scoring"},
     {"threads", "T", "threads (all CPUs)"},
-    {"device", "NAME", "cpu"},
+    {"device", "NAME", "cpu or cuda:N (cpu)"},
     {NULL, NULL, NULL}};
 
 static bool evaluate(const Session *s, const CliArgs *args, const EvalOptions *o, char err[ERR_MAX]) {
@@ -267,14 +268,15 @@ static bool run(const CliArgs *args, char err[ERR_MAX]) {
                    .progress = stderr};
   const char *split = cli_value(args, "split");
   int64_t threads, overlays;
+  int gpu;
   if (!cli_int(args, "threads", 0, 1, POOL_MAX_THREADS, &threads, err) ||
-      !cli_int(args, "overlays", 0, 0, 1000000, &overlays, err) || !cli_device(args, err) ||
+      !cli_int(args, "overlays", 0, 0, 1000000, &overlays, err) || !cli_device(args, &gpu, err) ||
       (split && !split_named(split, &o.split, err)))
     return false;
   if (overlays && !o.out) return err_set(err, "--overlays needs --out DIR, where the pictures go");
   o.overlays = (int)overlays;
   Module *m = module_open(args->operand[0], err);
-  Session *s = m ? session_new(m, (int)threads, err) : NULL;
+  Session *s = m ? session_on(m, (int)threads, gpu, err) : NULL;
   bool ok = s && evaluate(s, args, &o, err);
   session_free(s);
   module_close(m);

@@ -106,7 +106,7 @@ static bool write_output(const Session *s, const NetcArray *a, const char *dir, 
 
 static bool run_and_write(const Session *s, const NetcFn *f, const ExecOptions *o, char err[ERR_MAX]) {
   if (!prepare(s, f, o, err)) return false;
-  fn_run(s, f, (NetcStep){o->seed, (uint64_t)o->iteration});
+  if (!fn_run(s, f, (NetcStep){o->seed, (uint64_t)o->iteration}, err)) return false;
   for (int i = 0; i < f->noutputs; i++)
     if (!write_output(s, &f->outputs[i], o->out, err)) return false;
   return true;
@@ -143,6 +143,7 @@ static const CliOption options[] = {
     {"max-iterations", "N", "value of `max_iterations` (what the module says)"},
     {"seed", "S", "seed of initial values and random numbers (0)"},
     {"threads", "T", "threads (all CPUs)"},
+    {"device", "NAME", "cpu or cuda:N (cpu)"},
     {"out", "DIR", "directory for the results"},
     {NULL, NULL, NULL}};
 
@@ -180,9 +181,10 @@ static bool run(const CliArgs *args, char err[ERR_MAX]) {
   char *names[CLI_MAX_ARGS] = {NULL};
   ExecOptions o = {.seed = 0};
   int64_t threads;
-  bool ok = parse_options(args, &o, input, names, &threads, err);
+  int gpu;
+  bool ok = parse_options(args, &o, input, names, &threads, err) && cli_device(args, &gpu, err);
   Module *m = ok ? module_open(args->operand[0], err) : NULL;
-  Session *s = m ? session_new(m, (int)threads, err) : NULL;
+  Session *s = m ? session_on(m, (int)threads, gpu, err) : NULL;
   if (m && o.max_iterations < 0) o.max_iterations = (double)m->desc->max_iterations;
   ok = s && exec_run(s, &o, err);
   session_free(s);

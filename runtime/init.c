@@ -80,4 +80,5 @@ const NetcVar *var_origin(const NetcModule *d, const NetcVar *v) {
 void session_init(const Session *s, uint64_t seed) {
   const NetcModule *d = s->module->desc;
   for (int i = 0; i < d->nvars; i++) init_var(s, &d->vars[i].array, var_origin(d, &d->vars[i]), seed);
+  session_changed(s);
 }

@@ -95,6 +95,16 @@ static bool check_stream(const NetcModule *d, const NetcStream *s, char err[ERR_
   return true;
 }
 
+/* What the host hands over and gets back are the same arrays on a GPU, at other offsets. */
+static bool same_arrays(const NetcArray *a, const NetcArray *b, int n) {
+  for (int i = 0; i < n; i++)
+    if (strcmp(a[i].name, b[i].name) != 0 || a[i].dtype != b[i].dtype || a[i].rank != b[i].rank ||
+        a[i].bytes != b[i].bytes || memcmp(a[i].dim, b[i].dim, sizeof *a->dim * (size_t)a[i].rank) != 0 ||
+        memcmp(a[i].order, b[i].order, (size_t)a[i].rank) != 0)
+      return false;
+  return true;
+}
+
 /* The functions again, in the device's arena and of its kernels. */
 static bool check_device(const NetcModule *d, char err[ERR_MAX]) {
   const NetcDevice *g = d->device;
@@ -113,8 +123,13 @@ static bool check_device(const NetcModule *d, char err[ERR_MAX]) {
       return err_set(err, "kernel %d for GPUs is broken", i);
   NetcModule there = *d;
   there.arena_bytes = g->arena_bytes, there.nkernels = g->nkernels;
-  for (int i = 0; i < d->nfns; i++)
-    if (!check_fn(&there, &g->fns[i], err)) return false;
+  for (int i = 0; i < d->nfns; i++) {
+    const NetcFn *f = &g->fns[i], *h = &d->fns[i];
+    if (!check_fn(&there, f, err)) return false;
+    if (f->ninputs != h->ninputs || f->noutputs != h->noutputs ||
+        !same_arrays(f->inputs, h->inputs, h->ninputs) || !same_arrays(f->outputs, h->outputs, h->noutputs))
+      return err_set(err, "%s is another function on GPUs", h->name);
+  }
   return true;
 }
 

@@ -51,9 +51,9 @@ static bool predict_2d(Predictor *p, const Sample *x, const Job *job, char err[E
   bool ok = (small && own && plane) || err_memory(err, job->in, n * (p->patch + h * w));
   if (ok) {
     int64_t dim[3] = {stack ? w : h, stack ? h : w, n};
-    predictor_slices(p, x->image, n, small);
-    to_own_size(x, &p->shape, small, plane, own);
-    ok = data_write_mask(job->out, job->in, own, stack ? 3 : 2, dim, err);
+    ok = predictor_slices(p, x->image, n, small, err);
+    if (ok) to_own_size(x, &p->shape, small, plane, own);
+    ok = ok && data_write_mask(job->out, job->in, own, stack ? 3 : 2, dim, err);
     int64_t z = fullest(small, n, p->patch);
     if (ok && job->overlay)
       ok = picture_overlay(job->overlay, x->image + z * p->patch * p->shape.channels, p->shape.channels,
@@ -161,7 +161,7 @@ static const CliOption options[] = {
     {"out", "MASK|DIR", ".png for a picture, .nii or .nii.gz for a volume; a directory if --in is one"},
     {"overlay", "PNG", "also a picture: the image, and the prediction's outline in red over it"},
     {"threads", "T", "threads (all CPUs)"},
-    {"device", "NAME", "cpu"},
+    {"device", "NAME", "cpu or cuda:N (cpu)"},
     {NULL, NULL, NULL}};
 
 static bool is_directory(const char *path) {
@@ -194,10 +194,11 @@ static bool predict(const Session *s, const CliArgs *args, char err[ERR_MAX]) {
 
 static bool run(const CliArgs *args, char err[ERR_MAX]) {
   int64_t threads;
-  if (!cli_int(args, "threads", 0, 1, POOL_MAX_THREADS, &threads, err) || !cli_device(args, err))
+  int gpu;
+  if (!cli_int(args, "threads", 0, 1, POOL_MAX_THREADS, &threads, err) || !cli_device(args, &gpu, err))
     return false;
   Module *m = module_open(args->operand[0], err);
-  Session *s = m ? session_new(m, (int)threads, err) : NULL;
+  Session *s = m ? session_on(m, (int)threads, gpu, err) : NULL;
   bool ok = s && predict(s, args, err);
   session_free(s);
   module_close(m);

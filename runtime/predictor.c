@@ -70,14 +70,15 @@ void predictor_free(Predictor *p) {
 }
 
 /* Scores of n <= batch images; the rest of the batch is zeros. */
-static void score_batch(Predictor *p, const float *image, int64_t n) {
+static bool score_batch(Predictor *p, const float *image, int64_t n, char err[ERR_MAX]) {
   int64_t one = p->patch * p->shape.channels;
   memcpy(p->images, image, (size_t)(n * one) * sizeof *image);
   memset(p->images + n * one, 0, (size_t)((p->batch - n) * one) * sizeof *image);
   array_to_memory(p->in, p->images, session_at(p->session, p->in));
   session_scalars(p->session, p->fn, 0, 0, 0);
-  fn_run(p->session, p->fn, (NetcStep){0, 0});
+  if (!fn_run(p->session, p->fn, (NetcStep){0, 0}, err)) return false;
   array_from_memory(p->out, session_at(p->session, p->out), p->scores);
+  return true;
 }
 
 static void largest_class(const float *scores, int64_t classes, int64_t patch, uint8_t *mask) {
@@ -89,20 +90,20 @@ static void largest_class(const float *scores, int64_t classes, int64_t patch, u
   }
 }
 
-void predictor_slices(Predictor *p, const float *image, int64_t n, uint8_t *mask) {
+bool predictor_slices(Predictor *p, const float *image, int64_t n, uint8_t *mask, char err[ERR_MAX]) {
   for (int64_t i = 0; i < n; i += p->batch) {
     int64_t some = n - i < p->batch ? n - i : p->batch;
-    score_batch(p, image + i * p->patch * p->shape.channels, some);
+    if (!score_batch(p, image + i * p->patch * p->shape.channels, some, err)) return false;
     for (int64_t k = 0; k < some; k++)
       largest_class(p->scores + k * p->patch * p->shape.classes, p->shape.classes, p->patch,
                     mask + (i + k) * p->patch);
   }
+  return true;
 }
 
 static bool one_window(void *user, const float *image, float *prob, char err[ERR_MAX]) {
   Predictor *p = user;
-  (void)err;
-  score_batch(p, image, 1);
+  if (!score_batch(p, image, 1, err)) return false;
   memcpy(prob, p->scores, (size_t)(p->patch * p->shape.classes) * sizeof *prob);
   return true;
 }

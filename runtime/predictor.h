@@ -27,6 +27,6 @@ bool predictor_shape(const Module *m, DataShape *shape, char err[ERR_MAX]);
 bool predictor_new(Predictor *p, const Session *s, char err[ERR_MAX]);
 void predictor_free(Predictor *p);
 /* image: (n, C, S) row-major; mask: (n, S). */
-void predictor_slices(Predictor *p, const float *image, int64_t n, uint8_t *mask);
+bool predictor_slices(Predictor *p, const float *image, int64_t n, uint8_t *mask, char err[ERR_MAX]);
 bool predictor_volume(Predictor *p, const float *image, const int64_t *dim, uint8_t *mask, char err[ERR_MAX]);
 #endif

@@ -7,12 +7,15 @@
 enum { MAX_FIELDS = 8 };
 
 struct Prefetch {
+  const Session *session;
   const NetcModule *desc;
   const NetcFn *fn;
   BatchFn batch;
   void *user;
   uint64_t next, end; /* iteration in preparation */
   void **dst;         /* MAX_FIELDS buffers per stream */
+  BatchInput *input;  /* all of them */
+  int ninput;
   pthread_t thread;
   bool running;
   pthread_mutex_t lock;
@@ -21,10 +24,15 @@ struct Prefetch {
   char err[ERR_MAX];
 };
 
+/* Two batches in turn: while the one is worked on, the other is on its way. */
+static bool give(const Prefetch *p, uint64_t iteration, char err[ERR_MAX]) {
+  return session_give(p->session, p->fn, (int)(iteration & 1), p->input, p->ninput, err);
+}
+
 static bool fill(Prefetch *p, uint64_t iteration, char err[ERR_MAX]) {
   for (int i = 0; i < p->desc->nstreams; i++)
     if (!p->batch(p->user, i, iteration, p->dst + i * MAX_FIELDS, err)) return false;
-  return true;
+  return !session_ahead(p->session) || give(p, iteration, err);
 }
 
 static void *prepare(void *arg) {
@@ -48,7 +56,8 @@ static void *prepare(void *arg) {
 
 static bool make_buffers(Prefetch *p, char err[ERR_MAX]) {
   p->dst = calloc((size_t)p->desc->nstreams * MAX_FIELDS + 1, sizeof *p->dst);
-  if (!p->dst) return err_memory(err, "the batches", 0);
+  p->input = calloc((size_t)p->desc->nstreams * MAX_FIELDS + 1, sizeof *p->input);
+  if (!p->dst || !p->input) return err_memory(err, "the batches", 0);
   for (int i = 0; i < p->desc->nstreams; i++) {
     const NetcStream *s = &p->desc->streams[i];
     if (s->nfields > MAX_FIELDS)
@@ -58,19 +67,21 @@ static bool make_buffers(Prefetch *p, char err[ERR_MAX]) {
       int64_t bytes = array_count(&p->fn->inputs[s->fields[k].input]) * 4;
       if (!(p->dst[i * MAX_FIELDS + k] = calloc(1, (size_t)bytes)))
         return err_memory(err, "the batches", bytes);
+      p->input[p->ninput++] = (BatchInput){s->fields[k].input, p->dst[i * MAX_FIELDS + k]};
     }
   }
   return true;
 }
 
-Prefetch *prefetch_new(const NetcModule *d, const NetcFn *fn, BatchFn batch, void *user, uint64_t first,
+Prefetch *prefetch_new(const Session *s, const NetcFn *fn, BatchFn batch, void *user, uint64_t first,
                        uint64_t end, char err[ERR_MAX]) {
   Prefetch *p = calloc(1, sizeof *p);
   if (!p) {
     err_memory(err, "the batches", (int64_t)sizeof *p);
     return NULL;
   }
-  p->desc = d, p->fn = fn, p->batch = batch, p->user = user, p->next = first, p->end = end;
+  p->session = s, p->desc = s->module->desc, p->fn = fn, p->batch = batch, p->user = user, p->next = first,
+  p->end = end;
   pthread_mutex_init(&p->lock, NULL);
   pthread_cond_init(&p->changed, NULL);
   bool ok = make_buffers(p, err);
@@ -90,26 +101,20 @@ void prefetch_free(Prefetch *p) {
   pthread_mutex_unlock(&p->lock);
   if (p->running) pthread_join(p->thread, NULL);
   for (int i = 0; p->dst && i < p->desc->nstreams * MAX_FIELDS; i++) free(p->dst[i]);
-  free(p->dst);
+  free(p->dst), free(p->input);
   pthread_cond_destroy(&p->changed);
   pthread_mutex_destroy(&p->lock);
   free(p);
 }
 
-static void copy_batch(const Prefetch *p, const Session *s) {
-  for (int i = 0; i < p->desc->nstreams; i++)
-    for (int k = 0; k < p->desc->streams[i].nfields; k++) {
-      const NetcArray *in = &p->fn->inputs[p->desc->streams[i].fields[k].input];
-      array_from_channels_last(in, p->dst[i * MAX_FIELDS + k], session_at(s, in));
-    }
-}
-
-bool prefetch_take(Prefetch *p, const Session *s, char err[ERR_MAX]) {
+bool prefetch_take(Prefetch *p, char err[ERR_MAX]) {
   pthread_mutex_lock(&p->lock);
   while (!p->full && !p->failed) pthread_cond_wait(&p->changed, &p->lock);
   bool ok = !p->failed || err_set(err, "%s", p->err);
   if (ok) {
-    copy_batch(p, s); /* the thread touches no buffer while `full` is set */
+    /* The thread touches no buffer while `full` is set. */
+    if (session_ahead(p->session)) session_accept(p->session, p->fn, (int)(p->next & 1));
+    else ok = give(p, p->next, err);
     p->full = false, p->next++;
     pthread_cond_broadcast(&p->changed);
   }

@@ -11,9 +11,9 @@ typedef struct Prefetch Prefetch;
 
 /* Starts preparing iteration `first`; iterations from `end` on are never asked for. fn: the training
  * function. */
-Prefetch *prefetch_new(const NetcModule *d, const NetcFn *fn, BatchFn batch, void *user, uint64_t first,
+Prefetch *prefetch_new(const Session *s, const NetcFn *fn, BatchFn batch, void *user, uint64_t first,
                        uint64_t end, char err[ERR_MAX]);
 void prefetch_free(Prefetch *p);
-/* Waits for the batch of the next iteration, puts it into the arena, and lets the thread go on. */
-bool prefetch_take(Prefetch *p, const Session *s, char err[ERR_MAX]);
+/* Waits for the batch of the next iteration, makes it the input of the next run, and lets the thread go on. */
+bool prefetch_take(Prefetch *p, char err[ERR_MAX]);
 #endif

@@ -1,12 +1,11 @@
-/* The arena, and running functions in it. Arguments are resolved to addresses once, so that a launch is a
- * call. */
+/* The arena, and whoever runs functions for it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include "device.h"
 #include "footprint.h"
-#include "load.h"
 
 /* Bytes the machine could hand out now, swap included; -1 = unknown. */
 static int64_t memory_available(void) {
@@ -56,27 +55,17 @@ static bool make_arena(Session *s, char err[ERR_MAX]) {
   return true;
 }
 
-static int64_t args_count(const NetcFn *f) {
-  int64_t n = 0;
-  for (int i = 0; i < f->nlaunches; i++)
-    if (f->launches[i].arg + f->launches[i].nargs > n) n = f->launches[i].arg + f->launches[i].nargs;
-  return n;
-}
-
-static bool resolve_args(Session *s, char err[ERR_MAX]) {
-  const NetcModule *d = s->module->desc;
-  s->args = calloc((size_t)d->nfns + 1, sizeof *s->args);
-  if (!s->args) return err_memory(err, "the table of functions", d->nfns * (int64_t)sizeof *s->args);
-  for (int k = 0; k < d->nfns; k++) {
-    int64_t n = args_count(&d->fns[k]);
-    s->args[k] = malloc((size_t)(n + 1) * sizeof(void *));
-    if (!s->args[k]) return err_memory(err, "the table of arguments", n * (int64_t)sizeof(void *));
-    for (int64_t i = 0; i < n; i++) s->args[k][i] = s->arena + d->fns[k].args[i];
-  }
+/* The host's side of a GPU's session: pages that nobody touches take no memory. */
+static bool reserve_arena(Session *s, char err[ERR_MAX]) {
+  void *p = mmap(NULL, (size_t)s->arena_bytes, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) return err_memory(err, "room for inputs and variables", s->arena_bytes);
+  madvise(p, (size_t)s->arena_bytes, MADV_DONTFORK);
+  s->arena = p;
   return true;
 }
 
-Session *session_new(const Module *m, int threads, char err[ERR_MAX]) {
+Session *session_on(const Module *m, int threads, int gpu, char err[ERR_MAX]) {
   Session *s = calloc(1, sizeof *s);
   if (!s) {
     err_memory(err, "a session", (int64_t)sizeof *s);
@@ -85,16 +74,21 @@ Session *session_new(const Module *m, int threads, char err[ERR_MAX]) {
   s->module = m;
   s->resident = resident_now();
   s->arena_bytes = m->desc->arena_bytes > 0 ? m->desc->arena_bytes : 64;
-  if (make_arena(s, err) && resolve_args(s, err) && (s->pool = pool_new(threads, err))) return s;
+  bool ok = gpu == ON_HOST ? make_arena(s, err) : reserve_arena(s, err);
+  ok = ok && (s->pool = pool_new(threads, err)) != NULL;
+  if (ok && (gpu == ON_HOST ? host_open(s, err) : cuda_device_open(s, gpu, err))) return s;
   session_free(s);
   return NULL;
 }
 
+Session *session_new(const Module *m, int threads, char err[ERR_MAX]) {
+  return session_on(m, threads, ON_HOST, err);
+}
+
 void session_free(Session *s) {
   if (!s) return;
+  if (s->device) s->device->close(s);
   pool_free(s->pool);
-  for (int k = 0; s->args && k < s->module->desc->nfns; k++) free(s->args[k]);
-  free(s->args);
   if (s->arena) munmap(s->arena, (size_t)s->arena_bytes);
   free(s);
 }
@@ -115,50 +109,29 @@ void session_scalars(const Session *s, const NetcFn *f, double iteration, double
   }
 }
 
-typedef struct {
-  NetcKernelFn code;
-  void *const *args;
-  const NetcStep *step;
-} Launch;
+void session_changed(const Session *s) { s->device->changed(s); }
+bool session_fetch(const Session *s, char err[ERR_MAX]) { return s->device->fetch(s, err); }
+bool session_ahead(const Session *s) { return s->device->accept != NULL; }
 
-static void run_task(void *ctx, int64_t task) {
-  const Launch *l = ctx;
-  l->code(l->args, l->step, task);
+bool session_give(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n,
+                  char err[ERR_MAX]) {
+  return s->device->give(s, f, slot, in, n, err);
 }
 
-static Launch launch_of(const Session *s, const NetcFn *f, int i, const NetcStep *step) {
-  const NetcModule *d = s->module->desc;
-  const NetcLaunch *l = &f->launches[i];
-  return (Launch){d->kernels[l->kernel].code[s->module->isa], s->args[f - d->fns] + l->arg, step};
+void session_accept(const Session *s, const NetcFn *f, int slot) { s->device->accept(s, f, slot); }
+
+const NetcFn *fn_plan(const Session *s, const NetcFn *f) { return &s->fns[f - s->module->desc->fns]; }
+
+bool fn_prepare(const Session *s, const NetcFn *f, char err[ERR_MAX]) {
+  return s->device->prepare(s, f, err);
 }
 
-void fn_run(const Session *s, const NetcFn *f, NetcStep step) {
-  for (int i = 0; i < f->nlaunches; i++) {
-    Launch l = launch_of(s, f, i, &step);
-    pool_run(s->pool, run_task, &l, f->launches[i].tasks);
-  }
+bool fn_run(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]) {
+  return s->device->run(s, f, step, err);
 }
 
-typedef struct {
-  Launch launch;
-  int index;
-  const Observer *observer;
-} Observed;
-
-static void run_observed_task(void *ctx, int64_t task) {
-  const Observed *o = ctx;
-  double start = seconds_now();
-  o->launch.code(o->launch.args, o->launch.step, task);
-  o->observer->task(o->observer->user, o->index, task, seconds_now() - start);
-}
-
-void fn_run_observed(const Session *s, const NetcFn *f, NetcStep step, const Observer *o) {
-  for (int i = 0; i < f->nlaunches; i++) {
-    Observed l = {launch_of(s, f, i, &step), i, o};
-    double start = seconds_now();
-    pool_run(s->pool, run_observed_task, &l, f->launches[i].tasks);
-    o->launch(o->user, i, seconds_now() - start);
-  }
+bool fn_run_observed(const Session *s, const NetcFn *f, NetcStep step, const Observer *o, char err[ERR_MAX]) {
+  return s->device->run_observed(s, f, step, o, err);
 }
 
 double seconds_now(void) {

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "footprint.h"
+#include "device.h"
 #include "progress.h"
 #include "rundir.h"
 #include "train.h"
@@ -75,10 +75,10 @@ static bool read_values(Run *r, uint64_t iteration, char err[ERR_MAX]) {
 static bool iterate(Run *r, uint64_t t, char err[ERR_MAX]) {
   const TrainOptions *o = r->opt;
   double start = seconds_now();
-  if (!prefetch_take(r->prefetch, r->session, err)) return false;
+  if (!prefetch_take(r->prefetch, err)) return false;
   session_scalars(r->session, o->fn, (double)t, floor((double)t / (double)o->epoch_iterations),
                   (double)o->iterations);
-  fn_run(r->session, o->fn, (NetcStep){o->seed, t});
+  if (!fn_run(r->session, o->fn, (NetcStep){o->seed, t}, err)) return false;
   if (!read_values(r, t, err)) return false;
   double seconds = seconds_now() - start;
   if (!rundir_log(&r->dir, t + 1, r->value, o->fn->noutputs, seconds, err)) return false;
@@ -112,16 +112,17 @@ bool train_run(const Session *s, const TrainOptions *o, char err[ERR_MAX]) {
       return err_set(err, "%s logs %s, which is no single number", o->fn->name, o->fn->outputs[i].name);
   meter_start(&r.meter, o->progress, o->log_every);
   r.value = calloc((size_t)o->fn->noutputs + 1, sizeof *r.value);
-  bool ok = r.value ? begin(&r, &first, err) : err_memory(err, "the values to log", 0);
+  bool ok = r.value ? true : err_memory(err, "the values to log", 0);
+  ok = ok && fn_prepare(s, o->fn, err) && begin(&r, &first, err);
   if (ok && first < (uint64_t)o->iterations)
-    r.prefetch = prefetch_new(s->module->desc, o->fn, o->batch, o->user, first, (uint64_t)o->iterations, err);
+    r.prefetch = prefetch_new(s, o->fn, o->batch, o->user, first, (uint64_t)o->iterations, err);
   if (ok && first >= (uint64_t)o->iterations)
     meter_say(&r.meter, "%s holds %" PRIu64 " iterations already; --iterations beyond that go on",
               r.dir.checkpoint, first);
   else ok = ok && r.prefetch && loop(&r, first, err);
   if (!ok && r.meter.line_open) fputc('\n', o->progress);
   char memory[256];
-  footprint_str(s, o->fn, memory, sizeof memory);
+  s->device->memory_str(s, o->fn, memory, sizeof memory);
   if (ok && r.prefetch) meter_say(&r.meter, "%s", memory);
   prefetch_free(r.prefetch);
   rundir_close(&r.dir);

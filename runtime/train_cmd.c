@@ -167,7 +167,7 @@ static const CliOption options[] = {
     {"iterations", "N", "length of the run (what the module says)"},
     {"seed", "S", "seed of initial values, batches and noise (0)"},
     {"threads", "T", "threads (all CPUs); results do not depend on it"},
-    {"device", "NAME", "cpu"},
+    {"device", "NAME", "cpu or cuda:N (cpu)"},
     {"out", "DIR", "directory of the run (run)"},
     {"resume", NULL, "continue the run in --out after its last checkpoint"},
     {"force", NULL, "throw the results in --out away and start anew"},
@@ -252,24 +252,24 @@ static bool train(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   TrainOptions *o = &t->opt;
   o->fn = t->fn, o->epoch_iterations = epoch_length(t), o->data = t->data->name;
   o->batch = fill_batch, o->user = t, o->stop = &stop, o->progress = stderr;
-  fprintf(stderr,
-          "%s: %d training images (%d labelled), %" PRId64 " iterations, epochs of %" PRId64 ", %d threads\n",
+  fprintf(stderr, "%s: %d training images (%d labelled), %" PRId64 " iterations, epochs of %" PRId64 ", %s\n",
           t->data->name, data_count(t->data, SPLIT_TRAIN, false), data_count(t->data, SPLIT_TRAIN, true),
-          o->iterations, o->epoch_iterations, pool_threads(t->session->pool));
+          o->iterations, o->epoch_iterations, t->session->where);
   catch_signals();
   return train_run(t->session, o, err) && draw_curves(o->out, o->progress, count_rows(o->out), err);
 }
 
 static bool run(const CliArgs *args, char err[ERR_MAX]) {
   int64_t threads;
+  int gpu;
   Trainer t = {.session = NULL};
-  if (!cli_int(args, "threads", 0, 1, POOL_MAX_THREADS, &threads, err) || !cli_device(args, err))
+  if (!cli_int(args, "threads", 0, 1, POOL_MAX_THREADS, &threads, err) || !cli_device(args, &gpu, err))
     return false;
   Module *m = module_open(args->operand[0], err);
   if (m && !(t.fn = module_fn_of_kind(m, NETC_FN_TRAIN)))
     err_set(err, "%s has no training function: add a `train` block to %s", m->path,
             m->desc->source ? m->desc->source : "its source");
-  Session *s = t.fn ? session_new(m, (int)threads, err) : NULL;
+  Session *s = t.fn ? session_on(m, (int)threads, gpu, err) : NULL;
   t.session = s;
   bool ok = s && train(&t, args, err);
   for (int i = 0; t.sampler && i < m->desc->nstreams; i++) sampler_free(t.sampler[i]);

@@ -109,7 +109,7 @@ static void run_fixture(const char *fixture, const char *isa) {
   const NetcFn *fn = module_fn(m, name);
   assert_non_null(fn);
   start(s, f, fn);
-  fn_run(s, fn, step);
+  if (!fn_run(s, fn, step, err)) fail_msg("%s", err);
   int grads = 0;
   for (int i = 0; i < fn->noutputs; i++) {
     bool grad = !strncmp(fn->outputs[i].name, "grad:", 5);
@@ -122,7 +122,7 @@ static void run_fixture(const char *fixture, const char *isa) {
   fn = module_fn(m, st_meta(f, "function"));
   assert_non_null(fn);
   start(s, f, fn);
-  fn_run(s, fn, step);
+  if (!fn_run(s, fn, step, err)) fail_msg("%s", err);
   for (int i = 0; i < fn->noutputs; i++) {
     snprintf(key, sizeof key, "out:%s", fn->outputs[i].name);
     compare(s, &fn->outputs[i], f, key, 1e-6);

@@ -58,7 +58,7 @@ static void test_predictor(void **state) {
   float image[3 * PIXELS];
   uint8_t mask[3 * PIXELS];
   for (int i = 0; i < 3 * PIXELS; i++) image[i] = (float)(i * 37 % 101) / 101;
-  predictor_slices(&t.predictor, image, 3, mask);
+  assert_true(predictor_slices(&t.predictor, image, 3, mask, err));
   for (int i = 0; i < 3 * PIXELS; i++) assert_int_equal(mask[i], image[i] > 0.5f);
   toy_free(&t);
 }

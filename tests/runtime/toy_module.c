@@ -2,7 +2,8 @@
  * b; the step is gradient descent with momentum on the mean cross-entropy, plus an averaged copy of (w, b).
  * It also draws one uniform number per step, so that a wrong iteration or seed shows.
  *
- * TOY_VERSION: the ABI version it claims. TOY_BROKEN: an output outside the arena. */
+ * TOY_VERSION: the ABI version it claims. TOY_BROKEN: an output outside the arena. TOY_GPU: code for GPUs too, with another plan of
+ * memory; the PTX is none, but fake_cuda.c finds the functions here by its entries. */
 #include <math.h>
 #include <stddef.h>
 #include "abi.h"
@@ -159,6 +160,65 @@ static const NetcFn fns[] = {
     {"predict", NETC_FN_PREDICT, 1, 1, 1, predict_inputs, predict_outputs, predict_launches, args,
      ARENA - VARIABLES, 0}};
 
+#ifdef TOY_GPU
+#include "tests/runtime/fake_kernels.h"
+#define TEXT(name) ".version 6.3\n.target sm_75\n.visible .entry " name "(\n)\n{ ret; }\n"
+#define CODE(name, threads, tasks)                                                                           \
+  { name, {[NETC_SM_75] = TEXT(name)}, (threads), (tasks), 0, 0 }
+static const NetcDeviceCode codes[] = {CODE("toy_forward_backward", 32, 1), CODE("toy_total", 32, 1),
+                                       CODE("toy_update", 32, 1), CODE("toy_predict", 128, 4)};
+static const NetcDeviceKernel device_kernels[] = {
+    {"gpu:forward_backward", "map", 0, 0, 20 * PIXELS, 8 * PIXELS, 40 * PIXELS},
+    {"gpu:total", "reduce", 1, 0, 3 * BATCH, 48, 3 * BATCH},
+    {"gpu:update", "map", 2, 0, 12, 64, 12},
+    {"gpu:predict", "map", 3, 0, 10, 12, 10}};
+enum {
+  G = 8192,
+  DEVICE_ARENA = ARENA + G,
+  FAR = DEVICE_ARENA - 64
+}; /* all but variables lies G bytes further on, */
+static const NetcArray device_inputs[] = {SCALAR("iteration", ITERATION_AT + G),
+                                          SCALAR("epoch", EPOCH_AT + G), SCALAR("max_iterations", MAX_AT + G),
+                                          BATCH_OF("batch.image", NETC_F32, BATCH, IMAGE_AT + G),
+                                          BATCH_OF("batch.label", NETC_I32, BATCH, LABEL_AT + G)};
+static const NetcArray device_outputs[] = {SCALAR("loss", FAR),
+                                           SCALAR("extra", EXTRA_AT + G)}; /* the loss far off */
+static const NetcArray device_grads_outputs[] = {SCALAR("loss", FAR), PAIR("grad:net.weight", GRAD_AT + G)};
+static const NetcArray device_predict_inputs[] = {BATCH_OF("image", NETC_F32, 1, IMAGE_AT)};
+static const NetcArray device_predict_outputs[] = {{.name = "out",
+                                                    .dtype = NETC_F32,
+                                                    .rank = 4,
+                                                    .dim = {1, 2, SIDE, SIDE},
+                                                    .order = {0, 2, 3, 1},
+                                                    .offset = OUT_AT,
+                                                    .bytes = 2 * PIXELS * 4}};
+static const int64_t device_args[] = {W_AT,        IMAGE_AT + G, LABEL_AT + G, PARTIAL_AT + G, PARTIAL_AT + G,
+                                      FAR,         GRAD_AT + G,  EXTRA_AT + G, EPOCH_AT + G,   W_AT,
+                                      VELOCITY_AT, EMA_AT,       GRAD_AT + G,  COUNT_AT,       W_AT,
+                                      IMAGE_AT,    OUT_AT};
+static const NetcFn device_fns[] = {{"toy", NETC_FN_TRAIN, 5, 2, 3, device_inputs, device_outputs,
+                                     step_launches, device_args, DEVICE_ARENA - VARIABLES, 0},
+                                    {"toy.grads", NETC_FN_TRAIN, 5, 2, 2, device_inputs, device_grads_outputs,
+                                     step_launches, device_args, DEVICE_ARENA - VARIABLES, 0},
+                                    {"predict", NETC_FN_PREDICT, 1, 1, 1, device_predict_inputs,
+                                     device_predict_outputs, predict_launches, device_args, ARENA - VARIABLES,
+                                     0}};
+static const NetcDevice device = {DEVICE_ARENA, 4, 4, codes, device_kernels, device_fns};
+#define DEVICE &device
+
+static const FakeKernel whole[] = {{.entry = "toy_forward_backward", .nargs = 4, .whole = forward_backward},
+                                   {.entry = "toy_total", .nargs = 5, .whole = total},
+                                   {.entry = "toy_update", .nargs = 5, .whole = update},
+                                   {.entry = "toy_predict", .nargs = 3, .whole = predict}};
+const FakeKernels *fake_kernels(void);
+const FakeKernels *fake_kernels(void) {
+  static const FakeKernels all = {4, whole};
+  return &all;
+}
+#else
+#define DEVICE NULL
+#endif
+
 static const NetcField fields[] = {{"image", NETC_FIELD_IMAGE, 3}, {"label", NETC_FIELD_LABEL, 4}};
 static const NetcStream streams[] = {{"batch", NETC_SRC_LABELED, NETC_AUG_FLIP, 2, 0, fields}};
 
@@ -185,7 +245,8 @@ static const NetcModule module = {.abi_version = TOY_VERSION,
                                   .nplaces = 2,
                                   .classes = 2,
                                   .epoch_iterations = 5,
-                                  .max_iterations = 12};
+                                  .max_iterations = 12,
+                                  .device = DEVICE};
 
 const NetcModule *netc_module_query(uint32_t abi_version);
 const NetcModule *netc_module_query(uint32_t abi_version) {

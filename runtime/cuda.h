@@ -1,0 +1,77 @@
+/* cuda.h - an NVIDIA GPU as a device (device.h), among the files that make it up: cuda.c (memory, code, opening), cuda_io.c
+ * (what is copied when), cuda_run.c (launches, graphs, times).
+ *
+ * All of a session's runs go through one stream. A run is: the step and the host's scalars to the device, the batch to its
+ * place, all launches, the outputs back. All but the batch is captured once as a graph, so that the host makes one call for it; what
+ * changes from run to run lies in memory of the host at fixed addresses, which the graph's copies read. A batch that is given ahead is
+ * copied by a second stream into memory of its own and put in its place by the device.
+ */
+#ifndef NETRUN_CUDA_H
+#define NETRUN_CUDA_H
+#include "device.h"
+#include "gpu.h"
+
+/* NETRUN_CUDA_LAUNCH: graph (default), plain: launch by launch, checked: and wait for each. */
+typedef enum { LAUNCH_GRAPH, LAUNCH_PLAIN, LAUNCH_CHECKED } LaunchMode;
+
+/* Neighbouring outputs, copied at once. */
+typedef struct {
+  int64_t from, to, bytes; /* in the arena, in CudaFn.outputs */
+} Span;
+
+typedef struct {
+  const NetcFn *plan;
+  bool ready;
+  int64_t *place; /* of every input: in a batch; -1: a scalar of the host */
+  int64_t batch_bytes;
+  uint8_t *batch[2];     /* pinned: what the device copies from */
+  CUdeviceptr ahead[2];  /* batches given ahead, on the device */
+  uint8_t *control;      /* pinned: a NetcStep, then 4 bytes for every input */
+  uint8_t *outputs;      /* pinned */
+  int64_t *output_place; /* of every output, in `outputs` */
+  Span *span;
+  int nspan;
+  CUgraphExec graph; /* NULL: not made */
+} CudaFn;
+
+typedef struct {
+  Gpu gpu;
+  CUstream stream, copies;
+  CUevent given[2]; /* a batch is on the device */
+  CUdeviceptr arena;
+  int64_t arena_bytes; /* a NetcStep lies behind it */
+  GpuCode *code;
+  NetcKernel *kernels; /* Session.kernels */
+  CudaFn *fn;
+  LaunchMode mode;
+  bool written;  /* by the host: its variables are newer than the device's; */
+  bool computed; /* or the other way round */
+  int slot;      /* accepted for the next run of `slot_fn`, -1: none */
+  const CudaFn *slot_fn;
+} CudaDevice;
+
+static inline CudaDevice *cuda_of(const Session *s) { return s->state; }
+static inline CudaFn *cuda_fn(const Session *s, const NetcFn *f) {
+  return &cuda_of(s)->fn[f - s->module->desc->fns];
+}
+
+/* cuda.c */
+bool cuda_prepare(const Session *s, const NetcFn *f, char err[ERR_MAX]);
+
+/* cuda_io.c */
+bool cuda_make_buffers(const Session *s, const NetcFn *f, char err[ERR_MAX]);
+void cuda_free_buffers(const Session *s, CudaFn *c);
+bool cuda_give(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, char err[ERR_MAX]);
+void cuda_accept(const Session *s, const NetcFn *f, int slot);
+void cuda_changed(const Session *s);
+bool cuda_fetch(const Session *s, char err[ERR_MAX]);
+/* Before a run: variables and inputs on their way; after: outputs in their places. */
+bool cuda_send(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]);
+void cuda_receive(const Session *s, const NetcFn *f);
+
+/* cuda_run.c */
+bool cuda_run(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]);
+bool cuda_run_observed(const Session *s, const NetcFn *f, NetcStep step, const Observer *o,
+                       char err[ERR_MAX]);
+bool cuda_rates(const Session *s, double *flops, double *bandwidth, double *launch, char err[ERR_MAX]);
+#endif
