@@ -132,19 +132,34 @@ void info_text(const Module *m, FILE *out) {
   print_streams(d, out);
 }
 
+static bool print_module(const CliArgs *args, const Module *m, int gpu, char err[ERR_MAX]) {
+  if (cli_given(args, "json")) return info_json(m, stdout) || err_memory(err, "the table of kernels", 0);
+  if (gpu != ON_HOST) return info_gpu(m, gpu, stdout, err);
+  info_text(m, stdout);
+  return true;
+}
+
 static bool run(const CliArgs *args, char err[ERR_MAX]) {
+  int gpu;
+  if (!cli_device(args, &gpu, err)) return false;
+  if (!args->noperand && gpu == ON_HOST)
+    return err_set(err, "usage: netrun info MODULE, or netrun info --device cuda:0 (see netrun info --help)");
+  if (!args->noperand) return info_gpu(NULL, gpu, stdout, err);
   Module *m = module_open(args->operand[0], err);
-  if (!m) return false;
-  bool ok = true;
-  if (cli_given(args, "json")) ok = info_json(m, stdout) || err_memory(err, "the table of kernels", 0);
-  else info_text(m, stdout);
+  bool ok = m && print_module(args, m, gpu, err);
   module_close(m);
   return ok;
 }
 
-static const CliOption options[] = {{"json", NULL, "networks, arena_bytes and kernels as JSON"},
-                                    {NULL, NULL, NULL}};
+static const CliOption options[] = {
+    {"json", NULL, "networks, arena_bytes and kernels as JSON"},
+    {"device", "NAME", "cuda:N: what that GPU is, and what of the module it runs; MODULE may be left out"},
+    {NULL, NULL, NULL}};
 const Command cmd_info = {
-    "info", "MODULE", "Networks, parameters, multiply-adds, memory plan, functions and streams of a module.",
-    1,      1,        options,
+    "info",
+    "[MODULE]",
+    "Networks, parameters, multiply-adds, memory plan, functions and streams of a module.",
+    0,
+    1,
+    options,
     run};

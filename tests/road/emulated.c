@@ -1,0 +1,137 @@
+/* emulated.c - the kernels that `netc --no-grads --target ptx` compiles for a GPU, compiled for this machine instead: a shared object for
+ * fake_cuda.c, so that netrun --device cuda:0 runs a real module without a GPU. The program of a thread is the one that a GPU's
+ * thread runs, but for its leaves (codegen/simt_lower.h).
+ *
+ *   emulated FILE.net OUT.so [NAME=VALUE ..]
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "codegen/llvm_lower.h"
+#include "codegen/module.h"
+#include "codegen/simt.h"
+#include "codegen/simt_lower.h"
+#include "frontend/frontend.h"
+#include "passes/passes.h"
+#include "tests/runtime/fake_kernels.h"
+
+_Static_assert(sizeof(FakeCalls) == sizeof(SimtCalls) &&
+                   offsetof(FakeCalls, sync) == offsetof(SimtCalls, sync),
+               "fake_kernels.h says what simt_lower.h says");
+
+static int die(const char *what) {
+  fprintf(stderr, "emulated: %s\n", what);
+  return 1;
+}
+
+/* The device's kernels, as codegen_run makes them. */
+static bool emit(Module *m, char err[512]) {
+  const Program *p = m->prog;
+  Emit *share = NULL;
+  module_place_vars(m);
+  m->fn = arena_alloc(m->arena, ((size_t)p->nfn + 1) * sizeof *m->fn);
+  for (int i = 0; i < p->nfn; i++) {
+    Emit *e = emit_fn_on(m->machine, m->arena, p->fn[i], share, err);
+    if (!e) return false;
+    m->fn[i] = (FnPlan){.fn = p->fn[i], .e = e};
+    if (!plan_fn(m, &m->fn[i], err)) return false;
+    m->kernel = e->kernel, m->nkernel = e->nkernel;
+    share = e;
+  }
+  module_codes(m);
+  return true;
+}
+
+/* One kernel's object file DIR/NUMBER.o and its line in the table. */
+static bool compile(const Module *m, int number, LLVMTargetMachineRef tm, const char *dir, FILE *table,
+                    char err[512]) {
+  char symbol[64], path[320];
+  code_symbol(symbol, &m->code[number]);
+  KFn *k = simt_prepare(m->arena, m->code[number].k);
+  LLVMContextRef c = LLVMContextCreate();
+  LLVMModuleRef module = LLVMModuleCreateWithNameInContext(symbol, c);
+  LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(tm);
+  LLVMSetModuleDataLayout(module, layout);
+  LLVMDisposeTargetData(layout);
+  LLVMSetTarget(module, "x86_64-unknown-linux-gnu");
+  simt_lower_host(module, k, symbol);
+  Bytes object = {0};
+  bool good = lower_optimise(module, tm, err) && lower_generate(module, tm, LLVMObjectFile, &object, err);
+  LLVMDisposeModule(module);
+  LLVMContextDispose(c);
+  snprintf(path, sizeof path, "%s/%d.o", dir, number);
+  FILE *f = good ? fopen(path, "wb") : NULL;
+  good = f && fwrite(object.data, 1, object.n, f) == object.n;
+  if (f) fclose(f);
+  bytes_free(&object);
+  fprintf(table, "KERNEL(%s, %d, %d", symbol, k->nargs, k->warps);
+  for (int i = 0; i < k->n; i++)
+    if (k->ins[i].op == K_scratch)
+      fprintf(table, ", %lld", (long long)k->ins[i].imm * lower_element_bytes((KBase)k->ins[i].type.base));
+  fprintf(table, ")\n");
+  return good;
+}
+
+static const char head[] =
+    "#include \"tests/runtime/fake_kernels.h\"\n"
+    "#define KERNEL(name, nargs, warps, ...) \\\n"
+    "  void name(const FakeCalls *, void *, int32_t, int32_t, int64_t, const NetcStep *); \\\n"
+    "  static const int64_t scratch_##name[] = {0, ##__VA_ARGS__};\n"
+    "#include \"kernels.h\"\n#undef KERNEL\n"
+    "#define KERNEL(name, nargs, warps, ...) \\\n"
+    "  {#name, nargs, 0, name, warps, sizeof scratch_##name / 8 - 1, scratch_##name + 1},\n"
+    "static const FakeKernel kernel[] = {\n#include \"kernels.h\"\n};\n"
+    "static const FakeKernels all = {sizeof kernel / sizeof *kernel, kernel};\n"
+    "const FakeKernels *fake_kernels(void);\n"
+    "const FakeKernels *fake_kernels(void) { return &all; }\n";
+
+static bool write_all(const Module *m, const char *dir, char err[512]) {
+  char path[320];
+  LLVMTargetMachineRef tm = lower_target(NETC_ISA_AVX2, err);
+  snprintf(path, sizeof path, "%s/all.c", dir);
+  FILE *all = fopen(path, "w");
+  snprintf(path, sizeof path, "%s/kernels.h", dir);
+  FILE *table = fopen(path, "w");
+  bool good = tm && all && table && fputs(head, all) >= 0;
+  for (int i = 0; good && i < m->ncode; i++) good = compile(m, i, tm, dir, table, err);
+  if (all) fclose(all);
+  if (table) fclose(table);
+  if (tm) LLVMDisposeTargetMachine(tm);
+  return good;
+}
+
+static int build(Arena *arena, int argc, char **argv) {
+  char err[2048] = "", dir[] = "/tmp/netc_emulated_XXXXXX", cmd[1024];
+  Define define[32];
+  FrontendOptions front = {.define = define, .diag = stderr};
+  for (int i = 3; i < argc && i < 35; i++) {
+    char *eq = strchr(argv[i], '=');
+    if (!eq) return die("NAME=VALUE is expected");
+    *eq = 0;
+    define[front.ndefine++] = (Define){argv[i], eq + 1};
+  }
+  const char *options = "";
+  PassOptions passes = {.dump = stdout};
+  Program *p = frontend_compile(arena, argv[1], &front, &options);
+  CodegenOptions codegen = {.threads = 1};
+  if (!p || !passes_run(p, &passes, err)) return die(err);
+  Module m = {.arena = p->arena, .prog = p, .machine = &machine_gpu, .opt = &codegen, .isas = 1};
+  if (!emit(&m, err)) return die(err);
+  if (!mkdtemp(dir)) return die("no temporary directory");
+  bool good = write_all(&m, dir, err);
+  snprintf(cmd, sizeof cmd, "cc -shared -fPIC -I %s -I %s/codegen -I %s -o %s %s/all.c %s/*.o", SOURCE_DIR,
+           SOURCE_DIR, dir, argv[2], dir, dir);
+  if (good && system(cmd)) good = false;
+  snprintf(cmd, sizeof cmd, "rm -r %s", dir);
+  if (system(cmd)) good = false;
+  module_free_codes(&m);
+  return good ? 0 : die(err[0] ? err : "the kernels are not built");
+}
+
+int main(int argc, char **argv) {
+  if (argc < 3) return die("usage: emulated FILE.net OUT.so [NAME=VALUE ..]");
+  Arena *arena = arena_new();
+  int status = build(arena, argc, argv);
+  arena_free(arena);
+  return status;
+}
