@@ -138,6 +138,7 @@ cJSON *bench_json(const Session *s, const Bench *b, const Machine *m, int64_t rs
   cJSON_AddNumberToObject(root, "seconds_per_iteration", b->median);
   cJSON_AddItemToObject(root, "seconds", cJSON_CreateDoubleArray(b->all, b->iterations));
   cJSON_AddNumberToObject(root, "peak_rss_bytes", (double)rss);
+  cJSON_AddNumberToObject(root, "arena_bytes", (double)(s->module->desc->variable_bytes + b->plan->working));
   cJSON_AddNumberToObject(root, "peak_gflops", m->flops * 1e-9);
   if (m->pair_flops > 0) cJSON_AddNumberToObject(root, "peak_gflops_bf16", m->pair_flops * 1e-9);
   cJSON_AddNumberToObject(root, "bandwidth_gbytes", m->bandwidth * 1e-9);

@@ -6,6 +6,8 @@ After start-up and warm-up it prints one JSON line {"ready": {..}}; then, for ev
 times) and prints {"seconds": .., "rss": ..}. rss is the peak resident size of this process (VmHWM). A rival whose package is not installed
 prints {"missing": NAME} and ends, one that cannot do its work {"failed": REASON}.
 
+On a GPU (job: "device") rss is what PyTorch reserved there; modes ending in _amp use bf16 autocast, compile_amp channels_last too.
+
 Imports: torch (eager, channels_last, compile, export), onnxruntime, openvino; the networks are tests/fixtures/reference.py. torch.compile
 wants a C++ compiler on the path; the export to ONNX wants the package onnx."""
 import json
@@ -47,11 +49,11 @@ class Nets:
                 self.run(name, self.fn, small)
             for name in ("d1", "d2") if work == "acts" else ():
                 self.run(name, lambda p, t: self.R.discriminator(self.S, p, t, 64), torch.randn(2, 2, 64, 64), torch.randn(2, 1, 64, 64))
-        self.last = mode == "channels_last"
+        self.last = "channels_last" in mode or mode == "compile_amp"
         if self.last:
             for n, p in self.S.p.items():
                 self.S.p[n] = self.format(p.detach()).requires_grad_(True)
-        self.call = torch.compile(self.run_trained) if mode == "compile" else self.run_trained
+        self.call = torch.compile(self.run_trained) if mode.startswith("compile") else self.run_trained
         self.functions = {"d1": self.discriminate, "d2": self.discriminate}
 
     def format(self, x):
@@ -175,23 +177,60 @@ def session(job):
 
 
 # ---- the protocol ----
-def serve(step, repeat, **ready):
+def serve(step, repeat, memory=peak_rss, **ready):
     t = time.perf_counter()
     step()
-    say(ready={"first": time.perf_counter() - t, "rss": peak_rss(), **ready})
+    say(ready={"first": time.perf_counter() - t, "rss": memory(), **ready})
     for _ in sys.stdin:
         times = []
         for _ in range(repeat):
             t = time.perf_counter()
             step()
             times.append(time.perf_counter() - t)
-        say(seconds=times, rss=peak_rss())
+        say(seconds=times, rss=memory())
 
 
 def train(job):
     import torch
     torch.set_num_threads(job["threads"])
-    serve(training_step(Nets(job["work"], job["mode"], job["size"], job["batch"])), 1, version=torch.__version__)
+    device = job.get("device", "cpu")
+    if device != "cpu":
+        torch.set_default_device(device)
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    step = training_step(Nets(job["work"], job["mode"], job["size"], job["batch"]))
+    if job["mode"].endswith("_amp"):
+        step = autocast(step, device.split(":")[0])
+    serve(step if device == "cpu" else finished(step), job.get("repeat", 1), memory_of(device), version=torch.__version__)
+
+
+def autocast(step, kind):
+    import torch
+
+    def run():
+        with torch.autocast(kind, dtype=torch.bfloat16):
+            step()
+
+    return run
+
+
+def finished(step):
+    """The step, until the GPU is done with it."""
+    import torch
+
+    def run():
+        step()
+        torch.cuda.synchronize()
+
+    return run
+
+
+def memory_of(device):
+    """Peak memory: of a GPU what PyTorch reserved there, else the process's."""
+    if device == "cpu":
+        return peak_rss
+    import torch
+    return torch.cuda.max_memory_reserved
 
 
 def infer(job):

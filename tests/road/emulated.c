@@ -1,8 +1,8 @@
-/* emulated.c - the kernels that `netc --no-grads --target ptx` compiles for a GPU, compiled for this machine instead: a shared object for
+/* emulated.c - the kernels that `netc --target ptx` compiles for a GPU, compiled for this machine instead: a shared object for
  * fake_cuda.c, so that netrun --device cuda:0 runs a real module without a GPU. The program of a thread is the one that a GPU's
  * thread runs, but for its leaves (codegen/simt_lower.h).
  *
- *   emulated FILE.net OUT.so [NAME=VALUE ..]
+ *   emulated FILE.net OUT.so [--grads] [NAME=VALUE ..]          --grads: those of NAME.grads too
  */
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +106,10 @@ static int build(Arena *arena, int argc, char **argv) {
   FrontendOptions front = {.define = define, .diag = stderr};
   for (int i = 3; i < argc && i < 35; i++) {
     char *eq = strchr(argv[i], '=');
+    if (!strcmp(argv[i], "--grads")) {
+      front.grads = true;
+      continue;
+    }
     if (!eq) return die("NAME=VALUE is expected");
     *eq = 0;
     define[front.ndefine++] = (Define){argv[i], eq + 1};
@@ -129,7 +133,7 @@ static int build(Arena *arena, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 3) return die("usage: emulated FILE.net OUT.so [NAME=VALUE ..]");
+  if (argc < 3) return die("usage: emulated FILE.net OUT.so [--grads] [NAME=VALUE ..]");
   Arena *arena = arena_new();
   int status = build(arena, argc, argv);
   arena_free(arena);

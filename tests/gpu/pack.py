@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""Packs what tests/gpu/check.py needs into one folder, to be carried to a machine with an NVIDIA GPU: netrun with the libraries it is linked
+with, modules compiled for the host and for GPUs, and the rivals. There only the driver and Python are needed, for rivals PyTorch.
+
+    tests/gpu/pack.py OUT [--build DIR] [--small]
+
+--small leaves out the modules of full size: minutes of compiling less, nothing to measure."""
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+WIDTHS = "[8,16]"
+# name: source, training function, options, what it is, the rival's work (None: only checked) with batch and size
+MODULES = {
+    "unet_small": ("unet", "supervised", {"size": "[48,48]", "widths": WIDTHS, "batch": 2}, "U-Net, small", None),
+    "mean_teacher_small": ("mean_teacher", "mean_teacher", {"size": "[48,48]", "widths": WIDTHS, "batch": 2}, "mean teacher, small", None),
+    "acts_small": ("asenet", "acts", {"size": "[48,48]", "widths": WIDTHS, "batch": 2, "disc_width": 8}, "ASE-Net, small", None),
+    "vnet_small": ("vnet", "supervised", {"size": "[32,32,16]", "n_filters": 4, "batch": 1}, "V-Net, small", None),
+    "acts3d_small": ("asenet3d", "acts", {"size": "[32,32,16]", "n_filters": 2, "batch": 1}, "ASE-Net 3-D, small", None),
+    "acts4": ("asenet", "acts", {"batch": 4}, "ACTS iteration, 4+4 images of 256x256", ("acts", 4, [256, 256])),
+    "acts16": ("asenet", "acts", {"batch": 16}, "ACTS iteration, 16+16 images of 256x256", ("acts", 16, [256, 256])),
+    "unet4": ("unet", "supervised", {"batch": 4}, "U-Net step, 4 images of 256x256", ("unet", 4, [256, 256])),
+    "vnet1": ("vnet", "supervised", {"batch": 1}, "V-Net step, 1 x 112x112x80", ("vnet", 1, [112, 112, 80])),
+}
+
+
+def libraries(program):
+    """What the program is linked with, but for the C library and its loader, which any Linux has."""
+    text = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+    paths = re.findall(r"=> (/\S+)", text)
+    return [p for p in paths if not re.match(r"(libc|libm|libpthread|libdl|librt|ld-linux.*)\.so", os.path.basename(p))]
+
+
+def train_function(build, module, wanted):
+    """The module's training function: its name in the file, which `wanted` need not be."""
+    names = [f["name"] for f in json.loads(subprocess.run([f"{build}/netrun", "info", module, "--json"], check=True, capture_output=True).stdout)["functions"]]
+    return wanted if wanted in names else [n for n in names if n != "predict" and not n.endswith(".grads")][0]
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("out")
+    p.add_argument("--build", default=f"{ROOT}/build")
+    p.add_argument("--small", action="store_true")
+    a = p.parse_args()
+    os.makedirs(f"{a.out}/lib", exist_ok=True)
+    shutil.copy(f"{a.build}/netrun", a.out)
+    for path in libraries(f"{a.build}/netrun"):
+        shutil.copy(path, f"{a.out}/lib")
+    for path in ("tests/gpu/check.py", "tests/bench/rivals.py", "tests/bench/sides.py", "tests/fixtures/reference.py"):
+        os.makedirs(os.path.dirname(f"{a.out}/{path}"), exist_ok=True)
+        shutil.copy(f"{ROOT}/{path}", f"{a.out}/{path}")
+    index = {}
+    for name, (source, function, options, what, rival) in MODULES.items():
+        if a.small and rival:
+            continue
+        module = f"{a.out}/{name}.so"
+        defines = [x for k, v in options.items() for x in ("-D", f"{k}={v}")]
+        grads = [] if not rival else ["--no-grads"]
+        print(f"netc {source}.net {' '.join(defines)}", file=sys.stderr, flush=True)
+        subprocess.run([f"{a.build}/netc", f"{ROOT}/models/{source}.net", "-o", module, "--target", "x86-64-v3,x86-64-v4,ptx", *grads, *defines], check=True)
+        index[name] = {"function": train_function(a.build, module, function), "what": what, "rival": rival}
+    with open(f"{a.out}/modules.json", "w") as f:
+        json.dump(index, f, indent=1)
+    print(f"{a.out}: now, on the machine with the GPU: python3 {os.path.basename(a.out)}/tests/gpu/check.py")
+
+
+if __name__ == "__main__":
+    main()
