@@ -87,7 +87,7 @@ static const char head[] =
 
 static bool write_all(const Module *m, const char *dir, char err[512]) {
   char path[320];
-  LLVMTargetMachineRef tm = lower_target(NETC_ISA_AVX2, err);
+  LLVMTargetMachineRef tm = lower_target_quick(err);
   snprintf(path, sizeof path, "%s/all.c", dir);
   FILE *all = fopen(path, "w");
   snprintf(path, sizeof path, "%s/kernels.h", dir);
