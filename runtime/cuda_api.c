@@ -59,6 +59,8 @@ static bool start(Cuda *c, const char *path, char err[ERR_MAX]) {
 bool cuda_open(Cuda *c, char err[ERR_MAX]) {
   const char *named = getenv("NETRUN_LIBCUDA");
   const char *path = named && *named ? named : "libcuda.so.1";
+  /* A driver that loads a kernel when it is first launched may do so in the midst of a capture. */
+  setenv("CUDA_MODULE_LOADING", "EAGER", 0);
   *c = (Cuda){.handle = dlopen(path, RTLD_NOW | RTLD_LOCAL)};
   if (!c->handle)
     return err_set(err, "no NVIDIA driver: %.200s; install one, or use --device cpu", dlerror());

@@ -88,8 +88,9 @@ typedef struct {
 bool fn_run_observed(const Session *s, const NetcFn *f, NetcStep step, const Observer *o, char err[ERR_MAX]);
 
 /* A batch: inputs of f in channels-last order. Given before every run on the host; where session_ahead says so, at any time,
- * by one thread beside the one that runs, into slot 0 and 1 by turns, and accepted between runs as the next run's input. A slot may be given
- * again when the run after its acceptance has ended. */
+ * by one thread beside the one that runs, into slot 0 and 1 by turns, and accepted between runs as the next run's input. A slot may
+ * be given again when the run after its acceptance has ended. A run without an accepted batch takes its inputs from session_at, by way of
+ * slot 0, which is not to be on its way then. */
 typedef struct {
   int input;
   const void *data;
