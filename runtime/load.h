@@ -41,7 +41,7 @@ typedef struct Device Device;
 typedef struct {
   const Module *module;
   Pool *pool;
-  uint8_t *arena; /* laid out as the host's plan says; where a GPU runs, only what session_at is asked for is used */
+  uint8_t *arena; /* as the host's plan says; where a GPU runs, only what session_at is asked for is used */
   int64_t arena_bytes;
   int64_t resident; /* bytes of the process in memory before the arena was made: libraries, tables */
   const Device *device;
