@@ -72,7 +72,11 @@ static Jit *load(const KFn *const *k, int n, NetcIsa isa, bool simt, char err[25
   return j;
 }
 
-Jit *jit_new(const KFn *const *k, int n, NetcIsa isa, char err[256]) { return load(k, n, isa, false, err); }
+Jit *jit_new(const KFn *const *k, int n, NetcIsa isa, char err[256]) {
+  for (int i = 0; i < n; i++)
+    if (!kir_verify(k[i], err)) return NULL;
+  return load(k, n, isa, false, err);
+}
 
 Jit *jit_new_simt(const KFn *const *k, int n, char err[256]) { return load(k, n, NETC_ISA_AVX2, true, err); }
 

@@ -25,7 +25,7 @@ static Side side(Arena *a, Program *p, const Machine *machine) {
   int isa = machine->simt ? 0 : lower_host_isa();
   const KFn **k = arena_alloc(a, ((size_t)e->nkernel + 1) * sizeof *k);
   for (int i = 0; i < e->nkernel; i++)
-    k[i] = machine->simt ? simt_prepare(a, e->kernel[i].k[0]) : e->kernel[i].k[isa];
+    k[i] = machine->simt ? simt_prepare(a, e->kernel[i].k[0]) : run_kernel(e, i, isa);
   if (machine->simt) s.emulator = emulator_new(k, e->nkernel, err);
   else s.jit = jit_new(k, e->nkernel, (NetcIsa)isa, err);
   if (!s.emulator && !s.jit) fail_msg("%s", err);
