@@ -74,7 +74,7 @@ static bool scaling(Session *s, const Bench *b, const Machine *m, cJSON **json, 
 static bool report(Session *s, const Bench *b, bool json, bool scale, char err[ERR_MAX]) {
   int64_t rss = peak_rss(); /* before the probe of the memory takes its own */
   Machine m;
-  if (!s->device->rates(s, &m.flops, &m.bandwidth, &m.launch, err)) return false;
+  if (!s->device->rates(s, &m, err)) return false;
   if (!json) return bench_print(s, b, &m, rss, err) && (!scale || scaling(s, b, &m, NULL, err));
   cJSON *root = bench_json(s, b, &m, rss, err), *part;
   if (root && scale) {

@@ -63,14 +63,11 @@ bool bench_print(const Session *s, const Bench *b, const Machine *m, int64_t rss
   bool gpu = session_ahead(s);
   printf("%s: %.4f s per iteration (median of %d, %s%s%s), peak memory %.1f MiB\n", b->fn->name, b->median,
          b->iterations, s->where, gpu ? "" : ", ", gpu ? "" : isa_name(s->module->isa), (double)rss / 0x1p20);
-  if (gpu)
-    printf("%s: %.1f GFLOP/s of f32 multiply-adds at its clock, %.1f GB/s of memory as copies measure it\n",
-           s->where, m->flops * 1e-9, m->bandwidth * 1e-9);
-  else {
-    printf("this machine, %d threads: %.1f GFLOP/s of multiply-adds, ", b->threads, m->flops * 1e-9);
-    if (m->pair_flops > 0) printf("%.1f of bf16, ", m->pair_flops * 1e-9);
-    printf("%.1f GB/s of memory, %.1f us a launch\n", m->bandwidth * 1e-9, m->launch * 1e6);
-  }
+  printf("%s%s: %.1f GFLOP/s of multiply-adds, ", gpu ? "" : "this machine, ", s->where, m->flops * 1e-9);
+  if (m->pair_flops > 0) printf("%.1f of bf16, ", m->pair_flops * 1e-9);
+  printf("%.1f GB/s of memory", m->bandwidth * 1e-9);
+  if (m->launch > 0) printf(", %.1f us a launch", m->launch * 1e6);
+  printf("\n");
   print_account(&a);
   return print_table(s, b, m, BY_KIND, err) && print_table(s, b, m, BY_LINE, err) &&
          print_table(s, b, m, BY_KERNEL, err);

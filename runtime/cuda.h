@@ -73,5 +73,5 @@ void cuda_receive(const Session *s, const NetcFn *f);
 bool cuda_run(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]);
 bool cuda_run_observed(const Session *s, const NetcFn *f, NetcStep step, const Observer *o,
                        char err[ERR_MAX]);
-bool cuda_rates(const Session *s, double *flops, double *bandwidth, double *launch, char err[ERR_MAX]);
+bool cuda_rates(const Session *s, Machine *out, char err[ERR_MAX]);
 #endif

@@ -3,7 +3,7 @@
 #ifndef NETRUN_DEVICE_H
 #define NETRUN_DEVICE_H
 #include <stddef.h>
-#include "load.h"
+#include "bench.h"
 
 struct Device {
   void (*close)(Session *s);
@@ -18,8 +18,8 @@ struct Device {
    * or 1, and accepted between runs. */
   bool (*give)(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, char err[ERR_MAX]);
   void (*accept)(const Session *s, const NetcFn *f, int slot);
-  /* Flops and bytes per second that it can do at best, and the seconds of an empty launch. */
-  bool (*rates)(const Session *s, double *flops, double *bandwidth, double *launch, char err[ERR_MAX]);
+  /* What it can do at best. */
+  bool (*rates)(const Session *s, Machine *out, char err[ERR_MAX]);
   void (*memory_str)(const Session *s, const NetcFn *f, char *out, size_t size);
 };
 

@@ -1,7 +1,6 @@
 /* The host as a device: its memory is the arena, a launch is a call of the pool. Arguments are resolved to addresses once. */
 #include <stdlib.h>
 #include "array.h"
-#include "bench.h"
 #include "device.h"
 #include "footprint.h"
 
@@ -106,11 +105,8 @@ static bool give(const Session *s, const NetcFn *f, int slot, const BatchInput *
   return true;
 }
 
-static bool rates(const Session *s, double *flops, double *bandwidth, double *launch, char err[ERR_MAX]) {
-  Machine m;
-  if (!bench_machine(s->pool, s->module->isa, &m, err)) return false;
-  *flops = m.flops, *bandwidth = m.bandwidth, *launch = m.launch;
-  return true;
+static bool rates(const Session *s, Machine *out, char err[ERR_MAX]) {
+  return bench_machine(s->pool, s->module->isa, out, err);
 }
 
 static const Device host = {close_host, prepare, run,  run_observed, changed,

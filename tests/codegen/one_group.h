@@ -22,10 +22,10 @@ static inline void one_layout(Fn *f, int weights) {
 }
 
 /* Runs the emitter of group 0, for the host and for a GPU; then the launches, and compares. */
-static inline void one_run(Fn *f, bool (*emitter)(Emit *, const GroupInfo *), double tolerance) {
+static inline void one_run(Fn *f, bool (*emitter)(Emit *, const GroupInfo *), double tolerance, bool gpus) {
   const GroupInfo *g = group_values(f);
   RunCase c = run_case(f, tolerance);
-  for (int gpu = 0; gpu < 2; gpu++) {
+  for (int gpu = 0; gpu <= gpus; gpu++) {
     Emit *e = emit_new(f->prog->arena, f, NULL);
     if (gpu) e->machine = &machine_gpu;
     e->stream_from = RUN_STREAM_ALL;
@@ -34,9 +34,10 @@ static inline void one_run(Fn *f, bool (*emitter)(Emit *, const GroupInfo *), do
   }
 }
 
-/* Everything but leaves becomes one group with this anchor, whose emitter runs on f32 and then on bf16. */
-static inline void one_check(Fn *f, int kind, int anchor, bool (*emitter)(Emit *, const GroupInfo *),
-                             double tolerance) {
+/* Everything but leaves becomes one group with this anchor, whose emitter runs on f32 and then on bf16; for the host and, with
+ * `gpus`, for a GPU. */
+static inline void one_check_on(bool gpus, Fn *f, int kind, int anchor,
+                                bool (*emitter)(Emit *, const GroupInfo *), double tolerance) {
   char err[256] = "";
   if (f->err[0]) fail_msg("%s: %s", f->name, f->err);
   if (!fn_verify(f, err)) fail_msg("%s: %s", f->name, err);
@@ -44,9 +45,14 @@ static inline void one_check(Fn *f, int kind, int anchor, bool (*emitter)(Emit *
   f->group = arena_alloc(f->prog->arena, sizeof *f->group);
   f->group[0] = (Group){kind, anchor};
   f->ngroup = f->capgroup = 1;
-  one_run(f, emitter, tolerance);
+  one_run(f, emitter, tolerance, gpus);
   if (!run_narrow_too()) return;
   run_narrow(f);
-  one_run(f, emitter, tolerance);
+  one_run(f, emitter, tolerance, gpus);
+}
+
+static inline void one_check(Fn *f, int kind, int anchor, bool (*emitter)(Emit *, const GroupInfo *),
+                             double tolerance) {
+  one_check_on(true, f, kind, anchor, emitter, tolerance);
 }
 #endif
