@@ -42,9 +42,9 @@ static void test_runs(void **state) {
   Session *s = toy(2);
   Bench b = measured(s);
   for (int i = 0; i < 4; i++) assert_true(b.all[i] > 0);
-  int at_most = 0;
-  for (int i = 0; i < 4; i++) at_most += b.all[i] <= b.median;
-  assert_int_equal(at_most, 2);
+  int below = 0, at_most = 0; /* two times may be the same */
+  for (int i = 0; i < 4; i++) below += b.all[i] < b.median, at_most += b.all[i] <= b.median;
+  assert_true(below <= 2 && at_most >= 2);
   assert_true(b.seconds <= b.median);
   for (int i = 0; i < 3; i++) assert_true(b.launch[i].wall > 0 && b.launch[i].busy > 0);
   const NetcVar *count = &s->module->desc->vars[4];
