@@ -22,9 +22,9 @@ static const char usage[] =
     "  -o, --output OUT.so     where the module goes\n"
     "  -D NAME=VALUE           sets an option of the file: 4, [128,128], \"code\", on (may be repeated)\n"
     "      --memory SIZE       computes values again until training fits: 4G, 900M (units of 1024)\n"
-    "      --target LIST       instruction sets to compile for: host, x86-64-v3, x86-64-v4, x86-64-v4+bf16 "
-    "(default: all);\n"
-    "                          ptx: for NVIDIA GPUs besides\n"
+    "      --target LIST       what to compile for: host, this machine's best instruction set (default); "
+    "x86-64-v3,\n"
+    "                          x86-64-v4, x86-64-v4+bf16; portable, all of these; ptx, NVIDIA GPUs besides\n"
     "      --emit WHAT         prints ast, graph, kernels, llvm, asm, ptx or plan to standard output; with "
     "ast "
     "and\n"
@@ -146,23 +146,25 @@ static bool set_target(Command *c, const char *list) {
   snprintf(copy, sizeof copy, "%s", list);
   for (char *save, *t = strtok_r(copy, ",", &save); t; t = strtok_r(NULL, ",", &save)) {
     int isa = -1;
-    if (!strcmp(t, "ptx")) {
-      c->codegen.device = true;
-      continue;
-    }
+    bool ptx = !strcmp(t, "ptx"), portable = !strcmp(t, "portable");
+    if (ptx) c->codegen.device = true;
+    if (portable) c->codegen.isas = (1u << NETC_ISA_COUNT) - 1;
+    if (ptx || portable) continue;
     if (!strcmp(t, "host")) isa = host_isa();
     else if (!strcmp(t, "x86-64-v3")) isa = NETC_ISA_AVX2;
     else if (!strcmp(t, "x86-64-v4")) isa = NETC_ISA_AVX512;
     else if (!strcmp(t, "x86-64-v4+bf16")) isa = NETC_ISA_AVX512_BF16;
     else
-      return fprintf(stderr,
-                     "netc: --target %s: expected host, x86-64-v3, x86-64-v4, x86-64-v4+bf16 or ptx\n", t),
+      return fprintf(
+                 stderr,
+                 "netc: --target %s: expected host, portable, x86-64-v3, x86-64-v4, x86-64-v4+bf16 or ptx\n",
+                 t),
              false;
     if (isa < 0) return fail("--target host: this machine has neither AVX2 nor AVX-512"), false;
     c->codegen.isas |= 1u << isa;
   }
   if (!c->codegen.isas && !c->codegen.device)
-    return fail("--target: expected host, x86-64-v3, x86-64-v4, x86-64-v4+bf16 or ptx"), false;
+    return fail("--target: expected host, portable, x86-64-v3, x86-64-v4, x86-64-v4+bf16 or ptx"), false;
   return true;
 }
 
@@ -252,6 +254,7 @@ static int read_command(int argc, char **argv, Command *c) {
     return fail(optind < argc ? "expected one .net file (netc --help)"
                               : "expected a .net file (netc --help)");
   c->input = argv[optind];
+  if (!c->codegen.isas && host_isa() >= 0) c->codegen.isas = 1u << host_isa();
   if (over_source(c))
     return fprintf(stderr, "netc: -o %s is the source itself; name the module\n", c->codegen.output), 1;
   bool more = c->codegen.output || c->passes.dump_after || c->codegen.emit_kernels || c->codegen.emit_llvm ||

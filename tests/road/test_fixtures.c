@@ -23,8 +23,10 @@ static char err[ERR_MAX];
 /* netc MODEL -o OUT -D ... with the options of the fixture, separated by blanks. */
 static void compile(const char *model, const char *options, const char *out) {
   char path[256], text[512];
-  char *argv[64] = {(char *)(uintptr_t)NETC_BINARY, path, (char *)(uintptr_t) "-o", (char *)(uintptr_t)out};
-  int n = 4, status;
+  char *argv[64] = {(char *)(uintptr_t)NETC_BINARY, path,
+                    (char *)(uintptr_t) "-o",       (char *)(uintptr_t)out,
+                    (char *)(uintptr_t) "--target", (char *)(uintptr_t) "portable"};
+  int n = 6, status;
   pid_t pid;
   snprintf(path, sizeof path, "models/%s", model);
   snprintf(text, sizeof text, "%s", options);

@@ -66,9 +66,9 @@ static const char *in_root(const char *name) {
 static int set_up(void **state) {
   (void)state;
   if (!getcwd(source, sizeof source) || !mkdtemp(root)) return -1;
-  if (sh(NETC_BINARY
-         " %s/models/unet.net -o m.so -D size=[32,32] -D widths=[4,8] -D batch=2 -D predict_batch=3 "
-         "-D epoch_iterations=5",
+  if (sh(NETC_BINARY " %s/models/unet.net -o m.so --target portable -D size=[32,32] -D widths=[4,8] -D "
+                     "batch=2 -D predict_batch=3 "
+                     "-D epoch_iterations=5",
          source) ||
       sh(NETC_BINARY " %s/models/unet.net -o other.so -D size=[32,32] -D widths=[4,6] -D batch=2", source) ||
       sh(TRAIN "--threads 1 --out one"))
