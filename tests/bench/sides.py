@@ -71,7 +71,7 @@ class Netc:
         self.build, self.module, self.threads = build, output, threads
         defines = [a for k, v in options.items() for a in ("-D", f"{k}={v}")]
         start = time.time()
-        done = subprocess.run([f"{build}/netc", f"{ROOT}/{source}", "-o", output, *flags] + defines, capture_output=True, text=True)
+        done = subprocess.run([f"{build}/netc", f"{ROOT}/{source}", "-o", output, "--no-cache", *flags] + defines, capture_output=True, text=True)
         if done.returncode:
             raise Failed(done.stderr.strip()[:300])
         self.compile_seconds = time.time() - start

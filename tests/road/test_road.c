@@ -91,6 +91,10 @@ static void test_threads(void **state) {
   (void)state;
   runs(TRAIN "--threads 2 --out two");
   same_run("one", "two");
+  runs(TRAIN "--threads 3 --out three"); /* more than there may be processors, and no divisor of the tasks */
+  same_run("one", "three");
+  runs(TRAIN "--threads 8 --out eight");
+  same_run("one", "eight");
   runs("test -s one/curves.png -a -s one/timing.csv");
   runs("NETRUN_ISA=avx2 " TRAIN "--out other_isa"); /* other rounding, same road */
 }
