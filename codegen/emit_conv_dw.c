@@ -458,10 +458,12 @@ bool emit_conv_dw(Emit *e, const GroupInfo *g) {
   const char *name = conv_describe(e->arena, &s);
   if (!recompute) conv_fold(&s, e->machine->tasks);
   DwPlan p[NETC_ISA_COUNT];
-  int64_t parts[NETC_ISA_COUNT], most = 1;
+  int64_t parts[NETC_ISA_COUNT] = {0}, most = 1;
+  bool pairs = false;
   for (int isa = 0; isa < e->machine->sets; isa++) {
     p[isa] = plan_dw(e->machine, &s, recompute, node_macs(e->fn, nd), isa);
     most = max64(most, parts[isa] = p[isa].parts);
+    pairs = pairs || p[isa].pairs;
   }
   int dw = emit_buffer(e, g->anchor);
   int ws = most > 1 ? emit_workspace(e, most * conv_taps(&s) * s.cin * s.cout * 4) : dw;
@@ -472,7 +474,7 @@ bool emit_conv_dw(Emit *e, const GroupInfo *g) {
   KV out = build_arg(&b, ws, true);
   b.kernel.work = 2 * node_macs(e->fn, nd);
   b.kernel.flops = 2 * node_macs_inside(e->fn, nd) + (recompute ? dw_input_flops(&input) : 0);
-  if (p[NETC_ISA_AVX512_BF16].pairs) b.kernel.pair_flops = 2 * node_macs_inside(e->fn, nd);
+  if (pairs) b.kernel.pair_flops = 2 * node_macs_inside(e->fn, nd);
   for (int i = 0; i < g->nin; i++) b.kernel.bytes += type_bytes(e->fn->node[g->in[i]].type);
   b.kernel.bytes += type_bytes(nd->type);
   int64_t tasks = 0;
