@@ -1,39 +1,8 @@
 /* The compiler's cache: the same bytes with it and without; what changed is noticed, in the file, in what it uses, in the
  * options; damage, a full or unusable directory and other compiles at the same time never harm. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
+#define SHELL_ROOT "/tmp/netc_cache_XXXXXX"
+#include "shell.h"
 #include "codegen/cache.h"
-
-static char root[] = "/tmp/netc_cache_XXXXXX";
-static char said[65536]; /* stdout and stderr of the last command */
-
-/* Runs a shell command in the test's directory; its exit status. */
-static int sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static int sh(const char *fmt, ...) {
-  char cmd[8192];
-  va_list ap;
-  int n = snprintf(cmd, sizeof cmd, "cd %s && exec 2>&1; ", root);
-  va_start(ap, fmt);
-  vsnprintf(cmd + n, sizeof cmd - (size_t)n, fmt, ap);
-  va_end(ap);
-  FILE *f = popen(cmd, "r");
-  assert_non_null(f);
-  size_t got = fread(said, 1, sizeof said - 1, f);
-  said[got] = '\0';
-  int status = pclose(f);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-#define runs(...)                                                                                            \
-  do {                                                                                                       \
-    if (sh(__VA_ARGS__) != 0) fail_msg("%s", said);                                                          \
-  } while (0)
 
 static const char hit[] = "the module is in the cache";
 

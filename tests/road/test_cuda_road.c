@@ -1,22 +1,14 @@
 /* netrun --device cuda:0 on a machine without a GPU: real modules, a fake driver (tests/runtime/fake_cuda.c), and the modules' own
  * kernels for GPUs compiled for this machine (emulated.c). Losses are those of the host but for rounding; every run gives the same
  * bits, with graphs and without. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#define SHELL_ROOT "/tmp/netc_cuda_XXXXXX"
+#include "shell.h"
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "runtime/checkpoint.h"
 #include "runtime/npy.h"
 #include "runtime/picture.h"
 
-static char root[] = "/tmp/netc_cuda_XXXXXX", source[4096];
-static char said[65536];
+static char source[4096];
 
 #define OPTIONS   "size=[16,16] widths=[4,8] batch=2 predict_batch=3"
 #define D_OPTIONS "-D size=[16,16] -D widths=[4,8] -D batch=2 -D predict_batch=3"
@@ -24,45 +16,11 @@ static char said[65536];
   NETRUN_BINARY " train " name ".so --data phantom --labeled 50%% --seed 5 --iterations 3 --threads 1 "
 #define CUDA "--device cuda:0 "
 
-/* Runs a shell command in the test's directory, where the fake driver is the driver; its exit status. */
-static int sh(const char *fmt, ...) {
-  char cmd[8192];
-  va_list ap;
-  int n =
-      snprintf(cmd, sizeof cmd,
-               "cd %s && exec 2>&1; export NETRUN_LIBCUDA=%s/fake_cuda.so FAKE_CUDA_KERNELS=%s/emulated.so; ",
-               root, TEST_FAKES, root);
-  va_start(ap, fmt);
-  vsnprintf(cmd + n, sizeof cmd - (size_t)n, fmt, ap);
-  va_end(ap);
-  FILE *f = popen(cmd, "r");
-  assert_non_null(f);
-  size_t got = fread(said, 1, sizeof said - 1, f);
-  said[got] = '\0';
-  int status = pclose(f);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-#define runs(...)                                                                                            \
-  do {                                                                                                       \
-    if (sh(__VA_ARGS__) != 0) fail_msg("%s", said);                                                          \
-  } while (0)
-#define fails(text, ...)                                                                                     \
-  do {                                                                                                       \
-    assert_int_equal(sh(__VA_ARGS__), 1);                                                                    \
-    if (!strstr(said, "netrun: ") || !strstr(said, text)) fail_msg("expected `%s` in: %s", text, said);      \
-  } while (0)
-
-static const char *in_root(const char *name) {
-  static char path[2][256];
-  static int k;
-  snprintf(path[k ^= 1], sizeof path[0], "%s/%s", root, name);
-  return path[k];
-}
-
 static int set_up(void **state) {
   (void)state;
   if (!getcwd(source, sizeof source) || !mkdtemp(root)) return -1;
+  setenv("NETRUN_LIBCUDA", TEST_FAKES "/fake_cuda.so", 1);
+  setenv("FAKE_CUDA_KERNELS", in_root("emulated.so"), 1);
   if (sh(NETC_BINARY " %s/models/mean_teacher.net -o m.so " D_OPTIONS " --target host,ptx --no-grads",
          source) ||
       sh(EMULATED_BINARY " %s/models/mean_teacher.net emulated.so " OPTIONS, source) ||

@@ -1,38 +1,10 @@
 /* Memory through the two programs: a smaller budget never gives a larger plan, the least that netc names can be had, values
  * keep their bits under the tightest budget, and what a process really takes is what the plan says. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#define SHELL_ROOT "/tmp/netc_memory_XXXXXX"
+#include "shell.h"
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-static char root[] = "/tmp/netc_memory_XXXXXX", models[4096];
-static char said[1 << 16]; /* stdout and stderr of the last command */
-
-__attribute__((format(printf, 1, 2))) static int sh(const char *fmt, ...) {
-  char cmd[8192];
-  va_list ap;
-  int n = snprintf(cmd, sizeof cmd, "cd %s && exec 2>&1; ", root);
-  va_start(ap, fmt);
-  vsnprintf(cmd + n, sizeof cmd - (size_t)n, fmt, ap);
-  va_end(ap);
-  FILE *f = popen(cmd, "r");
-  assert_non_null(f);
-  size_t got = fread(said, 1, sizeof said - 1, f);
-  said[got] = '\0';
-  int status = pclose(f);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-#define runs(...)                                                                                            \
-  do {                                                                                                       \
-    if (sh(__VA_ARGS__) != 0) fail_msg("%s", said);                                                          \
-  } while (0)
+static char models[4096];
 
 /* The number in the last output behind `text`. */
 static double number(const char *text) {

@@ -1,38 +1,10 @@
 /* precision=bf16 through the two programs: half the working memory, the same bits for any number of threads, and a
  * network that learns the phantom as it does in float32. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#define SHELL_ROOT "/tmp/netc_precision_XXXXXX"
+#include "shell.h"
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-static char root[] = "/tmp/netc_precision_XXXXXX", source[4096];
-static char said[65536]; /* stdout and stderr of the last command */
-
-static int sh(const char *fmt, ...) {
-  char cmd[8192];
-  va_list ap;
-  int n = snprintf(cmd, sizeof cmd, "cd %s && exec 2>&1; ", root);
-  va_start(ap, fmt);
-  vsnprintf(cmd + n, sizeof cmd - (size_t)n, fmt, ap);
-  va_end(ap);
-  FILE *f = popen(cmd, "r");
-  assert_non_null(f);
-  size_t got = fread(said, 1, sizeof said - 1, f);
-  said[got] = '\0';
-  int status = pclose(f);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-#define runs(...)                                                                                            \
-  do {                                                                                                       \
-    if (sh(__VA_ARGS__) != 0) fail_msg("%s", said);                                                          \
-  } while (0)
+static char source[4096];
 
 static int set_up(void **state) {
   (void)state;

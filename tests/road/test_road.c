@@ -1,67 +1,21 @@
 /* The whole road through the two programs: compile, train, stop, resume, evaluate, predict, measure; the same bytes with
  * one and two threads and after kill -9; and what a person sees when something is wrong. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#define SHELL_ROOT "/tmp/netc_road_XXXXXX"
+#include "shell.h"
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "runtime/checkpoint.h"
 #include "runtime/npy.h"
 #include "runtime/picture.h"
 #include "runtime/raster.h"
 
 extern char **environ;
-static char root[] = "/tmp/netc_road_XXXXXX", source[4096];
-static char said[65536]; /* stdout and stderr of the last command */
+static char source[4096];
 
 #define TRAIN NETRUN_BINARY " train m.so --data phantom --iterations 12 --seed 5 --save-every 3 "
-
-/* Runs a shell command in the test's directory; its exit status. */
-static int sh(const char *fmt, ...) {
-  char cmd[8192];
-  va_list ap;
-  int n = snprintf(cmd, sizeof cmd, "cd %s && exec 2>&1; ", root);
-  va_start(ap, fmt);
-  vsnprintf(cmd + n, sizeof cmd - (size_t)n, fmt, ap);
-  va_end(ap);
-  FILE *f = popen(cmd, "r");
-  assert_non_null(f);
-  size_t got = fread(said, 1, sizeof said - 1, f);
-  said[got] = '\0';
-  int status = pclose(f);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static void says(const char *text) {
-  if (!strstr(said, text)) fail_msg("expected `%s` in: %s", text, said);
-}
-
-#define runs(...)                                                                                            \
-  do {                                                                                                       \
-    if (sh(__VA_ARGS__) != 0) fail_msg("%s", said);                                                          \
-  } while (0)
-#define fails(text, ...)                                                                                     \
-  do {                                                                                                       \
-    assert_int_equal(sh(__VA_ARGS__), 1);                                                                    \
-    says("netrun: ");                                                                                        \
-    says(text);                                                                                              \
-  } while (0)
-
-static const char *in_root(const char *name) {
-  static char path[2][256];
-  static int k;
-  snprintf(path[k ^= 1], sizeof path[0], "%s/%s", root, name);
-  return path[k];
-}
 
 static int set_up(void **state) {
   (void)state;
