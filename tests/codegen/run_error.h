@@ -42,4 +42,17 @@ static inline RunError run_error(const RunCase *c, const Emit *e, const Interp *
   for (int i = 0; i < e->nbuffer; i++) free(mem[i]);
   return (RunError){most / largest, sqrt(square / (double)count) / largest};
 }
+
+/* Of node `y`, on every set, against the bound; says what it was, after `what`. */
+static inline void run_check_errors(const RunCase *c, const Emit *e, int y, const char *what,
+                                    RunError bound) {
+  Interp *want = run_in_double(c);
+  for (int isa = 0; isa < NETC_ISA_COUNT && run_has_set(e, isa); isa++) {
+    RunError got = run_error(c, e, want, y, isa);
+    print_message("%s set %d: %.1e %.1e\n", what, isa, got.most, got.square);
+    if (got.most > bound.most || got.square > bound.square)
+      fail_msg("more than %g, %g", bound.most, bound.square);
+  }
+  interp_free(want);
+}
 #endif

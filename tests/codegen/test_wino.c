@@ -123,15 +123,9 @@ static void check_error(const Shape *s, bool back, const char *name, WinoPlan (*
   if (!(way ? emit_planned : emit_conv)(e, group_values(f))) fail_msg("%s", e->err);
   RunCase c = run_case(f, 1);
   if (narrow) c.fill = narrow_images;
-  Interp *want = run_in_double(&c);
-  for (int isa = 0; isa < NETC_ISA_COUNT && run_has_set(e, isa); isa++) {
-    RunError got = run_error(&c, e, want, anchor, isa);
-    print_message("%d-D %s %-6s %s set %d: %.1e %.1e\n", s->ns, back ? "bwd_d" : "fwd  ", name,
-                  narrow ? "bf16" : "f32 ", isa, got.most, got.square);
-    if (got.most > bound.most || got.square > bound.square)
-      fail_msg("more than %g, %g", bound.most, bound.square);
-  }
-  interp_free(want);
+  const char *what =
+      arena_printf(a, "%d-D %s %-6s %s", s->ns, back ? "bwd_d" : "fwd  ", name, narrow ? "bf16" : "f32 ");
+  run_check_errors(&c, e, anchor, what, bound);
   arena_free(a);
 }
 

@@ -146,14 +146,7 @@ static void check_error(const Shape *s, const char *name, bool (*way)(Emit *, co
   f->prog->winograd = shared = false;
   const Emit *e = emitted(f, way);
   RunCase c = run_case(f, 1);
-  Interp *want = run_in_double(&c);
-  for (int isa = 0; isa < NETC_ISA_COUNT && run_has_set(e, isa); isa++) {
-    RunError got = run_error(&c, e, want, dw, isa);
-    print_message("%s %-6s set %d: %.1e %.1e\n", f->name, name, isa, got.most, got.square);
-    if (got.most > bound.most || got.square > bound.square)
-      fail_msg("more than %g, %g", bound.most, bound.square);
-  }
-  interp_free(want);
+  run_check_errors(&c, e, dw, arena_printf(a, "%s %-6s", f->name, name), bound);
   arena_free(a);
 }
 
