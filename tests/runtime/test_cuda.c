@@ -17,34 +17,20 @@
 #include "runtime/predictor.h"
 #include "runtime/train.h"
 
+#define SCRATCH_ROOT "/tmp/netrun_cuda_XXXXXX"
+#include "scratch.h"
+
 #define TOY    TEST_MODULES "/toy_gpu.so"
 #define NO_PTX TEST_MODULES "/toy.so"
 #define GRAPHS TEST_MODULES "/fake_cuda.so"
 #define PLAIN  TEST_MODULES "/fake_cuda_plain.so"
 enum { PIXELS = 256 };
 
-static char root[] = "/tmp/netrun_cuda_XXXXXX";
 static char err[ERR_MAX];
 
 static int set_up(void **state) {
-  (void)state;
   setenv("FAKE_CUDA_KERNELS", TOY, 1);
-  return mkdtemp(root) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  char cmd[80];
-  snprintf(cmd, sizeof cmd, "rm -r %s", root);
-  return system(cmd);
-}
-
-static const char *in_root(const char *name) {
-  static char path[4][128];
-  static int k;
-  k = (k + 1) % 4;
-  snprintf(path[k], sizeof path[k], "%s/%s", root, name);
-  return path[k];
+  return scratch_set_up(state);
 }
 
 /* ---- the same data as test_train.c ---- */
@@ -397,5 +383,5 @@ int main(void) {
       cmocka_unit_test(test_code),     cmocka_unit_test(test_any_call),    cmocka_unit_test(test_faults),
       cmocka_unit_test(test_training), cmocka_unit_test(test_resume),      cmocka_unit_test(test_predict),
       cmocka_unit_test(test_bench),    cmocka_unit_test(test_two_sessions)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  return cmocka_run_group_tests(tests, set_up, scratch_tear_down);
 }

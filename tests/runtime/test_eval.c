@@ -10,20 +10,11 @@
 #include "runtime/eval.h"
 #include "runtime/file.h"
 
+#define SCRATCH_ROOT "/tmp/netrun_eval_XXXXXX"
+#include "scratch.h"
+
 enum { SIDE = 16, PIXELS = SIDE * SIDE };
-static char root[] = "/tmp/netrun_eval_XXXXXX", err[ERR_MAX];
-
-static int set_up(void **state) {
-  (void)state;
-  return mkdtemp(root) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  char cmd[80];
-  snprintf(cmd, sizeof cmd, "rm -r %s", root);
-  return system(cmd);
-}
+static char err[ERR_MAX];
 
 typedef struct {
   Module *module;
@@ -227,5 +218,5 @@ int main(void) {
       cmocka_unit_test(test_classes),    cmocka_unit_test(test_cleaning),
       cmocka_unit_test(test_summary),    cmocka_unit_test(test_table),
       cmocka_unit_test(test_empty_split)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }

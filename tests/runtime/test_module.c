@@ -15,29 +15,10 @@
 #include "runtime/info.h"
 #include "runtime/npy.h"
 
+#define SCRATCH_ROOT "/tmp/netrun_module_XXXXXX"
+#include "scratch.h"
+
 #define TOY TEST_MODULES "/toy.so"
-
-static char dir[] = "/tmp/netrun_module_XXXXXX";
-
-static int set_up(void **state) {
-  (void)state;
-  return mkdtemp(dir) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  char cmd[80];
-  snprintf(cmd, sizeof cmd, "rm -r %s", dir);
-  return system(cmd);
-}
-
-static const char *at(const char *name) {
-  static char path[4][128];
-  static int k;
-  k = (k + 1) % 4;
-  snprintf(path[k], sizeof path[k], "%s/%s", dir, name);
-  return path[k];
-}
 
 static Session *toy(int threads) {
   char err[ERR_MAX];
@@ -69,9 +50,10 @@ static void refuses(const char *path, const char *why) {
 
 static void test_refusals(void **state) {
   (void)state;
-  refuses(at("nothing.so"), "No such file");
-  write_file(at("text.so"), "just a text that is long enough for a header, and on it goes, on and on", 70);
-  refuses(at("text.so"), "is not a module");
+  refuses(in_root("nothing.so"), "No such file");
+  write_file(in_root("text.so"), "just a text that is long enough for a header, and on it goes, on and on",
+             70);
+  refuses(in_root("text.so"), "is not a module");
   refuses(TEST_MODULES "/toy_version.so", "another version of netc");
   refuses(TEST_MODULES "/toy_broken.so", "output loss lies outside the arena");
 }
@@ -83,8 +65,8 @@ static void test_cut_short(void **state) {
   char err[ERR_MAX];
   assert_true(file_map(TOY, &file, err));
   for (int i = 0; i < 40; i++) {
-    write_file(at("cut.so"), file.data, file.size * (size_t)i / 40);
-    assert_null(module_open(at("cut.so"), err));
+    write_file(in_root("cut.so"), file.data, file.size * (size_t)i / 40);
+    assert_null(module_open(in_root("cut.so"), err));
     assert_non_null(strstr(err, "cut.so"));
   }
   file_unmap(&file);
@@ -237,16 +219,16 @@ static void test_checkpoint(void **state) {
                  .data = "phantom",
                  .labeled = "10%"},
            out;
-  assert_true(checkpoint_save(a, at("c.safetensors"), &in, err));
-  assert_true(checkpoint_load(b, at("c.safetensors"), NULL, &out, err));
+  assert_true(checkpoint_save(a, in_root("c.safetensors"), &in, err));
+  assert_true(checkpoint_load(b, in_root("c.safetensors"), NULL, &out, err));
   assert_memory_equal(a->arena, b->arena, (size_t)a->module->desc->variable_bytes);
   assert_memory_equal(&in, &out, sizeof in);
   /* values that are not finite are neither written nor read, and leave what is there */
   float *w = session_at(a, variable(a, 0)), keep = w[1];
   w[1] = NAN;
-  assert_false(checkpoint_save(a, at("c.safetensors"), &in, err));
+  assert_false(checkpoint_save(a, in_root("c.safetensors"), &in, err));
   assert_non_null(strstr(err, "net.weight"));
-  assert_true(checkpoint_load(a, at("c.safetensors"), NULL, NULL, err));
+  assert_true(checkpoint_load(a, in_root("c.safetensors"), NULL, NULL, err));
   assert_true(w[1] == keep);
   drop(a), drop(b);
 }
@@ -273,23 +255,23 @@ static void test_other_network(void **state) {
   memcpy(before, s->arena, sizeof before);
   StTensor t = {.name = (char[]){"net.weight"}, .rank = 1, .dim = {2}};
   /* predict works on net.weight alone: a file with nothing else will do, but not for training or resuming */
-  assert_true(st_write(at("w.safetensors"), &t, 1, NULL, 0, fill_same, &not_a_number, err));
-  assert_false(checkpoint_load(s, at("w.safetensors"), module_fn(s->module, "predict"), NULL, err));
+  assert_true(st_write(in_root("w.safetensors"), &t, 1, NULL, 0, fill_same, &not_a_number, err));
+  assert_false(checkpoint_load(s, in_root("w.safetensors"), module_fn(s->module, "predict"), NULL, err));
   assert_non_null(strstr(err, "NaN"));
   assert_memory_equal(before, s->arena, sizeof before);
-  assert_true(st_write(at("w.safetensors"), &t, 1, NULL, 0, fill_same, &one, err));
-  assert_false(checkpoint_load(s, at("w.safetensors"), NULL, NULL, err));
+  assert_true(st_write(in_root("w.safetensors"), &t, 1, NULL, 0, fill_same, &one, err));
+  assert_false(checkpoint_load(s, in_root("w.safetensors"), NULL, NULL, err));
   assert_non_null(strstr(err, "another network"));
   assert_non_null(strstr(err, "ema.weight: f32[2] in the module, missing in the file"));
   assert_memory_equal(before, s->arena, sizeof before);
-  assert_true(checkpoint_load(s, at("w.safetensors"), module_fn(s->module, "predict"), NULL, err));
+  assert_true(checkpoint_load(s, in_root("w.safetensors"), module_fn(s->module, "predict"), NULL, err));
   assert_true(((float *)session_at(s, variable(s, 0)))[1] == 1);
   Progress p;
-  assert_false(checkpoint_load(s, at("w.safetensors"), module_fn(s->module, "predict"), &p, err));
+  assert_false(checkpoint_load(s, in_root("w.safetensors"), module_fn(s->module, "predict"), &p, err));
   assert_non_null(strstr(err, "no checkpoint"));
   t.dim[0] = one.count = 1;
-  assert_true(st_write(at("w.safetensors"), &t, 1, NULL, 0, fill_same, &one, err));
-  assert_false(checkpoint_load(s, at("w.safetensors"), module_fn(s->module, "predict"), NULL, err));
+  assert_true(st_write(in_root("w.safetensors"), &t, 1, NULL, 0, fill_same, &one, err));
+  assert_false(checkpoint_load(s, in_root("w.safetensors"), module_fn(s->module, "predict"), NULL, err));
   assert_non_null(strstr(err, "net.weight: f32[2] in the module, f32[1] in the file"));
   drop(s);
 }
@@ -325,7 +307,7 @@ static void test_info(void **state) {
 static float result(const char *name, int i) {
   char err[ERR_MAX];
   Npy a;
-  if (!npy_read(at(name), &a, err)) fail_msg("%s", err);
+  if (!npy_read(in_root(name), &a, err)) fail_msg("%s", err);
   float v = (float)npy_value(&a, i);
   npy_free(&a);
   return v;
@@ -342,16 +324,16 @@ static void test_exec(void **state) {
   Same one = {1, 2};
   StTensor t[2] = {{.name = (char[]){"net.weight"}, .rank = 1, .dim = {2}},
                    {.name = (char[]){"ema.weight"}, .rank = 1, .dim = {2}}};
-  assert_true(npy_write(at("image.npy"), NPY_F4, 4, dim, image, err));
-  assert_true(npy_write(at("label.npy"), NPY_U1, 4, dim, label, err));
-  assert_true(npy_write(at("wrong.npy"), NPY_F4, 4, wrong, image, err));
-  assert_true(st_write(at("w.safetensors"), t, 2, NULL, 0, fill_same, &one, err));
+  assert_true(npy_write(in_root("image.npy"), NPY_F4, 4, dim, image, err));
+  assert_true(npy_write(in_root("label.npy"), NPY_U1, 4, dim, label, err));
+  assert_true(npy_write(in_root("wrong.npy"), NPY_F4, 4, wrong, image, err));
+  assert_true(st_write(in_root("w.safetensors"), t, 2, NULL, 0, fill_same, &one, err));
   char image_path[128], label_path[128], weights[128];
-  snprintf(image_path, 128, "%s", at("image.npy"));
-  snprintf(label_path, 128, "%s", at("label.npy"));
-  snprintf(weights, 128, "%s", at("w.safetensors"));
+  snprintf(image_path, 128, "%s", in_root("image.npy"));
+  snprintf(label_path, 128, "%s", in_root("label.npy"));
+  snprintf(weights, 128, "%s", in_root("w.safetensors"));
   ExecInput in[2] = {{"batch.image", image_path}, {"batch.label", label_path}};
-  ExecOptions o = {.function = "toy", .weights = weights, .out = dir, .input = in, .ninput = 2, .epoch = 3};
+  ExecOptions o = {.function = "toy", .weights = weights, .out = root, .input = in, .ninput = 2, .epoch = 3};
   Session *s = toy(2);
   if (!exec_run(s, &o, err)) fail_msg("%s", err);
   double sigma = 1 / (1 + exp(-2.0));
@@ -359,7 +341,7 @@ static void test_exec(void **state) {
   assert_true(fabs(result("grad_net.weight.npy", 0) - (sigma - 1)) < 1e-6);
   assert_true(fabs(result("grad_net.weight.npy", 1) - (sigma - 1)) < 1e-6);
   assert_true(result("extra.npy", 0) >= 3 && result("extra.npy", 0) < 4);
-  StFile *after = st_open(at("after.safetensors"), err);
+  StFile *after = st_open(in_root("after.safetensors"), err);
   assert_non_null(after);
   float w;
   memcpy(&w, st_find(after, "net.weight")->data, 4);
@@ -372,7 +354,7 @@ static void test_exec(void **state) {
   o.ninput = 1;
   assert_false(exec_run(s, &o, err));
   assert_non_null(strstr(err, "batch.label i32[4,1,16,16]"));
-  o.ninput = 2, in[1].path = image_path, in[0].path = at("wrong.npy");
+  o.ninput = 2, in[1].path = image_path, in[0].path = in_root("wrong.npy");
   assert_false(exec_run(s, &o, err));
   assert_non_null(strstr(err, "has shape [4,16,16,1]; input batch.image is f32[4,1,16,16]"));
   o.function = "toyy";
@@ -388,5 +370,5 @@ int main(void) {
                                      cmocka_unit_test(test_arrays),        cmocka_unit_test(test_checkpoint),
                                      cmocka_unit_test(test_other_network), cmocka_unit_test(test_info),
                                      cmocka_unit_test(test_exec)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }

@@ -14,27 +14,8 @@
 #include "ir/philox.h"
 #include "runtime/train.h"
 
-static char root[] = "/tmp/netrun_train_XXXXXX";
-
-static int set_up(void **state) {
-  (void)state;
-  return mkdtemp(root) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  char cmd[80];
-  snprintf(cmd, sizeof cmd, "rm -r %s", root);
-  return system(cmd);
-}
-
-static const char *in_root(const char *name) {
-  static char path[4][128];
-  static int k;
-  k = (k + 1) % 4;
-  snprintf(path[k], sizeof path[k], "%s/%s", root, name);
-  return path[k];
-}
+#define SCRATCH_ROOT "/tmp/netrun_train_XXXXXX"
+#include "scratch.h"
 
 /* ---- a data set: images of noise, label 1 where the value is above 0.5 ---- */
 
@@ -207,5 +188,5 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_threads), cmocka_unit_test(test_metrics),  cmocka_unit_test(test_stop_and_resume),
       cmocka_unit_test(test_kill),    cmocka_unit_test(test_refusals), cmocka_unit_test(test_bad_batches)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }
