@@ -38,23 +38,25 @@ static bool set_used(const Module *m, int isa) {
   return false;
 }
 
-/* A module without bf16 is one for AVX-512. */
-static void drop_unused_set(Module *m) {
+void module_drop_unused_set(Module *m) {
   unsigned bf16 = 1u << NETC_ISA_AVX512_BF16;
-  if (m->isas & bf16 && !set_used(m, NETC_ISA_AVX512_BF16))
+  if (m->machine->sets > NETC_ISA_AVX512_BF16 && m->isas & bf16 && !set_used(m, NETC_ISA_AVX512_BF16))
     m->isas = (m->isas & ~bf16) | 1u << NETC_ISA_AVX512;
 }
 
+NetcIsa module_kernel_set(const Module *m, int kernel, int isa) {
+  return m->kernel[kernel].k[isa] ? (NetcIsa)isa : NETC_ISA_AVX512;
+}
+
 void module_codes(Module *m) {
-  drop_unused_set(m);
   Index x = {.mask = 1023};
   while (x.mask < (size_t)m->nkernel * NETC_ISA_COUNT * 2) x.mask = 2 * x.mask + 1;
   x.slot = arena_alloc(m->arena, (x.mask + 1) * sizeof *x.slot);
   for (int isa = 0; isa < m->machine->sets; isa++) {
     m->code_of[isa] = arena_alloc(m->arena, ((size_t)m->nkernel + 1) * sizeof **m->code_of);
     for (int i = 0; i < m->nkernel && (m->isas >> isa & 1); i++) {
-      Code c = {.k = m->kernel[i].k[isa], .isa = (NetcIsa)isa};
-      if (!c.k) c.k = m->kernel[i].k[c.isa = NETC_ISA_AVX512];
+      NetcIsa own = module_kernel_set(m, i, isa);
+      Code c = {.k = m->kernel[i].k[own], .isa = own};
       kir_code(c.k, &c.text);
       c.hash = hash_bytes(c.text.data, c.text.n);
       int before = m->ncode;

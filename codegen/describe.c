@@ -7,7 +7,7 @@
 void describe_kernels(const Module *m) {
   for (int i = 0; i < m->nkernel; i++)
     for (int isa = 0; isa < m->machine->sets; isa++)
-      if (m->isas >> isa & 1 && m->kernel[i].k[isa]) kir_print(m->opt->emit, m->kernel[i].k[isa]);
+      if (m->isas >> isa & 1) kir_print(m->opt->emit, m->kernel[i].k[module_kernel_set(m, i, isa)]);
 }
 
 /* ---- plan ---- */

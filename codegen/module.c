@@ -42,7 +42,7 @@ static bool verify_kernels(const Module *m, char err[512]) {
   for (int i = 0; i < m->nkernel; i++)
     for (int isa = 0; isa < m->machine->sets; isa++) {
       char why[256];
-      if (!(m->isas >> isa & 1) || !m->kernel[i].k[isa] || kir_verify(m->kernel[i].k[isa], why)) continue;
+      if (!(m->isas >> isa & 1) || kir_verify(m->kernel[i].k[module_kernel_set(m, i, isa)], why)) continue;
       snprintf(err, 512, "internal error: %s", why);
       return false;
     }
@@ -51,7 +51,6 @@ static bool verify_kernels(const Module *m, char err[512]) {
 
 static void describe(const Module *m) {
   if (!m->opt->emit) return;
-
   if (m->opt->emit_kernels) describe_kernels(m);
   if (m->opt->emit_plan) describe_plan(m);
   if (m->opt->explain) describe_costs(m);
@@ -88,7 +87,9 @@ static bool link_codes(const Module *m, const Module *device, char err[512]) {
 static bool emit_module(Module *m, char err[512]) {
   module_place_vars(m);
   m->arena_bytes = m->var_bytes;
-  if (!emit_functions(m, err) || !verify_kernels(m, err)) return false;
+  if (!emit_functions(m, err)) return false;
+  module_drop_unused_set(m);
+  if (!verify_kernels(m, err)) return false;
   describe(m);
   return true;
 }

@@ -59,7 +59,10 @@ typedef struct {
 void module_place_vars(Module *m);
 bool plan_fn(Module *m, FnPlan *p, char err[512]);
 
-/* codes.c: what there is to compile. */
+/* codes.c: what there is to compile. A module without bf16 is one for AVX-512; of a kernel that has no code of its own for a set, that
+ * set takes the one for AVX-512. */
+void module_drop_unused_set(Module *m);
+NetcIsa module_kernel_set(const Module *m, int kernel, int isa);
 void module_codes(Module *m);
 void module_free_codes(Module *m);
 const char *code_symbol(char out[64], const Code *c);
