@@ -27,13 +27,18 @@ struct Fibers {
   Fiber fiber[];
 };
 
-/* *save = this stack; goes on where `to` was left. */
-__attribute__((naked, noinline)) static void change_stack(void **save, void *to) {
-  (void)save, (void)to;
-  __asm__("pushq %rbp\n pushq %rbx\n pushq %r12\n pushq %r13\n pushq %r14\n pushq %r15\n"
-          "movq %rsp, (%rdi)\n movq %rsi, %rsp\n"
-          "popq %r15\n popq %r14\n popq %r13\n popq %r12\n popq %rbx\n popq %rbp\n ret");
-}
+/* *save = this stack; goes on where `to` was left. Only what a called function must keep is kept. */
+__attribute__((visibility("hidden"))) void fiber_change_stack(void **save, void *to);
+__asm__(".pushsection .text\n"
+        ".globl fiber_change_stack\n"
+        ".hidden fiber_change_stack\n"
+        ".type fiber_change_stack, @function\n"
+        "fiber_change_stack:\n"
+        "  pushq %rbp\n  pushq %rbx\n  pushq %r12\n  pushq %r13\n  pushq %r14\n  pushq %r15\n"
+        "  movq %rsp, (%rdi)\n  movq %rsi, %rsp\n"
+        "  popq %r15\n  popq %r14\n  popq %r13\n  popq %r12\n  popq %rbx\n  popq %rbp\n  ret\n"
+        ".size fiber_change_stack, . - fiber_change_stack\n"
+        ".popsection");
 
 /* AddressSanitizer wants to know which stack is in use. */
 static void leave(void **keep, const void *bottom, size_t bytes) {
@@ -71,7 +76,7 @@ static void first(void) {
   me->run(me->arg);
   me->ended = true;
   leave(NULL, f->home_stack, f->home_bytes);
-  change_stack(&me->sp, f->home);
+  fiber_change_stack(&me->sp, f->home);
   abort(); /* an ended fiber is not resumed */
 }
 
@@ -110,7 +115,7 @@ bool fiber_resume(Fibers *f, int i) {
   running = f;
   f->current = i;
   leave(&kept, stack_of(f, i), STACK);
-  change_stack(&f->home, f->fiber[i].sp);
+  fiber_change_stack(&f->home, f->fiber[i].sp);
   arrive(kept, NULL, NULL);
   return !f->fiber[i].ended;
 }
@@ -119,6 +124,6 @@ void fiber_pause(Fibers *f) {
   void *kept = NULL;
   int me = f->current;
   leave(&kept, f->home_stack, f->home_bytes);
-  change_stack(&f->fiber[me].sp, f->home);
+  fiber_change_stack(&f->fiber[me].sp, f->home);
   arrive(kept, &f->home_stack, &f->home_bytes);
 }
