@@ -132,6 +132,8 @@ KV k_normal(KFn *k, int64_t site, KV index);
 bool k_is_const(const KFn *k, KV v, int64_t *value); /* integer constants */
 
 void kir_print(FILE *out, const KFn *k);
+/* The kernel that *text begins with, verified; *text moves behind it. NULL at the end of the text, with an empty message, and at an error. */
+KFn *kir_parse(Arena *a, const char **text, char err[256]);
 /* Does it work on bf16 in a way that an instruction set may have instructions for: pairs, or rounding? */
 bool kir_narrow(const KFn *k);
 /* Types, operands defined before use and in scope, blocks balanced. false and a message. */

@@ -10,7 +10,8 @@
  *       v10 = load v0 v9 : f32v
  *       ...
  *
- * Constants are written where they are used: 4096 (i64), 7i (i32), 0.5 (f32), 0.5d (f64), true, false.
+ * Constants are written where they are used: 4096 (i64), 7i (i32), 0.5 and 2.0 (f32), 0.5d (f64), true, false. Of a block of
+ * several warps and of arguments that may lie over others the first line tells: lanes 32 warps 4 over [ -1 0 ]. kir_parse reads all of it.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -33,11 +34,18 @@ const char *kir_type_str(KType t) {
   return base_name[t.base][t.kind == KIND_BUFFER ? 2 : t.vec != 0];
 }
 
+/* Never to be taken for an integer. */
+static void print_f32(FILE *out, double v) {
+  char text[32];
+  snprintf(text, sizeof text, "%.9g", v);
+  fprintf(out, strpbrk(text, ".en") ? "%s" : "%s.0", text); /* 0.5, 1e+30, inf, nan */
+}
+
 static void print_const(FILE *out, const KIns *i) {
   switch (i->type.base) {
   case K_I1: fputs(i->imm ? "true" : "false", out); break;
   case K_I32: fprintf(out, "%" PRId64 "i", i->imm); break;
-  case K_F32: fprintf(out, "%.9g", i->fimm); break;
+  case K_F32: print_f32(out, i->fimm); break;
   case K_F64: fprintf(out, "%.17gd", i->fimm); break;
   default: fprintf(out, "%" PRId64, i->imm); break;
   }
@@ -84,8 +92,15 @@ static void print_ins(FILE *out, const KFn *k, int v) {
   fputc('\n', out);
 }
 
+static void print_head(FILE *out, const KFn *k) {
+  fprintf(out, "kernel \"%s\" lanes %d ", k->name, k->lanes);
+  if (k->warps > 1) fprintf(out, "warps %d ", k->warps);
+  for (int i = 0; k->over && i < k->nargs; i++) fprintf(out, "%s%d ", i ? "" : "over [ ", k->over[i]);
+  fputs(k->over && k->nargs ? "] {\n" : "{\n", out);
+}
+
 void kir_print(FILE *out, const KFn *k) {
-  fprintf(out, "kernel \"%s\" lanes %d {\n", k->name, k->lanes);
+  print_head(out, k);
   int depth = 1;
   for (int v = 0; v < k->n; v++) {
     KOp op = k->ins[v].op;

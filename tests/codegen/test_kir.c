@@ -1,5 +1,5 @@
 /* The kernel level: every operation against C on every instruction set of this machine, the builder's folding
- * and refusals, the printer, the verifier and the identity of kernels. */
+ * and refusals, and the verifier. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -475,53 +475,6 @@ static void test_verifier(void **state) {
   expect_bad(k, "4 lanes");
 }
 
-/* ---- text and identity ---- */
-static KFn *scale(const char *name, double by, int lanes) {
-  KFn *k =
-      k_new(arena, name, lanes); /* one call a line: C leaves the order of arguments open, ids depend on it */
-  KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_F32, "y");
-  KV task = k_task(k);
-  KV base = k_mul(k, task, k_i64(k, 4096));
-  KV zero = k_i64(k, 0), n = k_i64(k, 4096);
-  KV i = k_for(k, zero, n, lanes);
-  KV at = k_add(k, base, i);
-  KV v = k_load(k, x, at, true);
-  k_store(k, y, at, k_mul(k, v, k_f32(k, by)));
-  k_end(k);
-  return k;
-}
-
-static void test_print(void **state) {
-  (void)state;
-  char *text = NULL;
-  size_t size = 0;
-  FILE *out = open_memstream(&text, &size);
-  kir_print(out, scale("scale", 0.5, 16));
-  fclose(out);
-  assert_string_equal(text, "kernel \"scale\" lanes 16 {\n"
-                            "  v0 = arg 0 \"x\" : f32*\n"
-                            "  v1 = arg 1 \"y\" : f32*\n"
-                            "  v2 = task : i64\n"
-                            "  v4 = mul v2 4096 : i64\n"
-                            "  for v8 = 0 to 4096 step 16 {\n"
-                            "    v9 = add v4 v8 : i64\n"
-                            "    v10 = load v0 v9 : f32v\n"
-                            "    v12 = splat 0.5 : f32v\n"
-                            "    v13 = mul v10 v12 : f32v\n"
-                            "    store v1 v9 v13\n"
-                            "  }\n"
-                            "}\n");
-  free(text);
-}
-
-static void test_hash(void **state) {
-  (void)state;
-  uint64_t h = kir_hash(scale("a", 0.5, 16));
-  assert_true(h == kir_hash(scale("b", 0.5, 16)));
-  assert_true(h != kir_hash(scale("a", 0.25, 16)));
-  assert_true(h != kir_hash(scale("a", 0.5, 8)));
-}
-
 static int setup(void **state) {
   (void)state;
   arena = arena_new();
@@ -614,8 +567,7 @@ int main(void) {
       cmocka_unit_test(test_int_ops),    cmocka_unit_test(test_float_ops), cmocka_unit_test(test_casts),
       cmocka_unit_test(test_horizontal), cmocka_unit_test(test_memory),    cmocka_unit_test(test_control),
       cmocka_unit_test(test_folding),    cmocka_unit_test(test_misuse),    cmocka_unit_test(test_verifier),
-      cmocka_unit_test(test_print),      cmocka_unit_test(test_hash),      cmocka_unit_test(test_streamed),
-      cmocka_unit_test(test_divides),    cmocka_unit_test(test_transpose),
+      cmocka_unit_test(test_streamed),   cmocka_unit_test(test_divides),   cmocka_unit_test(test_transpose),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }
