@@ -77,13 +77,24 @@ static bool needs_coordinates(const Fn *f, const GroupInfo *g) {
   return false;
 }
 
-/* A pointwise convolution makes few multiply-adds of every pixel it reads: its operand, when it comes from memory, is asked for
- * a tile ahead, by the blocks of the tile together. */
+enum { AHEAD_TURN = 4 };
+/* A convolution whose windows do not overlap makes few multiply-adds of every pixel it reads. Its operand, when it comes from
+ * memory, is asked for ahead, by the blocks of a tile together: of a pointwise one the next tile, of others, whose rows are
+ * short, the same tile of the next row. A tile reads `elements` in a run for every outer tap. */
 static int64_t ahead_step(const ConvPlan *p) {
-  enum { LARGE = 1 << 20, TURN = 4 };
-  int64_t turns = p->depth / TURN * p->task_blocks, elements = p->b.pixels * p->s.cin;
-  if (!p->s.folded || turns == 0 || conv_pixels(&p->s, p->s.in) * p->s.cin < LARGE) return 0;
+  enum { LARGE = 1 << 20 };
+  const ConvShape *s = &p->s;
+  bool apart = !s->back && s->ns > 1;
+  for (int i = 0; i < s->ns; i++) apart = apart && s->k[i] == s->stride[i];
+  int64_t taps = s->folded ? 1 : s->k[s->ns - 1], turns = taps * p->depth / AHEAD_TURN * p->task_blocks;
+  int64_t elements = p->b.pixels * taps * s->cin;
+  if ((!s->folded && !apart) || turns == 0 || conv_pixels(s, s->in) * s->cin < LARGE) return 0;
   return ceil_div(elements, turns * TILE_LINE) * TILE_LINE;
+}
+
+/* Elements from what a tile reads to what it asks for. */
+static int64_t ahead_distance(const ConvShape *s, const ConvTile *t) {
+  return s->cin * (s->folded ? t->pixels : s->stride[s->ns - 2] * s->in[s->ns - 1]);
 }
 
 static ConvPlan plan_conv(Arena *a, const ConvShape *s, const Machine *m, int isa) {
@@ -152,8 +163,9 @@ static void tile_row(const ConvCode *c, const ConvPhase *ph, const ConvTile *t, 
     KV w_at = k_add(k, w_row, k_i64(k, (ph->wpos + t0) * depth * c->pl->w_step));
     MicroTile mine = *mt;
     if (mine.ahead_step) {
-      KV asked = k_mul(k, k_sub(k, c->block, c->first), k_i64(k, depth / mine.unroll * mine.ahead_step));
-      mine.ahead = k_add(k, k_add(k, x_at, k_i64(k, t->pixels * cin)), asked);
+      int64_t turns = (t1 - t0) * depth / mine.unroll;
+      KV asked = k_mul(k, k_sub(k, c->block, c->first), k_i64(k, turns * mine.ahead_step));
+      mine.ahead = k_add(k, k_add(k, x_at, k_i64(k, ahead_distance(&c->pl->s, t))), asked);
     }
     tile_fma(&mine, p0, p1, x_at, w_at, k_i64(k, (t1 - t0) * depth));
   }
@@ -207,6 +219,7 @@ static void emit_tile(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0
   const ConvPlan *pl = c->pl;
   KFn *k = c->k;
   int vectors = conv_block_vectors(&pl->b, tail);
+  int64_t ahead = t->count > 1 || !pl->s.folded ? pl->ahead_step : 0;
   MicroTile mt = {.k = k,
                   .a = c->operand,
                   .b = c->weights,
@@ -215,9 +228,9 @@ static void emit_tile(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0
                   .bm = pl->w_step,
                   .vectors = vectors,
                   .pairs = pl->pairs,
-                  .unroll = t->count > 1 ? 4 : 1,
+                  .unroll = t->count > 1 || ahead ? AHEAD_TURN : 1,
                   .mask = tail && !pl->packed ? c->tail_mask : K_NONE,
-                  .ahead_step = t->count > 1 ? pl->ahead_step : 0,
+                  .ahead_step = ahead,
                   .acc = c->acc};
   c->block = block;
   tile_zero(k, c->acc, t->pixels * vectors);
