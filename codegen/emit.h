@@ -131,4 +131,6 @@ KV expr_value(Expr *x,
 void expr_store(Expr *x, int node, KV v); /* stores a materialised node at this place */
 /* Epilogue of contractions: anchor's value v at this place -> every materialised result of the group is stored. */
 void expr_epilogue(Expr *x, const GroupInfo *g, KV v);
+/* Prefetches what the group reads at this place of arrays that are as large as its result, and too large for the caches. */
+void expr_ask(const Expr *x, const GroupInfo *g);
 #endif

@@ -52,6 +52,7 @@ typedef struct {
   KV first, end; /* blocks of the task */
   KV block;      /* at work */
   KV *acc;
+  bool ask; /* for the epilogue's operands ahead of time */
 } ConvCode;
 
 /* ---- planning ---- */
@@ -194,23 +195,44 @@ static void tile_taps(const ConvCode *c, const ConvPhase *ph, const ConvTile *t,
   if (!once) k_end(k);
 }
 
-static void tile_epilogue(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0, KV channel, int vectors,
-                          bool tail) {
+/* The place of vector v of pixel p of the tile from q0 on. */
+static void go_to(ConvCode *c, const ConvPhase *ph, KV q0, KV channel, int p, int v) {
   const ConvShape *s = &c->pl->s;
   KFn *k = c->k;
   Place *pl = &c->place;
   int last = pl->domain.rank - 1;
+  KV q = k_add(k, k_mul(k, k_add(k, q0, k_i64(k, p)), k_i64(k, ph->ostep)), k_i64(k, ph->out0));
+  if (s->folded) q = k_add(k, q, k_mul(k, c->coord[0], k_i64(k, s->out[1])));
+  for (int a = 0; a < last - 2; a++) pl->coord[2 + a] = s->folded ? k_i64(k, 0) : c->coord[a];
+  pl->coord[last] = q;
+  pl->coord[1] = k_add(k, channel, k_i64(k, v * c->pl->b.lanes));
+  pl->mask = K_NONE;
+}
+
+static void tile_epilogue(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0, KV channel, int vectors,
+                          bool tail) {
+  KFn *k = c->k;
+  Place *pl = &c->place;
   for (int p = 0; p < t->pixels; p++)
     for (int v = 0; v < vectors; v++) {
-      KV q = k_add(k, k_mul(k, k_add(k, q0, k_i64(k, p)), k_i64(k, ph->ostep)), k_i64(k, ph->out0));
-      if (s->folded) q = k_add(k, q, k_mul(k, c->coord[0], k_i64(k, s->out[1])));
-      for (int a = 0; a < last - 2; a++) pl->coord[2 + a] = s->folded ? k_i64(k, 0) : c->coord[a];
-      pl->coord[last] = q;
-      pl->coord[1] = k_add(k, channel, k_i64(k, v * c->pl->b.lanes));
+      go_to(c, ph, q0, channel, p, v);
       pl->mask = pl->vec && tail && v == vectors - 1 ? c->tail_mask : K_NONE;
       expr_place(c->x, pl);
       KV acc = k_get(k, c->acc[p * vectors + v]);
       expr_epilogue(c->x, c->g, pl->vec ? acc : k_lane(k, acc, 0));
+    }
+}
+
+/* What the epilogue reads at every pixel is asked for ahead: as far as the operand is, see ahead_step. */
+static void ask_for_operands(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0, KV channel,
+                             int vectors) {
+  const ConvShape *s = &c->pl->s;
+  for (int p = 0; c->ask && p < t->pixels; p++)
+    for (int v = 0; v < vectors; v++) {
+      go_to(c, ph, q0, channel, p + (s->folded ? t->pixels : 0), v);
+      if (!s->folded) c->place.coord[s->ns] = k_add(c->k, c->place.coord[s->ns], k_i64(c->k, 1));
+      expr_place(c->x, &c->place);
+      expr_ask(c->x, c->g);
     }
 }
 
@@ -232,10 +254,12 @@ static void emit_tile(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0
                   .mask = tail && !pl->packed ? c->tail_mask : K_NONE,
                   .ahead_step = ahead,
                   .acc = c->acc};
+  KV channel = k_mul(k, block, k_i64(k, pl->b.vectors * pl->b.lanes));
   c->block = block;
+  ask_for_operands(c, ph, t, q0, channel, vectors);
   tile_zero(k, c->acc, t->pixels * vectors);
   tile_taps(c, ph, t, q0, &mt, k_mul(k, block, k_i64(k, pl->w_block)), 0, k_i64(k, 0), k_i64(k, 0));
-  tile_epilogue(c, ph, t, q0, k_mul(k, block, k_i64(k, pl->b.vectors * pl->b.lanes)), vectors, tail);
+  tile_epilogue(c, ph, t, q0, channel, vectors, tail);
 }
 
 /* The tile for the task's blocks first <= block < end, the tail block among them if end reaches it. */
@@ -278,6 +302,7 @@ static void conv_kernel(Build *b, const GroupInfo *g, const ConvPlan *pl, int is
   /* An axis of one channel has no lanes: its results are stored as scalars. */
   c.place =
       (Place){.vec = pl->s.cout > 1, .vec_axis = 1, .mask = K_NONE, .domain = nd->type, .order = nd->order};
+  c.ask = !b->e->machine->simt && c.place.vec && pl->s.ns > 1;
   k_if(k, k_lt(k, k_task(k), k_i64(k, pl->row_tasks * pl->block_tasks)));
   if (pl->b.tail_lanes) c.tail_mask = k_first_lanes(k, k_i64(k, pl->b.tail_lanes));
   int most = pl->b.vectors > pl->b.tail_vectors ? pl->b.vectors : pl->b.tail_vectors;

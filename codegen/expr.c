@@ -226,3 +226,20 @@ void expr_epilogue(Expr *x, const GroupInfo *g, KV v) {
   for (int i = 0; i < g->nout; i++) out[i] = g->out[i] == g->anchor ? v : expr_value(x, g->out[i]);
   for (int i = 0; i < g->nout; i++) expr_store(x, g->out[i], out[i]);
 }
+
+void expr_ask(const Expr *x, const GroupInfo *g) {
+  enum { LARGE = 1 << 20 };
+  const Fn *f = x->e->fn;
+  const Node *anchor = &f->node[g->anchor];
+  for (int i = 0; i < x->nid; i++) {
+    const Node *n = &f->node[x->id[i]];
+    bool operand = false;
+    for (int j = 0; j < anchor->nin; j++) operand = operand || anchor->in[j] == x->id[i];
+    if (!expr_outside(x, x->id[i]) || operand || type_count(n->type) < LARGE ||
+        type_count(n->type) != type_count(anchor->type))
+      continue;
+    int arg = build_find_arg(x->b, emit_buffer(x->e, x->id[i]));
+    Walk w = walk_of(x->e, x->id[i]);
+    if (arg >= 0) k_prefetch(x->k, arg, walk_at(x->k, &w, &x->place[x->cur], k_i64(x->k, 0)));
+  }
+}
