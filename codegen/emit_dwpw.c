@@ -26,6 +26,7 @@ typedef struct {
   bool packed;
 } Dwpw;
 
+enum { MAX_AHEAD = 7 };
 typedef struct {
   const Dwpw *pl;
   bool pairs; /* the depthwise result is bf16, contracted in pairs of channels */
@@ -35,12 +36,15 @@ typedef struct {
   Expr *x;
   ConvBlock b;
   KV scratch, v, tail_mask, *acc;
-  KV row0;           /* first row of the step */
-  KV row;            /* of the depthwise result, within the step */
-  KV segment, lo;    /* number of the segment, its first pixel */
-  int64_t count;     /* its pixels */
-  KV x_buffer, next; /* local: element of x that is asked for next */
-  int64_t ahead;     /* cache lines to ask for in a tile */
+  KV row0;        /* first row of the step */
+  KV row;         /* of the depthwise result, within the step */
+  KV segment, lo; /* number of the segment, its first pixel */
+  int64_t count;  /* its pixels */
+  KV apart;       /* row of the step that is contracted by itself; K_NONE: all together */
+  KV x_buffer;
+  KV next[MAX_AHEAD]; /* locals: elements of x that are asked for next, */
+  int planes;         /* and how many there are */
+  int64_t ahead;      /* cache lines to ask for in a tile */
 } Code;
 
 enum { LINE = 16 }; /* floats of a cache line */
@@ -98,7 +102,9 @@ static void epilogue(const Code *c, KV pixel, KV channel, KV mask, KV v) {
              .domain = c->anchor->type,
              .order = c->anchor->order};
   KV row = c->row0, col = pixel;
-  if (c->pl->step_rows > 1) {
+  if (c->apart != K_NONE) {
+    row = k_add(k, row, c->apart);
+  } else if (c->pl->step_rows > 1) {
     row = k_add(k, row, k_div(k, pixel, k_i64(k, c->count)));
     col = k_rem(k, pixel, k_i64(k, c->count));
   }
@@ -118,8 +124,9 @@ static void epilogue(const Code *c, KV pixel, KV channel, KV mask, KV v) {
 
 /* ---- asking for x ahead of time ---- */
 
-/* The next step's rows of x that no step has read yet: those of the last taps, one piece of memory for a step of
- * one row as for whole rows. Spread over the tiles, so that they come in while the contraction computes. */
+/* The next step's rows of x that this step does not read: for every plane that its taps reach, those of the last taps; a piece of
+ * memory for a step of one row as for whole rows. Of several planes only the last is new to the task, but the others have left
+ * the second-level cache since. Spread over the tiles, so that they come in while the contraction computes. */
 static void ahead_begin(Code *c, int64_t tiles) {
   const DwShape *d = &c->pl->d;
   KFn *k = c->k;
@@ -130,23 +137,28 @@ static void ahead_begin(Code *c, int64_t tiles) {
   row_place(k, d, k_add(k, c->row0, k_i64(k, c->pl->step_rows)), &r);
   KV at = k_add(k, k_mul(k, r.n, k_i64(k, d->xs[0])),
                 k_mul(k, c->lo, k_i64(k, d->stride[last] * d->xs[2 + last])));
-  for (int a = 0; a < last; a++) {
-    KV u = tap_source(k, d, a, r.outer[a], k_i64(k, d->size[a] - 1));
-    at = k_add(k, at, k_mul(k, k_min(k, u, k_i64(k, d->in[a] - 1)), k_i64(k, d->xs[2 + a])));
+  for (int i = 0; i < c->planes; i++) {
+    KV row = at;
+    for (int a = 0; a < last; a++) {
+      int64_t tap = a < last - 1 ? d->size[a] - c->planes + i : d->size[a] - 1;
+      KV u = k_max(k, tap_source(k, d, a, r.outer[a], k_i64(k, tap)), k_i64(k, 0));
+      row = k_add(k, row, k_mul(k, k_min(k, u, k_i64(k, d->in[a] - 1)), k_i64(k, d->xs[2 + a])));
+    }
+    k_set(k, c->next[i], row);
   }
-  k_set(k, c->next, at);
   int64_t rows = c->pl->step_rows * d->stride[last - 1];
   c->ahead = ceil_div(rows * c->count * d->stride[last] * d->channels, LINE * tiles);
 }
 
 static void ahead_tile(const Code *c) {
   KFn *k = c->k;
-  if (!c->ahead) return;
-  KV at = k_get(k, c->next), end = k_add(k, at, k_i64(k, c->ahead * LINE));
-  KV line = k_for(k, at, end, LINE);
-  k_prefetch(k, c->x_buffer, line);
-  k_end(k);
-  k_set(k, c->next, end);
+  for (int i = 0; c->ahead && i < c->planes; i++) {
+    KV at = k_get(k, c->next[i]), end = k_add(k, at, k_i64(k, c->ahead * LINE));
+    KV line = k_for(k, at, end, LINE);
+    k_prefetch(k, c->x_buffer, line);
+    k_end(k);
+    k_set(k, c->next[i], end);
+  }
 }
 
 /* ---- a step ---- */
@@ -154,6 +166,7 @@ static void ahead_tile(const Code *c) {
 /* `count` pixels of scratch from `pixel` on, one block of output channels. */
 static void contract_tile(const Code *c, KV pixel, int count, KV block, bool tail) {
   KFn *k = c->k;
+  KV from = c->apart == K_NONE ? pixel : k_add(k, k_mul(k, c->apart, k_i64(k, c->count)), pixel);
   int vectors = conv_block_vectors(&c->b, tail);
   int64_t depth = c->pairs ? c->pl->d.channels / 2 : c->pl->d.channels;
   int64_t width = (int64_t)c->b.vectors * c->b.lanes;
@@ -171,7 +184,7 @@ static void contract_tile(const Code *c, KV pixel, int count, KV block, bool tai
                   .acc = c->acc};
   ahead_tile(c);
   tile_zero(k, c->acc, count * vectors);
-  tile_fma(&mt, 0, count, k_mul(k, pixel, k_i64(k, c->pl->pixel)),
+  tile_fma(&mt, 0, count, k_mul(k, from, k_i64(k, c->pl->pixel)),
            c->pl->packed ? k_mul(k, channel, k_i64(k, depth)) : channel, k_i64(k, depth));
   for (int p = 0; p < count; p++)
     for (int v = 0; v < vectors; v++) {
@@ -183,7 +196,8 @@ static void contract_tile(const Code *c, KV pixel, int count, KV block, bool tai
 
 static void contract_block(const Code *c, KV block, bool tail) {
   KFn *k = c->k;
-  int64_t pixels = c->pl->step_rows * c->count, full = pixels / c->b.pixels * c->b.pixels;
+  int64_t pixels = c->apart == K_NONE ? c->pl->step_rows * c->count : c->count;
+  int64_t full = pixels / c->b.pixels * c->b.pixels;
   if (full) {
     KV p = k_for(k, k_i64(k, 0), k_i64(k, full), c->b.pixels);
     contract_tile(c, p, c->b.pixels, block, tail);
@@ -194,13 +208,17 @@ static void contract_block(const Code *c, KV block, bool tail) {
 
 static void contract(Code *c) {
   KFn *k = c->k;
-  ahead_begin(c, ceil_div(c->pl->step_rows * c->count, c->b.pixels) * c->b.blocks);
+  int64_t rows = c->pl->step_rows, row_tiles = ceil_div(c->count, c->b.pixels);
+  bool apart = rows > 1 && row_tiles * c->b.pixels * 8 <= c->count * 9;
+  ahead_begin(c, (apart ? rows * row_tiles : ceil_div(rows * c->count, c->b.pixels)) * c->b.blocks);
+  c->apart = apart ? k_for(k, k_i64(k, 0), k_i64(k, rows), 1) : K_NONE;
   if (c->b.full) {
     KV block = k_for(k, k_i64(k, 0), k_i64(k, c->b.full), 1);
     contract_block(c, block, false);
     k_end(k);
   }
   if (c->b.tail_vectors) contract_block(c, k_i64(k, c->b.full), true);
+  if (apart) k_end(k);
 }
 
 static int64_t segment_pixels(const Dwpw *p, int64_t segment) {
@@ -259,14 +277,22 @@ static void kernel(Build *b, const GroupInfo *g, const Dwpw *pl, const ConvBlock
   KFn *k = build_kernel(b, isa);
   const Node *anchor = &b->e->fn->node[g->anchor];
   const DwShape *d = &pl->d;
-  Code c = {.pl = pl, .g = g, .anchor = anchor, .k = k, .b = *block, .v = weights, .tail_mask = K_NONE};
+  Code c = {.pl = pl,
+            .g = g,
+            .anchor = anchor,
+            .k = k,
+            .b = *block,
+            .v = weights,
+            .tail_mask = K_NONE,
+            .apart = K_NONE};
   c.pairs = conv_pairs(&pl->pointwise, isa);
   DwRow r = {
       .shape = d, .x = arg_of(b, d->x), .w = arg_of(b, d->w), .s = d->s >= 0 ? arg_of(b, d->s) : K_NONE};
   r.channel0 = k_i64(k, 0), r.channels = d->channels;
   c.x = expr_new(b->e, g, b, k);
   c.x_buffer = r.x;
-  c.next = k_local(k, K_I64, false, "next");
+  c.planes = d->ns < 3 ? 1 : (int)min64(d->size[0], MAX_AHEAD);
+  for (int i = 0; i < c.planes; i++) c.next[i] = k_local(k, K_I64, false, "next");
   c.scratch = k_scratch(k, c.pairs ? K_BF16 : K_F32, pl->step_rows * pl->segment * pl->pixel, "depthwise");
   int most = c.b.vectors > c.b.tail_vectors ? c.b.vectors : c.b.tail_vectors;
   c.acc = tile_locals(k->arena, k, c.b.pixels * most);
