@@ -123,6 +123,66 @@ static void test_golden_canon(void **s) {
          "  %5 = dwconv %0 %4 {stride=[1,1], pad=[1,1]} : f32[2,3,5,5]\n  output \"y\" = %5\n");
 }
 
+/* Two convolutions, from x to y with weights v and w and bias b between them. */
+typedef struct {
+  const char *inputs, *convs, *axes, *outputs;
+  bool merges; /* becomes one; the product of the weights shows it */
+} TwoConvs;
+
+static void check_convs(const TwoConvs *c) {
+  char err[256] = "";
+  Arena *a = arena_new();
+  const char *body =
+      arena_printf(a, "%s%s%%q = mul %%y %%y\n%%s = sum %%q {axes=[%s]}\n%%l = reshape %%s : f32[]\n%s",
+                   c->inputs, c->convs, c->axes, c->outputs);
+  Program *p = ir_parse(a, arena_printf(a, "program \"t\"\nfn forward \"f\" {\n%s}\n", body), err);
+  if (!p) fail_msg("%s", err);
+  Fn *plain = pass_autodiff(p->fn[0], err), *canon = pass_canon(p->fn[0], err);
+  if (!plain || !canon) fail_msg("%s", err);
+  bool merged = false;
+  for (int i = 0; i < canon->n; i++) merged |= canon->node[i].op == OP_matmul;
+  if (merged != c->merges) fail_msg("%s is%s merged", c->convs, merged ? "" : " not");
+  if (!(canon = pass_autodiff(canon, err)) || !fn_verify(canon, err)) fail_msg("%s", err);
+  compare("canon", plain, canon, 1e-4);
+  arena_free(a);
+}
+
+static void test_pointwise(void **s) {
+  (void)s;
+#define FLAT(out, k)                                                                                         \
+  "%x = input \"x\" : f32[2,6,5,7]\n%v = input \"v\" : f32[4,6,1,1]\n%b = input \"b\" : f32[1,4,1,1]\n%w = " \
+  "input \"w\" : f32[" out ",4," k "]\n"
+#define FIRST  "%a = conv %x %v {stride=[1,1], pad=[0,0]}\n"
+#define SECOND "%y = conv %m %w {stride=[1,1], pad=[0,0]}\n"
+#define GRADS                                                                                                \
+  "%gx = grad %l %x\n%gv = grad %l %v\n%gw = grad %l %w\noutput \"y\" = %y\noutput \"gx\" = %gx\noutput "    \
+  "\"gv\" = %gv\noutput \"gw\" = %gw\n"
+#define BIAS "%gb = grad %l %b\noutput \"gb\" = %gb\n"
+  static const TwoConvs cases[] = {
+      {FLAT("1", "1,1"), FIRST "%m = add %a %b\n" SECOND, "0,1,2,3", GRADS BIAS, true},
+      {FLAT("2", "1,1"), FIRST "%m = add %b %a\n" SECOND, "0,1,2,3", GRADS BIAS, true},
+      {FLAT("1", "1,1"), FIRST "%y = conv %a %w {stride=[1,1], pad=[0,0]}\n", "0,1,2,3", GRADS, true},
+      {"%x = input \"x\" : f32[1,7,3,5,4]\n%v = input \"v\" : f32[5,7,1,1,1]\n%b = input \"b\" : "
+       "f32[1,5,1,1,1]\n"
+       "%w = input \"w\" : f32[1,5,1,1,1]\n",
+       "%a = conv %x %v {stride=[1,1,1], pad=[0,0,0]}\n%m = add %a %b\n%y = conv %m %w {stride=[1,1,1], "
+       "pad=[0,0,0]}\n",
+       "0,1,2,3,4", GRADS BIAS, true},
+      /* more multiply-adds; more than a bias between; a window; steps; read elsewhere */
+      {FLAT("30", "1,1"), FIRST "%m = add %a %b\n" SECOND, "0,1,2,3", GRADS BIAS, false},
+      {FLAT("1", "1,1"), FIRST "%m = mul %a %a\n" SECOND, "0,1,2,3", GRADS, false},
+      {FLAT("1", "3,3"), FIRST "%m = add %a %b\n%y = conv %m %w {stride=[1,1], pad=[1,1]}\n", "0,1,2,3",
+       GRADS BIAS, false},
+      {FLAT("1", "1,1"), FIRST "%m = add %a %b\n%y = conv %m %w {stride=[2,1], pad=[0,0]}\n", "0,1,2,3",
+       GRADS BIAS, false},
+      {FLAT("1", "1,1"), FIRST "%m = add %a %b\n%y = conv %m %w {stride=[1,1], pad=[1,0]}\n", "0,1,2,3",
+       GRADS BIAS, false},
+      {FLAT("1", "1,1"), FIRST "%m = add %a %b\n" SECOND, "0,1,2,3", GRADS "output \"m\" = %m\n", false},
+      {FLAT("1", "1,1"), FIRST "%m = add %a %b\n" SECOND, "0,1,2,3", GRADS "output \"a\" = %a\n", false},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_convs(&cases[i]);
+}
+
 static void test_golden_autodiff(void **s) {
   (void)s;
   golden(pass_autodiff,
@@ -171,15 +231,11 @@ static void test_passes_take_turns(void **s) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_canon),
-      cmocka_unit_test(test_simplify),
-      cmocka_unit_test(test_expand),
-      cmocka_unit_test(test_pipeline),
-      cmocka_unit_test(test_golden_simplify),
-      cmocka_unit_test(test_golden_canon),
-      cmocka_unit_test(test_golden_autodiff),
-      cmocka_unit_test(test_schedule),
-      cmocka_unit_test(test_passes_take_turns),
+      cmocka_unit_test(test_canon),           cmocka_unit_test(test_simplify),
+      cmocka_unit_test(test_expand),          cmocka_unit_test(test_pipeline),
+      cmocka_unit_test(test_golden_simplify), cmocka_unit_test(test_golden_canon),
+      cmocka_unit_test(test_pointwise),       cmocka_unit_test(test_golden_autodiff),
+      cmocka_unit_test(test_schedule),        cmocka_unit_test(test_passes_take_turns),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
