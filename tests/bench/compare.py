@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """netc and its rivals on the same work, side by side in one run; writes the tables of docs/benchmarks.md.
 
-    tests/bench/compare.py --python VENV/bin/python                     everything, in about 18 minutes
+    tests/bench/compare.py --python VENV/bin/python                     everything, in about 22 minutes
     tests/bench/compare.py train --work unet --modes eager --out -      a part of it, printed
     tests/bench/compare.py --quick                                      small images, to see that all works; printed
 
@@ -15,6 +15,7 @@ not there is reported as missing.
   train      a training iteration: PyTorch eager, torch.compile, channels_last
   layers     every convolution of U-Net and V-Net on one core: oneDNN's primitives, direct and Winograd
   inference  U-Net and DyBAC U-Net, batches of 1 and 4: ONNX Runtime, OpenVINO, PyTorch eager
+  bf16       netc alone: an iteration with -D precision=bf16 beside float32
   scaling    netc alone: an iteration on 1 to 64 threads, simulated from its tasks' times (netrun bench --scaling)
 
 Sides take turns; times are medians, ratios are of medians of the same turns, memory is the peak resident size of each process. Every rival has a share of
@@ -42,7 +43,7 @@ TRAIN = {  # source, function, batch, share of the time, what it is
 MODES = {"eager": 1, "compile": 1.5, "channels_last": 0.8}
 INFERENCE = {"unet": ("models/unet.net", "U-Net"), "unet_dy": ("tests/bench/unet_dy.net", "DyBAC U-Net")}
 ENGINES = ("onnxruntime", "openvino", "torch")
-SHARE = {"train": 11, "layers": 3, "inference": 3, "scaling": 1.5}
+SHARE = {"train": 11, "layers": 5, "inference": 3, "scaling": 1.5, "bf16": 1.5}
 PATIENCE = 3
 LEAST = 15  # seconds a job gets however late it is: enough to say something about small work
 
@@ -239,6 +240,31 @@ def layers(a, folder, end):
     return lines
 
 
+def bf16(a, folder, end):
+    """netc against itself, in turns, the cheapest work first."""
+    lines = ["| iteration | float32 / bf16 | float32 | bf16 | peak memory float32 | bf16 |", "|---|---|---|---|---|---|"]
+    works = sorted((w for w in TRAIN if w in a.work), key=lambda w: TRAIN[w][3])
+    slots = Slots(end, [TRAIN[w][3] for w in works])
+    for w in works:
+        source, fn, batch = TRAIN[w][:3]
+        log(f"bf16 {w}")
+        options = {"batch": batch, "size": str(extents(a, w)).replace(" ", "")}
+        sides = [Netc(a.build, source, {**options, "precision": p}, f"{folder}/{w}-{p}.so", a.threads, ["--target", "host", "--no-grads"])
+                 for p in ("f32", "bf16")]
+        stop, times, cost = slots.next()[0], [[], []], 0
+        for _ in range(a.runs):
+            if times[0] and time.time() + cost > stop:
+                break
+            start = time.time()
+            for side, t in zip(sides, times):
+                t += side.run(fn, 2)
+            cost = time.time() - start
+        full, half = median(times[0]), median(times[1])
+        memory = " | ".join(f"{side.rss / 2**30:.2f} GiB" for side in sides)
+        lines.append(f"| {w} | {full / half:.2f}x | {full:.3f} s | {half:.3f} s | {memory} |")
+    return lines
+
+
 def scaling(a, folder, end):
     """The cheapest work first, as long as there is time."""
     lines, table, reasons = [], [], []
@@ -294,10 +320,10 @@ def put(a, part, lines):
 
 def arguments():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("part", nargs="*", help="train, layers, inference, scaling (all)")
+    ap.add_argument("part", nargs="*", help="train, layers, inference, scaling, bf16 (all)")
     ap.add_argument("--python", default=os.environ.get("PYTHON", sys.executable), help="the rivals' Python ($PYTHON)")
     ap.add_argument("--build", default=f"{ROOT}/build", help="folder with netc and netrun")
-    ap.add_argument("--budget-minutes", type=float, default=18)
+    ap.add_argument("--budget-minutes", type=float, default=22)
     ap.add_argument("--runs", type=int, default=3, help="turns per rival, where there is time (3)")
     ap.add_argument("--work", default=",".join(TRAIN), help="of train and inference, by commas: " + ",".join(TRAIN))
     ap.add_argument("--modes", default=",".join(MODES), help="of train, by commas: " + ",".join(MODES))
@@ -326,7 +352,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         put(a, "machine", [machine(a, folder)])
         for p in order:
-            put(a, p, {"train": train, "layers": layers, "inference": inference, "scaling": scaling}[p](a, folder, slots.next()[0]))
+            put(a, p, {"train": train, "layers": layers, "inference": inference, "scaling": scaling, "bf16": bf16}[p](a, folder, slots.next()[0]))
 
 
 if __name__ == "__main__":
