@@ -45,6 +45,7 @@ bool emit_dw(Emit *e, const GroupInfo *g) {
   int64_t per = rows / e->machine->tasks > 0 ? rows / e->machine->tasks : 1;
   for (int isa = 0; isa < build_sets(&b); isa++) {
     KFn *k = build_kernel(&b, isa);
+    k_opaque_counters(k);
     DwRow r = {.shape = &d,
                .x = arg_of(&b, d.x),
                .w = arg_of(&b, d.w),
@@ -337,6 +338,7 @@ bool emit_dw_dw(Emit *e, const GroupInfo *g) {
   int out = build_arg(&b, work, true);
   for (int isa = 0; isa < build_sets(&b); isa++) {
     KFn *k = build_kernel(&b, isa);
+    k_opaque_counters(k);
     w.x = arg_of(&b, d.x);
     w.y = arg_of(&b, anchor->in[1]);
     w.s = d.s >= 0 ? arg_of(&b, d.s) : K_NONE;

@@ -275,6 +275,7 @@ static void step(Code *c, DwRow *r) {
 static void kernel(Build *b, const GroupInfo *g, const Dwpw *pl, const ConvBlock *block, int isa,
                    KV weights) {
   KFn *k = build_kernel(b, isa);
+  k_opaque_counters(k);
   const Node *anchor = &b->e->fn->node[g->anchor];
   const DwShape *d = &pl->d;
   Code c = {.pl = pl,

@@ -513,6 +513,7 @@ void k_stream(KFn *k, KV buf) {
   if (k->ins[buf].op != K_arg) fail(k, "stream: v%d is no argument", buf);
   else k->streamed |= UINT64_C(1) << k->ins[buf].imm;
 }
+void k_opaque_counters(KFn *k) { k->opaque = true; }
 void k_prefetch(KFn *k, KV buf, KV at) {
   if (!buffer(k, buf, "prefetch") || !offset(k, at, "prefetch")) return;
   push(k, K_prefetch, kt(K_VOID, false), buf, at, -1, -1);

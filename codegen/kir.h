@@ -63,6 +63,7 @@ typedef struct KFn {
   int n, cap; /* program order; a KV is an index */
   int nargs;
   uint64_t streamed; /* bit i: argument i is larger than the caches and written once (k_stream) */
+  bool opaque;       /* LLVM does not see what counters of loops are (k_opaque_counters) */
   char err[160];     /* first misuse of the builder */
 } KFn;
 
@@ -113,6 +114,10 @@ void k_scatter_masked(KFn *k, KV buf, KV at, KV v, KV mask);
 /* A hint: argument `buf` is written once, by whole vectors, and is read again only when the caches have long held other
  * things. Stores of vectors at places known to be multiples of the lanes may go past the caches. */
 void k_stream(KFn *k, KV buf);
+/* LLVM's loop strength reduction looks for the best way to step every address along every loop around it. Where tiles are written
+ * out within many loops that takes nine tenths of the time that the kernel's code takes, and finds nothing: an address there is
+ * a counter and a number. So it is not told what the counters of this kernel's loops are. */
+void k_opaque_counters(KFn *k);
 void k_prefetch(KFn *k, KV buf, KV at); /* a hint; `at` may lie outside the buffer */
 KV k_scratch(KFn *k, KBase base, int64_t n, const char *name);
 KV k_local(KFn *k, KBase base, bool vec, const char *name);

@@ -5,6 +5,7 @@
 
 void kir_code(const KFn *k, Bytes *out) {
   bytes_number(out, (uint64_t)k->lanes | (uint64_t)(k->warps - 1) << 8);
+  bytes_number(out, k->opaque);
   bytes_number(out, (uint64_t)k->n);
   bytes_number(out, k->streamed);
   for (int i = 0; k->over && i < k->nargs; i++) bytes_number(out, (uint64_t)(k->over[i] + 1));

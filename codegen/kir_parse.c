@@ -213,17 +213,19 @@ static bool over(Parser *p) {
   return true;
 }
 
-/* kernel "NAME" lanes N [warps N] [over [ .. ]] { */
+/* kernel "NAME" lanes N [opaque] [warps N] [over [ .. ]] { */
 static bool head(Parser *p) {
   int64_t lanes, warps = 1;
   if (!expect(p, "kernel")) return false;
   const char *name = word(p);
   if (*name != '"') return fail(p, "expected the kernel's name in quotes");
   if (!expect(p, "lanes") || !integer(p, &lanes)) return false;
+  bool opaque = accept(p, "opaque");
   if (accept(p, "warps") && !integer(p, &warps)) return false;
   if (lanes < 1 || lanes > 1024 || warps < 1 || warps > 1024) return fail(p, "lanes and warps are 1 to 1024");
   p->k = k_new(p->arena, name + 1, (int)lanes);
   p->k->warps = (int)warps;
+  p->k->opaque = opaque;
   p->nvalue = 0;
   return (!accept(p, "over") || (expect(p, "[") && over(p))) && expect(p, "{");
 }

@@ -11,7 +11,8 @@
  *       ...
  *
  * Constants are written where they are used: 4096 (i64), 7i (i32), 0.5 and 2.0 (f32), 0.5d (f64), true, false. Of a block of
- * several warps and of arguments that may lie over others the first line tells: lanes 32 warps 4 over [ -1 0 ]. kir_parse reads all of it.
+ * several warps and of arguments that may lie over others the first line tells: lanes 32 warps 4 over [ -1 0 ]; and of counters
+ * that LLVM is not to see (k_opaque_counters): lanes 16 opaque. kir_parse reads all of it.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -93,7 +94,7 @@ static void print_ins(FILE *out, const KFn *k, int v) {
 }
 
 static void print_head(FILE *out, const KFn *k) {
-  fprintf(out, "kernel \"%s\" lanes %d ", k->name, k->lanes);
+  fprintf(out, "kernel \"%s\" lanes %d %s", k->name, k->lanes, k->opaque ? "opaque " : "");
   if (k->warps > 1) fprintf(out, "warps %d ", k->warps);
   for (int i = 0; k->over && i < k->nargs; i++) fprintf(out, "%s%d ", i ? "" : "over [ ", k->over[i]);
   fputs(k->over && k->nargs ? "] {\n" : "{\n", out);
@@ -121,7 +122,8 @@ static uint64_t mix(uint64_t h, uint64_t v) {
 }
 
 uint64_t kir_hash(const KFn *k) {
-  uint64_t h = mix(mix(0x6B69722E68617368u, (uint64_t)k->lanes | (uint64_t)(k->warps - 1) << 8), k->streamed);
+  uint64_t form = (uint64_t)k->lanes | (uint64_t)k->opaque << 48 | (uint64_t)(k->warps - 1) << 8;
+  uint64_t h = mix(mix(0x6B69722E68617368u, form), k->streamed);
   for (int i = 0; k->over && i < k->nargs; i++) h = mix(h, (uint64_t)(k->over[i] + 1));
   for (int v = 0; v < k->n; v++) {
     const KIns *i = &k->ins[v];

@@ -161,6 +161,7 @@ static bool expand_one(KFn *k, KOp op, KV x, KV *out) {
 KFn *math_expand(Arena *a, const KFn *k) {
   KFn *out = k_new(a, k->name, k->lanes);
   out->streamed = k->streamed;
+  out->opaque = k->opaque;
   out->nregs = k->nregs;
   out->warps = k->warps;
   out->over = k->over;

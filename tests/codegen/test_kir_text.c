@@ -80,6 +80,7 @@ static void expect_round_trip(const KFn *k) {
   assert_int_equal(got->warps, k->warps);
   assert_int_equal(got->nargs, k->nargs);
   assert_true(got->streamed == k->streamed);
+  assert_true(got->opaque == k->opaque);
   for (int isa = NETC_ISA_AVX512; isa < NETC_ISA_COUNT && k->lanes == 16; isa++) {
     char *want = llvm_of(k, isa), *have = llvm_of(got, isa);
     assert_string_equal(want, have);
@@ -96,6 +97,7 @@ static void expect_round_trip(const KFn *k) {
 /* Blocks, locals, scratch, masks, and constants of every kind, one of them a float that looks like an integer. */
 static KFn *everything(void) {
   KFn *k = k_new(arena, "every:thing", 16);
+  k_opaque_counters(k);
   KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_BF16, "y"), d = k_arg(k, K_F64, "d");
   k_stream(k, y);
   KV hold = k_scratch(k, K_F32, 64, "hold"), sum = k_local(k, K_F32, true, "sum"),
