@@ -16,8 +16,8 @@ typedef struct {
 } Parts;
 
 static Build begin(const Parts *p, const char *op, const char *what) {
-  return build_begin(p->e, p->g, op, "%s:%s:f32:%s:wino%d", what, p->name, p->pl->s.back ? "bwd_d" : "fwd",
-                     p->pl->w->m);
+  return build_begin(p->e, p->g, op, "%s:%s:f32:%s:%s", what, p->name, p->pl->s.back ? "bwd_d" : "fwd",
+                     wino_name(p->e->arena, p->pl));
 }
 
 static WinoCode code(const Parts *p, KFn *k, int isa) {
@@ -42,11 +42,12 @@ static int64_t gemm_flops(const WinoPlan *pl) {
 
 /* Each slice of the operand once. */
 static int64_t input_flops(const WinoPlan *pl) {
-  return wino_both_flops(&pl->w->bt) * pl->tiles * (pl->s.depth_out + pl->s.taps - 1) * pl->s.cin;
+  return wino_both_flops(&pl->wy->bt, &pl->wx->bt) * pl->tiles * (pl->s.depth_out + pl->s.taps - 1) *
+         pl->s.cin;
 }
 
 static int64_t output_flops(const WinoPlan *pl) {
-  return wino_both_flops(&pl->w->at) * pl->tiles * pl->s.depth_out * pl->s.cout;
+  return wino_both_flops(&pl->wy->at, &pl->wx->at) * pl->tiles * pl->s.depth_out * pl->s.cout;
 }
 
 static int64_t value_bytes(const Emit *e, int id) { return type_bytes(e->fn->node[id].type); }
@@ -199,8 +200,8 @@ static void emit_inputs(const Parts *p, int x, int v) {
 /* The points of one row, for one block of channels. */
 static void products_of_row(WinoCode *c, KV row, KV block, bool tail) {
   KFn *k = c->k;
-  KV j = k_for(k, k_i64(k, 0), k_i64(k, c->pl->w->n), 1),
-     point = k_add(k, k_mul(k, row, k_i64(k, c->pl->w->n)), j);
+  KV j = k_for(k, k_i64(k, 0), k_i64(k, c->pl->wx->n), 1),
+     point = k_add(k, k_mul(k, row, k_i64(k, c->pl->wx->n)), j);
   KV m_at = k_add(k, k_mul(k, block, k_i64(k, c->mem->m_block)), k_mul(k, point, k_i64(k, c->mem->m_plane)));
   wino_product(c, point, k_mul(k, j, k_i64(k, c->mem->u_plane)), m_at, conv_block_vectors(&c->mem->b, tail));
   k_end(k);
@@ -210,10 +211,10 @@ static int64_t products_kernel(const Parts *p, Build *b, int isa) {
   KFn *k = build_kernel(b, isa);
   WinoCode c = code(p, k, isa);
   const WinoMemory *m = c.mem;
-  int64_t n = p->pl->w->n, tasks = m->b.blocks * n;
+  int64_t n = p->pl->wy->n, tasks = m->b.blocks * n;
   WinoWeights w = wino_weights_in(p->pl, m, 1);
   c.v = 0, c.m = 2;
-  c.u = k_scratch(k, K_F32, n * m->u_plane, "u");
+  c.u = k_scratch(k, K_F32, p->pl->wx->n * m->u_plane, "u");
   c.acc = accumulators(m, k);
   k_if(k, k_lt(k, k_task(k), k_i64(k, tasks)));
   KV block = k_div(k, k_task(k), k_i64(k, n)), row = k_rem(k, k_task(k), k_i64(k, n));
@@ -238,7 +239,7 @@ static void emit_products(const Parts *p, int v, int w, int m) {
   build_arg(&b, m, true);
   int64_t tasks = 0, weights = s->taps * s->cin * s->cout, points = wino_points(pl);
   for (int isa = 0; isa < build_sets(&b); isa++) tasks = max64(tasks, products_kernel(p, &b, isa));
-  b.kernel.flops = gemm_flops(pl) + wino_both_flops(&pl->w->g) * weights;
+  b.kernel.flops = gemm_flops(pl) + wino_both_flops(&pl->wy->g, &pl->wx->g) * weights;
   if (wino_narrow(pl)) b.kernel.pair_flops = gemm_flops(pl);
   b.kernel.work = 2 * node_macs(p->e->fn, &p->e->fn->node[p->g->anchor]);
   b.kernel.bytes =

@@ -57,13 +57,14 @@ static void piece(const Code *c, const At *at, KV cin, int channels, KV col, int
                   .ap = 1,
                   .am = c->x.width,
                   .bm = c->dy.width,
+                  .pairs = c->x.pairs,
                   .vectors = vectors,
                   .mask = K_NONE,
                   .unroll = 4,
                   .acc = c->acc};
   tile_zero(k, c->acc, channels * vectors);
   tile_fma(&mt, 0, channels, k_add(k, at->x, cin), k_add(k, at->dy, col),
-           k_mul(k, c->block.planes, c->block.tiles));
+           k_mul(k, c->block.planes, wino_side_depth(&c->x, c->block.tiles)));
   piece_store(c, channels, vectors, k_add(k, k_add(k, at->du, col), k_mul(k, cin, k_i64(k, c->dy.width))));
   if (c->fetch_x) wino_side_fetch(&c->x, &c->ahead, c->fetch_x);
   if (c->fetch_dy) wino_side_fetch(&c->dy, &c->ahead, c->fetch_dy);
@@ -86,7 +87,7 @@ static void products(const Code *c) {
   KFn *k = c->k;
   KV tap = k_for(k, k_i64(k, 0), k_i64(k, c->p->taps), 1);
   KV point = k_for(k, k_i64(k, 0), k_i64(k, WINO_POINTS), 1);
-  KV plane = k_mul(k, k_mul(k, tap, c->block.tiles), k_i64(k, c->x.width));
+  KV plane = k_mul(k, k_mul(k, tap, wino_side_depth(&c->x, c->block.tiles)), k_i64(k, c->x.width));
   At at = {.x = k_add(k, k_add(k, c->x.base, k_mul(k, point, k_i64(k, c->x.point_size))), plane),
            .dy = k_add(k, c->dy.base, k_mul(k, point, k_i64(k, c->dy.point_size))),
            .du = k_mul(k, k_add(k, k_mul(k, tap, k_i64(k, WINO_POINTS)), point), k_i64(k, c->du_point))};
@@ -149,7 +150,7 @@ static void finish(const Code *c) {
   row = k_add(k, row, k_add(k, c->x.channel0, cin));
   r.to = k_add(k, k_mul(k, row, k_i64(k, s->cout)), k_add(k, c->dy.channel0, o));
   r.to = k_add(k, r.to, c->part_at);
-  wino_both_sides(k, &gt, &(WinoEnds){get_point, &r, put_tap, &r});
+  wino_both_sides(k, &gt, &gt, &(WinoEnds){get_point, &r, put_tap, &r});
   k_end(k);
   k_end(k);
   k_end(k);
@@ -160,12 +161,12 @@ static void finish(const Code *c) {
 static int64_t slices(const WinoDw *p) { return p->slices_cin * p->slices_cout; }
 
 /* The operands of the task's slices. shared: x and dy are their transforms. */
-static void place_sides(Code *c, KV x, KV dy) {
+static void place_sides(Code *c, bool pairs, KV x, KV dy) {
   const WinoDw *p = c->p;
   KFn *k = c->k;
   KV slice = k_rem(k, k_task(k), k_i64(k, slices(p))), cout = k_i64(k, p->slices_cout);
-  c->x = wino_side(k, p, true, x, p->shared ? x : K_NONE);
-  c->dy = wino_side(k, p, false, dy, p->shared ? dy : K_NONE);
+  c->x = wino_side(k, p, true, pairs, x, p->shared ? x : K_NONE);
+  c->dy = wino_side(k, p, false, pairs, dy, p->shared ? dy : K_NONE);
   c->x.channel0 = k_mul(k, k_div(k, slice, cout), k_i64(k, p->slice_cin));
   c->dy.channel0 = k_mul(k, k_rem(k, slice, cout), k_i64(k, p->slice_cout));
   c->x.next = k_local(k, K_I64, false, "next_x");
@@ -192,7 +193,7 @@ static void block_sides(Code *c, KV number) {
 static void product_kernel(Build *b, const WinoDw *p, int isa, KV x, KV dy, KV dw) {
   KFn *k = build_kernel(b, isa);
   Code c = {.p = p, .k = k, .dw = dw, .fresh = K_NONE, .rows = p->slice_cin};
-  place_sides(&c, x, dy);
+  place_sides(&c, wino_dw_pairs(p, isa), x, dy);
   c.b = conv_block(&c.rows, 1, c.dy.width, 1, machine_host.set[isa].lanes, machine_host.set[isa].nregs);
   c.acc = tile_locals(k->arena, k, c.b.pixels * (int)max64(c.b.vectors, c.b.tail_vectors));
   enum { LINE = 16 };
@@ -219,6 +220,7 @@ static void product_launch(Emit *e, const GroupInfo *g, const WinoDw *p, int x, 
   KV dy_arg = build_arg(&b, dy, false), x_arg = build_arg(&b, x, false), dw_arg = build_arg(&b, dw, true);
   b.kernel.work = 2 * node_macs(e->fn, nd);
   b.kernel.flops = wino_dw_product_flops(p);
+  if (wino_dw_pairs(p, NETC_ISA_AVX512_BF16)) b.kernel.pair_flops = b.kernel.flops;
   if (!p->shared) b.kernel.flops += p->slices_cout * wino_dw_x_flops(p) + p->slices_cin * wino_dw_dy_flops(p);
   for (int i = 0; i < g->nin; i++) b.kernel.bytes += type_bytes(e->fn->node[g->in[i]].type);
   if (p->shared) b.kernel.bytes = e->buffer[x].bytes + (dy == x ? 0 : e->buffer[dy].bytes);
@@ -230,7 +232,7 @@ static void product_launch(Emit *e, const GroupInfo *g, const WinoDw *p, int x, 
 /* One block of one slice. */
 static void transform_kernel(Build *b, const WinoDw *p, bool of_x, int isa, KV src, KV z) {
   KFn *k = build_kernel(b, isa);
-  WinoSide s = wino_side(k, p, of_x, src, z);
+  WinoSide s = wino_side(k, p, of_x, wino_dw_pairs(p, isa), src, z);
   KV n = k_i64(k, of_x ? p->slices_cin : p->slices_cout);
   WinoBlock block = wino_block(k, p, k_div(k, k_task(k), n));
   s.channel0 = k_mul(k, k_rem(k, k_task(k), n), k_i64(k, of_x ? p->slice_cin : p->slice_cout));

@@ -90,6 +90,17 @@ LLVMValueRef llvm_bf16_narrow(LLVMBuilderRef b, LLVMValueRef v, bool exact, bool
   return LLVMBuildTrunc(b, LLVMBuildLShr(b, x, literal(x, 16), ""), int_like(LLVMTypeOf(v), 16), "");
 }
 
+LLVMValueRef llvm_bf16_pair(LLVMBuilderRef b, LLVMValueRef low, LLVMValueRef high) {
+  enum { LANES = 16 };
+  LLVMTypeRef i32 = LLVMInt32TypeInContext(LLVMGetTypeContext(LLVMTypeOf(low)));
+  LLVMValueRef in[2] = {high, low}, turn[2 * LANES];
+  LLVMValueRef halves = call(b, "llvm.x86.avx512bf16.cvtne2ps2bf16.512", NULL, 0, in, 2);
+  for (unsigned i = 0; i < 2 * LANES; i++) turn[i] = LLVMConstInt(i32, i / 2 + i % 2 * LANES, false);
+  LLVMValueRef order = LLVMConstVector(turn, 2 * LANES);
+  halves = LLVMBuildShuffleVector(b, halves, LLVMGetPoison(LLVMTypeOf(halves)), order, "");
+  return LLVMBuildBitCast(b, halves, LLVMVectorType(i32, LANES), "");
+}
+
 /* The halves of pairs, as floats: one is shifted to its place, the other is cleared of its neighbour. */
 static LLVMValueRef low_half(LLVMBuilderRef b, LLVMValueRef pairs) {
   LLVMValueRef x = LLVMBuildShl(b, pairs, literal(pairs, 16), "");

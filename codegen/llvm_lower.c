@@ -206,18 +206,26 @@ static void fence(Lower *l) {
   if (l->past) intrinsic(l, "llvm.x86.sse.sfence", NULL, 0, NULL, 0);
 }
 
+/* Was the f32 a bf16 in memory? */
+static bool loaded_bf16(const Lower *l, KV v) {
+  const KIns *from = &l->k->ins[v];
+  bool loads =
+      from->op == K_load || from->op == K_load_masked || from->op == K_gather || from->op == K_gather_masked;
+  return loads && is_bf16(l, from->in[0]);
+}
+
 /* The bits of an f32 rounded to bf16. What was rounded already, or was one in memory, is only cut; where rounding is an
  * instruction it gives the bits right away, and is the same one as that of a rounding in registers. */
 static LLVMValueRef narrowed(Lower *l, KV v) {
   const KIns *from = &l->k->ins[v];
   if (l->native && from->op == K_bf16) return llvm_bf16_narrow(l->b, l->v[from->in[0]], false, true);
-  bool loads =
-      from->op == K_load || from->op == K_load_masked || from->op == K_gather || from->op == K_gather_masked;
-  return llvm_bf16_narrow(l->b, l->v[v], from->op == K_bf16 || (loads && is_bf16(l, from->in[0])), l->native);
+  return llvm_bf16_narrow(l->b, l->v[v], from->op == K_bf16 || loaded_bf16(l, v), l->native);
 }
 
 /* Two of them in one i32. */
 static LLVMValueRef pair(Lower *l, const KIns *i) {
+  if (l->native && i->type.vec && !loaded_bf16(l, i->in[0]) && !loaded_bf16(l, i->in[1]))
+    return llvm_bf16_pair(l->b, l->v[i->in[0]], l->v[i->in[1]]);
   LLVMTypeRef wide = lower_type(l, K_I32, i->type.vec);
   LLVMValueRef low = LLVMBuildZExt(l->b, narrowed(l, i->in[0]), wide, "");
   LLVMValueRef high = LLVMBuildZExt(l->b, narrowed(l, i->in[1]), wide, ""), by = lower_i32(l, 16);

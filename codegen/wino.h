@@ -1,11 +1,11 @@
 /* wino.h - conv and conv_dx of stride 1 by Winograd's short convolutions (winograd.h), in parts.
  *
- * The two innermost axes have three taps and are cut into tiles of m x m results, which read n x n pixels. The axis outside
+ * The two innermost axes have three taps and are cut into tiles of my x mx results, which read ny x nx pixels. The axis outside
  * of them (depth; in 2-D there is one plane, of one tap) is summed directly, in the transformed domain:
  *
  *   V[p][slice][tile][c]   = (B^T d B)_p     of the tile's pixels in a slice of the operand
  *   U[p][tap][c][o]        = (G g G^T)_p     of the weights
- *   M[p][depth][tile][o]   = sum over tap, c of V[p][depth + tap][tile][c] U[p][tap][c][o]      p = 1 .. n*n: products of matrices
+ *   M[p][depth][tile][o]   = sum over tap, c of V[p][depth + tap][tile][c] U[p][tap][c][o]      p = 1 .. ny*nx: products of matrices
  *   y[depth][tile]         = A^T M A, and the group's epilogue on it
  *
  * conv_dx is the convolution of dy with the weights turned round, inputs and outputs swapped, padding k - 1 - pad.
@@ -33,7 +33,7 @@ typedef struct {
 /* What holds for all instruction sets. A block is `run` tiles, counted through planes and images, times `slab` depths. */
 typedef struct {
   WinoShape s;
-  const Wino *w;
+  const Wino *wy, *wx;                   /* along the rows' axis, within a row */
   bool deep;                             /* one block, three launches */
   int64_t tile_cols, plane_tiles, tiles; /* tiles in a row, of a plane, of all images */
   int64_t run, slab, runs, slabs;        /* of a block; how many of each there are */
@@ -53,19 +53,21 @@ typedef struct {
 /* ---- wino_plan.c ---- */
 /* false: not a convolution that can be computed so. */
 bool wino_shape(const Fn *f, const Node *nd, WinoShape *s);
-/* F(m,3) in blocks of a size that suits the shape, or deep. */
-WinoPlan wino_plan(const WinoShape *s, int m, bool deep);
+/* F(my,3) by F(mx,3) in blocks of a size that suits the shape, or deep. */
+WinoPlan wino_plan(const WinoShape *s, int my, int mx, bool deep);
+/* The end of the kernels' names: "wino4", "wino2x4". */
+const char *wino_name(Arena *a, const WinoPlan *pl);
 WinoMemory wino_memory(const WinoPlan *pl, int isa);
 /* The way that is the fastest, by a model that knows shapes only. false: the direct one. */
 bool wino_choose(const Fn *f, const Node *nd, WinoPlan *pl);
-/* Are U and V rounded to bf16 for the products? So F(2,3) does it for narrow=1, with two to three times the error of the direct way: sums of
- * four neighbours are rounded once more. F(4,3) would lose ten times as much, its products are f32. */
+/* Are U and V rounded to bf16 for the products? So it is done for narrow=1, but for F(4,3) on both sides going forward: there products are
+ * f32. Of a result's root mean square F(2,3) loses 0.4 % by it, F(4,3) on one side 0.65 %, on both 1.1 %, which gradients bear. */
 bool wino_narrow(const WinoPlan *pl);
-int64_t wino_points(const WinoPlan *pl); /* n * n */
+int64_t wino_points(const WinoPlan *pl); /* ny * nx */
 int64_t wino_v_rows(const WinoPlan *pl); /* of a block */
 int64_t wino_m_rows(const WinoPlan *pl);
-/* Operations on one vector that both sides of w take, multiply-adds counted as two. */
-int64_t wino_both_flops(const WinoMatrix *w);
+/* Operations on one vector that a tile takes, multiply-adds counted as two. */
+int64_t wino_both_flops(const WinoMatrix *y, const WinoMatrix *x);
 
 /* ---- wino_weights.c ---- */
 /* Where a kernel finds the weights: (tap, channel of the operand, lanes). */
@@ -80,7 +82,7 @@ WinoWeights wino_weights_in(const WinoPlan *pl, const WinoMemory *mem, KV buf);
 /* Appends the launch that makes U; returns its workspace. */
 int wino_transformed(Emit *e, const GroupInfo *g, const WinoPlan *pl, const WinoMemory mem[NETC_ISA_COUNT],
                      int w);
-/* U of the n points (row, 0) .. (row, n - 1) for one block of channels, at u: points u_plane apart. */
+/* U of the nx points (row, 0) .. (row, nx - 1) for one block of channels, at u: points u_plane apart. */
 void wino_weights_row(KFn *k, const WinoPlan *pl, const WinoMemory *mem, const WinoWeights *from, KV block,
                       KV row, KV u);
 

@@ -10,11 +10,11 @@ typedef struct {
 static TilePlace tile_place(const WinoCode *c, KV tile) {
   const WinoPlan *pl = c->pl;
   KFn *k = c->k;
-  KV at = k_add(k, c->tile0, tile), in_plane = k_rem(k, at, k_i64(k, pl->plane_tiles)),
-     m = k_i64(k, pl->w->m);
+  KV at = k_add(k, c->tile0, tile), in_plane = k_rem(k, at, k_i64(k, pl->plane_tiles));
   KV cols = k_i64(k, pl->tile_cols);
-  return (TilePlace){k_div(k, at, k_i64(k, pl->plane_tiles)), k_mul(k, k_div(k, in_plane, cols), m),
-                     k_mul(k, k_rem(k, in_plane, cols), m)};
+  return (TilePlace){k_div(k, at, k_i64(k, pl->plane_tiles)),
+                     k_mul(k, k_div(k, in_plane, cols), k_i64(k, pl->wy->m)),
+                     k_mul(k, k_rem(k, in_plane, cols), k_i64(k, pl->wx->m))};
 }
 
 /* ---- tiles of the operand ---- */
@@ -27,7 +27,7 @@ typedef struct {
 static void put_point(void *to, int i, int j, KV v) {
   const Planes *p = to;
   const WinoCode *c = p->c;
-  k_store(c->k, c->v, k_add(c->k, p->at, k_i64(c->k, (i * c->pl->w->n + j) * c->mem->v_plane)), v);
+  k_store(c->k, c->v, k_add(c->k, p->at, k_i64(c->k, (i * c->pl->wx->n + j) * c->mem->v_plane)), v);
 }
 
 /* A plane beyond the operand's first or last one is 0. */
@@ -41,7 +41,7 @@ static KV slice_valid(const WinoCode *c, KV depth) {
 void wino_input(WinoCode *c, KV slice, KV tile) {
   const WinoShape *s = &c->pl->s;
   KFn *k = c->k;
-  int n = c->pl->w->n;
+  const Wino *wy = c->pl->wy, *wx = c->pl->wx;
   TilePlace t = tile_place(c, tile);
   KV depth = k_sub(k, k_add(k, c->depth0, slice), k_i64(k, s->depth_pad));
   KV row = k_sub(k, t.row, k_i64(k, s->row_pad)), col = k_sub(k, t.col, k_i64(k, s->col_pad));
@@ -55,17 +55,18 @@ void wino_input(WinoCode *c, KV slice, KV tile) {
                   .pixel = s->cin,
                   .valid = slice_valid(c, depth)};
   KV to = k_mul(k, k_add(k, k_mul(k, slice, k_i64(k, c->pl->run)), tile), k_i64(k, c->mem->pitch));
-  KV inside = wino_inside(&im, row, col, n), channel = k_for(k, k_i64(k, 0), k_i64(k, s->cin), k->lanes);
+  KV inside = wino_inside(&im, row, col, wy->n, wx->n),
+     channel = k_for(k, k_i64(k, 0), k_i64(k, s->cin), k->lanes);
   Planes planes = {c, k_add(k, to, channel)};
   WinoEnds ends = {wino_pixel, &im, put_point, &planes};
   im.plane = k_add(k, plane, channel);
   im.mask = s->cin % k->lanes ? k_first_lanes(k, k_sub(k, k_i64(k, s->cin), channel)) : K_NONE;
   k_if(k, inside);
-  wino_pixels(&im, row, col, n, true);
-  wino_both_sides(k, &c->pl->w->bt, &ends);
+  wino_pixels(&im, row, col, wy->n, wx->n, true);
+  wino_both_sides(k, &wy->bt, &wx->bt, &ends);
   k_else(k);
-  wino_pixels(&im, row, col, n, false);
-  wino_both_sides(k, &c->pl->w->bt, &ends);
+  wino_pixels(&im, row, col, wy->n, wx->n, false);
+  wino_both_sides(k, &wy->bt, &wx->bt, &ends);
   k_end(k);
   k_end(k);
 }
@@ -125,7 +126,7 @@ typedef struct {
 static KV get_product(void *from, int i, int j) {
   const Results *r = from;
   const WinoCode *c = r->c;
-  return k_load(c->k, c->m, k_add(c->k, r->at, k_i64(c->k, (i * c->pl->w->n + j) * c->mem->m_plane)), true);
+  return k_load(c->k, c->m, k_add(c->k, r->at, k_i64(c->k, (i * c->pl->wx->n + j) * c->mem->m_plane)), true);
 }
 
 static void put_result(void *to, int i, int j, KV v) {
@@ -146,19 +147,20 @@ static void put_result(void *to, int i, int j, KV v) {
 static void output_vector(WinoCode *c, const TilePlace *t, KV m_at, KV channel, KV mask) {
   const WinoShape *s = &c->pl->s;
   KFn *k = c->k;
-  int64_t m = c->pl->w->m;
-  bool partial = s->rows_out % m || s->cols_out % m;
+  const Wino *wy = c->pl->wy, *wx = c->pl->wx;
+  bool partial = s->rows_out % wy->m || s->cols_out % wx->m;
   Results r = {c, m_at, t->row, t->col, true};
   WinoEnds ends = {get_product, &r, put_result, &r};
   c->place.coord[1] = channel;
   c->place.mask = mask;
   if (partial)
-    k_if(k, k_and(k, k_le(k, t->row, k_i64(k, s->rows_out - m)), k_le(k, t->col, k_i64(k, s->cols_out - m))));
-  wino_both_sides(k, &c->pl->w->at, &ends);
+    k_if(k, k_and(k, k_le(k, t->row, k_i64(k, s->rows_out - wy->m)),
+                  k_le(k, t->col, k_i64(k, s->cols_out - wx->m))));
+  wino_both_sides(k, &wy->at, &wx->at, &ends);
   if (!partial) return;
   k_else(k);
   r.inside = false;
-  wino_both_sides(k, &c->pl->w->at, &ends);
+  wino_both_sides(k, &wy->at, &wx->at, &ends);
   k_end(k);
 }
 

@@ -32,6 +32,10 @@ typedef struct {
       shared; /* launches of their own transform the operands, once for all slices of the other; else each task does */
 } WinoDw;
 
+/* Does the code for the set multiply pairs of tiles, rounded to bf16? Where operands are rounded anyway (narrow) it does: the sums
+ * of up to 36 pixels that a point is are rounded once more. */
+bool wino_dw_pairs(const WinoDw *p, int isa);
+
 /* Stride 1 and three taps along the two inner axes: else false. */
 bool wino_dw_plan(const ConvShape *s, WinoDw *p);
 /* Is it faster than the direct kernel for node nd, and not turned off? A model that knows the shape only. */
@@ -50,12 +54,13 @@ typedef struct {
 WinoBlock wino_block(KFn *k, const WinoDw *p, KV number);
 
 /* A block of one slice lies at z[base + point * point_size + tile * width + channel], the tiles of a plane after those
- * of the plane before. Points are an odd number of lines apart, since the 36 results of a transform would otherwise
+ * of the plane before; with `pairs` two neighbouring tiles of a plane are one element of two bf16, and the last of an odd number
+ * has a neighbour of zeros. Points are an odd number of lines apart, since the 36 results of a transform would otherwise
  * share a few sets of the cache. */
 typedef struct {
   KFn *k;
   const WinoDw *p;
-  bool of_x;
+  bool of_x, pairs;
   KV src, z, base, channel0; /* channel0: first channel of the slice */
   int64_t extent[2], pad[2]; /* of a plane */
   int64_t channels, planes;  /* of the tensor */
@@ -66,8 +71,9 @@ typedef struct {
 } WinoSide;
 
 /* z: where the tiles go, K_NONE: scratch. base: 0, until it is set. */
-WinoSide wino_side(KFn *k, const WinoDw *p, bool of_x, KV src, KV z);
-int64_t wino_side_elements(const WinoSide *s); /* of a block of a slice */
+WinoSide wino_side(KFn *k, const WinoDw *p, bool of_x, bool pairs, KV src, KV z);
+KV wino_side_depth(const WinoSide *s, KV tiles); /* elements that so many tiles of a plane take */
+int64_t wino_side_elements(const WinoSide *s);   /* of a block of a slice */
 /* Bytes of all blocks and slices, for the instruction set that needs most. */
 int64_t wino_side_bytes(const WinoDw *p, bool of_x);
 /* Lanes of the vector at channel c of the slice that the tensor has. */

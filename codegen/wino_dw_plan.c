@@ -76,6 +76,8 @@ static void plan_slices(WinoDw *p) {
   p->parts = min64(max64(parts, 1), p->blocks);
 }
 
+bool wino_dw_pairs(const WinoDw *p, int isa) { return p->s.narrow && isa == NETC_ISA_AVX512_BF16; }
+
 bool wino_dw_plan(const ConvShape *s, WinoDw *p) {
   int h = s->ns - 2, w = s->ns - 1;
   if (s->ns < 2 || s->k[h] != WINO_TAPS || s->k[w] != WINO_TAPS) return false;
@@ -103,11 +105,12 @@ static bool pays(const WinoDw *p, int64_t macs) {
   double dy = DY_TILE * tiles * cout;
   if (!p->shared) x *= (double)p->slices_cout, dy *= (double)p->slices_cin;
   double products = WINO_POINTS * taps * (tiles + SUM * (double)p->blocks) * weights;
+  if (p->s.narrow) products *= 0.55; /* of pairs */
   return products + x + dy + RESULT * taps * parts * weights < 0.85 * direct;
 }
 
-/* Operands that are to be rounded to bf16 lie in memory as such (conv_shape), and the direct kernel multiplies them in pairs, at
- * twice the rate on the processors that such modules are for. */
+/* Operands that are to be rounded to bf16 lie in memory as such (conv_shape), and both ways multiply them in pairs, at twice the
+ * rate on the processors that such modules are for. */
 bool wino_dw_choose(const Fn *f, const Node *nd, const ConvShape *s, WinoDw *p) {
   int64_t macs = node_macs_inside(f, nd);
   return f->prog->winograd && wino_dw_plan(s, p) && pays(p, s->narrow ? macs / 2 : macs);
@@ -116,16 +119,17 @@ bool wino_dw_choose(const Fn *f, const Node *nd, const ConvShape *s, WinoDw *p) 
 /* ---- arithmetic ---- */
 
 int64_t wino_dw_x_flops(const WinoDw *p) {
-  return tiles_of(p, p->planes + p->plane_blocks * (p->taps - 1)) * p->s.cin * wino_both_flops(&p->w->bt);
+  return tiles_of(p, p->planes + p->plane_blocks * (p->taps - 1)) * p->s.cin *
+         wino_both_flops(&p->w->bt, &p->w->bt);
 }
 
 int64_t wino_dw_dy_flops(const WinoDw *p) {
   WinoMatrix a = wino_transposed(&p->w->at);
-  return tiles_of(p, p->planes) * p->s.cout * wino_both_flops(&a);
+  return tiles_of(p, p->planes) * p->s.cout * wino_both_flops(&a, &a);
 }
 
 int64_t wino_dw_product_flops(const WinoDw *p) {
   WinoMatrix gt = wino_transposed(&p->w->g);
-  int64_t products = 2 * WINO_POINTS * tiles_of(p, p->planes), results = p->parts * wino_both_flops(&gt);
+  int64_t products = 2 * WINO_POINTS * tiles_of(p, p->planes), results = p->parts * wino_both_flops(&gt, &gt);
   return p->taps * p->s.cin * p->s.cout * (products + results);
 }

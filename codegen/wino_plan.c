@@ -27,9 +27,11 @@ bool wino_shape(const Fn *f, const Node *nd, WinoShape *s) {
   return true;
 }
 
-bool wino_narrow(const WinoPlan *pl) { return pl->s.narrow && pl->w->m == 2 && pl->s.cin % 2 == 0; }
+bool wino_narrow(const WinoPlan *pl) {
+  return pl->s.narrow && pl->s.cin % 2 == 0 && (pl->wy->m == 2 || pl->wx->m == 2 || pl->s.back);
+}
 
-int64_t wino_points(const WinoPlan *pl) { return (int64_t)pl->w->n * pl->w->n; }
+int64_t wino_points(const WinoPlan *pl) { return (int64_t)pl->wy->n * pl->wx->n; }
 int64_t wino_v_rows(const WinoPlan *pl) { return (pl->slab + pl->s.taps - 1) * pl->run; }
 int64_t wino_m_rows(const WinoPlan *pl) { return pl->slab * pl->run; }
 
@@ -51,7 +53,8 @@ static int64_t block_bytes(const WinoPlan *pl) {
  * U, for every block, and more of it than the third-level cache holds from memory; V and M of the deep way. */
 static double wino_cycles(const WinoPlan *pl) {
   const WinoShape *s = &pl->s;
-  bool four = pl->w->m == 4, narrow = wino_narrow(pl);
+  int fours = (pl->wy->m == 4) + (pl->wx->m == 4);
+  bool narrow = wino_narrow(pl);
   double element = narrow ? 2 : 4; /* of U and V */
   double blocks = (double)(pl->runs * pl->slabs), rows = (double)wino_m_rows(pl),
          v_rows = (double)wino_v_rows(pl);
@@ -59,9 +62,10 @@ static double wino_cycles(const WinoPlan *pl) {
          out = (double)in_vectors(s->cout);
   double products =
       1.03 * points * blocks * (rows + (wino_m_rows(pl) % 14 ? 2 : 0)) * depth * out / (narrow ? 4 : 2);
-  double transforms = (four ? 110 : 45) * blocks * v_rows * (double)in_vectors(s->cin) +
-                      (four ? 100 : 40) * (double)(pl->tiles * s->depth_out) * out +
-                      (four ? 80 : 35) * depth * out;
+  static const double of_input[] = {45, 72, 110}, of_result[] = {40, 65, 100}, of_weights[] = {35, 53, 80};
+  double transforms = of_input[fours] * blocks * v_rows * (double)in_vectors(s->cin) +
+                      of_result[fours] * (double)(pl->tiles * s->depth_out) * out +
+                      of_weights[fours] * depth * out;
   double image = s->narrow ? 2 : 4,
          x = image * (double)(s->n * s->depth_in * s->rows_in * s->cols_in * s->cin);
   double y = image * (double)(s->n * s->depth_out * s->rows_out * s->cols_out * s->cout);
@@ -102,10 +106,15 @@ static void choose_block(WinoPlan *pl) {
   *pl = best;
 }
 
-WinoPlan wino_plan(const WinoShape *s, int m, bool deep) {
-  WinoPlan pl = {.s = *s, .w = wino_of(m), .deep = deep};
-  pl.tile_cols = ceil_div(s->cols_out, m);
-  pl.plane_tiles = ceil_div(s->rows_out, m) * pl.tile_cols;
+const char *wino_name(Arena *a, const WinoPlan *pl) {
+  if (pl->wy == pl->wx) return arena_printf(a, "wino%d", pl->wx->m);
+  return arena_printf(a, "wino%dx%d", pl->wy->m, pl->wx->m);
+}
+
+WinoPlan wino_plan(const WinoShape *s, int my, int mx, bool deep) {
+  WinoPlan pl = {.s = *s, .wy = wino_of(my), .wx = wino_of(mx), .deep = deep};
+  pl.tile_cols = ceil_div(s->cols_out, mx);
+  pl.plane_tiles = ceil_div(s->rows_out, my) * pl.tile_cols;
   pl.tiles = s->n * pl.plane_tiles;
   if (deep) set_block(&pl, pl.tiles, s->depth_out);
   else choose_block(&pl);
@@ -133,7 +142,7 @@ WinoMemory wino_memory(const WinoPlan *pl, int isa) {
 
 /* ---- choice ---- */
 
-int64_t wino_both_flops(const WinoMatrix *w) {
+static int64_t apply_flops(const WinoMatrix *w) {
   Arena *a = arena_new();
   KFn *k = k_new(a, "count", 8);
   KV x = k_arg(k, K_F32, "x"), in[WINO_MAX_N], out[WINO_MAX_N];
@@ -146,12 +155,16 @@ int64_t wino_both_flops(const WinoMatrix *w) {
     flops += !vec ? 0 : op == K_fma ? 2 : op == K_add || op == K_sub || op == K_mul;
   }
   arena_free(a);
-  return flops * (w->cols + w->rows);
+  return flops;
+}
+
+int64_t wino_both_flops(const WinoMatrix *y, const WinoMatrix *x) {
+  return y->cols * apply_flops(x) + x->rows * apply_flops(y);
 }
 
 /* The direct kernels reach the rate of multiply-adds; lanes beyond the last channel are lost to both. conv_dx has to turn its
  * weights round, either way, which the direct one does element by element. Where operands are rounded to bf16 the direct ones
- * multiply pairs, at twice the rate on the processors that such modules are for; and so does F(2,3). Winograd has to win by
+ * multiply pairs, at twice the rate on the processors that such modules are for, and mostly so does Winograd (wino_narrow). Winograd has to win by
  * something, as it rounds more and takes more memory. */
 bool wino_choose(const Fn *f, const Node *nd, WinoPlan *pl) {
   WinoShape s;
@@ -161,11 +174,13 @@ bool wino_choose(const Fn *f, const Node *nd, WinoPlan *pl) {
   double weights = (double)(s.back ? s.taps * WINO_TAPS * WINO_TAPS * s.cin * s.cout : 0);
   double turned = 0.3 * weights, least = 0.85 * (direct + weights);
   bool found = false;
-  for (int m = 2; m <= 4; m += 2)
+  for (int ways = 0; ways < 4; ways++)
     for (int deep = 0; deep < 2; deep++) {
-      WinoPlan way = wino_plan(&s, m, deep);
+      int my = ways & 1 ? 4 : 2, mx = ways & 2 ? 4 : 2;
+      WinoPlan way = wino_plan(&s, my, mx, deep);
+      if (my != mx && !wino_narrow(&way)) continue;
       double cycles = wino_cycles(&way) + turned;
-      if (wino_narrow(&way)) cycles *= 1.04; /* it rounds more than F(4,3) in f32 */
+      if (wino_narrow(&way)) cycles *= 1.04; /* it rounds more */
       if (cycles >= least) continue;
       *pl = way;
       least = cycles;

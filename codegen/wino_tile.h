@@ -1,5 +1,5 @@
-/* wino_tile.h - a matrix of Winograd's applied to a tile from both sides, out = W in W^T, with lanes along channels;
- * and tiles of images as its operand.
+/* wino_tile.h - matrices of Winograd's applied to a tile from both sides, out = Y in X^T, with lanes along channels;
+ * and tiles of images as its operand. Y works along columns of the tile, X along rows; mostly they are the same.
  *
  *   conv, conv_dx   B^T d B of an n x n tile of what is read, A^T m A of n x n products
  *   conv_dw         B^T d B of x, A dY A^T of an m x m tile of dy
@@ -13,13 +13,13 @@
 #include "winograd.h"
 
 typedef struct {
-  KV (*get)(void *of, int i, int j); /* i, j < w->cols */
+  KV (*get)(void *of, int i, int j); /* i < y->cols, j < x->cols */
   void *from;
-  void (*put)(void *of, int i, int j, KV v); /* i, j < w->rows */
+  void (*put)(void *of, int i, int j, KV v); /* i < y->rows, j < x->rows */
   void *to;
 } WinoEnds;
 
-void wino_both_sides(KFn *k, const WinoMatrix *w, const WinoEnds *ends);
+void wino_both_sides(KFn *k, const WinoMatrix *y, const WinoMatrix *x, const WinoEnds *ends);
 
 /* One vector of channels of one plane of a channels-last image. The caller fills the first part; wino_pixels the second. */
 typedef struct {
@@ -34,14 +34,14 @@ typedef struct {
   KV row_mask[WINO_MAX_N], col_mask[WINO_MAX_N]; /* K_NONE: inside */
 } WinoImage;
 
-/* i1: do all n x n pixels from (y, x) on lie in the image? */
-KV wino_inside(const WinoImage *im, KV y, KV x, int n);
-/* Makes the n x n pixels from (y, x) on those that wino_pixel, a WinoEnds.get of WinoImage, gives. inside: what wino_inside
+/* i1: do all ny x nx pixels from (y, x) on lie in the image? */
+KV wino_inside(const WinoImage *im, KV y, KV x, int ny, int nx);
+/* Makes the ny x nx pixels from (y, x) on those that wino_pixel, a WinoEnds.get of WinoImage, gives. inside: what wino_inside
  * says is known to hold, and the loads need no masks; else pixels outside read as 0. The caller branches:
  *
- *   k_if(k, wino_inside(&im, y, x, n)), wino_pixels(&im, y, x, n, true), wino_both_sides(..);
- *   k_else(k), wino_pixels(&im, y, x, n, false), wino_both_sides(..);
+ *   k_if(k, wino_inside(&im, y, x, ny, nx)), wino_pixels(&im, y, x, ny, nx, true), wino_both_sides(..);
+ *   k_else(k), wino_pixels(&im, y, x, ny, nx, false), wino_both_sides(..);
  *   k_end(k); */
-void wino_pixels(WinoImage *im, KV y, KV x, int n, bool inside);
+void wino_pixels(WinoImage *im, KV y, KV x, int ny, int nx, bool inside);
 KV wino_pixel(void *image, int i, int j);
 #endif

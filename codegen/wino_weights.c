@@ -118,7 +118,7 @@ typedef struct {
   KV from, mask; /* element of the first of the nine taps; lanes */
   KV buf, to;    /* where point (0, 0) goes */
   int64_t plane;
-  int n;
+  int nx;
   bool round; /* weights, to bf16 */
   bool round_u;
   int half; /* of a pair: 0 the first channel, whose U waits where the pair will be; 1 the second; -1: no pairs */
@@ -134,7 +134,7 @@ static KV get_tap(void *from, int i, int j) {
 static void put_weight(void *to, int i, int j, KV v) {
   const Taps *t = to;
   KFn *k = t->k;
-  KV at = k_add(k, t->to, k_i64(k, (i * t->n + j) * t->plane));
+  KV at = k_add(k, t->to, k_i64(k, (i * t->nx + j) * t->plane));
   if (t->half == 1) v = k_bitcast(k, K_F32, k_pair(k, k_load(k, t->buf, at, true), v));
   else if (t->half < 0 && t->round_u) v = k_un(k, K_bf16, v);
   k_store(k, t->buf, at, v);
@@ -149,7 +149,7 @@ static Taps taps_at(KFn *k, const WinoPlan *pl, const WinoMemory *m, const WinoW
   KV first = k_add(k, k_mul(k, block, k_i64(k, m->width)), lane);
   if (w->masked) t.mask = k_first_lanes(k, k_sub(k, k_i64(k, pl->s.cout), first));
   t.plane = m->u_plane;
-  t.n = pl->w->n;
+  t.nx = pl->wx->n;
   t.round_u = wino_narrow(pl);
   t.round = pl->s.narrow && !t.round_u;
   t.half = -1;
@@ -177,7 +177,7 @@ static int64_t transform_kernel(Build *b, const WinoPlan *pl, const WinoMemory *
     t.buf = 1;
     t.to = k_add(k, k_mul(k, block, k_i64(k, m->u_block)), k_add(k, k_mul(k, row, k_i64(k, m->width)), lane));
     WinoEnds ends = {get_tap, &t, put_weight, &t};
-    wino_both_sides(k, &pl->w->g, &ends);
+    wino_both_sides(k, &pl->wy->g, &pl->wx->g, &ends);
   }
   k_end(k);
   k_end(k);
@@ -191,13 +191,13 @@ int wino_transformed(Emit *e, const GroupInfo *g, const WinoPlan *pl, const Wino
   int64_t most = 0, tasks = 0;
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) most = max64(most, mem[isa].b.blocks * mem[isa].u_block);
   int ws = emit_workspace(e, 4 * most);
-  Build b = build_begin(e, g, "pack", "wino_w:%s:f32:%s:wino%d", describe(e, g), s->back ? "bwd_d" : "fwd",
-                        pl->w->m);
+  Build b = build_begin(e, g, "pack", "wino_w:%s:f32:%s:%s", describe(e, g), s->back ? "bwd_d" : "fwd",
+                        wino_name(e->arena, pl));
   build_arg(&b, w, false);
   build_arg(&b, ws, true);
   for (int isa = 0; isa < build_sets(&b); isa++)
     tasks = max64(tasks, transform_kernel(&b, pl, &mem[isa], isa));
-  b.kernel.flops = wino_both_flops(&pl->w->g) * s->taps * s->cin * s->cout;
+  b.kernel.flops = wino_both_flops(&pl->wy->g, &pl->wx->g) * s->taps * s->cin * s->cout;
   b.kernel.work = 0;
   b.kernel.bytes = weights_bytes(s) + 4 * s->taps * s->cin * s->cout * wino_points(pl);
   build_end(&b, tasks);
@@ -229,17 +229,17 @@ void wino_weights_row(KFn *k, const WinoPlan *pl, const WinoMemory *m, const Win
   const WinoShape *s = &pl->s;
   KV g[WINO_TAPS], out[2][WINO_MAX_N];
   int channels = m->pairs ? 2 : 1; /* of a row of U */
-  for (int t = 0; t < WINO_TAPS; t++) g[t] = coefficient(k, &pl->w->g, row, t);
+  for (int t = 0; t < WINO_TAPS; t++) g[t] = coefficient(k, &pl->wy->g, row, t);
   KV tap = s->taps > 1 ? k_for(k, k_i64(k, 0), k_i64(k, s->taps), 1) : k_i64(k, 0);
   KV c = k_for(k, k_i64(k, 0), k_i64(k, s->cin), channels),
      lane = k_for(k, k_i64(k, 0), k_i64(k, m->width), k->lanes);
   for (int half = 0; half < channels; half++) {
     Taps t = taps_at(k, pl, m, from, block, tap, k_add(k, c, k_i64(k, half)), lane);
-    row_of_points(&t, &pl->w->g, g, out[half]);
+    row_of_points(&t, &pl->wx->g, g, out[half]);
   }
   KV line = k_add(k, k_mul(k, tap, k_i64(k, m->depth)), k_div(k, c, k_i64(k, channels)));
   KV to = k_add(k, k_mul(k, line, k_i64(k, m->width)), lane);
-  for (int j = 0; j < pl->w->n; j++) {
+  for (int j = 0; j < pl->wx->n; j++) {
     KV v = out[0][j];
     if (m->pairs) v = k_bitcast(k, K_F32, k_pair(k, v, out[1][j]));
     else if (wino_narrow(pl)) v = k_un(k, K_bf16, v);

@@ -34,10 +34,8 @@ static inline void one_run(Fn *f, bool (*emitter)(Emit *, const GroupInfo *), do
   }
 }
 
-/* Everything but leaves becomes one group with this anchor, whose emitter runs on f32 and then on bf16; for the host and, with
- * `gpus`, for a GPU. */
-static inline void one_check_on(bool gpus, Fn *f, int kind, int anchor,
-                                bool (*emitter)(Emit *, const GroupInfo *), double tolerance) {
+/* Everything but leaves becomes one group with this anchor. */
+static inline void one_group(Fn *f, int kind, int anchor) {
   char err[256] = "";
   if (f->err[0]) fail_msg("%s: %s", f->name, f->err);
   if (!fn_verify(f, err)) fail_msg("%s: %s", f->name, err);
@@ -45,6 +43,12 @@ static inline void one_check_on(bool gpus, Fn *f, int kind, int anchor,
   f->group = arena_alloc(f->prog->arena, sizeof *f->group);
   f->group[0] = (Group){kind, anchor};
   f->ngroup = f->capgroup = 1;
+}
+
+/* The emitter of one group runs on f32 and then on bf16; for the host and, with `gpus`, for a GPU. */
+static inline void one_check_on(bool gpus, Fn *f, int kind, int anchor,
+                                bool (*emitter)(Emit *, const GroupInfo *), double tolerance) {
+  one_group(f, kind, anchor);
   one_run(f, emitter, tolerance, gpus);
   if (!run_narrow_too()) return;
   run_narrow(f);

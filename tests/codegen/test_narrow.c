@@ -108,7 +108,7 @@ static bool deep;
 static bool emit_winograd(Emit *e, const GroupInfo *g) {
   WinoShape s;
   if (!wino_shape(e->fn, &e->fn->node[g->anchor], &s)) fail_msg("no shape for Winograd");
-  WinoPlan plan = wino_plan(&s, 2, deep);
+  WinoPlan plan = wino_plan(&s, 2, 2, deep);
   return emit_wino(e, g, &plan);
 }
 

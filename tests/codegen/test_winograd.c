@@ -124,12 +124,12 @@ static KFn *tile_kernel(Arena *a, const WinoMatrix *w, int isa) {
   KV col = k_sub(k, k_rem(k, k_task(k), k_i64(k, COLS + 6)), k_i64(k, 3));
   Sink sink = {k, y, w->rows};
   WinoEnds ends = {wino_pixel, &im, put, &sink};
-  k_if(k, wino_inside(&im, row, col, w->cols));
-  wino_pixels(&im, row, col, w->cols, true);
-  wino_both_sides(k, w, &ends);
+  k_if(k, wino_inside(&im, row, col, w->cols, w->cols));
+  wino_pixels(&im, row, col, w->cols, w->cols, true);
+  wino_both_sides(k, w, w, &ends);
   k_else(k);
-  wino_pixels(&im, row, col, w->cols, false);
-  wino_both_sides(k, w, &ends);
+  wino_pixels(&im, row, col, w->cols, w->cols, false);
+  wino_both_sides(k, w, w, &ends);
   k_end(k);
   return k;
 }
