@@ -207,17 +207,22 @@ static void products_of_row(WinoCode *c, KV row, KV block, bool tail) {
   k_end(k);
 }
 
-static int64_t products_kernel(const Parts *p, Build *b, int isa) {
+static int64_t products_tasks(const Parts *p, int isa) { return p->mem[isa].b.blocks * p->pl->wy->n; }
+
+/* Of `launched` tasks, as many as the set needs that has most, the first ones are those that this set does not need: tasks are
+ * handed out in ever smaller portions, and the smallest should be work. */
+static void products_kernel(const Parts *p, Build *b, int isa, int64_t launched) {
   KFn *k = build_kernel(b, isa);
   WinoCode c = code(p, k, isa);
   const WinoMemory *m = c.mem;
-  int64_t n = p->pl->wy->n, tasks = m->b.blocks * n;
+  int64_t n = p->pl->wy->n;
   WinoWeights w = wino_weights_in(p->pl, m, 1);
   c.v = 0, c.m = 2;
   c.u = k_scratch(k, K_F32, p->pl->wx->n * m->u_plane, "u");
   c.acc = accumulators(m, k);
-  k_if(k, k_lt(k, k_task(k), k_i64(k, tasks)));
-  KV block = k_div(k, k_task(k), k_i64(k, n)), row = k_rem(k, k_task(k), k_i64(k, n));
+  KV number = k_sub(k, k_task(k), k_i64(k, launched - products_tasks(p, isa)));
+  k_if(k, k_le(k, k_i64(k, 0), number));
+  KV block = k_div(k, number, k_i64(k, n)), row = k_rem(k, number, k_i64(k, n));
   wino_weights_row(k, p->pl, m, &w, block, row, c.u);
   if (m->b.full) {
     if (m->b.tail_vectors) k_if(k, k_lt(k, block, k_i64(k, m->b.full)));
@@ -227,7 +232,6 @@ static int64_t products_kernel(const Parts *p, Build *b, int isa) {
   if (m->b.tail_vectors) products_of_row(&c, row, block, true);
   if (m->b.full && m->b.tail_vectors) k_end(k);
   k_end(k);
-  return tasks;
 }
 
 static void emit_products(const Parts *p, int v, int w, int m) {
@@ -238,7 +242,8 @@ static void emit_products(const Parts *p, int v, int w, int m) {
   build_arg(&b, w, false);
   build_arg(&b, m, true);
   int64_t tasks = 0, weights = s->taps * s->cin * s->cout, points = wino_points(pl);
-  for (int isa = 0; isa < build_sets(&b); isa++) tasks = max64(tasks, products_kernel(p, &b, isa));
+  for (int isa = 0; isa < build_sets(&b); isa++) tasks = max64(tasks, products_tasks(p, isa));
+  for (int isa = 0; isa < build_sets(&b); isa++) products_kernel(p, &b, isa, tasks);
   b.kernel.flops = gemm_flops(pl) + wino_both_flops(&pl->wy->g, &pl->wx->g) * weights;
   if (wino_narrow(pl)) b.kernel.pair_flops = gemm_flops(pl);
   b.kernel.work = 2 * node_macs(p->e->fn, &p->e->fn->node[p->g->anchor]);
