@@ -99,12 +99,24 @@ Program *prog_new(Arena *a) {
 }
 
 /* Nodes mostly name a variable by the very string it has, so that is looked for first. */
+/* The slot of the variable of that name, or the free one where it would be. FNV-1a; the number of slots is a power of 2. */
+static size_t var_slot(const Program *p, const char *name) {
+  uint32_t h = 2166136261u;
+  for (const char *c = name; *c; c++) h = (h ^ (uint8_t)*c) * 16777619u;
+  size_t at = h & (p->var_slots - 1);
+  while (p->var_slot[at] && strcmp(p->var[p->var_slot[at] - 1].name, name))
+    at = (at + 1) & (p->var_slots - 1);
+  return at;
+}
+
+static void index_vars(Program *p, size_t slots) {
+  p->var_slots = slots;
+  p->var_slot = arena_alloc(p->arena, slots * sizeof *p->var_slot);
+  for (int i = 0; i < p->nvar; i++) p->var_slot[var_slot(p, p->var[i].name)] = i + 1;
+}
+
 int prog_find_var(const Program *p, const char *name) {
-  for (int i = 0; i < p->nvar; i++)
-    if (p->var[i].name == name) return i;
-  for (int i = 0; i < p->nvar; i++)
-    if (!strcmp(p->var[i].name, name)) return i;
-  return -1;
+  return p->var_slots ? p->var_slot[var_slot(p, name)] - 1 : -1;
 }
 
 int prog_var(Program *p, Var v) {
@@ -112,6 +124,8 @@ int prog_var(Program *p, Var v) {
   bool unordered = true;
   for (int i = 0; i < MAX_RANK; i++) unordered &= v.order[i] == 0;
   for (int i = 0; unordered && i < MAX_RANK; i++) v.order[i] = (uint8_t)i;
+  if ((size_t)(p->nvar + 1) * 2 > p->var_slots) index_vars(p, p->var_slots ? 2 * p->var_slots : 64);
+  p->var_slot[var_slot(p, v.name)] = p->nvar + 1;
   *ARENA_PUSH(p->arena, p->var, p->nvar, p->capvar) = v;
   return p->nvar - 1;
 }

@@ -173,6 +173,8 @@ struct Program {
   const char *source; /* path of the .net file */
   Var *var;
   int nvar, capvar;
+  int *var_slot; /* variables by hash of their names: number + 1, 0 = free; at least half are free */
+  size_t var_slots;
   NetInfo *net;
   int nnet, capnet;
   Stream *stream;
