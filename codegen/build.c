@@ -90,11 +90,21 @@ static KBase arg_base(const Emit *e, int buf) {
   return dt == I32 ? K_I32 : dt == BF16 ? K_BF16 : K_F32;
 }
 
-int build_sets(const Build *b) {
+/* Sets that may have code of their own: that for bf16 has none for what has nothing to do with bf16. */
+static int sets_of(const Build *b) {
   if (b->e->machine->simt) return b->e->machine->sets;
   bool narrow = b->g && b->g->anchor >= 0 && b->e->fn->node[b->g->anchor].at.narrow;
   for (int i = 0; i < b->launch.nargs; i++) narrow |= arg_base(b->e, b->launch.arg[i]) == K_BF16;
   return narrow ? NETC_ISA_COUNT : NETC_ISA_AVX512_BF16;
+}
+
+int build_set(const Build *b, int from) {
+  unsigned kernels = b->e->machine->kernels;
+  int sets = sets_of(b);
+  if (sets <= NETC_ISA_AVX512_BF16 && kernels >> NETC_ISA_AVX512_BF16 & 1) kernels |= 1u << NETC_ISA_AVX512;
+  for (int isa = from; isa < sets; isa++)
+    if (kernels >> isa & 1) return isa;
+  return NETC_ISA_COUNT;
 }
 
 KFn *build_kernel(Build *b, int isa) {
@@ -113,6 +123,13 @@ KFn *build_kernel(Build *b, int isa) {
   }
   b->kernel.k[isa] = k;
   return k;
+}
+
+/* Of the code for the first set that there is code for. */
+static uint64_t first_hash(const Kernel *kernel) {
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++)
+    if (kernel->hash[isa]) return kernel->hash[isa];
+  return 0;
 }
 
 /* The kernel of the list with the same code for every instruction set, or -1. */
@@ -190,7 +207,7 @@ void build_end(Build *b, int64_t tasks) {
     bool open = n && kernel->name[n - 1] == ':';
     if (open || name_taken(e, kernel->name))
       kernel->name =
-          arena_printf(e->arena, "%s%s%08x", kernel->name, open ? "" : ":", (unsigned)kernel->hash[0]);
+          arena_printf(e->arena, "%s%s%08x", kernel->name, open ? "" : ":", (unsigned)first_hash(kernel));
     for (int isa = 0; isa < e->machine->sets; isa++)
       if (kernel->k[isa]) kernel->k[isa]->name = kernel->name;
     *ARENA_PUSH(e->arena, e->kernel, e->nkernel, e->capkernel) = *kernel;

@@ -94,10 +94,11 @@ void build_end(Build *b, int64_t tasks);
 /* What the launch writes, it writes once, by whole vectors where it can: values too large for the caches go past them. Before
  * build_kernel. */
 void build_stream(Build *b);
-/* Emission runs once per set, of those that may have code of their own for this launch (with bf16 among its arguments, or
- * operands to be rounded, all of them):  for (int isa = 0; isa < build_sets(&b); isa++) { KFn *k = build_kernel(&b, isa); .. }
- * build_kernel declares the arguments in k: argument i is KV i (k_arg was called for each). */
-int build_sets(const Build *b);
+/* Emission runs once per set that is wanted (Machine.kernels), of those that may have code of their own for this launch (with bf16
+ * among its arguments, or operands to be rounded, all of them):
+ *   for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1)) { KFn *k = build_kernel(&b, isa); .. }
+ * build_set: the first one from `from` on. build_kernel declares the arguments in k: argument i is KV i (k_arg was called for each). */
+int build_set(const Build *b, int from);
 KFn *build_kernel(Build *b, int isa);
 
 /* One emitter per group kind; each appends its launches to e. false with e->err set on failure. */

@@ -442,7 +442,8 @@ void conv_dw_sum_parts(Emit *e, const GroupInfo *g, int64_t n, const int64_t *pa
   build_arg(&b, dw, true);
   b.kernel.flops = n * (most - 1);
   b.kernel.bytes = 4 * n * (most + 1);
-  for (int isa = 0; isa < build_sets(&b); isa++) reduce_kernel(&b, n, parts[isa], isa);
+  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
+    reduce_kernel(&b, n, parts[isa], isa);
   build_end(&b, ceil_div(n, e->machine->task_visits));
 }
 
@@ -479,7 +480,7 @@ bool emit_conv_dw(Emit *e, const GroupInfo *g) {
   for (int i = 0; i < g->nin; i++) b.kernel.bytes += type_bytes(e->fn->node[g->in[i]].type);
   b.kernel.bytes += type_bytes(nd->type);
   int64_t tasks = 0;
-  for (int isa = 0; isa < build_sets(&b); isa++)
+  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
     tasks = max64(tasks, dw_kernel(&b, &p[isa], &input, isa, x, dy, out));
   build_end(&b, tasks);
   if (most > 1) conv_dw_sum_parts(e, g, conv_taps(&s) * s.cin * s.cout, parts, ws, dw);

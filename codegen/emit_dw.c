@@ -43,7 +43,7 @@ bool emit_dw(Emit *e, const GroupInfo *g) {
   build_stream(&b);
   int64_t rows = anchor->type.dim[0] * rows_of(&d);
   int64_t per = rows / e->machine->tasks > 0 ? rows / e->machine->tasks : 1;
-  for (int isa = 0; isa < build_sets(&b); isa++) {
+  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1)) {
     KFn *k = build_kernel(&b, isa);
     k_opaque_counters(k);
     DwRow r = {.shape = &d,
@@ -290,7 +290,7 @@ static void emit_fold(Emit *e, const GroupInfo *g, int work, int64_t parts, int6
   Build b = build_begin(e, g, "reduce", "reduce:parts%lld_n%lld:f32", (long long)parts, (long long)count);
   int from = build_arg(&b, work, false), to = build_arg(&b, emit_buffer(e, g->anchor), true);
   Box box = {.rank = 1, .chunk = e->machine->task_visits, .extent = {count}};
-  for (int isa = 0; isa < build_sets(&b); isa++) {
+  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1)) {
     KFn *k = build_kernel(&b, isa);
     Fold f = {from, to, parts, count};
     visit(k, &box, k_task(k), true, fold_body, &f);
@@ -336,7 +336,7 @@ bool emit_dw_dw(Emit *e, const GroupInfo *g) {
                         window_text(d.ns, d.size, d.stride, d.pad, win), d.s >= 0 ? ":gate" : "");
   for (int i = 0; i < g->nin; i++) build_arg(&b, emit_buffer(e, g->in[i]), false);
   int out = build_arg(&b, work, true);
-  for (int isa = 0; isa < build_sets(&b); isa++) {
+  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1)) {
     KFn *k = build_kernel(&b, isa);
     k_opaque_counters(k);
     w.x = arg_of(&b, d.x);

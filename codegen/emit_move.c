@@ -16,7 +16,7 @@ Build move_begin(const Move *m, const char *detail) {
 bool move_end(const Move *m, Build *b, const Node *over, bool vec, VisitBody *body, void *ctx,
               int64_t flops_per_element) {
   Box box = node_box(b->e, over);
-  for (int isa = 0; isa < build_sets(b); isa++) {
+  for (int isa = build_set(b, 0); isa < NETC_ISA_COUNT; isa = build_set(b, isa + 1)) {
     KFn *k = build_kernel(b, isa);
     visit(k, &box, k_task(k), vec, body, ctx);
   }

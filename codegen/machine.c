@@ -5,6 +5,7 @@
 const Machine machine_host = {
     .name = "host",
     .sets = NETC_ISA_COUNT,
+    .kernels = (1u << NETC_ISA_COUNT) - 1,
     .set = {[NETC_ISA_AVX2] = {8, 16}, [NETC_ISA_AVX512] = {16, 32}, [NETC_ISA_AVX512_BF16] = {16, 32}},
     .tasks = 64,
     .task_macs = 1 << 18,
@@ -24,6 +25,7 @@ const Machine machine_gpu = {
     .name = "gpu",
     .simt = true,
     .sets = 1,
+    .kernels = 1,
     .set = {{32, 48}},
     .tasks = 2048,
     .task_macs = 1 << 14,

@@ -10,8 +10,9 @@
 
 typedef struct {
   const char *name;
-  bool simt; /* lanes are threads, tasks are warps */
-  int sets;  /* kernels are written for sets 0 .. sets - 1 */
+  bool simt;        /* lanes are threads, tasks are warps */
+  int sets;         /* what is planned is planned for sets 0 .. sets - 1, .. */
+  unsigned kernels; /* .. kernels are written for these of them, a bit each */
   struct {
     int lanes, nregs; /* vector registers; emitters size their tiles by it */
   } set[NETC_ISA_COUNT];

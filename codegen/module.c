@@ -101,11 +101,9 @@ static bool compile_module(Module *m, char err[512]) {
 
 bool codegen_run(Program *p, const CodegenOptions *opt, char err[512]) {
   double start = seconds();
-  Module m = {.arena = p->arena,
-              .prog = p,
-              .machine = &machine_host,
-              .opt = opt,
-              .isas = opt->isas ? opt->isas : (1u << NETC_ISA_COUNT) - 1};
+  Machine host = machine_host;
+  if (opt->isas) host.kernels = opt->isas;
+  Module m = {.arena = p->arena, .prog = p, .machine = &host, .opt = opt, .isas = host.kernels};
   Module gpu = m, *device = opt->device ? &gpu : NULL;
   gpu.machine = &machine_gpu, gpu.isas = 1;
   if (!emit_module(&m, err) || (device && !emit_module(device, err))) return false;
