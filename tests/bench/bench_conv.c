@@ -11,8 +11,9 @@
 #include "ir/bf16.h"
 #include "layers.h"
 
-/* dybac: bwd_w of a 1x1 layer whose input is recomputed from a gated depthwise 3x3. dwpw: forward of the same. */
-enum { FWD, BWD_D, BWD_W, DYBAC, DWPW, DIRECTIONS };
+/* dybac: bwd_w of a 1x1 layer whose input is recomputed from a gated depthwise 3x3. dwpw: forward of the same. dw, dw_x, dw_w: that
+ * depthwise convolution alone, its adjoint in x, and in the kernels. */
+enum { FWD, BWD_D, BWD_W, DYBAC, DWPW, DW, DW_X, DW_W, DIRECTIONS };
 static const struct {
   const char *name;
   int group;
@@ -21,7 +22,10 @@ static const struct {
                  {"bwd_d", G_CONV, emit_conv},
                  {"bwd_w", G_CONV_DW, emit_conv_dw},
                  {"dybac", G_CONV_DW, emit_conv_dw},
-                 {"dwpw", G_DWPW, emit_dwpw}};
+                 {"dwpw", G_DWPW, emit_dwpw},
+                 {"dw", G_DW, emit_dw},
+                 {"dw_x", G_DW, emit_dw},
+                 {"dw_w", G_DW_DW, emit_dw_dw}};
 
 /* Processor time: others may be using the machine. */
 static double now(void) {
@@ -36,20 +40,23 @@ static Type image(const Layer *l, int64_t n, int64_t c, const int64_t *size) {
   return t;
 }
 
-static int recomputed(Fn *f, const Layer *l, int x) {
+/* The depthwise convolution of x, or one of its adjoints. */
+static int depthwise(Fn *f, const Layer *l, int dir, int x) {
   int64_t k[MAX_SPATIAL] = {3, 3, 3}, one[MAX_SPATIAL] = {1, 1, 1};
-  int w = ir_input(f, "kernel", image(l, l->n, l->c, k));
-  return ir_dwconv(f, ir_mul(f, x, ir_input(f, "gate", image(l, l->n, 1, l->size))), w, one, one);
+  Type kernel = image(l, l->n, l->c, k);
+  if (dir == DW_X) return ir_conv_grad(f, OP_dwconv_dx, x, ir_input(f, "kernel", kernel), one, one, l->size);
+  x = ir_mul(f, x, ir_input(f, "gate", image(l, l->n, 1, l->size)));
+  if (dir == DW_W)
+    return ir_conv_grad(f, OP_dwconv_dw, x, ir_input(f, "dy", image(l, l->n, l->c, l->size)), one, one, k);
+  return ir_dwconv(f, x, ir_input(f, "kernel", kernel), one, one);
 }
 
 typedef struct {
   bool winograd, bf16;
 } Mode;
 
-/* The function of one layer and direction, as pass fuse would leave it. */
-static Fn *build(Arena *a, const Layer *l, int dir, Mode mode) {
-  Fn *f = fn_new(prog_new(a), "bench", FN_FORWARD);
-  f->prog->winograd = mode.winograd;
+/* The convolution of layer l, its operands, its result; *weights: whichever of them is weights. */
+static int convolution(Fn *f, const Layer *l, int dir, int *weights) {
   bool to_weights = direction[dir].group == G_CONV_DW;
   int64_t k[MAX_SPATIAL], st[MAX_SPATIAL], pad[MAX_SPATIAL], out[MAX_SPATIAL];
   for (int i = 0; i < l->ns; i++) {
@@ -60,12 +67,21 @@ static Fn *build(Arena *a, const Layer *l, int dir, Mode mode) {
                    dir == BWD_D ? image(l, l->n, l->o, out) : image(l, l->n, l->c, l->size));
   int w =
       ir_input(f, to_weights ? "dy" : "w", to_weights ? image(l, l->n, l->o, out) : image(l, l->o, l->c, k));
-  if (dir == DYBAC || dir == DWPW) x = recomputed(f, l, x);
+  if (dir == DYBAC || dir == DWPW) x = depthwise(f, l, dir, x);
   int y = to_weights     ? ir_conv_grad(f, OP_conv_dw, x, w, st, pad, k)
           : dir == BWD_D ? ir_conv_grad(f, OP_conv_dx, x, w, st, pad, l->size)
                          : ir_conv(f, x, w, st, pad);
+  *weights = to_weights ? y : w;
+  return y;
+}
+
+/* The function of one layer and direction, as pass fuse would leave it. */
+static Fn *build(Arena *a, const Layer *l, int dir, Mode mode) {
+  Fn *f = fn_new(prog_new(a), "bench", FN_FORWARD);
+  f->prog->winograd = mode.winograd;
+  int weights = -1, y = dir < DW ? convolution(f, l, dir, &weights)
+                                 : depthwise(f, l, dir, ir_input(f, "x", image(l, l->n, l->c, l->size)));
   fn_output(f, "y", y);
-  int weights = to_weights ? y : w;
   for (int i = 0; i < f->n; i++) {
     if (i == weights) order_weights(f->node[i].order, f->node[i].type.rank);
     else order_channels_last(f->node[i].order, f->node[i].type.rank);
