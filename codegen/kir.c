@@ -514,10 +514,14 @@ void k_stream(KFn *k, KV buf) {
   else k->streamed |= UINT64_C(1) << k->ins[buf].imm;
 }
 void k_opaque_counters(KFn *k) { k->opaque = true; }
-void k_prefetch(KFn *k, KV buf, KV at) {
+static void prefetch(KFn *k, KV buf, KV at, bool near) {
   if (!buffer(k, buf, "prefetch") || !offset(k, at, "prefetch")) return;
-  push(k, K_prefetch, kt(K_VOID, false), buf, at, -1, -1);
+  KV v = push(k, K_prefetch, kt(K_VOID, false), buf, at, -1, -1);
+  k->ins[v].imm = near;
 }
+
+void k_prefetch(KFn *k, KV buf, KV at) { prefetch(k, buf, at, false); }
+void k_prefetch_near(KFn *k, KV buf, KV at) { prefetch(k, buf, at, true); }
 void k_store_masked(KFn *k, KV buf, KV at, KV v, KV mask) {
   const char *who = "store_masked";
   if (!stored(k, buf, v, who) || !offset(k, at, who) || !lanes_of(k, mask, K_I1, who)) return;

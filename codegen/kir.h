@@ -118,7 +118,8 @@ void k_stream(KFn *k, KV buf);
  * out within many loops that takes nine tenths of the time that the kernel's code takes, and finds nothing: an address there is
  * a counter and a number. So it is not told what the counters of this kernel's loops are. */
 void k_opaque_counters(KFn *k);
-void k_prefetch(KFn *k, KV buf, KV at); /* a hint; `at` may lie outside the buffer */
+void k_prefetch(KFn *k, KV buf, KV at);      /* a hint; `at` may lie outside the buffer */
+void k_prefetch_near(KFn *k, KV buf, KV at); /* the same of what is wanted in a few hundred cycles */
 KV k_scratch(KFn *k, KBase base, int64_t n, const char *name);
 KV k_local(KFn *k, KBase base, bool vec, const char *name);
 KV k_get(KFn *k, KV local);

@@ -160,7 +160,9 @@ static bool operands(Parser *p, KIns *i, int n) {
 
 /* What stands between an op's name and its operands. */
 static bool attributes(Parser *p, KIns *i) {
-  if ((i->op == K_arg || i->op == K_scratch || i->op == K_seed) && !integer(p, &i->imm)) return false;
+  if ((i->op == K_arg || i->op == K_scratch || i->op == K_seed || i->op == K_prefetch) &&
+      !integer(p, &i->imm))
+    return false;
   if (p->next < p->n && *p->word[p->next] == '"') i->name = p->word[p->next++] + 1;
   if (i->op != K_arg) return true;
   if (i->imm != p->k->nargs) return fail(p, "argument %d comes next", p->k->nargs);

@@ -82,7 +82,8 @@ static void print_ins(FILE *out, const KFn *k, int v) {
   const KOpInfo *info = &kop_info[i->op];
   if (*info->kind == 'V') fprintf(out, "v%d = ", v);
   fputs(info->name, out);
-  if (i->op == K_arg || i->op == K_scratch || i->op == K_seed) fprintf(out, " %" PRId64, i->imm);
+  if (i->op == K_arg || i->op == K_scratch || i->op == K_seed || i->op == K_prefetch)
+    fprintf(out, " %" PRId64, i->imm);
   if (i->name) fprintf(out, " \"%s\"", i->name);
   if (i->op == K_arg && k->streamed >> i->imm & 1) fputs(" streamed", out);
   for (int o = 0; o < info->operands; o++) {

@@ -259,11 +259,12 @@ static void store(Lower *l, const KIns *i) {
 }
 
 static void prefetch(Lower *l, const KIns *i) {
-  enum { READ = 0, SECOND_LEVEL = 2, DATA = 1 };
+  enum { READ = 0, FIRST_LEVEL = 3, SECOND_LEVEL = 2, DATA = 1 };
+  int level = i->imm ? FIRST_LEVEL : SECOND_LEVEL;
   LLVMValueRef p = address(l, i->in[0], l->v[i->in[1]]);
   LLVMTypeRef over = LLVMTypeOf(p);
   intrinsic(l, "llvm.prefetch", &over, 1,
-            (LLVMValueRef[]){p, lower_i32(l, READ), lower_i32(l, SECOND_LEVEL), lower_i32(l, DATA)}, 4);
+            (LLVMValueRef[]){p, lower_i32(l, READ), lower_i32(l, level), lower_i32(l, DATA)}, 4);
 }
 
 /* ---- control flow ---- */
