@@ -1,8 +1,10 @@
-/* Speed of the convolution kernels on one core: bench_conv [0|1|2|host [LAYER [DIRECTION [bf16]]]] (-1: all), or bench_conv layers: how many there are. bf16: images are bf16 in memory, and
- * what contracts them rounds its operands, as under precision=bf16. For every layer of the
- * table and every direction: milliseconds, GFLOP/s, and the fraction of the multiply-add rate that this core
- * reaches in registers; first of the direct kernels, then ("auto") of what netc chooses, where that is something else. A launch's time is the sum over its tasks of the least time each took in several
- * rounds: other work on the machine, which comes and goes, then falls out. */
+/* Speed of the convolution kernels on one core: bench_conv [0|1|2|host [LAYER [DIRECTION [bf16|cold]]]] (-1: all), or bench_conv
+ * layers: how many there are. bf16: images are bf16 in memory, and what contracts them rounds its operands, as under
+ * precision=bf16. cold: before every round other memory is written, as much as two third-level caches hold, so that operands come from memory, as
+ * those of a large network do. For every layer of the table and every direction: milliseconds, GFLOP/s, and the fraction of the
+ * multiply-add rate that this core reaches in registers; first of the direct kernels, then ("auto") of what netc chooses, where that
+ * is something else. A launch's time is the sum over its tasks of the least time each took in several rounds: other work on the
+ * machine, which comes and goes, then falls out. Without cold, so does what a cache happened to keep. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -52,7 +54,7 @@ static int depthwise(Fn *f, const Layer *l, int dir, int x) {
 }
 
 typedef struct {
-  bool winograd, bf16;
+  bool winograd, bf16, cold;
 } Mode;
 
 /* The convolution of layer l, its operands, its result; *weights: whichever of them is weights. */
@@ -159,6 +161,14 @@ static void fill(const Emit *e, int buffer, float *mem) {
     for (int64_t x = 0; x < e->buffer[buffer].bytes / 4; x++) mem[x] = (float)(x % 17) * 0.01f;
 }
 
+/* Fills the caches with other things. */
+static void cool(void) {
+  enum { BYTES = 64 << 20 };
+  static volatile char *other;
+  if (!other) other = malloc(BYTES);
+  for (int i = 0; other && i < BYTES; i += 64) other[i]++;
+}
+
 static Emit *emitted(Arena *a, const Layer *l, int dir, Mode mode) {
   Fn *f = build(a, l, dir, mode);
   Emit *e = emit_new(a, f, NULL);
@@ -194,8 +204,10 @@ static void measure(const Layer *l, int dir, int isa, double top, Mode mode) {
     fill(e, i, mem[i]);
   }
   for (int i = 0; i < e->nlaunch; i++) best[i] = no_times(a, e->launch[i].tasks);
-  for (double start = now(), rounds = 0; rounds < 3 || now() - start < 0.5; rounds++)
+  for (double start = now(), rounds = 0; rounds < 3 || now() - start < 0.5; rounds++) {
+    if (mode.cold) cool();
     for (int i = 0; i < e->nlaunch; i++) run_launch(j, &e->launch[i], mem, best[i]);
+  }
   for (int i = 0; i < e->nlaunch; i++) {
     time[i] = 0;
     for (int64_t t = 0; t < e->launch[i].tasks; t++) time[i] += best[i][t];
@@ -217,7 +229,7 @@ int main(int argc, char **argv) {
   if (argc > 1 && !strcmp(argv[1], "layers")) return printf("%d\n", LAYERS), 0;
   int isa = argc > 1 && strcmp(argv[1], "host") ? atoi(argv[1]) : lower_host_isa(),
       only = argc > 2 ? atoi(argv[2]) : -1, way = argc > 3 ? atoi(argv[3]) : -1;
-  Mode mode = {.bf16 = argc > 4 && !strcmp(argv[4], "bf16")};
+  Mode mode = {.bf16 = argc > 4 && !strcmp(argv[4], "bf16"), .cold = argc > 4 && !strcmp(argv[4], "cold")};
   if (isa < 0 || isa > lower_host_isa()) return fprintf(stderr, "this machine does not run set %d\n", isa), 1;
   Arena *a = arena_new();
   double top = peak(a, isa);
@@ -228,7 +240,7 @@ int main(int argc, char **argv) {
       if ((only < 0 || only == i) && (way < 0 || way == dir) && (dir < DYBAC || layer[i].k == 1)) {
         measure(&layer[i], dir, isa, top, mode);
         if (has_choice(&layer[i], dir, mode))
-          measure(&layer[i], dir, isa, top, (Mode){.bf16 = mode.bf16, .winograd = true});
+          measure(&layer[i], dir, isa, top, (Mode){.bf16 = mode.bf16, .winograd = true, .cold = mode.cold});
       }
   return 0;
 }
