@@ -47,6 +47,26 @@ typedef struct {
 void panels_fill_pairs(KFn *k, const Panels *p, KV x, const int64_t *extent, int64_t stride, KV channel0,
                        const KV *first, const KV *end, const DwPairs *r, bool merged);
 
+/* ---- conv_dw_ahead.c: asks for the next box ----
+ * An operand of it: `channels` of `stride` channels of a box of `extent` pixels from `first` on, in a tensor of so many pixels; lines
+ * of the cache are numbered over pixels and the channels of each. */
+typedef struct {
+  KV x, base; /* buffer; element where the box starts */
+  int naxes;
+  int64_t extent[MAX_AXES], tensor[MAX_AXES], channels, stride;
+  int64_t line, of_pixel, lines; /* elements of a line; lines of a pixel; of the box */
+  int64_t each, every;           /* lines that are asked for in every so many turns */
+} DwAheadSide;
+typedef struct {
+  DwAheadSide side[2];
+  KV turn0; /* turns of this box before those of the tile at work */
+} DwAhead;
+/* `turns`: of the micro-kernel in a box, among which the requests are divided. */
+DwAheadSide dw_ahead_side(KFn *k, KV x, int naxes, const int64_t *tensor, const int64_t *extent,
+                          int64_t channels, int64_t stride, const KV *first, KV channel0, int64_t turns);
+/* A TileAsk; ctx: DwAhead. */
+void dw_ahead_ask(const void *ctx, KFn *k, KV turn);
+
 enum { DW_INPUT_TILE = 8 }; /* pixels that dw_input_box computes at once */
 typedef struct {
   ConvShape s;                   /* cin: the channels; cout unused */

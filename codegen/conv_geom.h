@@ -83,6 +83,9 @@ typedef struct {
   /* Elements of a that every turn of the loop asks memory for, a multiple of TILE_LINE from `ahead` on; 0: none. */
   int64_t ahead_step;
   KV ahead;
+  /* Code that every turn runs besides, to ask for other things; NULL: none. turn: number of the turn. */
+  void (*ask)(const void *ctx, KFn *k, KV turn);
+  const void *ask_ctx;
 } MicroTile;
 enum { TILE_LINE = 16 }; /* f32 of a cache line; of bf16 it is half of one */
 KV *tile_locals(Arena *a, KFn *k, int n);

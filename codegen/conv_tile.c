@@ -73,6 +73,7 @@ void tile_fma(const MicroTile *t, int p0, int p1, KV a_at, KV b_at, KV len) {
   KV full = k_sub(k, len, k_rem(k, len, k_i64(k, turn)));
   KV m = k_for(k, zero, full, turn);
   ask_ahead(t, m, turn);
+  if (t->ask) t->ask(t->ask_ctx, k, k_div(k, m, k_i64(k, turn)));
   steps(t, p0, p1, a_at, b_at, m, turn);
   k_end(k);
   if (known) {

@@ -19,10 +19,11 @@
 #include "wino_dw.h"
 
 enum {
-  BOX_ROW = 128,         /* of them along a row, where x has a halo: long loops, not too much of it */
-  COMPUTED_ROW = 32,     /* as much as that where the halo is computed from */
-  FEW_CHANNELS = 32,     /* pixels of so few are neighbours enough: nothing is packed .. */
-  BOX_BYTES = 256 << 10, /* .. and boxes are what the second-level cache holds */
+  BOX_ROW = 128,       /* of them along a row, where x has a halo: long loops, not too much of it */
+  COMPUTED_ROW = 32,   /* as much as that where the halo is computed from */
+  FEW_CHANNELS = 32,   /* pixels of so few are neighbours enough: nothing is packed; */
+  NEAR_CHANNELS = 512, /* nor where each is met once, by a tap, and so many of both are asked for in time; */
+  BOX_BYTES = 256 << 10, /* boxes are what the second-level cache holds then */
   TAP_ROWS = 128
 };
 
@@ -52,7 +53,9 @@ typedef struct {
   int64_t box[MAX_AXES], span[MAX_AXES], boxes; /* span: pixels of x that a box meets; of pairs: entries */
   int64_t slice_cin, slices_cin;                /* channels of x of a task */
   int64_t parts;
-  bool merged; /* panels of both have the same pixels, one after the other: no rows */
+  bool pointwise; /* of stride 1: pixels of both are the same */
+  bool ahead;     /* ask for the next box meanwhile */
+  bool merged;    /* panels of both have the same pixels, one after the other: no rows */
 } DwPlan;
 
 typedef struct {
@@ -66,6 +69,9 @@ typedef struct {
   KV fresh;       /* is this the task's first box? */
   DwBox box;
   KV x0[MAX_AXES], x1[MAX_AXES]; /* pixels of x that the box meets */
+  KV first;                      /* block of the task */
+  int64_t slice_blocks;          /* of a task */
+  DwAhead ahead;                 /* the next box */
 } DwCode;
 
 /* ---- planning ---- */
@@ -100,7 +106,7 @@ static void plan_boxes(DwPlan *p) {
     p->boxes *= ceil_div(n, len);
     p->span[a] = p->merged ? len : min64((len - 1) * p->stride[a] + p->k[a], p->in[a]);
     if (p->pairs && a == p->naxes - 1) p->span[a] = pair_span(p, len);
-    pixels /= len;
+    pixels = p->pointwise && p->source == DIRECT ? 1 : pixels / len;
   }
 }
 
@@ -111,11 +117,18 @@ static int64_t slice_of(int64_t c, int64_t most) {
   return d * 4 < min64(c, most) ? c : d;
 }
 
+static bool is_pointwise(const ConvShape *s) {
+  for (int a = 0; a < s->ns; a++)
+    if (s->k[a] != 1 || s->stride[a] != 1 || s->pad[a] != 0) return false;
+  return true;
+}
+
 /* `pack`: operands cannot be read in place. */
-static DwSource source_of(const ConvShape *s, bool recompute, bool pack) {
+static DwSource source_of(const ConvShape *s, bool recompute, bool pack, bool simt) {
   enum { FIRST_CHANNELS = 4 };
   int64_t taps = conv_taps(s);
   if (recompute) return COMPUTED;
+  if (!pack && !simt && is_pointwise(s) && s->cin + s->cout <= NEAR_CHANNELS) return DIRECT;
   if (!s->narrow && taps > 1 && s->cin <= FIRST_CHANNELS && taps * s->cin <= TAP_ROWS) return TAPS;
   return s->cin <= FEW_CHANNELS && s->cout <= FEW_CHANNELS && !pack ? DIRECT : PACKED;
 }
@@ -135,9 +148,18 @@ static void plan_axes(DwPlan *p) {
   }
 }
 
+/* Where a box is long in coming: from memory. Few channels side by side are a stream that needs no asking. */
+static bool asks_ahead(const DwPlan *p) {
+  enum { LARGE = 2 << 20 };
+  bool few = p->source == DIRECT && p->s.cin <= FEW_CHANNELS && p->s.cout <= FEW_CHANNELS;
+  return !p->machine->simt && p->pointwise && !few &&
+         conv_pixels(&p->s, p->s.out) * (p->s.cin + p->s.cout) >= LARGE;
+}
+
 static DwPlan plan_dw(const Machine *m, const ConvShape *s, bool recompute, int64_t macs, int isa) {
   DwPlan p = {.machine = m, .s = *s, .pairs = s->narrow && isa == NETC_ISA_AVX512_BF16};
-  p.source = source_of(s, recompute, p.pairs);
+  p.source = source_of(s, recompute, p.pairs, m->simt);
+  p.pointwise = is_pointwise(s);
   p.cin = p.source == TAPS ? s->cin * conv_taps(s) : s->cin;
   plan_axes(&p);
   plan_boxes(&p);
@@ -148,6 +170,7 @@ static DwPlan plan_dw(const Machine *m, const ConvShape *s, bool recompute, int6
   int64_t parts =
       min64(ceil_div(m->tasks / 2, p.slices_cin), min64(m->parts_bytes / bytes, macs / m->task_macs));
   p.parts = min64(max64(parts, 1), p.boxes);
+  p.ahead = asks_ahead(&p);
   return p;
 }
 
@@ -230,6 +253,15 @@ static void piece_store(const DwCode *c, int channels, int vectors, KV at, KV ma
   k_end(k);
 }
 
+/* Tiles of channels of x in the slice; turns of the micro-kernel for each. */
+static int64_t slice_tiles(const DwCode *c) { return ceil_div(c->pl->slice_cin, c->b.pixels); }
+enum { TURN = 4 };
+static int64_t piece_turns(const DwPlan *p) {
+  int64_t places = 1;
+  for (int a = 0; a < p->naxes; a++) places *= p->box[a];
+  return max64(places / (p->pairs ? 2 * TURN : TURN), 1);
+}
+
 /* One piece of dW over the box: channels cin.. (of the slice) and block, all taps. */
 static void piece(const DwCode *c, KV cin, int channels, KV block, bool tail, KV mask) {
   const DwPlan *p = c->pl;
@@ -245,8 +277,15 @@ static void piece(const DwCode *c, KV cin, int channels, KV block, bool tail, KV
                   .bm = c->dyp.width,
                   .vectors = vectors,
                   .mask = packed ? K_NONE : mask,
-                  .unroll = 4,
+                  .unroll = TURN,
                   .acc = c->acc};
+  DwAhead ahead = c->ahead;
+  if (p->ahead) {
+    KV tile = k_add(k, k_mul(k, k_sub(k, block, c->first), k_i64(k, slice_tiles(c))),
+                    k_div(k, cin, k_i64(k, c->b.pixels)));
+    ahead.turn0 = k_mul(k, tile, k_i64(k, piece_turns(p)));
+    mt.ask = dw_ahead_ask, mt.ask_ctx = &ahead;
+  }
   KV tap[MAX_SPATIAL], number = k_i64(k, 0), col = k_mul(k, block, k_i64(k, c->b.vectors * c->b.lanes));
   KV width = k_i64(k, c->xp.width), x_col = k_add(k, c->cin0, cin);
   if (packed) x_col = k_add(k, k_mul(k, k_div(k, cin, width), k_i64(k, c->xp.size)), k_rem(k, cin, width));
@@ -334,13 +373,44 @@ static void find_box(DwCode *c, KV number) {
   }
 }
 
-/* Channels of a panel of x: a tile; or when its rows are computed, whole vectors of channels as well. */
+/* The box after number `number`, its last one again, for what asks for it. */
+static void look_ahead(DwCode *c, KV number, const DwInput *input) {
+  const DwPlan *p = c->pl;
+  KFn *k = c->k;
+  DwCode next = *c;
+  KV col = k_mul(k, c->first, k_i64(k, c->b.vectors * c->b.lanes));
+  int64_t turns = slice_tiles(c) * c->slice_blocks * piece_turns(p);
+  int64_t cout = min64(c->slice_blocks * c->b.vectors * c->b.lanes, p->s.cout);
+  find_box(&next, k_min(k, k_add(k, number, k_i64(k, 1)), k_i64(k, p->boxes - 1)));
+  c->ahead.side[1] =
+      dw_ahead_side(k, c->dy, p->naxes, p->extent, p->box, cout, p->s.cout, next.box.lo, col, turns);
+  if (p->source == COMPUTED) {
+    const ConvShape *s = &input->s;
+    int64_t tensor[MAX_AXES] = {s->n}, extent[MAX_AXES] = {p->box[0]};
+    KV first[MAX_AXES] = {next.box.lo[0]};
+    for (int a = 1; a < p->naxes; a++) {
+      tensor[a] = s->in[a - 1];
+      extent[a] = (p->box[a] - 1) * s->stride[a - 1] + s->k[a - 1];
+      KV lo = k_sub(k, k_mul(k, next.box.lo[a], k_i64(k, s->stride[a - 1])), k_i64(k, s->pad[a - 1]));
+      first[a] = k_max(k, lo, k_i64(k, 0));
+    }
+    c->ahead.side[0] =
+        dw_ahead_side(k, input->x, p->naxes, tensor, extent, p->slice_cin, s->cin, first, c->cin0, turns);
+  } else
+    c->ahead.side[0] =
+        dw_ahead_side(k, c->x, p->naxes, p->in, p->box, p->slice_cin, p->s.cin, next.box.lo, c->cin0, turns);
+}
+
+/* Channels of a panel of x: all of the slice, in whole vectors, so that they are written by aligned stores. Only few channels of
+ * every other pixel are better off in panels of a tile, which stay in the first-level cache, and what is in shared memory, which has
+ * no lines; or when its rows are computed, of whole vectors as well. */
 static int64_t panel_width(const DwPlan *p, const ConvBlock *b) {
-  enum { WIDEST = 48 };
-  int64_t width = b->pixels;
-  if (p->source != COMPUTED) return width;
+  enum { FEW = 32, WIDEST = 48 };
+  int64_t width = b->pixels, whole = ceil_div(p->slice_cin, b->lanes) * b->lanes;
+  if (p->source == TAPS || (p->source == PACKED && p->machine->simt)) return width;
+  if (!p->machine->simt) return p->stride[p->naxes - 1] > 1 && p->slice_cin < FEW ? width : whole;
   while (width % b->lanes) width += b->pixels;
-  return width <= WIDEST ? width : ceil_div(p->slice_cin, b->lanes) * b->lanes;
+  return width <= WIDEST ? width : whole;
 }
 
 /* Where the operands are read: scratch of this block, or the tensors. */
@@ -402,6 +472,7 @@ static int64_t dw_kernel(Build *b, const DwPlan *pl, const DwInput *input, int i
   KV slice = k_div(k, k_task(k), k_i64(k, pl->slices_cin)), part = k_div(k, slice, k_i64(k, slices));
   KV first = k_mul(k, k_rem(k, slice, k_i64(k, slices)), k_i64(k, slice_blocks));
   KV end = k_min(k, k_add(k, first, k_i64(k, slice_blocks)), k_i64(k, c.b.blocks));
+  c.first = first, c.slice_blocks = slice_blocks;
   c.cin0 = k_mul(k, k_rem(k, k_task(k), k_i64(k, pl->slices_cin)), k_i64(k, pl->slice_cin));
   c.part_at = k_mul(k, part, k_i64(k, conv_taps(&pl->s) * pl->s.cin * pl->s.cout));
   KV boxes = k_i64(k, pl->boxes), parts = k_i64(k, pl->parts);
@@ -410,6 +481,7 @@ static int64_t dw_kernel(Build *b, const DwPlan *pl, const DwInput *input, int i
   KV box = k_for(k, box0, box1, 1);
   c.fresh = k_eq(k, box, box0);
   find_box(&c, box);
+  if (pl->ahead) look_ahead(&c, box, input);
   pack_x(&c, input);
   box_blocks(&c, first, end);
   k_end(k);

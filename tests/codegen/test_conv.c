@@ -176,7 +176,8 @@ static const Shape network[] = {
     {3, 1, 34, 40, {9, 10, 11}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}},
     {2, 2, 1, 40, {20, 300}, {3, 3}, {1, 1}, {1, 1}}, /* first layers: taps and channels together */
     {3, 1, 2, 16, {12, 11, 13}, {3, 3, 3}, {1, 2, 1}, {1, 1, 0}},
-    {2, 1, 300, 70, {16, 17}, {1, 1}, {1, 1}, {0, 0}}, /* slices of both */
+    {2, 1, 500, 70, {16, 17}, {1, 1}, {1, 1}, {0, 0}},  /* slices of both */
+    {2, 1, 41, 24, {181, 180}, {1, 1}, {1, 1}, {0, 0}}, /* operands asked for ahead */
 };
 
 static void test_network_shapes(void **unused) {
