@@ -30,12 +30,19 @@ KV box_pixels(KFn *k, const DwBox *box);
  * channels. A pixel goes to place i - first of p->extent, or, `merged`, of the extents end - first. */
 void panels_fill(KFn *k, const Panels *p, KV x, const int64_t *extent, int64_t stride, KV channel0,
                  const KV *first, const KV *end, bool merged);
-/* For every pixel of the box (merged), tap and channel of x, what the tap meets: channel tap * cin + c of the panels;
- * zero outside of x. */
-void panels_fill_taps(KFn *k, const Panels *p, KV x, const ConvShape *s, const DwBox *box);
-
 /* Appends the launch that adds the partial sums of n elements each, parts[isa] of them, of workspace ws, in order: buffer dw. */
 void conv_dw_sum_parts(Emit *e, const GroupInfo *g, int64_t n, const int64_t *parts, int ws, int dw);
+
+/* ---- conv_dw_taps.c: pixels of x that the taps of a box reach, zeros outside of x: z[extent][cin] ---- */
+typedef struct {
+  int naxes;
+  int64_t extent[MAX_AXES], cin, elements;
+  KV z;
+} DwTaps;
+DwTaps dw_taps_of(const ConvShape *s, const int64_t *box, int lanes);
+/* From the element that the first tap of channel 0 meets to that of row number `row`, tap * cin + channel. */
+int64_t dw_taps_row(const DwTaps *t, const ConvShape *s, int64_t row);
+void dw_taps_fill(KFn *k, const DwTaps *t, KV x, const ConvShape *s, const DwBox *box);
 
 /* ---- conv_dw_pairs.c: panels of i32 whose entries along a row are pairs of pixels: entry i holds the pixels start + step * i
  * and `apart` further; zeros where they are not among first <= . < end. */

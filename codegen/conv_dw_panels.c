@@ -63,39 +63,3 @@ void panels_fill(KFn *k, const Panels *p, KV x, const int64_t *extent, int64_t s
   fill_pixel(k, p, x, from, k_mul(k, to, k_i64(k, p->width)), mask, unmasked);
   for (int a = 0; a < p->naxes; a++) k_end(k);
 }
-
-/* ---- a channel for every tap ---- */
-
-/* Rows of one tap, from axis a on: copies the pixels of the box that meet x. */
-static void fill_tap(KFn *k, const Panels *p, KV x, const ConvShape *s, const DwBox *box, const int64_t *tap,
-                     int a, KV from, KV to, KV row) {
-  KV lo = box->lo[a], hi = box->hi[a], st = k_i64(k, a ? s->stride[a - 1] : 1);
-  int64_t off = a ? tap[a - 1] - s->pad[a - 1] : 0;
-  if (a) {
-    KV up = k_i64(k, s->stride[a - 1] - 1), in = k_i64(k, s->in[a - 1] - off);
-    lo = k_max(k, lo, k_div(k, k_add(k, k_i64(k, off < 0 ? -off : 0), up), st));
-    hi = k_min(k, hi, k_div(k, k_add(k, k_max(k, in, k_i64(k, 0)), up), st));
-  }
-  KV i = k_for(k, lo, hi, 1);
-  from = k_add(k, k_mul(k, from, k_i64(k, a ? s->in[a - 1] : 1)), k_add(k, k_mul(k, i, st), k_i64(k, off)));
-  to = k_add(k, k_mul(k, to, k_sub(k, box->hi[a], box->lo[a])), k_sub(k, i, box->lo[a]));
-  if (a + 1 < box->naxes) fill_tap(k, p, x, s, box, tap, a + 1, from, to, row);
-  for (int64_t c = 0; a + 1 == box->naxes && c < s->cin; c++) {
-    KV r = k_add(k, row, k_i64(k, c)), w = k_i64(k, p->width);
-    KV at = k_add(k, k_mul(k, k_div(k, r, w), k_i64(k, p->size)), k_add(k, k_mul(k, to, w), k_rem(k, r, w)));
-    k_store(k, p->z, at, k_load(k, x, k_add(k, k_mul(k, from, k_i64(k, s->cin)), k_i64(k, c)), false));
-  }
-  k_end(k);
-}
-
-void panels_fill_taps(KFn *k, const Panels *p, KV x, const ConvShape *s, const DwBox *box) {
-  KV i = k_for(k, k_i64(k, 0), k_i64(k, panels_elements(p)), k->lanes);
-  k_store(k, p->z, i, k_splat(k, k_f32(k, 0)));
-  k_end(k);
-  int64_t taps = conv_taps(s), tap[MAX_SPATIAL];
-  for (int64_t t = 0; t < taps; t++) {
-    int64_t rest = t;
-    for (int a = s->ns - 1; a >= 0; rest /= s->k[a], a--) tap[a] = rest % s->k[a];
-    fill_tap(k, p, x, s, box, tap, 0, k_i64(k, 0), k_i64(k, 0), k_i64(k, t * s->cin));
-  }
-}

@@ -75,6 +75,7 @@ typedef struct {
   KFn *k;
   KV a, b;
   int64_t ap, am, bm;
+  const int64_t *a_row; /* NULL, or a_row[p] instead of p*ap */
   int vectors;
   bool pairs;
   int unroll;    /* steps in a turn of the loop, worth their code in tiles that run often; 0: one */

@@ -34,7 +34,7 @@ static void step(const MicroTile *t, int p0, int p1, KV a_at, KV b_at) {
     if (t->pairs) b[v] = k_bitcast(k, K_I32, b[v]);
   }
   for (int p = p0; p < p1; p++) {
-    KV a = k_splat(k, scalar(t, k_add(k, a_at, k_i64(k, p * t->ap))));
+    KV a = k_splat(k, scalar(t, k_add(k, a_at, k_i64(k, t->a_row ? t->a_row[p] : p * t->ap))));
     for (int v = 0; v < t->vectors; v++) {
       KV acc = t->acc[p * t->vectors + v];
       k_set(k, acc, t->pairs ? k_dot2(k, a, b[v], k_get(k, acc)) : k_fma(k, a, b[v], k_get(k, acc)));

@@ -35,7 +35,7 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 typedef enum {
   DIRECT, /* in place */
   PACKED, /* both from panels */
-  TAPS, /* both from panels; x has a row of the tile for every tap and channel, zeros outside: first layers */
+  TAPS, /* dy in place; x from a copy with zeros outside; a row of the tile for every tap and channel: first layers */
   COMPUTED, /* both from panels; x is a dwconv of the group */
 } DwSource;
 
@@ -64,6 +64,7 @@ typedef struct {
   KFn *k;
   KV x, dy, dw, *acc;
   Panels xp, dyp; /* what is read; dyp: of the block at work */
+  DwTaps taps;    /* .. instead of xp */
   KV part_at;     /* element of dw where this part's sums start */
   KV cin0;        /* first channel of the slice */
   KV fresh;       /* is this the task's first box? */
@@ -94,7 +95,10 @@ static int64_t pair_span(const DwPlan *p, int64_t len) {
 }
 
 static void plan_boxes(DwPlan *p) {
-  int64_t pixels = p->source == DIRECT ? BOX_BYTES / (4 * (p->cin + p->s.cout)) : p->machine->box_pixels;
+  enum { TAPS_PIXELS = 4 }; /* times as many: what is copied of x is little */
+  int64_t pixels = p->machine->box_pixels;
+  if (p->source == DIRECT) pixels = BOX_BYTES / (4 * (p->cin + p->s.cout));
+  if (p->source == TAPS && !p->machine->simt) pixels *= TAPS_PIXELS;
   p->boxes = 1;
   for (int a = p->naxes - 1; a >= 0; a--) {
     int64_t n = p->extent[a], most = max64(min64(min64(pixels, box_limit(p, a, pixels)), n), 1);
@@ -234,6 +238,32 @@ static void piece_merged(const DwCode *c, const MicroTile *mt, int channels, KV 
   tile_fma(mt, 0, channels, x_col, k_i64(k, 0), places);
 }
 
+/* The rows of the box, for tile rows first .. of the taps. */
+static void piece_taps(const DwCode *c, MicroTile *mt, int64_t first, int rows, KV col) {
+  const DwPlan *p = c->pl;
+  KFn *k = c->k;
+  int last = p->naxes - 1;
+  int64_t *at = arena_alloc(k->arena, (size_t)rows * sizeof *at);
+  for (int r = 0; r < rows; r++) at[r] = dw_taps_row(&c->taps, &p->s, first + r);
+  mt->a = c->taps.z, mt->a_row = at, mt->am = p->s.stride[last - 1] * p->s.cin;
+  KV x_at = k_i64(k, 0), dy_at = k_i64(k, 0);
+  bool open[MAX_AXES];
+  for (int a = 0; a < last; a++) {
+    KV i = c->box.lo[a], step = k_i64(k, a ? p->s.stride[a - 1] : 1);
+    open[a] = p->box[a] > 1;
+    if (open[a]) i = k_for(k, i, c->box.hi[a], 1);
+    x_at = k_mul(k, x_at, k_i64(k, c->taps.extent[a]));
+    x_at = k_add(k, x_at, k_mul(k, k_sub(k, i, c->box.lo[a]), step));
+    dy_at = k_add(k, k_mul(k, dy_at, k_i64(k, p->extent[a])), i);
+  }
+  KV len = k_sub(k, c->box.hi[last], c->box.lo[last]);
+  x_at = k_mul(k, x_at, k_i64(k, c->taps.extent[last] * p->s.cin));
+  dy_at = k_add(k, k_mul(k, dy_at, k_i64(k, p->extent[last])), c->box.lo[last]);
+  tile_fma(mt, 0, rows, x_at, k_add(k, k_mul(k, dy_at, k_i64(k, c->dyp.width)), col), len);
+  for (int a = 0; a < last; a++)
+    if (open[a]) k_end(k);
+}
+
 /* dW's piece at element `at`: the sums of this box, added to those of the boxes before. The sums so far are read
  * last, so that nothing waits for them. */
 static void piece_store(const DwCode *c, int channels, int vectors, KV at, KV mask) {
@@ -276,7 +306,7 @@ static void piece(const DwCode *c, KV cin, int channels, KV block, bool tail, KV
                   .pairs = p->pairs,
                   .bm = c->dyp.width,
                   .vectors = vectors,
-                  .mask = packed ? K_NONE : mask,
+                  .mask = packed && p->source != TAPS ? K_NONE : mask,
                   .unroll = TURN,
                   .acc = c->acc};
   DwAhead ahead = c->ahead;
@@ -288,13 +318,17 @@ static void piece(const DwCode *c, KV cin, int channels, KV block, bool tail, KV
   }
   KV tap[MAX_SPATIAL], number = k_i64(k, 0), col = k_mul(k, block, k_i64(k, c->b.vectors * c->b.lanes));
   KV width = k_i64(k, c->xp.width), x_col = k_add(k, c->cin0, cin);
-  if (packed) x_col = k_add(k, k_mul(k, k_div(k, cin, width), k_i64(k, c->xp.size)), k_rem(k, cin, width));
+  int64_t first = 0;
+  if (p->source == TAPS) k_is_const(k, cin, &first);
+  else if (packed)
+    x_col = k_add(k, k_mul(k, k_div(k, cin, width), k_i64(k, c->xp.size)), k_rem(k, cin, width));
   for (int a = 0; a < ns; a++) {
     tap[a] = loop(k, k_i64(k, 0), k_i64(k, p->k[1 + a]), &open[a]);
     number = k_add(k, k_mul(k, number, k_i64(k, p->k[1 + a])), tap[a]);
   }
   tile_zero(k, c->acc, channels * vectors);
-  if (p->merged) piece_merged(c, &mt, channels, x_col);
+  if (p->source == TAPS) piece_taps(c, &mt, first, channels, col);
+  else if (p->merged) piece_merged(c, &mt, channels, x_col);
   else piece_rows(c, &mt, channels, tap, 0, k_i64(k, 0), k_i64(k, 0), x_col, packed ? k_i64(k, 0) : col);
   KV at = k_add(k, k_mul(k, number, k_i64(k, p->cin)), k_add(k, c->cin0, cin));
   at = k_add(k, k_add(k, k_mul(k, at, k_i64(k, p->s.cout)), col), c->part_at);
@@ -332,8 +366,11 @@ static void block_pieces(DwCode *c, KV block, bool tail) {
   KFn *k = c->k;
   int64_t slice = c->pl->slice_cin, full = slice - slice % c->b.pixels;
   KV mask = tail && c->b.tail_lanes ? k_first_lanes(k, k_i64(k, c->b.tail_lanes)) : K_NONE;
-  if (c->pl->source != DIRECT) pack_dy(c, block, tail);
-  if (full) {
+  if (c->pl->source != DIRECT && c->pl->source != TAPS) pack_dy(c, block, tail);
+  if (c->pl->source == TAPS) {
+    for (int64_t row = 0; row < full; row += c->b.pixels)
+      piece(c, k_i64(k, row), c->b.pixels, block, tail, mask);
+  } else if (full) {
     KV cin = k_for(k, k_i64(k, 0), k_i64(k, full), c->b.pixels);
     piece(c, cin, c->b.pixels, block, tail, mask);
     k_end(k);
@@ -407,7 +444,7 @@ static void look_ahead(DwCode *c, KV number, const DwInput *input) {
 static int64_t panel_width(const DwPlan *p, const ConvBlock *b) {
   enum { FEW = 32, WIDEST = 48 };
   int64_t width = b->pixels, whole = ceil_div(p->slice_cin, b->lanes) * b->lanes;
-  if (p->source == TAPS || (p->source == PACKED && p->machine->simt)) return width;
+  if (p->source == PACKED && p->machine->simt) return width;
   if (!p->machine->simt) return p->stride[p->naxes - 1] > 1 && p->slice_cin < FEW ? width : whole;
   while (width % b->lanes) width += b->pixels;
   return width <= WIDEST ? width : whole;
@@ -417,10 +454,13 @@ static int64_t panel_width(const DwPlan *p, const ConvBlock *b) {
 static void place_operands(DwCode *c) {
   const DwPlan *p = c->pl;
   KFn *k = c->k;
-  if (p->source == DIRECT) {
-    c->xp = panels_of(p->naxes, p->in, p->cin, p->cin, k->lanes);
-    c->dyp = panels_of(p->naxes, p->extent, p->s.cout, p->s.cout, k->lanes);
-    c->xp.z = c->x, c->dyp.z = c->dy;
+  c->xp = panels_of(p->naxes, p->in, p->cin, p->cin, k->lanes);
+  c->dyp = panels_of(p->naxes, p->extent, p->s.cout, p->s.cout, k->lanes);
+  c->xp.z = c->x, c->dyp.z = c->dy;
+  if (p->source == DIRECT) return;
+  if (p->source == TAPS) {
+    c->taps = dw_taps_of(&p->s, p->box, k->lanes);
+    c->taps.z = k_scratch(k, K_F32, c->taps.elements, "x");
     return;
   }
   int64_t width = max64(c->b.vectors, c->b.tail_vectors) * c->b.lanes;
@@ -451,7 +491,7 @@ static void pack_x(DwCode *c, const DwInput *input) {
     if (p->pairs) pack_x_pairs(c);
     else panels_fill(c->k, &c->xp, c->x, p->in, p->s.cin, c->cin0, c->x0, c->x1, p->merged);
     break;
-  case TAPS: panels_fill_taps(c->k, &c->xp, c->x, &p->s, &c->box); break;
+  case TAPS: dw_taps_fill(c->k, &c->taps, c->x, &p->s, &c->box); break;
   case COMPUTED: dw_input_box(c->k, input, &c->xp, &c->box, c->cin0, p->pairs); break;
   }
 }
