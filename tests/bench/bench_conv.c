@@ -1,7 +1,7 @@
-/* Speed of the convolution kernels on one core: bench_conv [0|1|2|host [LAYER [DIRECTION [bf16|cold]]]] (-1: all), or bench_conv
+/* Speed of the convolution kernels on one core: bench_conv [0|1|2|host [LAYER [DIRECTION [bf16|cold|beside]]]] (-1: all), or bench_conv
  * layers: how many there are. bf16: images are bf16 in memory, and what contracts them rounds its operands, as under
  * precision=bf16. cold: before every round other memory is written, as much as two third-level caches hold, so that operands come from memory, as
- * those of a large network do. For every layer of the table and every direction: milliseconds, GFLOP/s, and the fraction of the
+ * those of a large network do. beside: so too, and to convolutions two tensors like the result are added. For every layer of the table and every direction: milliseconds, GFLOP/s, and the fraction of the
  * multiply-add rate that this core reaches in registers; first of the direct kernels, then ("auto") of what netc chooses, where that
  * is something else. A launch's time is the sum over its tasks of the least time each took in several rounds: other work on the
  * machine, which comes and goes, then falls out. Without cold, so does what a cache happened to keep. */
@@ -54,7 +54,7 @@ static int depthwise(Fn *f, const Layer *l, int dir, int x) {
 }
 
 typedef struct {
-  bool winograd, bf16, cold;
+  bool winograd, bf16, cold, beside;
 } Mode;
 
 /* The convolution of layer l, its operands, its result; *weights: whichever of them is weights. */
@@ -83,7 +83,10 @@ static Fn *build(Arena *a, const Layer *l, int dir, Mode mode) {
   f->prog->winograd = mode.winograd;
   int weights = -1, y = dir < DW ? convolution(f, l, dir, &weights)
                                  : depthwise(f, l, dir, ir_input(f, "x", image(l, l->n, l->c, l->size)));
-  fn_output(f, "y", y);
+  int out = y;
+  if (mode.beside && direction[dir].group == G_CONV)
+    for (int i = 0; i < 2; i++) out = ir_add(f, out, ir_input(f, i ? "b" : "a", f->node[y].type));
+  fn_output(f, "y", out);
   for (int i = 0; i < f->n; i++) {
     if (i == weights) order_weights(f->node[i].order, f->node[i].type.rank);
     else order_channels_last(f->node[i].order, f->node[i].type.rank);
@@ -229,7 +232,10 @@ int main(int argc, char **argv) {
   if (argc > 1 && !strcmp(argv[1], "layers")) return printf("%d\n", LAYERS), 0;
   int isa = argc > 1 && strcmp(argv[1], "host") ? atoi(argv[1]) : lower_host_isa(),
       only = argc > 2 ? atoi(argv[2]) : -1, way = argc > 3 ? atoi(argv[3]) : -1;
-  Mode mode = {.bf16 = argc > 4 && !strcmp(argv[4], "bf16"), .cold = argc > 4 && !strcmp(argv[4], "cold")};
+  bool beside = argc > 4 && !strcmp(argv[4], "beside");
+  Mode mode = {.beside = beside,
+               .bf16 = argc > 4 && !strcmp(argv[4], "bf16"),
+               .cold = beside || (argc > 4 && !strcmp(argv[4], "cold"))};
   if (isa < 0 || isa > lower_host_isa()) return fprintf(stderr, "this machine does not run set %d\n", isa), 1;
   Arena *a = arena_new();
   double top = peak(a, isa);
@@ -240,7 +246,8 @@ int main(int argc, char **argv) {
       if ((only < 0 || only == i) && (way < 0 || way == dir) && (dir < DYBAC || layer[i].k == 1)) {
         measure(&layer[i], dir, isa, top, mode);
         if (has_choice(&layer[i], dir, mode))
-          measure(&layer[i], dir, isa, top, (Mode){.bf16 = mode.bf16, .winograd = true, .cold = mode.cold});
+          measure(&layer[i], dir, isa, top,
+                  (Mode){.bf16 = mode.bf16, .winograd = true, .cold = mode.cold, .beside = mode.beside});
       }
   return 0;
 }
