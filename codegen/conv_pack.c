@@ -26,21 +26,75 @@ static KV weights_of(KFn *k, const ConvShape *s, KV src, KV o, KV c, KV mask) {
   return k_gather_masked(k, w, k_add(k, lanes, k_splat(k, k_cast(k, K_I32, at))), mask);
 }
 
-/* The panel rows of one tap: a row per channel, or per pair of channels. */
-static void pack_tap(KFn *k, const ConvShape *s, const ConvBlock *b, int isa, KV cout0, KV src, KV dst) {
-  KV ws = 1;
-  int64_t vec = b->lanes, row = b->vectors * vec;
-  bool pairs = conv_pairs(s, isa);
-  for (int v = 0; v < b->vectors; v++) {
-    KV o = k_add(k, cout0, k_i64(k, v * vec)), mask = k_first_lanes(k, k_sub(k, k_i64(k, s->cout), o));
-    KV r = k_for(k, k_i64(k, 0), k_i64(k, pack_depth(s, isa)), 1);
-    KV c = pairs ? k_mul(k, r, k_i64(k, 2)) : r, x = weights_of(k, s, src, o, c, mask);
-    if (pairs)
-      x = k_bitcast(k, K_F32, k_pair(k, x, weights_of(k, s, src, o, k_add(k, c, k_i64(k, 1)), mask)));
-    else if (s->narrow) x = k_un(k, K_bf16, x);
-    k_store(k, ws, k_add(k, dst, k_add(k, k_mul(k, r, k_i64(k, row)), k_i64(k, v * vec))), x);
-    k_end(k);
+/* A tap whose panel rows are written: weights from src, panel from dst on, for channels cout0 .. along the lanes. */
+typedef struct {
+  KFn *k;
+  const ConvShape *s;
+  bool pairs;
+  KV cout0, src, dst;
+  int64_t vec, row; /* lanes, elements of a panel row */
+} PackTap;
+
+/* col: channel of lane 0, from cout0 on. */
+static void store_row(const PackTap *t, KV r, KV col, KV x) {
+  KFn *k = t->k;
+  k_store(k, 1, k_add(k, t->dst, k_add(k, k_mul(k, r, k_i64(k, t->row)), col)), x);
+}
+
+static KV rounded(const PackTap *t, KV x) { return t->s->narrow ? k_un(t->k, K_bf16, x) : x; }
+
+/* A vector of panel row r: a channel of the operand, or a pair of them. */
+static void pack_row(const PackTap *t, KV r, KV v, KV mask) {
+  KFn *k = t->k;
+  KV o = k_add(k, t->cout0, v);
+  KV c = t->pairs ? k_mul(k, r, k_i64(k, 2)) : r, x = weights_of(k, t->s, t->src, o, c, mask);
+  if (!t->pairs) {
+    store_row(t, r, v, rounded(t, x));
+    return;
   }
+  KV y = weights_of(k, t->s, t->src, o, k_add(k, c, k_i64(k, 1)), mask);
+  store_row(t, r, v, k_bitcast(k, K_F32, k_pair(k, x, y)));
+}
+
+/* conv_dx: a vector of the rows of channels c .. c + lanes - 1, turned round in registers: what lies along the lanes is far apart in
+ * memory. */
+static void pack_square(const PackTap *t, KV c, KV v) {
+  KFn *k = t->k;
+  int64_t n = t->vec;
+  KV *x = arena_alloc(k->arena, (size_t)n * sizeof *x);
+  for (int64_t l = 0; l < n; l++) {
+    KV o = k_add(k, t->cout0, k_add(k, v, k_i64(k, l)));
+    x[l] = k_load(k, 0, k_add(k, t->src, k_add(k, k_mul(k, o, k_i64(k, t->s->cin)), c)), true);
+  }
+  k_transpose(k, x);
+  for (int64_t l = 0; l < n && !t->pairs; l++) store_row(t, k_add(k, c, k_i64(k, l)), v, rounded(t, x[l]));
+  for (int64_t l = 0; l < n && t->pairs; l += 2) {
+    KV r = k_div(k, k_add(k, c, k_i64(k, l)), k_i64(k, 2));
+    store_row(t, r, v, k_bitcast(k, K_F32, k_pair(k, x[l], x[l + 1])));
+  }
+}
+
+/* The panel rows of one tap: a row per channel, or per pair of channels. */
+static void pack_tap(const PackTap *t, const ConvBlock *b, int isa, bool simt) {
+  KFn *k = t->k;
+  int64_t depth = pack_depth(t->s, isa), square = t->s->back && !simt ? t->s->cin / t->vec * t->vec : 0;
+  KV *mask = arena_alloc(k->arena, (size_t)b->vectors * sizeof *mask);
+  for (int v = 0; v < b->vectors; v++)
+    mask[v] = k_first_lanes(k, k_sub(k, k_i64(k, t->s->cout), k_add(k, t->cout0, k_i64(k, v * t->vec))));
+  KV r0 = k_i64(k, 0);
+  if (square) { /* in whole blocks; what is left of the last block goes row by row */
+    KV whole = k_le(k, k_add(k, t->cout0, k_i64(k, t->row)), k_i64(k, t->s->cout));
+    k_if(k, whole);
+    KV c = k_for(k, k_i64(k, 0), k_i64(k, square), t->vec);
+    pack_square(t, c, k_for(k, k_i64(k, 0), k_i64(k, t->row), t->vec));
+    k_end(k);
+    k_end(k);
+    k_end(k);
+    r0 = k_select(k, whole, k_i64(k, t->pairs ? square / 2 : square), r0);
+  }
+  KV r = k_for(k, r0, k_i64(k, depth), 1);
+  for (int v = 0; v < b->vectors; v++) pack_row(t, r, k_i64(k, v * t->vec), mask[v]);
+  k_end(k);
 }
 
 /* A task packs the taps along the innermost axis of one block and one place in the outer kernel axes. */
@@ -57,7 +111,8 @@ static int64_t pack_kernel(Build *b, const ConvShape *s, const ConvBlock *blk, i
     KV src = k_mul(k, k_add(k, at, k_i64(k, order[t])), k_i64(k, s->cin * s->cout));
     KV dst = k_add(k, k_mul(k, k_task(k), k_i64(k, inner)), k_i64(k, t));
     KV panel = k_mul(k, dst, k_i64(k, pack_depth(s, isa) * blk->vectors * blk->lanes));
-    pack_tap(k, s, blk, isa, cout0, src, panel);
+    PackTap one = {k, s, conv_pairs(s, isa), cout0, src, panel, blk->lanes, blk->vectors * blk->lanes};
+    pack_tap(&one, blk, isa, b->e->machine->simt);
   }
   k_end(k);
   return tasks;
