@@ -6,6 +6,36 @@
 
 enum { MAX_AXES = MAX_SPATIAL + 1 };
 
+/* ---- conv_dw_plan.c ---- */
+/* Where the operands of a box are read. */
+typedef enum {
+  DIRECT, /* in place */
+  PACKED, /* both from panels */
+  TAPS, /* dy in place; x from a copy with zeros outside; a row of the tile for every tap and channel: first layers */
+  COMPUTED, /* both from panels; x is a dwconv of the group */
+} DwSource;
+
+/* For an instruction set. On the host a box of 256 pixels keeps a panel of dy and one of x in the first-level cache, all of
+ * the packed x in half of a small second-level one. Axes: n, then the spatial ones. With TAPS the convolution is one of a single tap
+ * with as many channels as x has taps times channels. */
+typedef struct {
+  const Machine *machine;
+  ConvShape s;
+  DwSource source;
+  bool pairs; /* panels hold pairs of pixels */
+  int naxes;
+  int64_t cin;
+  int64_t extent[MAX_AXES], in[MAX_AXES], k[MAX_AXES], stride[MAX_AXES], pad[MAX_AXES];
+  int64_t box[MAX_AXES], span[MAX_AXES], boxes; /* span: pixels of x that a box meets; of pairs: entries */
+  int64_t slice_cin, slices_cin;                /* channels of x of a task */
+  int64_t parts;
+  bool pointwise; /* of stride 1: pixels of both are the same */
+  bool ahead;     /* ask for the next box meanwhile */
+  bool merged;    /* panels of both have the same pixels, one after the other: no rows */
+} DwPlan;
+/* `recompute`: x is a dwconv of the group; macs: multiply-adds of the whole. */
+DwPlan dw_plan(const Machine *m, const ConvShape *s, bool recompute, int64_t macs, int isa);
+
 /* The pixels lo <= i < hi of the result, axes n and then the spatial ones. */
 typedef struct {
   int naxes;

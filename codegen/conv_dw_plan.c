@@ -1,0 +1,118 @@
+/* conv_dw_plan.c - what is decided of a weight gradient before code is written: where its operands are read, boxes of pixels, slices and
+ * parts. All of it follows from the shape, the machine's numbers and the instruction set, never from the number of threads.
+ */
+#include "conv_dw.h"
+
+enum {
+  BOX_ROW = 128,       /* of them along a row, where x has a halo: long loops, not too much of it */
+  COMPUTED_ROW = 32,   /* as much as that where the halo is computed from */
+  FEW_CHANNELS = 32,   /* pixels of so few are neighbours enough: nothing is packed; */
+  NEAR_CHANNELS = 512, /* nor where each is met once, by a tap, and so many of both are asked for in time; */
+  BOX_BYTES = 256 << 10, /* boxes are what the second-level cache holds then */
+  TAP_ROWS = 128
+};
+
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* The longest that a box may be along an axis, when `pixels` are left to it. */
+static int64_t box_limit(const DwPlan *p, int a, int64_t pixels) {
+  if (p->source == DIRECT || (p->merged && p->source != COMPUTED)) return pixels;
+  if (a == p->naxes - 1) return p->source == COMPUTED ? COMPUTED_ROW : BOX_ROW;
+  int64_t side = 1;
+  while (side * side < pixels) side++;
+  return a == 2 && p->naxes == MAX_AXES ? side : pixels; /* rows of volumes: as many planes */
+}
+
+/* Places along the innermost axis of the panels of x. */
+static int64_t pair_span(const DwPlan *p, int64_t len) {
+  int64_t even = len + len % 2, last = p->naxes - 1;
+  return p->merged ? even / 2 : (even - 2) * p->stride[last] + p->k[last];
+}
+
+/* Extents of a box: axes from the innermost outwards while the pixels fit, cut into equal lengths (computed rows:
+ * into whole tiles). */
+static void plan_boxes(DwPlan *p) {
+  enum { TAPS_PIXELS = 4 }; /* times as many: what is copied of x is little */
+  int64_t pixels = p->machine->box_pixels;
+  if (p->source == DIRECT) pixels = BOX_BYTES / (4 * (p->cin + p->s.cout));
+  if (p->source == TAPS && !p->machine->simt) pixels *= TAPS_PIXELS;
+  p->boxes = 1;
+  for (int a = p->naxes - 1; a >= 0; a--) {
+    int64_t n = p->extent[a], most = max64(min64(min64(pixels, box_limit(p, a, pixels)), n), 1);
+    int64_t len = ceil_div(n, ceil_div(n, most));
+    if (p->source == COMPUTED && a == p->naxes - 1)
+      len = min64(ceil_div(len, DW_INPUT_TILE) * DW_INPUT_TILE, n);
+    if (p->pairs && a == p->naxes - 1) len = min64(len + len % 2, n);
+    p->box[a] = len;
+    p->boxes *= ceil_div(n, len);
+    p->span[a] = p->merged ? len : min64((len - 1) * p->stride[a] + p->k[a], p->in[a]);
+    if (p->pairs && a == p->naxes - 1) p->span[a] = pair_span(p, len);
+    pixels = p->pointwise && p->source == DIRECT ? 1 : pixels / len;
+  }
+}
+
+/* The largest divisor of c up to `most`; c itself when that would be much smaller. */
+static int64_t slice_of(int64_t c, int64_t most) {
+  int64_t d = max64(min64(c, most), 1);
+  while (c % d) d--;
+  return d * 4 < min64(c, most) ? c : d;
+}
+
+static bool is_pointwise(const ConvShape *s) {
+  for (int a = 0; a < s->ns; a++)
+    if (s->k[a] != 1 || s->stride[a] != 1 || s->pad[a] != 0) return false;
+  return true;
+}
+
+/* `pack`: operands cannot be read in place. */
+static DwSource source_of(const ConvShape *s, bool recompute, bool pack, bool simt) {
+  enum { FIRST_CHANNELS = 4 };
+  int64_t taps = conv_taps(s);
+  if (recompute) return COMPUTED;
+  if (!pack && !simt && is_pointwise(s) && s->cin + s->cout <= NEAR_CHANNELS) return DIRECT;
+  if (!s->narrow && taps > 1 && s->cin <= FIRST_CHANNELS && taps * s->cin <= TAP_ROWS) return TAPS;
+  return s->cin <= FEW_CHANNELS && s->cout <= FEW_CHANNELS && !pack ? DIRECT : PACKED;
+}
+
+static void plan_axes(DwPlan *p) {
+  const ConvShape *s = &p->s;
+  p->naxes = s->ns + 1;
+  p->merged = p->source != DIRECT;
+  for (int a = 0; a < p->naxes; a++) {
+    bool taps = a > 0 && p->source != TAPS;
+    p->extent[a] = a ? s->out[a - 1] : s->n;
+    p->in[a] = taps ? s->in[a - 1] : p->extent[a];
+    p->k[a] = taps ? s->k[a - 1] : 1;
+    p->stride[a] = taps ? s->stride[a - 1] : 1;
+    p->pad[a] = taps ? s->pad[a - 1] : 0;
+    p->merged = p->merged && p->k[a] == 1 && p->stride[a] == 1 && p->pad[a] == 0 && p->in[a] == p->extent[a];
+  }
+}
+
+/* Where a box is long in coming: from memory. Few channels side by side are a stream that needs no asking. */
+static bool asks_ahead(const DwPlan *p) {
+  enum { LARGE = 2 << 20 };
+  bool few = p->source == DIRECT && p->s.cin <= FEW_CHANNELS && p->s.cout <= FEW_CHANNELS;
+  return !p->machine->simt && p->pointwise && !few &&
+         conv_pixels(&p->s, p->s.out) * (p->s.cin + p->s.cout) >= LARGE;
+}
+
+DwPlan dw_plan(const Machine *m, const ConvShape *s, bool recompute, int64_t macs, int isa) {
+  DwPlan p = {.machine = m, .s = *s, .pairs = s->narrow && isa == NETC_ISA_AVX512_BF16};
+  p.source = source_of(s, recompute, p.pairs, m->simt);
+  p.pointwise = is_pointwise(s);
+  p.cin = p.source == TAPS ? s->cin * conv_taps(s) : s->cin;
+  plan_axes(&p);
+  plan_boxes(&p);
+  int64_t pixels = 1, bytes = 4 * conv_taps(s) * s->cin * s->cout;
+  for (int a = 0; a < p.naxes; a++) pixels *= p.span[a];
+  p.slice_cin = p.source == DIRECT ? p.cin : slice_of(p.cin, m->x_bytes / (4 * pixels));
+  p.slices_cin = p.cin / p.slice_cin;
+  int64_t parts =
+      min64(ceil_div(m->tasks / 2, p.slices_cin), min64(m->parts_bytes / bytes, macs / m->task_macs));
+  p.parts = min64(max64(parts, 1), p.boxes);
+  p.ahead = asks_ahead(&p);
+  return p;
+}
