@@ -118,6 +118,7 @@ static KFn *everything(void) {
   k_store(k, d, k_i64(k, 0), k_mul(k, wide, k_f64(k, 0.1)));
   k_if(k, k_eq(k, k_load(k, d, k_i64(k, 1), false), k_f64(k, 3)));
   k_prefetch(k, x, k_i64(k, 1 << 20));
+  k_prefetch_near(k, x, k_i64(k, 1 << 20));
   k_store(k, y, k_i64(k, 9), k_bitcast(k, K_F32, k_pair(k, k_f32(k, 0.5), k_load(k, x, k_i64(k, 3), false))));
   k_end(k);
   return k;
