@@ -15,9 +15,9 @@
 #define NETC_ABI_H
 #include <stdint.h>
 
-#define NETC_ABI_VERSION  4u
+#define NETC_ABI_VERSION  5u
 #define NETC_QUERY_SYMBOL "netc_module_query"
-enum { NETC_MAX_RANK = 6, NETC_MAX_ARGS = 40 };
+enum { NETC_MAX_RANK = 6, NETC_MAX_ARGS = 40, NETC_MAX_PARAMS = 64 };
 
 typedef enum { NETC_F32 = 0, NETC_I32 = 1 } NetcDType;
 typedef enum { NETC_INIT_CONST = 0, NETC_INIT_UNIFORM, NETC_INIT_NORMAL, NETC_INIT_COPY } NetcInit;
@@ -124,31 +124,39 @@ typedef struct {
  *
  * The same functions once more, with launches, workspaces and a memory plan of their own; variables lie at the same offsets
  * of the device's arena as of the host's. An entry takes its launch's nargs addresses (64 bits each, in device
- * memory), the address of a NetcStep in device memory, and the number of tasks (64 bits). It is launched with
- * ceil(tasks / code.tasks) blocks of code.threads threads, in one dimension, and code.shared bytes of dynamic shared memory.
+ * memory), the address of a NetcStep in device memory, the number of tasks (64 bits), and the code's nparams words of the
+ * kernel (64 bits each): kernels that differ in numbers only share a code. It is launched with ceil(tasks / code.tasks) blocks of code.threads threads, in one dimension, and code.shared bytes of dynamic shared memory.
  * Launches of a function follow each other in one stream. */
 
 /* Families of PTX text, the least first: a loader takes the last one there is that its device runs. The text of a family runs
  * on its compute capability and on all newer ones, but that of SM_90A on 9.0 only. */
 typedef enum { NETC_SM_75 = 0, NETC_SM_80, NETC_SM_90A, NETC_SM_COUNT } NetcSm;
 
+/* What a driver compiles at once: the entries of some codes that are needed together. */
 typedef struct {
-  const char *entry;              /* its name in the text */
-  const char *ptx[NETC_SM_COUNT]; /* a text with this one entry, ended by a 0; NULL where there is none */
-  int32_t threads, tasks;         /* of a block */
-  int32_t shared;                 /* bytes of dynamic shared memory of a block */
-  int32_t static_shared;          /* and of static, which the text declares */
+  const char *ptx[NETC_SM_COUNT]; /* ended by a 0; NULL where there is none */
+} NetcDeviceText;
+
+typedef struct {
+  const char *entry;      /* its name in the text */
+  int32_t text;           /* index into texts */
+  int32_t threads, tasks; /* of a block */
+  int32_t shared;         /* bytes of dynamic shared memory of a block */
+  int32_t static_shared;  /* and of static, which the text declares */
+  int32_t nparams;        /* at most NETC_MAX_PARAMS */
 } NetcDeviceCode;
 
 typedef struct {
   const char *name, *op; /* as NetcKernel's */
   int32_t code, pad;     /* index into codes */
   int64_t flops, bytes, work;
+  const uint64_t *params; /* the code's nparams */
 } NetcDeviceKernel;
 
 typedef struct {
   int64_t arena_bytes;
-  int32_t ncodes, nkernels;
+  int32_t ncodes, nkernels, ntexts, pad;
+  const NetcDeviceText *texts;
   const NetcDeviceCode *codes;
   const NetcDeviceKernel *kernels;
   const NetcFn *fns; /* as many as the module's, in the same order; launches index `kernels` above */

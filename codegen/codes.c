@@ -1,10 +1,12 @@
 /* codes.c - the different codes among a module's kernels. Names and numbers of kernels do not enter, so what is
- * compiled for a code, its symbol included, depends on nothing else and can be kept from compile to compile. */
+ * compiled for a code, its symbol included, depends on nothing else and can be kept from compile to compile. On GPUs kernels that are
+ * alike but for numbers share one (simt_share.h). */
 #include <stdlib.h>
 #include <string.h>
 #include "kir_internal.h"
 #include "module.h"
 #include "simt.h"
+#include "simt_share.h"
 
 const char *code_symbol(char out[64], const Code *c) {
   static const char *const name[] = {"avx2", "avx512", "avx512_bf16"};
@@ -48,22 +50,46 @@ NetcIsa module_kernel_set(const Module *m, int kernel, int isa) {
   return m->kernel[kernel].k[isa] ? (NetcIsa)isa : NETC_ISA_AVX512;
 }
 
-void module_codes(Module *m) {
-  Index x = {.mask = 1023};
-  while (x.mask < (size_t)m->nkernel * NETC_ISA_COUNT * 2) x.mask = 2 * x.mask + 1;
-  x.slot = arena_alloc(m->arena, (x.mask + 1) * sizeof *x.slot);
+/* The number of kernel k's code for a set. */
+static int code_of(Module *m, Index *x, const KFn *k, NetcIsa isa) {
+  Code c = {.k = k, .isa = isa};
+  kir_code(k, &c.text);
+  c.hash = hash_bytes(c.text.data, c.text.n);
+  int before = m->ncode, number = intern(m, x, &c);
+  if (m->ncode == before) bytes_free(&c.text);
+  return number;
+}
+
+static void host_codes(Module *m, Index *x) {
   for (int isa = 0; isa < m->machine->sets; isa++) {
     m->code_of[isa] = arena_alloc(m->arena, ((size_t)m->nkernel + 1) * sizeof **m->code_of);
     for (int i = 0; i < m->nkernel && (m->isas >> isa & 1); i++) {
       NetcIsa own = module_kernel_set(m, i, isa);
-      Code c = {.k = m->kernel[i].k[own], .isa = own};
-      kir_code(c.k, &c.text);
-      c.hash = hash_bytes(c.text.data, c.text.n);
-      int before = m->ncode;
-      m->code_of[isa][i] = intern(m, &x, &c);
-      if (m->ncode == before) bytes_free(&c.text);
+      m->code_of[isa][i] = code_of(m, x, m->kernel[i].k[own], own);
     }
   }
+}
+
+static void device_codes(Module *m, Index *x) {
+  size_t n = (size_t)m->nkernel + 1;
+  const KFn **k = arena_alloc(m->arena, n * sizeof *k);
+  ShareMode *mode = arena_alloc(m->arena, n * sizeof *mode);
+  m->code_of[0] = arena_alloc(m->arena, n * sizeof **m->code_of);
+  for (int i = 0; i < m->nkernel; i++)
+    k[i] = m->kernel[i].k[0], mode[i] = share_mode(m->kernel[i].flops, m->kernel[i].bytes);
+  SharedCodes shared = share_kernels(m->arena, k, mode, m->nkernel);
+  int *number = arena_alloc(m->arena, n * sizeof *number);
+  for (int i = 0; i < shared.n; i++) number[i] = code_of(m, x, shared.code[i], 0);
+  for (int i = 0; i < m->nkernel; i++) m->code_of[0][i] = number[shared.of[i]];
+  m->param = shared.param;
+}
+
+void module_codes(Module *m) {
+  Index x = {.mask = 1023};
+  while (x.mask < (size_t)m->nkernel * NETC_ISA_COUNT * 2) x.mask = 2 * x.mask + 1;
+  x.slot = arena_alloc(m->arena, (x.mask + 1) * sizeof *x.slot);
+  if (m->machine->simt) device_codes(m, &x);
+  else host_codes(m, &x);
 }
 
 void module_free_codes(Module *m) {

@@ -51,6 +51,9 @@ typedef struct {
 } Thread;
 
 struct Emulator {
+  Arena *arena; /* of shared codes, NULL: kernels are their own */
+  SharedCodes shared;
+  const uint64_t *param; /* of the launch */
   const KFn *const *kernel;
   int nkernel;
   Jit *jit;
@@ -233,7 +236,7 @@ static const SimtCalls calls = {address, shuffle, sync};
 /* ---- blocks ---- */
 static void run_thread(void *arg) {
   Thread *t = arg;
-  t->e->program(&calls, t, t->lane, t->warp, t->e->task, t->e->step);
+  t->e->program(&calls, t, t->lane, t->warp, t->e->task, t->e->step, t->e->param);
 }
 
 static void poison_scratch(Emulator *e) {
@@ -365,6 +368,8 @@ static bool run_blocks(Emulator *e, int64_t tasks) {
 
 bool emulator_launch(Emulator *e, int kernel, const EmuBuffer *arg, int64_t tasks, const NetcStep *step,
                      uint64_t seed, char err[512]) {
+  e->param = e->arena ? e->shared.param[kernel] : NULL;
+  if (e->arena) kernel = e->shared.of[kernel];
   e->k = e->kernel[kernel];
   e->program = (SimtThreadFn)(uintptr_t)jit_get(e->jit, kernel);
   e->step = step, e->err = err, e->dice = seed, e->failed = false, e->time = 1, e->task = 0;
@@ -391,9 +396,19 @@ Emulator *emulator_unchecked(const KFn *const *prepared, int n, char err[256]) {
   return NULL;
 }
 
+Emulator *emulator_shared(const KFn *const *kernel, const ShareMode *mode, int n, char err[256]) {
+  Arena *a = arena_new();
+  SharedCodes shared = share_kernels(a, kernel, mode, n);
+  Emulator *e = emulator_new(shared.code, shared.n, err);
+  if (e) e->arena = a, e->shared = shared;
+  else arena_free(a);
+  return e;
+}
+
 void emulator_free(Emulator *e) {
   if (!e) return;
   jit_free(e->jit);
   fibers_free(e->fibers), free(e->thread), free(e->warp), free(e->ready);
+  if (e->arena) arena_free(e->arena);
   free(e);
 }

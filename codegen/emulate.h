@@ -11,7 +11,7 @@
 #ifndef NETC_EMULATE_H
 #define NETC_EMULATE_H
 #include "abi.h"
-#include "kir.h"
+#include "simt_share.h"
 
 typedef struct {
   void *data;
@@ -21,6 +21,8 @@ typedef struct {
 typedef struct Emulator Emulator;
 /* Compiles n kernels, prepared by simt_prepare (and then altered, in tests that want errors). NULL and a message. */
 Emulator *emulator_new(const KFn *const *prepared, int n, char err[256]);
+/* Of n kernels that are not prepared, as a module has them: with shared codes (simt_share.h). */
+Emulator *emulator_shared(const KFn *const *kernel, const ShareMode *mode, int n, char err[256]);
 /* The same without kir_verify, of kernels that break its rules. */
 Emulator *emulator_unchecked(const KFn *const *prepared, int n, char err[256]);
 void emulator_free(Emulator *e);

@@ -122,6 +122,12 @@ KV k_seed(KFn *k, int which) {
   k->ins[v].imm = which;
   return v;
 }
+KV k_param(KFn *k, KBase base, int number) {
+  if (base < K_I32 || base > K_F64) return fail(k, "param: of %s", kir_type_str(kt(base, false)));
+  KV v = push(k, K_param, kt(base, false), -1, -1, -1, -1);
+  k->ins[v].imm = number;
+  return v;
+}
 KV k_iota(KFn *k) { return push(k, K_iota, kt(K_I32, true), -1, -1, -1, -1); }
 
 KV k_scratch(KFn *k, KBase base, int64_t n, const char *name) {

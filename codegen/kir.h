@@ -62,6 +62,7 @@ typedef struct KFn {
   KIns *ins;
   int n, cap; /* program order; a KV is an index */
   int nargs;
+  int nparams;       /* words a launch hands over behind its arguments */
   uint64_t streamed; /* bit i: argument i is larger than the caches and written once (k_stream) */
   bool opaque;       /* LLVM does not see what counters of loops are (k_opaque_counters) */
   char err[160];     /* first misuse of the builder */
@@ -75,7 +76,8 @@ KV k_f64(KFn *k, double v);
 KV k_arg(KFn *k, KBase base, const char *name);
 KV k_task(KFn *k);
 KV k_thread(KFn *k);
-KV k_seed(KFn *k, int which); /* 0 seed low, 1 seed high, 2 iteration low: i32 */
+KV k_seed(KFn *k, int which);               /* 0 seed low, 1 seed high, 2 iteration low: i32 */
+KV k_param(KFn *k, KBase base, int number); /* a scalar */
 KV k_splat(KFn *k, KV a);
 KV k_iota(KFn *k);
 KV k_cast(KFn *k, KBase to, KV a);

@@ -12,6 +12,10 @@ typedef struct {
   const char *kind; /* V value, S statement, B block */
 } KOpInfo;
 extern const KOpInfo kop_info[K_OP_COUNT];
+/* Is imm a part of it, written behind its name? */
+static inline bool kop_numbered(KOp op) {
+  return op == K_arg || op == K_scratch || op == K_seed || op == K_param || op == K_prefetch;
+}
 
 KType kt(KBase base, bool vec);          /* a value's type */
 KBase kir_element(const KFn *k, KV buf); /* base type of values loaded from and stored to a buffer */

@@ -160,9 +160,7 @@ static bool operands(Parser *p, KIns *i, int n) {
 
 /* What stands between an op's name and its operands. */
 static bool attributes(Parser *p, KIns *i) {
-  if ((i->op == K_arg || i->op == K_scratch || i->op == K_seed || i->op == K_prefetch) &&
-      !integer(p, &i->imm))
-    return false;
+  if (kop_numbered(i->op) && !integer(p, &i->imm)) return false;
   if (p->next < p->n && *p->word[p->next] == '"') i->name = p->word[p->next++] + 1;
   if (i->op != K_arg) return true;
   if (i->imm != p->k->nargs) return fail(p, "argument %d comes next", p->k->nargs);
@@ -215,19 +213,22 @@ static bool over(Parser *p) {
   return true;
 }
 
-/* kernel "NAME" lanes N [opaque] [warps N] [over [ .. ]] { */
+/* kernel "NAME" lanes N [opaque] [warps N] [params N] [over [ .. ]] { */
 static bool head(Parser *p) {
-  int64_t lanes, warps = 1;
+  int64_t lanes, warps = 1, params = 0;
   if (!expect(p, "kernel")) return false;
   const char *name = word(p);
   if (*name != '"') return fail(p, "expected the kernel's name in quotes");
   if (!expect(p, "lanes") || !integer(p, &lanes)) return false;
   bool opaque = accept(p, "opaque");
   if (accept(p, "warps") && !integer(p, &warps)) return false;
+  if (accept(p, "params") && (!integer(p, &params) || params < 0 || params > 1024))
+    return fail(p, "params are 0 to 1024");
   if (lanes < 1 || lanes > 1024 || warps < 1 || warps > 1024) return fail(p, "lanes and warps are 1 to 1024");
   p->k = k_new(p->arena, name + 1, (int)lanes);
   p->k->warps = (int)warps;
   p->k->opaque = opaque;
+  p->k->nparams = (int)params;
   p->nvalue = 0;
   return (!accept(p, "over") || (expect(p, "[") && over(p))) && expect(p, "{");
 }

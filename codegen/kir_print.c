@@ -11,8 +11,8 @@
  *       ...
  *
  * Constants are written where they are used: 4096 (i64), 7i (i32), 0.5 and 2.0 (f32), 0.5d (f64), true, false. Of a block of
- * several warps and of arguments that may lie over others the first line tells: lanes 32 warps 4 over [ -1 0 ]; and of counters
- * that LLVM is not to see (k_opaque_counters): lanes 16 opaque. kir_parse reads all of it.
+ * several warps, of parameters and of arguments that may lie over others the first line tells: lanes 32 warps 4 params 3 over [ -1 0 ];
+ * and of counters that LLVM is not to see (k_opaque_counters): lanes 16 opaque. kir_parse reads all of it.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -82,8 +82,7 @@ static void print_ins(FILE *out, const KFn *k, int v) {
   const KOpInfo *info = &kop_info[i->op];
   if (*info->kind == 'V') fprintf(out, "v%d = ", v);
   fputs(info->name, out);
-  if (i->op == K_arg || i->op == K_scratch || i->op == K_seed || i->op == K_prefetch)
-    fprintf(out, " %" PRId64, i->imm);
+  if (kop_numbered(i->op)) fprintf(out, " %" PRId64, i->imm);
   if (i->name) fprintf(out, " \"%s\"", i->name);
   if (i->op == K_arg && k->streamed >> i->imm & 1) fputs(" streamed", out);
   for (int o = 0; o < info->operands; o++) {
@@ -97,6 +96,7 @@ static void print_ins(FILE *out, const KFn *k, int v) {
 static void print_head(FILE *out, const KFn *k) {
   fprintf(out, "kernel \"%s\" lanes %d %s", k->name, k->lanes, k->opaque ? "opaque " : "");
   if (k->warps > 1) fprintf(out, "warps %d ", k->warps);
+  if (k->nparams) fprintf(out, "params %d ", k->nparams);
   for (int i = 0; k->over && i < k->nargs; i++) fprintf(out, "%s%d ", i ? "" : "over [ ", k->over[i]);
   fputs(k->over && k->nargs ? "] {\n" : "{\n", out);
 }

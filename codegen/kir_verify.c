@@ -197,6 +197,10 @@ static bool check_ins(Check *c) {
   case K_task:
   case K_thread: return gives(c, kt(K_I64, false));
   case K_seed: return gives(c, kt(K_I32, false));
+  case K_param:
+    if (i->imm < 0 || i->imm >= c->k->nparams) return bad(c, "the launch has %d parameters", c->k->nparams);
+    return (i->type.kind == KIND_VALUE && !i->type.vec && i->type.base >= K_I32 && i->type.base <= K_F64) ||
+           bad(c, "type");
   case K_iota: return gives(c, kt(K_I32, true));
   case K_splat: return want(c, 0, kt((KBase)i->type.base, false)) && gives(c, kt((KBase)i->type.base, true));
   case K_cast:

@@ -166,6 +166,7 @@ KFn *math_expand(Arena *a, const KFn *k) {
   out->warps = k->warps;
   out->over = k->over;
   out->nargs = k->nargs;
+  out->nparams = k->nparams;
   memcpy(out->err, k->err, sizeof out->err);
   KV *map = arena_alloc(a, ((size_t)k->n + 1) * sizeof *map);
   for (int v = 0; v < k->n; v++) {

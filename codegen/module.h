@@ -32,7 +32,7 @@ typedef struct {
 
 /* Code that is compiled once, however many kernels it is the code of. */
 typedef struct {
-  const KFn *k;
+  const KFn *k; /* of a GPU: prepared */
   NetcIsa isa;
   Bytes text; /* kir_code */
   Hash hash;  /* of text */
@@ -53,6 +53,7 @@ typedef struct {
   Code *code; /* codes.c */
   int ncode, capcode;
   int *code_of[NETC_ISA_COUNT]; /* per kernel: index into code */
+  uint64_t **param;             /* of a GPU, per kernel: the words of its code's parameters */
 } Module;
 
 /* memory.c: stores in place or copied, lifetimes, offsets. */
@@ -69,6 +70,15 @@ const char *code_symbol(char out[64], const Code *c);
 
 /* object.c: object code for all of it, or PTX texts ended by a 0, in parallel. */
 bool compile_codes(Module *m, char err[512]);
+
+/* texts.c: PTX of several codes as one text each, for a driver to compile side by side. */
+typedef struct {
+  int n;
+  Bytes *text; /* ended by a 0 */
+  int *of;     /* per code */
+} DeviceTexts;
+DeviceTexts device_texts(const Module *m);
+void device_texts_free(DeviceTexts *t);
 
 /* tables.c: the module's tables and its query function as one more object file; device: NULL or what a GPU runs. */
 bool compile_tables(const Module *m, const Module *device, Bytes *object, char err[512]);

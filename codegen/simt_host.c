@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include "simt_lower.h"
 
-enum { CALLS, THREAD, LANE, WARP, TASK, STEP, PARAMETERS };
+enum { CALLS, THREAD, LANE, WARP, TASK, STEP, WORDS, PARAMETERS };
 
 /* Calls the function at `offset` of SimtCalls with the thread before the n arguments. */
 static LLVMValueRef call(Lower *l, size_t offset, LLVMTypeRef result, LLVMValueRef *args, unsigned n) {
@@ -28,6 +28,14 @@ static LLVMValueRef seed(SimtLower *s, int64_t word) {
   LLVMTypeRef t = LLVMInt32TypeInContext(s->l.c);
   LLVMValueRef at = lower_i64(&s->l, word);
   return LLVMBuildLoad2(s->l.b, t, LLVMBuildGEP2(s->l.b, t, LLVMGetParam(s->l.fn, STEP), &at, 1, ""), "");
+}
+
+/* Read at the start: used anywhere. */
+static LLVMValueRef parameter(SimtLower *s, int64_t number) {
+  LLVMBuilderRef b = s->l.entry;
+  LLVMTypeRef t = LLVMInt64TypeInContext(s->l.c);
+  LLVMValueRef at = lower_i64(&s->l, number);
+  return LLVMBuildLoad2(b, t, LLVMBuildGEP2(b, t, LLVMGetParam(s->l.fn, WORDS), &at, 1, ""), "");
 }
 
 /* Buffers are their numbers. */
@@ -57,12 +65,12 @@ static void sync(SimtLower *s, int ins, bool block) {
   call(&s->l, offsetof(SimtCalls, sync), LLVMVoidTypeInContext(s->l.c), args, 2);
 }
 
-static const SimtLeaves leaves = {begin, seed, argument, scratch, address, shuffle, sync};
+static const SimtLeaves leaves = {begin, seed, argument, parameter, scratch, address, shuffle, sync};
 
 LLVMValueRef simt_lower_host(LLVMModuleRef m, const KFn *k, const char *symbol) {
   SimtLower s = {.l = {.c = LLVMGetModuleContext(m), .m = m, .k = k}, .leaf = &leaves};
   LLVMTypeRef ptr = LLVMPointerTypeInContext(s.l.c, 0), word = LLVMInt32TypeInContext(s.l.c);
-  LLVMTypeRef param[PARAMETERS] = {ptr, ptr, word, word, LLVMInt64TypeInContext(s.l.c), ptr};
+  LLVMTypeRef param[PARAMETERS] = {ptr, ptr, word, word, LLVMInt64TypeInContext(s.l.c), ptr, ptr};
   LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(s.l.c), param, PARAMETERS, false);
   s.l.fn = LLVMAddFunction(m, symbol, type);
   static const char cpu[] = "x86-64-v3"; /* a multiply-add rounds once */

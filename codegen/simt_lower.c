@@ -137,6 +137,15 @@ static LLVMValueRef zip(SimtLower *s, int ins) {
   return LLVMBuildSelect(l->b, odd, b, a, "");
 }
 
+/* The low bits of a parameter's word are a value of any type. */
+static LLVMValueRef parameter(SimtLower *s, const KIns *i) {
+  Lower *l = &s->l;
+  LLVMValueRef word = s->leaf->parameter(s, i->imm);
+  bool narrow = i->type.base == K_I32 || i->type.base == K_F32;
+  if (narrow) word = LLVMBuildTrunc(l->b, word, LLVMInt32TypeInContext(l->c), "");
+  return LLVMBuildBitCast(l->b, word, lower_base_type(l->c, (KBase)i->type.base), "");
+}
+
 static bool own(Lower *l, int ins, LLVMValueRef *out) {
   SimtLower *s = (SimtLower *)(void *)l;
   const KIns *i = &l->k->ins[ins];
@@ -144,6 +153,7 @@ static bool own(Lower *l, int ins, LLVMValueRef *out) {
   int64_t lane = 0;
   switch (i->op) {
   case K_arg: *out = s->leaf->argument(s, i->imm); return true;
+  case K_param: *out = parameter(s, i); return true;
   case K_task: *out = s->task; return true;
   case K_thread: *out = LLVMBuildZExt(l->b, s->warp, LLVMInt64TypeInContext(l->c), ""); return true;
   case K_seed: *out = s->leaf->seed(s, i->imm); return true;

@@ -15,6 +15,7 @@ typedef struct {
   void (*begin)(SimtLower *s); /* where the body starts: sets lane, warp, task */
   LLVMValueRef (*seed)(SimtLower *s, int64_t word);
   LLVMValueRef (*argument)(SimtLower *s, int64_t number);
+  LLVMValueRef (*parameter)(SimtLower *s, int64_t number); /* i64 */
   LLVMValueRef (*scratch)(SimtLower *s, int ins);
   /* Of element `at`, or of at + lane, of a buffer, for instruction `ins`. */
   LLVMValueRef (*address)(SimtLower *s, int ins, KV buf, LLVMValueRef at, bool by_lane, bool write);
@@ -33,7 +34,7 @@ struct SimtLower {
 /* Adds function `symbol` of prepared kernel k: an entry of NetcDeviceCode. */
 LLVMValueRef simt_lower_ptx(LLVMModuleRef m, const KFn *k, const char *symbol);
 LLVMTargetMachineRef simt_ptx_target(NetcSm sm, char err[256]);
-/* PTX text with the one entry `symbol` of k, which need not be prepared. false and a message. */
+/* PTX text with the one entry `symbol` of prepared kernel k. false and a message. */
 bool simt_ptx(const KFn *k, NetcSm sm, LLVMTargetMachineRef tm, const char *symbol, Bytes *text,
               char err[256]);
 const char *simt_sm_name(NetcSm sm); /* sm_75 */
@@ -49,7 +50,7 @@ typedef struct {
   void (*sync)(void *thread, int32_t ins, int32_t block);
 } SimtCalls;
 typedef void (*SimtThreadFn)(const SimtCalls *calls, void *thread, int32_t lane, int32_t warp, int64_t task,
-                             const NetcStep *step);
+                             const NetcStep *step, const uint64_t *param);
 
 /* For the leaves. */
 void simt_lower(SimtLower *s);

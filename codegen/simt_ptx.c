@@ -50,6 +50,11 @@ static LLVMValueRef seed(SimtLower *s, int64_t word) {
 
 static LLVMValueRef argument(SimtLower *s, int64_t number) { return LLVMGetParam(s->l.fn, (unsigned)number); }
 
+/* Behind the arguments, the step and the number of tasks. */
+static LLVMValueRef parameter(SimtLower *s, int64_t number) {
+  return LLVMGetParam(s->l.fn, (unsigned)(s->l.k->nargs + 2 + number));
+}
+
 static LLVMValueRef scratch(SimtLower *s, int ins) {
   Lower *l = &s->l;
   const KIns *i = &l->k->ins[ins];
@@ -88,7 +93,7 @@ static void sync(SimtLower *s, int ins, bool block) {
   else simt_call(l, "llvm.nvvm.bar.warp.sync", &all, 1);
 }
 
-static const SimtLeaves leaves = {begin, seed, argument, scratch, address, shuffle, sync};
+static const SimtLeaves leaves = {begin, seed, argument, parameter, scratch, address, shuffle, sync};
 
 /* ---- entries ---- */
 
@@ -102,10 +107,11 @@ static void annotate(Lower *l, const char *key, int64_t value) {
 
 LLVMValueRef simt_lower_ptx(LLVMModuleRef m, const KFn *k, const char *symbol) {
   SimtLower s = {.l = {.c = LLVMGetModuleContext(m), .m = m, .k = k}, .leaf = &leaves};
-  LLVMTypeRef param[NETC_MAX_ARGS + 2];
-  for (int i = 0; i < k->nargs + 1; i++) param[i] = LLVMPointerTypeInContext(s.l.c, GLOBAL);
-  param[k->nargs + 1] = LLVMInt64TypeInContext(s.l.c);
-  LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(s.l.c), param, (unsigned)k->nargs + 2, false);
+  LLVMTypeRef param[NETC_MAX_ARGS + 2 + NETC_MAX_PARAMS];
+  int n = k->nargs + 2 + k->nparams;
+  for (int i = 0; i < n; i++)
+    param[i] = i <= k->nargs ? LLVMPointerTypeInContext(s.l.c, GLOBAL) : LLVMInt64TypeInContext(s.l.c);
+  LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(s.l.c), param, (unsigned)n, false);
   s.l.fn = LLVMAddFunction(m, symbol, type);
   annotate(&s.l, "kernel", 1);
   annotate(&s.l, "maxntidx", simt_block_threads(k));
@@ -145,24 +151,22 @@ LLVMTargetMachineRef simt_ptx_target(NetcSm sm, char err[256]) {
   return tm;
 }
 
-bool simt_ptx(const KFn *kernel, NetcSm sm, LLVMTargetMachineRef tm, const char *symbol, Bytes *text,
+bool simt_ptx(const KFn *k, NetcSm sm, LLVMTargetMachineRef tm, const char *symbol, Bytes *text,
               char err[256]) {
   (void)sm;
-  Arena *arena = arena_new();
   LLVMContextRef c = LLVMContextCreate();
   LLVMModuleRef m = LLVMModuleCreateWithNameInContext(symbol, c);
   LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(tm);
   LLVMSetModuleDataLayout(m, layout);
   LLVMDisposeTargetData(layout);
   LLVMSetTarget(m, triple);
-  simt_lower_ptx(m, simt_prepare(arena, kernel), symbol);
+  simt_lower_ptx(m, k, symbol);
   char *message = NULL;
   bool good = !LLVMVerifyModule(m, LLVMReturnStatusAction, &message);
-  if (!good) snprintf(err, 256, "LLVM's verifier refuses kernel %.40s: %.180s", kernel->name, message);
+  if (!good) snprintf(err, 256, "LLVM's verifier refuses kernel %.40s: %.180s", k->name, message);
   LLVMDisposeMessage(message);
   good = good && lower_optimise(m, tm, err) && lower_generate(m, tm, LLVMAssemblyFile, text, err);
   LLVMDisposeModule(m);
   LLVMContextDispose(c);
-  arena_free(arena);
   return good;
 }

@@ -228,6 +228,7 @@ static KFn *with_syncs(Arena *a, const KFn *k, const uint8_t *sync) {
   out->warps = k->warps;
   out->over = k->over;
   out->nargs = k->nargs;
+  out->nparams = k->nparams;
   KV *map = arena_alloc(a, ((size_t)k->n + 1) * sizeof *map);
   for (int v = 0; v < k->n; v++) {
     KIns ins = k->ins[v];

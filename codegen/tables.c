@@ -31,6 +31,7 @@ enum {
   T_FN,
   T_FIELD,
   T_STREAM,
+  T_DEVICE_TEXT,
   T_DEVICE_CODE,
   T_DEVICE_KERNEL,
   T_DEVICE,
@@ -77,11 +78,12 @@ static const struct {
     [T_FN] = {"NetcFn", "piiiippppll", sizeof(NetcFn), offsetof(NetcFn, scratch)},
     [T_FIELD] = {"NetcField", "pii", sizeof(NetcField), offsetof(NetcField, input)},
     [T_STREAM] = {"NetcStream", "piiiip", sizeof(NetcStream), offsetof(NetcStream, fields)},
-    [T_DEVICE_CODE] = {"NetcDeviceCode", "pPiiii", sizeof(NetcDeviceCode),
-                       offsetof(NetcDeviceCode, static_shared)},
-    [T_DEVICE_KERNEL] = {"NetcDeviceKernel", "ppiilll", sizeof(NetcDeviceKernel),
-                         offsetof(NetcDeviceKernel, work)},
-    [T_DEVICE] = {"NetcDevice", "liippp", sizeof(NetcDevice), offsetof(NetcDevice, fns)},
+    [T_DEVICE_TEXT] = {"NetcDeviceText", "P", sizeof(NetcDeviceText), offsetof(NetcDeviceText, ptx)},
+    [T_DEVICE_CODE] = {"NetcDeviceCode", "piiiiii", sizeof(NetcDeviceCode),
+                       offsetof(NetcDeviceCode, nparams)},
+    [T_DEVICE_KERNEL] = {"NetcDeviceKernel", "ppiilllp", sizeof(NetcDeviceKernel),
+                         offsetof(NetcDeviceKernel, params)},
+    [T_DEVICE] = {"NetcDevice", "liiiipppp", sizeof(NetcDevice), offsetof(NetcDevice, fns)},
     [T_MODULE] = {"NetcModule",
                   "iippplll"
                   "iiiiii"
@@ -258,28 +260,38 @@ static LLVMValueRef functions(const Tables *t, const Module *m) {
 }
 
 /* ---- GPUs ---- */
-static LLVMValueRef device_codes(const Tables *t) {
+static LLVMValueRef device_text_table(const Tables *t, const DeviceTexts *texts) {
+  LLVMValueRef *v = values(t, texts->n), ptx[NETC_SM_COUNT];
+  for (int i = 0; i < texts->n; i++) {
+    for (int sm = 0; sm < NETC_SM_COUNT; sm++)
+      ptx[sm] = sm == NETC_SM_75 ? text(t, (const char *)texts->text[i].data) : null(t);
+    v[i] = RECORD(t, LLVMConstArray2(t->ptr, ptx, NETC_SM_COUNT));
+  }
+  return table(t, "device_texts", t->type[T_DEVICE_TEXT], v, texts->n);
+}
+
+static LLVMValueRef device_codes(const Tables *t, const DeviceTexts *texts) {
   const Module *m = t->device;
-  LLVMValueRef *v = values(t, m->ncode), ptx[NETC_SM_COUNT];
+  LLVMValueRef *v = values(t, m->ncode);
   for (int i = 0; i < m->ncode; i++) {
     const Code *c = &m->code[i];
     char symbol[64];
-    for (int sm = 0; sm < NETC_SM_COUNT; sm++)
-      ptx[sm] = sm == NETC_SM_75 ? text(t, (const char *)c->object.data) : null(t);
-    v[i] = RECORD(t, text(t, code_symbol(symbol, c)), LLVMConstArray2(t->ptr, ptx, NETC_SM_COUNT),
+    v[i] = RECORD(t, text(t, code_symbol(symbol, c)), int32(t, texts->of[i]),
                   int32(t, simt_block_threads(c->k)), int32(t, simt_block_tasks(c->k)), int32(t, 0),
-                  int32(t, simt_shared(c->k)));
+                  int32(t, simt_shared(c->k)), int32(t, c->k->nparams));
   }
   return table(t, "device_codes", t->type[T_DEVICE_CODE], v, m->ncode);
 }
 
 static LLVMValueRef device_kernels(const Tables *t) {
   const Module *m = t->device;
-  LLVMValueRef *v = values(t, m->nkernel);
+  LLVMValueRef *v = values(t, m->nkernel), word[NETC_MAX_PARAMS];
   for (int i = 0; i < m->nkernel; i++) {
     const Kernel *k = &m->kernel[i];
-    v[i] = RECORD(t, text(t, k->name), text(t, k->op), int32(t, m->code_of[0][i]), int32(t, 0),
-                  int64(t, k->flops), int64(t, k->bytes), int64(t, k->work));
+    int code = m->code_of[0][i], n = m->code[code].k->nparams;
+    for (int p = 0; p < n; p++) word[p] = int64(t, (int64_t)m->param[i][p]);
+    v[i] = RECORD(t, text(t, k->name), text(t, k->op), int32(t, code), int32(t, 0), int64(t, k->flops),
+                  int64(t, k->bytes), int64(t, k->work), table(t, "params", t->i64, word, n));
   }
   return table(t, "device_kernels", t->type[T_DEVICE_KERNEL], v, m->nkernel);
 }
@@ -287,9 +299,13 @@ static LLVMValueRef device_kernels(const Tables *t) {
 static LLVMValueRef device(const Tables *t) {
   const Module *m = t->device;
   if (!m) return null(t);
-  return global(t, "device",
-                RECORD(t, int64(t, m->arena_bytes), int32(t, m->ncode), int32(t, m->nkernel), device_codes(t),
-                       device_kernels(t), functions(t, m)));
+  DeviceTexts texts = device_texts(m);
+  LLVMValueRef v = global(t, "device",
+                          RECORD(t, int64(t, m->arena_bytes), int32(t, m->ncode), int32(t, m->nkernel),
+                                 int32(t, texts.n), int32(t, 0), device_text_table(t, &texts),
+                                 device_codes(t, &texts), device_kernels(t), functions(t, m)));
+  device_texts_free(&texts);
+  return v;
 }
 
 /* The first training function: the one whose batch the streams are. NULL when there is none. */

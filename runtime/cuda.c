@@ -43,7 +43,7 @@ static bool load_code(const Session *s, const NetcFn *plan, char err[ERR_MAX]) {
   bool *wanted = calloc((size_t)g->ncodes + 1, sizeof *wanted);
   if (!wanted) return err_memory(err, "the table of codes", g->ncodes);
   for (int i = 0; i < plan->nlaunches; i++) wanted[g->kernels[plan->launches[i].kernel].code] = true;
-  bool ok = gpu_load(&d->gpu, s->pool, g, wanted, d->code, s->module->path, err);
+  bool ok = gpu_load(&d->gpu, s->pool, wanted, &d->code, s->module->path, err);
   free(wanted);
   return ok;
 }
@@ -70,15 +70,16 @@ static void close_cuda(Session *s) {
     if (d->copies) api->cuStreamSynchronize(d->copies);
     if (d->fn) forget_graphs(s);
     for (int i = 0; d->fn && i < m->nfns; i++) cuda_free_buffers(s, &d->fn[i]);
-    if (d->code) gpu_unload(&d->gpu, d->code, m->device->ncodes);
+    gpu_code_free(&d->gpu, &d->code);
     gpu_free(&d->gpu, &d->arena);
     for (int i = 0; i < 2; i++)
       if (d->given[i]) api->cuEventDestroy(d->given[i]);
     if (d->stream) api->cuStreamDestroy(d->stream);
     if (d->copies) api->cuStreamDestroy(d->copies);
   }
+  gpu_code_free(NULL, &d->code);
   gpu_close(&d->gpu);
-  free(d->code), free(d->kernels), free(d->fn), free(d);
+  free(d->kernels), free(d->fn), free(d);
   s->state = NULL;
 }
 
@@ -107,19 +108,6 @@ static bool choose_mode(CudaDevice *d, char err[ERR_MAX]) {
   return err_set(err, "NETRUN_CUDA_LAUNCH is `%s`; it can be graph, plain or checked", want);
 }
 
-/* Every code has text for this device? Found out before memory is taken. */
-static bool check_family(const Session *s, const Gpu *g, char err[ERR_MAX]) {
-  const NetcDevice *m = s->module->desc->device;
-  GpuCode none = {0};
-  bool wanted = true;
-  for (int i = 0; i < m->ncodes; i++)
-    if (gpu_family(g, &m->codes[i]) < 0) {
-      NetcDevice one = {.ncodes = 1, .codes = &m->codes[i]};
-      return gpu_load(g, s->pool, &one, &wanted, &none, s->module->path, err); /* says why not */
-    }
-  return true;
-}
-
 static bool open_all(const Session *s, CudaDevice *d, int number, char err[ERR_MAX]) {
   const NetcModule *m = s->module->desc;
   if (!m->device)
@@ -127,13 +115,14 @@ static bool open_all(const Session *s, CudaDevice *d, int number, char err[ERR_M
         err,
         "%s has no code for GPUs: compile it with `netc %s --target host,ptx -o ..`, or use --device cpu",
         s->module->path, m->source && *m->source ? m->source : "FILE.net");
-  d->code = calloc((size_t)m->device->ncodes + 1, sizeof *d->code);
   d->kernels = calloc((size_t)m->device->nkernels + 1, sizeof *d->kernels);
   d->fn = calloc((size_t)m->nfns + 1, sizeof *d->fn);
-  if (!d->code || !d->kernels || !d->fn) return err_memory(err, "the tables of a GPU", m->nfns);
+  if (!gpu_code_new(&d->code, m->device, err)) return false;
+  if (!d->kernels || !d->fn) return err_memory(err, "the tables of a GPU", m->nfns);
   list_kernels(d, m->device);
   Gpu *g = &d->gpu;
-  return gpu_open(g, number, err) && choose_mode(d, err) && check_family(s, g, err) &&
+  return gpu_open(g, number, err) && choose_mode(d, err) &&
+         gpu_check_family(g, m->device, s->module->path, err) &&
          GPU(g, err, cuStreamCreate, &d->stream, CU_STREAM_NON_BLOCKING) &&
          GPU(g, err, cuStreamCreate, &d->copies, CU_STREAM_NON_BLOCKING) &&
          GPU(g, err, cuEventCreate, &d->given[0], CU_EVENT_NO_TIMING) &&

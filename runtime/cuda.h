@@ -40,7 +40,7 @@ typedef struct {
   CUevent given[2]; /* a batch is on the device */
   CUdeviceptr arena;
   int64_t arena_bytes; /* a NetcStep lies behind it */
-  GpuCode *code;
+  GpuCode code;
   NetcKernel *kernels; /* Session.kernels */
   CudaFn *fn;
   LaunchMode mode;

@@ -19,21 +19,22 @@ static bool fault(const Session *s, const NetcFn *plan, int i, CUresult r, const
 static bool launch(const Session *s, const NetcFn *plan, int i, char err[ERR_MAX]) {
   const CudaDevice *d = cuda_of(s);
   const NetcLaunch *l = &plan->launches[i];
-  int number = s->module->desc->device->kernels[l->kernel].code;
-  const NetcDeviceCode *code = &s->module->desc->device->codes[number];
-  uint64_t value[NETC_MAX_ARGS + 2];
-  void *arg[NETC_MAX_ARGS + 2];
+  const NetcDeviceKernel *kernel = &s->module->desc->device->kernels[l->kernel];
+  const NetcDeviceCode *code = &s->module->desc->device->codes[kernel->code];
+  uint64_t value[NETC_MAX_ARGS + 2 + NETC_MAX_PARAMS];
+  void *arg[NETC_MAX_ARGS + 2 + NETC_MAX_PARAMS];
   int n = 0;
   if (l->tasks == 0) return true;
   for (; n < l->nargs; n++) value[n] = d->arena + (uint64_t)plan->args[l->arg + n];
   value[n++] = d->arena + (uint64_t)d->arena_bytes;
   value[n++] = (uint64_t)l->tasks;
+  for (int k = 0; k < code->nparams; k++) value[n++] = kernel->params[k];
   for (int k = 0; k < n; k++) arg[k] = &value[k];
   int64_t blocks = (l->tasks + code->tasks - 1) / code->tasks;
   if (blocks > INT32_MAX) return err_set(err, "launch %d of %s has too many tasks for a GPU", i, plan->name);
   CUresult r =
-      d->gpu.api.cuLaunchKernel(d->code[number].entry, (unsigned)blocks, 1, 1, (unsigned)code->threads, 1, 1,
-                                (unsigned)code->shared, d->stream, arg, NULL);
+      d->gpu.api.cuLaunchKernel(d->code.entry[kernel->code], (unsigned)blocks, 1, 1, (unsigned)code->threads,
+                                1, 1, (unsigned)code->shared, d->stream, arg, NULL);
   if (r != CUDA_SUCCESS) return fault(s, plan, i, r, "cuLaunchKernel", err);
   if (d->mode != LAUNCH_CHECKED) return true;
   r = d->gpu.api.cuStreamSynchronize(d->stream);

@@ -44,15 +44,19 @@ void gpu_free_host(const Gpu *g, void **p);
 
 /* ---- code (gpu_code.c) ---- */
 const char *gpu_family_name(NetcSm sm); /* sm_75 */
-/* The last family that the device runs and the code has; -1: none. */
-int gpu_family(const Gpu *g, const NetcDeviceCode *c);
+/* The last family that the device runs and the text has; -1: none. */
+int gpu_family(const Gpu *g, const NetcDeviceText *t);
 
 typedef struct {
-  CUmodule module; /* NULL: not loaded */
-  CUfunction entry;
+  const NetcDevice *tables;
+  CUmodule *module;  /* per text; NULL: not loaded */
+  CUfunction *entry; /* per code; NULL: its text is not */
 } GpuCode;
-/* Has the driver compile those of code[0..ncodes-1] that `wanted` names and `out` lacks, several at a time. */
-bool gpu_load(const Gpu *g, Pool *pool, const NetcDevice *d, const bool *wanted, GpuCode *out,
-              const char *path, char err[ERR_MAX]);
-void gpu_unload(const Gpu *g, GpuCode *code, int n);
+bool gpu_code_new(GpuCode *c, const NetcDevice *d, char err[ERR_MAX]);
+/* Has the driver compile the texts of the codes that `wanted` names, where they are not loaded, several at a time. */
+bool gpu_load(const Gpu *g, Pool *pool, const bool *wanted, GpuCode *c, const char *path, char err[ERR_MAX]);
+/* g NULL: nothing was loaded. */
+void gpu_code_free(const Gpu *g, GpuCode *c);
+/* The error where the device runs none of a text's families. */
+bool gpu_check_family(const Gpu *g, const NetcDevice *d, const char *path, char err[ERR_MAX]);
 #endif

@@ -15,9 +15,9 @@ static bool runs(int capability, NetcSm sm) {
   return sm == NETC_SM_90A ? capability == 90 : capability >= (sm == NETC_SM_80 ? 80 : 75);
 }
 
-int gpu_family(const Gpu *g, const NetcDeviceCode *c) {
+int gpu_family(const Gpu *g, const NetcDeviceText *t) {
   for (int sm = NETC_SM_COUNT - 1; sm >= 0; sm--)
-    if (c->ptx[sm] && runs(g->capability, (NetcSm)sm)) return sm;
+    if (t->ptx[sm] && runs(g->capability, (NetcSm)sm)) return sm;
   return -1;
 }
 
@@ -39,7 +39,18 @@ static int ptx_version(const char *ptx) {
   return v && sscanf(v, ".version %d.%d", &major, &minor) == 2 ? 10 * major + minor : 0;
 }
 
-static bool refused(const Gpu *g, CUresult r, const NetcDeviceCode *c, const char *ptx, char *log,
+/* Whose text it is: "netc_0123 and 11 others" */
+static const char *text_name(const NetcDevice *d, int text, char name[128]) {
+  const char *first = "?";
+  int n = 0;
+  for (int i = 0; i < d->ncodes; i++)
+    if (d->codes[i].text == text && !n++) first = d->codes[i].entry;
+  if (n > 1) snprintf(name, 128, "%.80s and %d others", first, n - 1);
+  else snprintf(name, 128, "%.80s", first);
+  return name;
+}
+
+static bool refused(const Gpu *g, CUresult r, const char *name, const char *ptx, char *log,
                     char err[ERR_MAX]) {
   char code[160];
   int version = ptx_version(ptx);
@@ -50,16 +61,15 @@ static bool refused(const Gpu *g, CUresult r, const NetcDeviceCode *c, const cha
                    "the NVIDIA driver is too old for this module: cuModuleLoadDataEx: %s; it serves CUDA "
                    "%d.%d, and %s is "
                    "PTX %d.%d: update it",
-                   code, g->api.version / 1000, g->api.version % 1000 / 10, c->entry, version / 10,
-                   version % 10);
+                   code, g->api.version / 1000, g->api.version % 1000 / 10, name, version / 10, version % 10);
   return err_set(err, "cuda:%d (%s): cuModuleLoadDataEx: %s: the driver refuses the PTX of %s%s%.200s",
-                 g->number, g->name, code, c->entry, *log ? ": " : "", log);
+                 g->number, g->name, code, name, *log ? ": " : "", log);
 }
 
-static bool no_family(const Gpu *g, const NetcDeviceCode *c, const char *path, char err[ERR_MAX]) {
+static bool no_family(const Gpu *g, const NetcDeviceText *t, const char *path, char err[ERR_MAX]) {
   int least = -1;
   for (int sm = NETC_SM_COUNT - 1; sm >= 0; sm--)
-    if (c->ptx[sm]) least = sm;
+    if (t->ptx[sm]) least = sm;
   return err_set(err,
                  "cuda:%d (%s) has compute capability %d.%d; %s has code from %s on: use another device, or "
                  "--device cpu",
@@ -67,49 +77,80 @@ static bool no_family(const Gpu *g, const NetcDeviceCode *c, const char *path, c
                  least < 0 ? "none" : gpu_family_name((NetcSm)least));
 }
 
-static bool load_one(const Gpu *g, const NetcDeviceCode *c, GpuCode *out, const char *path,
-                     char err[ERR_MAX]) {
-  char log[LOG_BYTES] = "";
+bool gpu_check_family(const Gpu *g, const NetcDevice *d, const char *path, char err[ERR_MAX]) {
+  for (int i = 0; i < d->ntexts; i++)
+    if (gpu_family(g, &d->texts[i]) < 0) return no_family(g, &d->texts[i], path, err);
+  return true;
+}
+
+static bool load_text(const Gpu *g, GpuCode *c, int text, const char *path, char err[ERR_MAX]) {
+  char log[LOG_BYTES] = "", name[128];
   int option[] = {CU_JIT_ERROR_LOG, CU_JIT_ERROR_LOG_BYTES};
   void *value[] = {log, (void *)(uintptr_t)(LOG_BYTES - 1)};
-  int sm = gpu_family(g, c);
-  if (sm < 0) return no_family(g, c, path, err);
+  const NetcDeviceText *t = &c->tables->texts[text];
+  int sm = gpu_family(g, t);
+  if (sm < 0) return no_family(g, t, path, err);
   if (!gpu_enter(g, err)) return false;
-  CUresult r = g->api.cuModuleLoadDataEx(&out->module, c->ptx[sm], 2, option, value);
-  if (r != CUDA_SUCCESS) return out->module = NULL, refused(g, r, c, c->ptx[sm], log, err);
-  if (!GPU(g, err, cuModuleGetFunction, &out->entry, out->module, c->entry)) return false;
+  CUresult r = g->api.cuModuleLoadDataEx(&c->module[text], t->ptx[sm], 2, option, value);
+  if (r == CUDA_SUCCESS) return true;
+  c->module[text] = NULL;
+  return refused(g, r, text_name(c->tables, text, name), t->ptx[sm], log, err);
+}
+
+static bool find_entry(const Gpu *g, GpuCode *c, int code, char err[ERR_MAX]) {
+  const NetcDeviceCode *d = &c->tables->codes[code];
+  if (c->entry[code]) return true;
+  if (!GPU(g, err, cuModuleGetFunction, &c->entry[code], c->module[d->text], d->entry))
+    return c->entry[code] = NULL, false;
   /* Beyond 48 KB a function has to ask. */
-  return c->shared + c->static_shared <= 48 << 10 ||
-         GPU(g, err, cuFuncSetAttribute, out->entry, CU_FUNC_MAX_DYNAMIC_SHARED, c->shared);
+  return d->shared + d->static_shared <= 48 << 10 ||
+         GPU(g, err, cuFuncSetAttribute, c->entry[code], CU_FUNC_MAX_DYNAMIC_SHARED, d->shared);
 }
 
 typedef struct {
   const Gpu *g;
-  const NetcDevice *d;
-  const bool *wanted;
-  GpuCode *out;
+  const bool *wanted; /* per text */
+  GpuCode *code;
   const char *path;
-  char (*err)[ERR_MAX]; /* per code */
+  char (*err)[ERR_MAX]; /* per text */
 } Loading;
 
 static void load_task(void *ctx, int64_t i) {
   Loading *l = ctx;
-  if (l->wanted[i] && !l->out[i].entry) load_one(l->g, &l->d->codes[i], &l->out[i], l->path, l->err[i]);
+  if (l->wanted[i] && !l->code->module[i]) load_text(l->g, l->code, (int)i, l->path, l->err[i]);
 }
 
-bool gpu_load(const Gpu *g, Pool *pool, const NetcDevice *d, const bool *wanted, GpuCode *out,
-              const char *path, char err[ERR_MAX]) {
-  Loading l = {g, d, wanted, out, path, calloc((size_t)d->ncodes + 1, sizeof *l.err)};
-  if (!l.err) return err_memory(err, "loading the GPU's code", d->ncodes * (int64_t)ERR_MAX);
-  pool_run(pool, load_task, &l, d->ncodes);
-  bool ok = true;
+static bool load_texts(Loading *l, Pool *pool, char err[ERR_MAX]) {
+  int n = l->code->tables->ntexts;
+  pool_run(pool, load_task, l, n);
+  for (int i = 0; i < n; i++)
+    if (l->wanted[i] && !l->code->module[i]) return err_set(err, "%s", l->err[i]);
+  return true;
+}
+
+bool gpu_load(const Gpu *g, Pool *pool, const bool *wanted, GpuCode *c, const char *path, char err[ERR_MAX]) {
+  const NetcDevice *d = c->tables;
+  bool *text = calloc((size_t)d->ntexts + 1, sizeof *text);
+  Loading l = {g, text, c, path, calloc((size_t)d->ntexts + 1, sizeof *l.err)};
+  bool ok = (text && l.err) || err_memory(err, "loading the GPU's code", d->ntexts * (int64_t)ERR_MAX);
   for (int i = 0; ok && i < d->ncodes; i++)
-    if (wanted[i] && !out[i].entry) ok = err_set(err, "%s", l.err[i]);
-  free(l.err);
+    if (wanted[i]) text[d->codes[i].text] = true;
+  ok = ok && load_texts(&l, pool, err);
+  for (int i = 0; ok && i < d->ncodes; i++)
+    if (wanted[i]) ok = find_entry(g, c, i, err);
+  free(text), free(l.err);
   return ok;
 }
 
-void gpu_unload(const Gpu *g, GpuCode *code, int n) {
-  for (int i = 0; i < n; i++)
-    if (code[i].module) g->api.cuModuleUnload(code[i].module);
+bool gpu_code_new(GpuCode *c, const NetcDevice *d, char err[ERR_MAX]) {
+  *c = (GpuCode){d, calloc((size_t)d->ntexts + 1, sizeof *c->module),
+                 calloc((size_t)d->ncodes + 1, sizeof *c->entry)};
+  return (c->module && c->entry) || err_memory(err, "the table of codes", d->ncodes);
+}
+
+void gpu_code_free(const Gpu *g, GpuCode *c) {
+  for (int i = 0; g && c->module && i < c->tables->ntexts; i++)
+    if (c->module[i]) g->api.cuModuleUnload(c->module[i]);
+  free(c->module), free(c->entry);
+  *c = (GpuCode){NULL, NULL, NULL};
 }

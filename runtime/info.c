@@ -124,8 +124,8 @@ void info_text(const Module *m, FILE *out) {
   fprintf(out, "  runs as          %s, %d kernels\n", isa_name(m->isa), d->nkernels);
   const NetcDevice *g = d->device;
   if (g)
-    fprintf(out, "  NVIDIA GPUs      %d kernels of %d codes, arena %" PRId64 " bytes\n", g->nkernels,
-            g->ncodes, g->arena_bytes);
+    fprintf(out, "  NVIDIA GPUs      %d kernels of %d codes in %d texts, arena %" PRId64 " bytes\n",
+            g->nkernels, g->ncodes, g->ntexts, g->arena_bytes);
   print_networks(d, out);
   print_memory(d, out);
   print_functions(d, out);

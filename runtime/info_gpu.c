@@ -27,12 +27,12 @@ typedef struct {
       blocks; /* of a thread; bytes of a thread's spilled values and arrays; of a multiprocessor */
 } Use;
 
-static bool use_of(const Gpu *g, const NetcDeviceCode *c, const GpuCode *code, Use *u, char err[ERR_MAX]) {
+static bool use_of(const Gpu *g, const NetcDeviceCode *c, CUfunction entry, Use *u, char err[ERR_MAX]) {
   *u = (Use){0};
-  return GPU(g, err, cuFuncGetAttribute, &u->regs, CU_FUNC_REGS, code->entry) &&
-         GPU(g, err, cuFuncGetAttribute, &u->local, CU_FUNC_LOCAL_BYTES, code->entry) &&
+  return GPU(g, err, cuFuncGetAttribute, &u->regs, CU_FUNC_REGS, entry) &&
+         GPU(g, err, cuFuncGetAttribute, &u->local, CU_FUNC_LOCAL_BYTES, entry) &&
          (!g->api.cuOccupancyMaxActiveBlocksPerMultiprocessor ||
-          GPU(g, err, cuOccupancyMaxActiveBlocksPerMultiprocessor, &u->blocks, code->entry, c->threads,
+          GPU(g, err, cuOccupancyMaxActiveBlocksPerMultiprocessor, &u->blocks, entry, c->threads,
               (size_t)c->shared));
 }
 
@@ -43,9 +43,10 @@ static bool print_kernels(const Gpu *g, const NetcDevice *d, const GpuCode *code
   for (int i = 0; i < d->nkernels; i++) {
     const NetcDeviceCode *c = &d->codes[d->kernels[i].code];
     Use u;
-    if (!use_of(g, c, &code[d->kernels[i].code], &u, err)) return false;
-    fprintf(out, "%6s %5d %7d %7d %8d %7d  %s\n", gpu_family_name((NetcSm)gpu_family(g, c)), u.regs, u.local,
-            c->threads, c->shared + c->static_shared, u.blocks * c->threads, d->kernels[i].name);
+    if (!use_of(g, c, code->entry[d->kernels[i].code], &u, err)) return false;
+    fprintf(out, "%6s %5d %7d %7d %8d %7d  %s\n", gpu_family_name((NetcSm)gpu_family(g, &d->texts[c->text])),
+            u.regs, u.local, c->threads, c->shared + c->static_shared, u.blocks * c->threads,
+            d->kernels[i].name);
   }
   return true;
 }
@@ -56,17 +57,19 @@ static bool print_code(const Gpu *g, const Module *m, FILE *out, char err[ERR_MA
     fprintf(out, "%s has no code for GPUs (netc --target host,ptx)\n", m->path);
     return true;
   }
-  fprintf(out, "%s: arena of %" PRId64 " bytes (%.2f MiB), %d kernels with %d different codes\n", m->path,
-          d->arena_bytes, (double)d->arena_bytes / 0x1p20, d->nkernels, d->ncodes);
-  GpuCode *code = calloc((size_t)d->ncodes + 1, sizeof *code);
+  fprintf(out,
+          "%s: arena of %" PRId64 " bytes (%.2f MiB), %d kernels with %d different codes in %d "
+          "texts\n",
+          m->path, d->arena_bytes, (double)d->arena_bytes / 0x1p20, d->nkernels, d->ncodes, d->ntexts);
+  GpuCode code = {NULL, NULL, NULL};
   bool *wanted = malloc((size_t)d->ncodes + 1);
-  Pool *pool = code && wanted ? pool_new(0, err) : NULL;
+  if (!wanted) err_memory(err, "the table of kernels", d->ncodes);
+  Pool *pool = wanted && gpu_code_new(&code, d, err) ? pool_new(0, err) : NULL;
   for (int i = 0; pool && i < d->ncodes; i++) wanted[i] = true;
-  bool ok = pool && gpu_load(g, pool, d, wanted, code, m->path, err) && print_kernels(g, d, code, out, err);
-  if (!code || !wanted) err_memory(err, "the table of kernels", d->ncodes);
-  else gpu_unload(g, code, d->ncodes);
+  bool ok = pool && gpu_load(g, pool, wanted, &code, m->path, err) && print_kernels(g, d, &code, out, err);
+  gpu_code_free(g, &code);
   pool_free(pool);
-  free(code), free(wanted);
+  free(wanted);
   return ok;
 }
 

@@ -109,17 +109,20 @@ static bool same_arrays(const NetcArray *a, const NetcArray *b, int n) {
 static bool check_device(const NetcModule *d, char err[ERR_MAX]) {
   const NetcDevice *g = d->device;
   if (!g) return true;
-  if (g->ncodes < 0 || g->nkernels < 0 || (g->ncodes && !g->codes) || (g->nkernels && !g->kernels) ||
-      (d->nfns && !g->fns) || g->arena_bytes < d->variable_bytes)
+  if (g->ncodes < 0 || g->nkernels < 0 || g->ntexts < 0 || (g->ntexts && !g->texts) ||
+      (g->ncodes && !g->codes) || (g->nkernels && !g->kernels) || (d->nfns && !g->fns) ||
+      g->arena_bytes < d->variable_bytes)
     return err_set(err, "a table for GPUs is missing");
   for (int i = 0; i < g->ncodes; i++) {
     const NetcDeviceCode *c = &g->codes[i];
     if (!c->entry || c->threads < 1 || c->threads > 1024 || c->tasks < 1 || c->shared < 0 ||
-        c->static_shared < 0)
+        c->static_shared < 0 || c->text < 0 || c->text >= g->ntexts || c->nparams < 0 ||
+        c->nparams > NETC_MAX_PARAMS)
       return err_set(err, "code %d for GPUs is broken", i);
   }
   for (int i = 0; i < g->nkernels; i++)
-    if (!g->kernels[i].name || !g->kernels[i].op || g->kernels[i].code < 0 || g->kernels[i].code >= g->ncodes)
+    if (!g->kernels[i].name || !g->kernels[i].op || g->kernels[i].code < 0 ||
+        g->kernels[i].code >= g->ncodes || (g->codes[g->kernels[i].code].nparams && !g->kernels[i].params))
       return err_set(err, "kernel %d for GPUs is broken", i);
   NetcModule there = *d;
   there.arena_bytes = g->arena_bytes, there.nkernels = g->nkernels;

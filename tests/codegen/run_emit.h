@@ -244,6 +244,20 @@ static inline void run_compare_node(const Run *r, const Interp *in, int buffer) 
   }
 }
 
+/* Kernels of a GPU with all their numbers as parameters, or, every other time, with those that differ (simt_share.h). */
+static inline Emulator *run_emulator(const Emit *e, char err[256]) {
+  static int functions;
+  const KFn **k = calloc((size_t)e->nkernel + 1, sizeof *k);
+  ShareMode *mode = calloc((size_t)e->nkernel + 1, sizeof *mode);
+  assert_true(k && mode);
+  bool all = functions++ % 2 == 0;
+  for (int i = 0; i < e->nkernel; i++)
+    k[i] = e->kernel[i].k[0], mode[i] = all ? SHARE_ALL : (ShareMode)(i % 3);
+  Emulator *emulator = emulator_shared(k, mode, e->nkernel, err);
+  free(k), free(mode);
+  return emulator;
+}
+
 static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, int isa) {
   char err[256] = "";
   const KFn **k = calloc((size_t)e->nkernel + 1, sizeof *k);
@@ -253,7 +267,6 @@ static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, in
   for (int i = 0; i < e->nkernel; i++) {
     k[i] = run_kernel(e, i, isa);
     if (!kir_verify(k[i], err)) fail_msg("%s: kernel %s: %s", c->what, e->kernel[i].name, err);
-    if (e->machine->simt) k[i] = simt_prepare(e->arena, k[i]);
   }
   for (int i = 0; i < e->nbuffer; i++) {
     size_t bytes = (size_t)run_words(e, i) * 4;
@@ -261,7 +274,7 @@ static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, in
     assert_non_null(first[i] = malloc(bytes));
   }
   Run r = {.c = c, .e = e, .isa = isa, .mem = mem};
-  if (e->machine->simt) r.emulator = emulator_new(k, e->nkernel, err);
+  if (e->machine->simt) r.emulator = run_emulator(e, err);
   else r.jit = jit_new(k, e->nkernel, (NetcIsa)isa, err);
   if (!r.jit && !r.emulator) fail_msg("%s: %s", c->what, err);
   for (int mode = 0; mode < RUN_MODES; mode++) {

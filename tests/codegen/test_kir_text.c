@@ -79,6 +79,7 @@ static void expect_round_trip(const KFn *k) {
   assert_int_equal(got->lanes, k->lanes);
   assert_int_equal(got->warps, k->warps);
   assert_int_equal(got->nargs, k->nargs);
+  assert_int_equal(got->nparams, k->nparams);
   assert_true(got->streamed == k->streamed);
   assert_true(got->opaque == k->opaque);
   for (int isa = NETC_ISA_AVX512; isa < NETC_ISA_COUNT && k->lanes == 16; isa++) {
@@ -129,6 +130,10 @@ static void test_parse(void **state) {
   expect_round_trip(scale("scale", 0.5, 16));
   expect_round_trip(scale("scale", 4096, 16));
   expect_round_trip(everything());
+  KFn *numbers = k_new(arena, "numbers", 32);
+  numbers->nparams = 3;
+  k_store(numbers, k_arg(numbers, K_F32, "y"), k_param(numbers, K_I64, 0), k_param(numbers, K_F32, 2));
+  expect_round_trip(numbers);
   KFn *warps = scale("warps", 1, 32);
   static const int over[] = {-1, 0};
   warps->warps = 4, warps->over = over;

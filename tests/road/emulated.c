@@ -9,7 +9,6 @@
 #include <unistd.h>
 #include "codegen/llvm_lower.h"
 #include "codegen/module.h"
-#include "codegen/simt.h"
 #include "codegen/simt_lower.h"
 #include "frontend/frontend.h"
 #include "passes/passes.h"
@@ -47,7 +46,7 @@ static bool compile(const Module *m, int number, LLVMTargetMachineRef tm, const 
                     char err[512]) {
   char symbol[64], path[320];
   code_symbol(symbol, &m->code[number]);
-  KFn *k = simt_prepare(m->arena, m->code[number].k);
+  const KFn *k = m->code[number].k;
   LLVMContextRef c = LLVMContextCreate();
   LLVMModuleRef module = LLVMModuleCreateWithNameInContext(symbol, c);
   LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(tm);
@@ -64,7 +63,7 @@ static bool compile(const Module *m, int number, LLVMTargetMachineRef tm, const 
   good = f && fwrite(object.data, 1, object.n, f) == object.n;
   if (f) fclose(f);
   bytes_free(&object);
-  fprintf(table, "KERNEL(%s, %d, %d", symbol, k->nargs, k->warps);
+  fprintf(table, "KERNEL(%s, %d, %d, %d", symbol, k->nargs, k->nparams, k->warps);
   for (int i = 0; i < k->n; i++)
     if (k->ins[i].op == K_scratch)
       fprintf(table, ", %lld", (long long)k->ins[i].imm * lower_element_bytes((KBase)k->ins[i].type.base));
@@ -74,12 +73,13 @@ static bool compile(const Module *m, int number, LLVMTargetMachineRef tm, const 
 
 static const char head[] =
     "#include \"tests/runtime/fake_kernels.h\"\n"
-    "#define KERNEL(name, nargs, warps, ...) \\\n"
-    "  void name(const FakeCalls *, void *, int32_t, int32_t, int64_t, const NetcStep *); \\\n"
+    "#define KERNEL(name, nargs, nparams, warps, ...) \\\n"
+    "  void name(const FakeCalls *, void *, int32_t, int32_t, int64_t, const NetcStep *, const uint64_t *); "
+    "\\\n"
     "  static const int64_t scratch_##name[] = {0, ##__VA_ARGS__};\n"
     "#include \"kernels.h\"\n#undef KERNEL\n"
-    "#define KERNEL(name, nargs, warps, ...) \\\n"
-    "  {#name, nargs, 0, name, warps, sizeof scratch_##name / 8 - 1, scratch_##name + 1},\n"
+    "#define KERNEL(name, nargs, nparams, warps, ...) \\\n"
+    "  {#name, nargs, nparams, 0, name, warps, sizeof scratch_##name / 8 - 1, scratch_##name + 1},\n"
     "static const FakeKernel kernel[] = {\n#include \"kernels.h\"\n};\n"
     "static const FakeKernels all = {sizeof kernel / sizeof *kernel, kernel};\n"
     "const FakeKernels *fake_kernels(void);\n"

@@ -42,13 +42,10 @@ static void check_fn(Arena *a, const Fn *f, double tolerance) {
   RunCase c = run_case(f, tolerance);
   c.fill = fill_state;
   Run r = {.c = &c, .e = e, .mem = arena_alloc(a, ((size_t)e->nbuffer + 1) * sizeof *r.mem)};
-  const KFn **k = arena_alloc(a, ((size_t)e->nkernel + 1) * sizeof *k);
-  for (int i = 0; i < e->nkernel; i++) {
+  for (int i = 0; i < e->nkernel; i++)
     if (!kir_verify(e->kernel[i].k[0], err)) fail_msg("%s: %s", f->name, err);
-    k[i] = simt_prepare(a, e->kernel[i].k[0]);
-  }
   for (int i = 0; i < e->nbuffer; i++) r.mem[i] = arena_alloc(a, (size_t)run_words(e, i) * 4);
-  r.emulator = emulator_new(k, e->nkernel, err);
+  r.emulator = run_emulator(e, err);
   if (!r.emulator) fail_msg("%s: %s", f->name, err);
   run_fill_buffers(&r);
   Interp *in = run_reference(&c);

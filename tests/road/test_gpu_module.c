@@ -50,16 +50,18 @@ static Module *open_module(const char *name) {
   return m;
 }
 
-static void check_code(const NetcDeviceCode *c) {
+static void check_code(const NetcDevice *d, const NetcDeviceCode *c) {
   char entry[128];
-  const char *text = c->ptx[NETC_SM_75];
+  const char *text = d->texts[c->text].ptx[NETC_SM_75];
   assert_non_null(text);
   snprintf(entry, sizeof entry, ".visible .entry %s(", c->entry);
   assert_non_null(strstr(text, entry));
-  assert_null(strstr(strstr(text, entry) + 1, ".visible .entry")); /* one */
-  assert_non_null(strstr(text, ".target sm_75"));
+  assert_null(strstr(strstr(text, entry) + 1, entry)); /* one */
+  const char *target = strstr(text, ".target sm_75"), *from = strstr(text, entry);
+  assert_true(target && !strstr(target + 1, ".target"));
   snprintf(entry, sizeof entry, ".maxntid %d, 1, 1", c->threads);
-  assert_non_null(strstr(text, entry));
+  const char *block = strstr(from, entry), *next = strstr(from + 1, ".visible .entry");
+  assert_true(block && (!next || block < next));
   assert_true(c->threads == 32 * c->tasks && c->static_shared <= 48 << 10 && c->shared == 0);
 }
 
@@ -78,8 +80,13 @@ static void check_fn(const NetcModule *d, const NetcFn *f, const NetcFn *g) {
     const NetcDeviceKernel *k = &d->device->kernels[g->launches[i].kernel];
     char parameter[160];
     const NetcDeviceCode *c = &d->device->codes[k->code];
-    snprintf(parameter, sizeof parameter, "%s_param_%d", c->entry, g->launches[i].nargs + 1);
-    assert_non_null(strstr(c->ptx[NETC_SM_75], parameter)); /* addresses, step, tasks */
+    const char *text = d->device->texts[c->text].ptx[NETC_SM_75];
+    int last = g->launches[i].nargs + 1 + c->nparams; /* addresses, step, tasks, numbers */
+    snprintf(parameter, sizeof parameter, "%s_param_%d\n", c->entry, last);
+    assert_non_null(strstr(text, parameter));
+    snprintf(parameter, sizeof parameter, "%s_param_%d", c->entry, last + 1);
+    assert_null(strstr(text, parameter));
+    assert_true(!c->nparams || k->params);
     assert_true(g->launches[i].tasks > 0);
   }
 }
@@ -90,7 +97,14 @@ static void module_has_gpu_code(void **state) {
   const NetcModule *d = m->desc;
   assert_non_null(d->device);
   assert_true(d->device->ncodes > 10 && d->device->nkernels >= d->device->ncodes);
-  for (int i = 0; i < d->device->ncodes; i++) check_code(&d->device->codes[i]);
+  for (int i = 0; i < d->device->ncodes; i++) check_code(d->device, &d->device->codes[i]);
+  int entries = 0, shared = 0;
+  for (int i = 0; i < d->device->ntexts; i++)
+    for (const char *at = d->device->texts[i].ptx[NETC_SM_75]; (at = strstr(at, ".entry ")); at++) entries++;
+  assert_int_equal(entries, d->device->ncodes);
+  for (int i = 0; i < d->device->nkernels; i++)
+    shared += d->device->codes[d->device->kernels[i].code].nparams > 0;
+  assert_true(shared > 10);
   for (int i = 0; i < d->nfns; i++) check_fn(d, &d->fns[i], &d->device->fns[i]);
   module_close(m);
   assert_int_equal(sh(NETRUN_BINARY " info %s/both.so 2>&1", root), 0);

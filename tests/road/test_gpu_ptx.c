@@ -80,7 +80,8 @@ static int texts(const Emit *e, int first, int step, Bytes *all) {
   for (int i = first; i < e->nkernel; i += step, n++) {
     Bytes text = {0};
     snprintf(symbol, sizeof symbol, "kernel_%d", i);
-    if (!simt_ptx(e->kernel[i].k[0], NETC_SM_75, tm, symbol, &text, err)) fail_msg("%s", err);
+    if (!simt_ptx(simt_prepare(e->arena, e->kernel[i].k[0]), NETC_SM_75, tm, symbol, &text, err))
+      fail_msg("%s", err);
     bytes_add(&text, "", 1);
     assert_non_null(strstr((char *)text.data, ".target sm_75"));
     assert_non_null(strstr((char *)text.data, symbol));

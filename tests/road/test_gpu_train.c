@@ -24,9 +24,12 @@ static Side side(Arena *a, Program *p, const Machine *machine) {
   for (size_t i = 0; i + 4 <= bytes; i += 4) memcpy(s.arena + i, &nan, 4);
   int isa = machine->simt ? 0 : lower_host_isa();
   const KFn **k = arena_alloc(a, ((size_t)e->nkernel + 1) * sizeof *k);
-  for (int i = 0; i < e->nkernel; i++)
-    k[i] = machine->simt ? simt_prepare(a, e->kernel[i].k[0]) : run_kernel(e, i, isa);
-  if (machine->simt) s.emulator = emulator_new(k, e->nkernel, err);
+  ShareMode *mode = arena_alloc(a, ((size_t)e->nkernel + 1) * sizeof *mode);
+  for (int i = 0; i < e->nkernel; i++) {
+    k[i] = run_kernel(e, i, isa);
+    mode[i] = share_mode(e->kernel[i].flops, e->kernel[i].bytes);
+  }
+  if (machine->simt) s.emulator = emulator_shared(k, mode, e->nkernel, err); /* as the module does */
   else s.jit = jit_new(k, e->nkernel, (NetcIsa)isa, err);
   if (!s.emulator && !s.jit) fail_msg("%s", err);
   return s;

@@ -146,8 +146,9 @@ struct CUfnc {
   const FakeKernel *kernel;
 };
 struct CUmod {
-  struct CUfnc function;
-  char entry[96];
+  struct CUfnc *function; /* per entry */
+  char (*entry)[96];
+  int n;
 };
 struct CUgrp {
   Queue queue;
@@ -168,6 +169,7 @@ struct Op {
   CUgraphExec graph;
   const FakeKernel *kernel;
   uint8_t *arg[NETC_MAX_ARGS];
+  uint64_t param[NETC_MAX_PARAMS];
   const NetcStep *step;
   int64_t tasks, blocks, threads;
 };
@@ -244,7 +246,7 @@ static void run_thread(void *arg) {
   static const FakeCalls calls = {address, shuffle, synchronise};
   Thread *me = arg;
   me->task->op->kernel->thread(&calls, me, me->number % 32, me->number / 32, me->task->task,
-                               me->task->op->step);
+                               me->task->op->step, me->task->op->param);
 }
 
 static int run_task(Task *t, Thread *thread) {
@@ -280,8 +282,9 @@ static int run_fibers(const Op *op) {
 static int run_kernel(const Op *op) {
   if (op->fault) return op->fault;
   if (op->kernel->thread) return run_fibers(op);
-  void *arg[NETC_MAX_ARGS];
+  void *arg[NETC_MAX_ARGS + NETC_MAX_PARAMS];
   for (int i = 0; i < op->kernel->nargs; i++) arg[i] = op->arg[i];
+  for (int i = 0; i < op->kernel->nparams; i++) arg[op->kernel->nargs + i] = (void *)(uintptr_t)op->param[i];
   for (int64_t t = op->tasks - 1; t >= 0; t--) op->kernel->whole(arg, op->step, t);
   return 0;
 }
@@ -528,16 +531,19 @@ static const FakeKernel *find_kernel(const char *entry) {
   return NULL;
 }
 
-/* ".visible .entry NAME(" */
-static int read_entry(const char *ptx, char entry[96]) {
-  const char *e = strstr(ptx, ".entry ");
-  return e && sscanf(e, ".entry %95[^( \n]", entry) == 1;
+/* ".visible .entry NAME(": the number of them, with their names where `entry` is given. */
+static int read_entries(const char *ptx, char (*entry)[96]) {
+  int n = 0;
+  char name[96];
+  for (; (ptx = strstr(ptx, ".entry ")); ptx++)
+    if (sscanf(ptx, ".entry %95[^( \n]", entry ? entry[n] : name) == 1) n++;
+  return n;
 }
 
 CALL cuModuleLoadDataEx(CUmodule *m, const void *image, unsigned n, int *option, void **value) {
   ENTER_IN_CONTEXT("cuModuleLoadDataEx");
-  char entry[96];
-  if (!r && !read_entry(image, entry)) r = INVALID_PTX;
+  int entries = r ? 0 : read_entries(image, NULL);
+  if (!r && !entries) r = INVALID_PTX;
   for (unsigned i = 0; r && i < n; i++)
     if (option[i] == CU_JIT_ERROR_LOG)
       strcpy(value[i],
@@ -545,16 +551,21 @@ CALL cuModuleLoadDataEx(CUmodule *m, const void *image, unsigned n, int *option,
              "ptxas fatal   : Ptx assembly aborted due to errors\n");
   if (!r) {
     *m = calloc(1, sizeof **m);
-    snprintf((*m)->entry, sizeof(*m)->entry, "%s", entry);
-    (*m)->function.kernel = find_kernel(entry);
+    (*m)->n = entries;
+    (*m)->function = calloc((size_t)entries, sizeof *(*m)->function);
+    (*m)->entry = calloc((size_t)entries, sizeof *(*m)->entry);
+    read_entries(image, (*m)->entry);
+    for (int i = 0; i < entries; i++) (*m)->function[i].kernel = find_kernel((*m)->entry[i]);
   }
   LEAVE;
 }
-CALL cuModuleUnload(CUmodule m) { return free(m), 0; }
+CALL cuModuleUnload(CUmodule m) { return free(m->function), free(m->entry), free(m), 0; }
 CALL cuModuleGetFunction(CUfunction *f, CUmodule m, const char *name) {
   ENTER_IN_CONTEXT("cuModuleGetFunction");
-  if (!r && (strcmp(name, m->entry) != 0 || !m->function.kernel)) r = NOT_FOUND;
-  if (!r) *f = &m->function;
+  int i = 0;
+  while (i < m->n && strcmp(name, m->entry[i]) != 0) i++;
+  if (!r && (i == m->n || !m->function[i].kernel)) r = NOT_FOUND;
+  if (!r) *f = &m->function[i];
   LEAVE;
 }
 CALL cuFuncGetAttribute(int *v, int attribute, CUfunction f) {
@@ -584,6 +595,7 @@ CALL cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigne
     op.tasks = *(int64_t *)args[n + 1];
     if (op.tasks < 1 || op.blocks > op.tasks) r = INVALID_VALUE;
   }
+  for (int i = 0; !r && i < f->kernel->nparams; i++) op.param[i] = *(uint64_t *)args[n + 2 + i];
   if (!r) r = push(s, op);
   LEAVE;
 }

@@ -13,10 +13,10 @@ typedef struct {
 
 typedef struct {
   const char *entry;
-  int nargs;
-  NetcKernelFn whole; /* does a task by itself; or */
+  int nargs, nparams;
+  NetcKernelFn whole; /* does a task by itself, with its parameters as further arguments; or */
   void (*thread)(const FakeCalls *calls, void *thread, int32_t lane, int32_t warp, int64_t task,
-                 const NetcStep *step);
+                 const NetcStep *step, const uint64_t *param);
   int warps; /* of a task */
   int nscratch;
   const int64_t *scratch; /* bytes of each array */

@@ -127,15 +127,25 @@ static void test_check(void **state) {
   assert_true(module_check(&d, err));
   p.caller = 0, broken(d, "called from below"); /* by itself: whoever follows callers would never end */
   /* A GPU's tables: functions in an arena of their own. */
+  NetcDeviceText text = {{NULL}};
   NetcDeviceCode code = {.entry = "e", .threads = 32, .tasks = 1};
   NetcDeviceKernel on = {.name = "k", .op = "map"};
   NetcFn on_device = f;
-  NetcDevice g = {
-      .arena_bytes = 64, .ncodes = 1, .nkernels = 1, .codes = &code, .kernels = &on, .fns = &on_device};
+  NetcDevice g = {.arena_bytes = 64,
+                  .ncodes = 1,
+                  .nkernels = 1,
+                  .ntexts = 1,
+                  .texts = &text,
+                  .codes = &code,
+                  .kernels = &on,
+                  .fns = &on_device};
   p.caller = -1, d.device = &g;
   assert_true(module_check(&d, err));
   on.code = 1, broken(d, "kernel 0 for GPUs"), on.code = 0;
   code.threads = 2048, broken(d, "code 0 for GPUs"), code.threads = 32;
+  code.text = 1, broken(d, "code 0 for GPUs"), code.text = 0;
+  code.nparams = NETC_MAX_PARAMS + 1, broken(d, "code 0 for GPUs");
+  code.nparams = 1, broken(d, "kernel 0 for GPUs"), code.nparams = 0;
   g.nkernels = 0, broken(d, "launch 0 of f is broken"), g.nkernels = 1;
   g.arena_bytes = 8, broken(d, "a table for GPUs");
 }

@@ -162,16 +162,24 @@ static const NetcFn fns[] = {
 
 #ifdef TOY_GPU
 #include "tests/runtime/fake_kernels.h"
-#define TEXT(name) ".version 6.3\n.target sm_75\n.visible .entry " name "(\n)\n{ ret; }\n"
-#define CODE(name, threads, tasks)                                                                           \
-  { name, {[NETC_SM_75] = TEXT(name)}, (threads), (tasks), 0, 0 }
-static const NetcDeviceCode codes[] = {CODE("toy_forward_backward", 32, 1), CODE("toy_total", 32, 1),
-                                       CODE("toy_update", 32, 1), CODE("toy_predict", 128, 4)};
+#define ENTRY(name) ".visible .entry " name "(\n)\n{ ret; }\n"
+#define TEXT(entries)                                                                                        \
+  {                                                                                                          \
+    { [NETC_SM_75] = ".version 6.3\n.target sm_75\n" entries }                                               \
+  }
+static const NetcDeviceText texts[] = {TEXT(ENTRY("toy_forward_backward") ENTRY("toy_total")),
+                                       TEXT(ENTRY("toy_update")), TEXT(ENTRY("toy_predict"))};
+static const NetcDeviceCode codes[] = {{"toy_forward_backward", 0, 32, 1, 0, 0, 0},
+                                       {"toy_total", 0, 32, 1, 0, 0, 0},
+                                       {"toy_update", 1, 32, 1, 0, 0, 2},
+                                       {"toy_predict", 2, 128, 4, 0, 0, 0}};
+enum { FIRST = 77, SECOND = -3 }; /* parameters of the update */
+static const uint64_t params[] = {FIRST, (uint64_t)(int64_t)SECOND};
 static const NetcDeviceKernel device_kernels[] = {
-    {"gpu:forward_backward", "map", 0, 0, 20 * PIXELS, 8 * PIXELS, 40 * PIXELS},
-    {"gpu:total", "reduce", 1, 0, 3 * BATCH, 48, 3 * BATCH},
-    {"gpu:update", "map", 2, 0, 12, 64, 12},
-    {"gpu:predict", "map", 3, 0, 10, 12, 10}};
+    {"gpu:forward_backward", "map", 0, 0, 20 * PIXELS, 8 * PIXELS, 40 * PIXELS, NULL},
+    {"gpu:total", "reduce", 1, 0, 3 * BATCH, 48, 3 * BATCH, NULL},
+    {"gpu:update", "map", 2, 0, 12, 64, 12, params},
+    {"gpu:predict", "map", 3, 0, 10, 12, 10, NULL}};
 enum {
   G = 8192,
   DEVICE_ARENA = ARENA + G,
@@ -203,12 +211,17 @@ static const NetcFn device_fns[] = {{"toy", NETC_FN_TRAIN, 5, 2, 3, device_input
                                     {"predict", NETC_FN_PREDICT, 1, 1, 1, device_predict_inputs,
                                      device_predict_outputs, predict_launches, device_args, ARENA - VARIABLES,
                                      0}};
-static const NetcDevice device = {DEVICE_ARENA, 4, 4, codes, device_kernels, device_fns};
+static const NetcDevice device = {DEVICE_ARENA, 4, 4, 3, 0, texts, codes, device_kernels, device_fns};
 #define DEVICE &device
+
+/* Does nothing unless it gets its parameters. */
+static void update_by(void *const *arg, const NetcStep *step, int64_t task) {
+  if ((uintptr_t)arg[5] == FIRST && (intptr_t)arg[6] == SECOND) update(arg, step, task);
+}
 
 static const FakeKernel whole[] = {{.entry = "toy_forward_backward", .nargs = 4, .whole = forward_backward},
                                    {.entry = "toy_total", .nargs = 5, .whole = total},
-                                   {.entry = "toy_update", .nargs = 5, .whole = update},
+                                   {.entry = "toy_update", .nargs = 5, .nparams = 2, .whole = update_by},
                                    {.entry = "toy_predict", .nargs = 3, .whole = predict}};
 const FakeKernels *fake_kernels(void);
 const FakeKernels *fake_kernels(void) {

@@ -1,0 +1,66 @@
+/* texts.c - PTX of several codes as one text: a driver takes a text at a time, with work of its own for each, and several at once.
+ *
+ * A code belongs to the least of the functions that use it, so that predicting has none of training's compiled. The codes of a
+ * function are cut into texts of TEXT_BYTES or so: there are several for the threads that compile them, and none takes long.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "module.h"
+
+enum { TEXT_BYTES = 256 << 10 };
+
+typedef struct {
+  int64_t bytes; /* of the PTX of all codes it uses */
+  bool *uses;    /* per code */
+} Use;
+
+static Use *uses_of(const Module *m) {
+  Use *u = arena_alloc(m->arena, ((size_t)m->prog->nfn + 1) * sizeof *u);
+  for (int f = 0; f < m->prog->nfn; f++) {
+    const Emit *e = m->fn[f].e;
+    u[f].uses = arena_alloc(m->arena, (size_t)m->ncode + 1);
+    for (int l = 0; l < e->nlaunch; l++) {
+      int code = m->code_of[0][e->launch[l].kernel];
+      if (!u[f].uses[code]) u[f].bytes += (int64_t)m->code[code].object.n;
+      u[f].uses[code] = true;
+    }
+  }
+  return u;
+}
+
+/* The least function that uses the code. */
+static int owner(const Module *m, const Use *u, int code) {
+  int least = -1;
+  for (int f = 0; f < m->prog->nfn; f++)
+    if (u[f].uses[code] && (least < 0 || u[f].bytes < u[least].bytes)) least = f;
+  return least;
+}
+
+/* The first of a text with its header, of the others what follows theirs: targets and versions are the same. */
+static void append(Bytes *text, const Bytes *ptx) {
+  static const char end[] = ".address_size 64\n";
+  const char *from = (const char *)ptx->data, *body = strstr(from, end);
+  size_t skip = text->n && body ? (size_t)(body - from) + strlen(end) : 0;
+  bytes_add(text, ptx->data + skip, ptx->n - 1 - skip);
+}
+
+DeviceTexts device_texts(const Module *m) {
+  size_t n = (size_t)m->ncode + 1;
+  DeviceTexts t = {.text = arena_alloc(m->arena, n * sizeof *t.text),
+                   .of = arena_alloc(m->arena, n * sizeof *t.of)};
+  const Use *u = uses_of(m);
+  int *last =
+      arena_alloc(m->arena, ((size_t)m->prog->nfn + 2) * sizeof *last); /* of each function: text + 1 */
+  for (int i = 0; i < m->ncode; i++) {
+    int *at = &last[owner(m, u, i) + 1];
+    if (!*at || t.text[*at - 1].n >= TEXT_BYTES) *at = ++t.n;
+    t.of[i] = *at - 1;
+    append(&t.text[*at - 1], &m->code[i].object);
+  }
+  for (int i = 0; i < t.n; i++) bytes_add(&t.text[i], "", 1);
+  return t;
+}
+
+void device_texts_free(DeviceTexts *t) {
+  for (int i = 0; i < t->n; i++) bytes_free(&t->text[i]);
+}
