@@ -72,8 +72,11 @@ static void close_cuda(Session *s) {
     for (int i = 0; d->fn && i < m->nfns; i++) cuda_free_buffers(s, &d->fn[i]);
     gpu_code_free(&d->gpu, &d->code);
     gpu_free(&d->gpu, &d->arena);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
       if (d->given[i]) api->cuEventDestroy(d->given[i]);
+      if (d->taken[i]) api->cuEventDestroy(d->taken[i]);
+      if (d->done[i]) api->cuEventDestroy(d->done[i]);
+    }
     if (d->stream) api->cuStreamDestroy(d->stream);
     if (d->copies) api->cuStreamDestroy(d->copies);
   }
@@ -108,6 +111,16 @@ static bool choose_mode(CudaDevice *d, char err[ERR_MAX]) {
   return err_set(err, "NETRUN_CUDA_LAUNCH is `%s`; it can be graph, plain or checked", want);
 }
 
+static bool make_events(CudaDevice *d, char err[ERR_MAX]) {
+  const Gpu *g = &d->gpu;
+  bool ok = true;
+  for (int i = 0; ok && i < 2; i++)
+    ok = GPU(g, err, cuEventCreate, &d->given[i], CU_EVENT_NO_TIMING) &&
+         GPU(g, err, cuEventCreate, &d->taken[i], CU_EVENT_BLOCKING | CU_EVENT_NO_TIMING) &&
+         GPU(g, err, cuEventCreate, &d->done[i], CU_EVENT_NO_TIMING);
+  return ok;
+}
+
 static bool open_all(const Session *s, CudaDevice *d, int number, char err[ERR_MAX]) {
   const NetcModule *m = s->module->desc;
   if (!m->device)
@@ -124,9 +137,7 @@ static bool open_all(const Session *s, CudaDevice *d, int number, char err[ERR_M
   return gpu_open(g, number, err) && choose_mode(d, err) &&
          gpu_check_family(g, m->device, s->module->path, err) &&
          GPU(g, err, cuStreamCreate, &d->stream, CU_STREAM_NON_BLOCKING) &&
-         GPU(g, err, cuStreamCreate, &d->copies, CU_STREAM_NON_BLOCKING) &&
-         GPU(g, err, cuEventCreate, &d->given[0], CU_EVENT_NO_TIMING) &&
-         GPU(g, err, cuEventCreate, &d->given[1], CU_EVENT_NO_TIMING);
+         GPU(g, err, cuStreamCreate, &d->copies, CU_STREAM_NON_BLOCKING) && make_events(d, err);
 }
 
 static void memory_str(const Session *s, const NetcFn *f, char *out, size_t size) {
@@ -142,8 +153,18 @@ static void memory_str(const Session *s, const NetcFn *f, char *out, size_t size
            (double)resident_peak() / 0x1p20);
 }
 
-static const Device cuda = {close_cuda, cuda_prepare, cuda_run,    cuda_run_observed, cuda_changed,
-                            cuda_fetch, cuda_give,    cuda_accept, cuda_rates,        memory_str};
+static const Device cuda = {.close = close_cuda,
+                            .prepare = cuda_prepare,
+                            .run = cuda_run,
+                            .begin = cuda_begin,
+                            .finish = cuda_finish,
+                            .run_observed = cuda_run_observed,
+                            .changed = cuda_changed,
+                            .fetch = cuda_fetch,
+                            .give = cuda_give,
+                            .accept = cuda_accept,
+                            .rates = cuda_rates,
+                            .memory_str = memory_str};
 
 bool cuda_device_open(Session *s, int number, char err[ERR_MAX]) {
   CudaDevice *d = calloc(1, sizeof *d);

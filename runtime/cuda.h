@@ -2,9 +2,12 @@
  * (what is copied when), cuda_run.c (launches, graphs, times).
  *
  * All of a session's runs go through one stream. A run is: the step and the host's scalars to the device, the batch to its
- * place, all launches, the outputs back. All but the batch is captured once as a graph, so that the host makes one call for it; what
- * changes from run to run lies in memory of the host at fixed addresses, which the graph's copies read. A batch that is given ahead is
- * copied by a second stream into memory of its own and put in its place by the device.
+ * place, all launches, the outputs back. The launches are captured once as a graph, so that the host makes one call for them. A batch
+ * that is given ahead is copied by a second stream into memory of its own and put in its place by the device.
+ *
+ * Two runs may be on their way: while the one works, the next is begun, and the outputs of the one are read when it is done. So what the
+ * host writes for a run, and what the device writes for the host, exists twice, and runs use the two in turn (`begun`). The host writes again
+ * to what belongs to run n when run n - 2 is done, which it has waited for.
  */
 #ifndef NETRUN_CUDA_H
 #define NETRUN_CUDA_H
@@ -26,8 +29,8 @@ typedef struct {
   int64_t batch_bytes;
   uint8_t *batch[2];     /* pinned: what the device copies from */
   CUdeviceptr ahead[2];  /* batches given ahead, on the device */
-  uint8_t *control;      /* pinned: a NetcStep, then 4 bytes for every input */
-  uint8_t *outputs;      /* pinned */
+  uint8_t *control[2];   /* pinned: a NetcStep, then 4 bytes for every input */
+  uint8_t *outputs[2];   /* pinned */
   int64_t *output_place; /* of every output, in `outputs` */
   Span *span;
   int nspan;
@@ -37,7 +40,10 @@ typedef struct {
 typedef struct {
   Gpu gpu;
   CUstream stream, copies;
-  CUevent given[2]; /* a batch is on the device */
+  CUevent given[2];      /* a batch is on the device; */
+  CUevent taken[2];      /* a run has put it in its place; */
+  CUevent done[2];       /* a run's outputs are the host's */
+  uint64_t begun, ended; /* runs */
   CUdeviceptr arena;
   int64_t arena_bytes; /* a NetcStep lies behind it */
   GpuCode code;
@@ -67,10 +73,13 @@ void cuda_changed(const Session *s);
 bool cuda_fetch(const Session *s, char err[ERR_MAX]);
 /* Before a run: variables and inputs on their way; after: outputs in their places. */
 bool cuda_send(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]);
+bool cuda_copy_outputs(const Session *s, const CudaFn *c, char err[ERR_MAX]);
 void cuda_receive(const Session *s, const NetcFn *f);
 
 /* cuda_run.c */
 bool cuda_run(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]);
+bool cuda_begin(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]);
+bool cuda_finish(const Session *s, const NetcFn *f, char err[ERR_MAX]);
 bool cuda_run_observed(const Session *s, const NetcFn *f, NetcStep step, const Observer *o,
                        char err[ERR_MAX]);
 bool cuda_rates(const Session *s, Machine *out, char err[ERR_MAX]);

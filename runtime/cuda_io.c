@@ -58,16 +58,21 @@ bool cuda_make_buffers(const Session *s, const NetcFn *f, char err[ERR_MAX]) {
   const Gpu *g = &cuda_of(s)->gpu;
   CudaFn *c = cuda_fn(s, f);
   int64_t outputs;
-  return place_inputs(f, c, err) && place_outputs(c, &outputs, err) &&
-         gpu_alloc_host(g, (int64_t)sizeof(NetcStep) + 4 * (int64_t)f->ninputs, (void **)&c->control, err) &&
-         gpu_alloc_host(g, c->batch_bytes, (void **)&c->batch[0], err) &&
-         gpu_alloc_host(g, outputs, (void **)&c->outputs, err);
+  int64_t control = (int64_t)sizeof(NetcStep) + 4 * (int64_t)f->ninputs;
+  bool ok = place_inputs(f, c, err) && place_outputs(c, &outputs, err) &&
+            gpu_alloc_host(g, c->batch_bytes, (void **)&c->batch[0], err);
+  for (int i = 0; ok && i < 2; i++)
+    ok = gpu_alloc_host(g, control, (void **)&c->control[i], err) &&
+         gpu_alloc_host(g, outputs, (void **)&c->outputs[i], err);
+  return ok;
 }
 
 void cuda_free_buffers(const Session *s, CudaFn *c) {
   const Gpu *g = &cuda_of(s)->gpu;
-  for (int i = 0; i < 2; i++) gpu_free_host(g, (void **)&c->batch[i]), gpu_free(g, &c->ahead[i]);
-  gpu_free_host(g, (void **)&c->control), gpu_free_host(g, (void **)&c->outputs);
+  for (int i = 0; i < 2; i++) {
+    gpu_free_host(g, (void **)&c->batch[i]), gpu_free(g, &c->ahead[i]);
+    gpu_free_host(g, (void **)&c->control[i]), gpu_free_host(g, (void **)&c->outputs[i]);
+  }
   free(c->place), free(c->output_place), free(c->span);
 }
 
@@ -82,12 +87,13 @@ static bool make_slots(const Session *s, CudaFn *c, char err[ERR_MAX]) {
   return true;
 }
 
-/* The slot's last copy has ended: the run that took it has. */
+/* The run that took what was in the slot has put it in its place; then the slot's copies have ended, too. */
 bool cuda_give(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, char err[ERR_MAX]) {
   CudaDevice *d = cuda_of(s);
   CudaFn *c = cuda_fn(s, f);
   const Gpu *g = &d->gpu;
-  if (!gpu_enter(g, err) || !make_slots(s, c, err)) return false;
+  if (!gpu_enter(g, err) || !make_slots(s, c, err) || !GPU(g, err, cuEventSynchronize, d->taken[slot]))
+    return false;
   for (int i = 0; i < n; i++) {
     const NetcArray *a = &f->inputs[in[i].input];
     int64_t at = c->place[in[i].input];
@@ -142,7 +148,9 @@ static bool send_inputs(const Session *s, const NetcFn *f, char err[ERR_MAX]) {
   const Gpu *g = &d->gpu;
   int slot = d->slot_fn == c ? d->slot : -1;
   d->slot = -1;
-  if (slot >= 0 && !GPU(g, err, cuStreamWaitEvent, d->stream, d->given[slot], 0)) return false;
+  if (slot >= 0 ? !GPU(g, err, cuStreamWaitEvent, d->stream, d->given[slot], 0)
+                : !GPU(g, err, cuEventSynchronize, d->taken[0]))
+    return false;
   for (int i = 0; i < f->ninputs; i++) {
     const NetcArray *a = &f->inputs[i];
     if (c->place[i] < 0) continue;
@@ -153,20 +161,46 @@ static bool send_inputs(const Session *s, const NetcFn *f, char err[ERR_MAX]) {
                  : !GPU(g, err, cuMemcpyDtoDAsync, to, c->ahead[slot] + at, bytes, d->stream))
       return false;
   }
+  return GPU(g, err, cuEventRecord, d->taken[slot < 0 ? 0 : slot], d->stream);
+}
+
+/* The step, and inputs that are scalars. */
+static bool send_control(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]) {
+  const CudaDevice *d = cuda_of(s);
+  const CudaFn *c = cuda_fn(s, f);
+  uint8_t *control = c->control[d->begun % 2];
+  memcpy(control, &step, sizeof step);
+  if (!GPU(&d->gpu, err, cuMemcpyHtoDAsync, d->arena + (uint64_t)d->arena_bytes, control, sizeof step,
+           d->stream))
+    return false;
+  for (int i = 0; i < f->ninputs; i++) {
+    uint8_t *at = control + sizeof step + 4 * i;
+    if (c->place[i] >= 0) continue;
+    memcpy(at, session_at(s, &f->inputs[i]), 4);
+    if (!GPU(&d->gpu, err, cuMemcpyHtoDAsync, d->arena + (uint64_t)c->plan->inputs[i].offset, at, 4,
+             d->stream))
+      return false;
+  }
   return true;
 }
 
 bool cuda_send(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]) {
-  CudaFn *c = cuda_fn(s, f);
-  memcpy(c->control, &step, sizeof step);
-  for (int i = 0; i < f->ninputs; i++)
-    if (c->place[i] < 0) memcpy(c->control + sizeof step + 4 * i, session_at(s, &f->inputs[i]), 4);
-  return send_variables(s, err) && send_inputs(s, f, err);
+  return send_variables(s, err) && send_inputs(s, f, err) && send_control(s, f, step, err);
+}
+
+bool cuda_copy_outputs(const Session *s, const CudaFn *c, char err[ERR_MAX]) {
+  const CudaDevice *d = cuda_of(s);
+  uint8_t *to = c->outputs[d->begun % 2];
+  for (int i = 0; i < c->nspan; i++)
+    if (!GPU(&d->gpu, err, cuMemcpyDtoHAsync, to + c->span[i].to, d->arena + (uint64_t)c->span[i].from,
+             (size_t)c->span[i].bytes, d->stream))
+      return false;
+  return true;
 }
 
 void cuda_receive(const Session *s, const NetcFn *f) {
   const CudaFn *c = cuda_fn(s, f);
-  cuda_of(s)->computed = true;
+  const uint8_t *from = c->outputs[cuda_of(s)->ended % 2];
   for (int i = 0; i < f->noutputs; i++)
-    memcpy(session_at(s, &f->outputs[i]), c->outputs + c->output_place[i], (size_t)f->outputs[i].bytes);
+    memcpy(session_at(s, &f->outputs[i]), from + c->output_place[i], (size_t)f->outputs[i].bytes);
 }

@@ -41,34 +41,10 @@ static bool launch(const Session *s, const NetcFn *plan, int i, char err[ERR_MAX
   return r == CUDA_SUCCESS || fault(s, plan, i, r, "cuStreamSynchronize", err);
 }
 
-/* What lies at fixed places in the host's memory goes to the device: the step, and inputs that are scalars. */
-static bool copy_control(const Session *s, const CudaFn *c, char err[ERR_MAX]) {
-  const CudaDevice *d = cuda_of(s);
-  if (!GPU(&d->gpu, err, cuMemcpyHtoDAsync, d->arena + (uint64_t)d->arena_bytes, c->control, sizeof(NetcStep),
-           d->stream))
-    return false;
-  for (int i = 0; i < c->plan->ninputs; i++)
-    if (c->place[i] < 0 &&
-        !GPU(&d->gpu, err, cuMemcpyHtoDAsync, d->arena + (uint64_t)c->plan->inputs[i].offset,
-             c->control + sizeof(NetcStep) + 4 * i, 4, d->stream))
-      return false;
-  return true;
-}
-
-static bool copy_outputs(const Session *s, const CudaFn *c, char err[ERR_MAX]) {
-  const CudaDevice *d = cuda_of(s);
-  for (int i = 0; i < c->nspan; i++)
-    if (!GPU(&d->gpu, err, cuMemcpyDtoHAsync, c->outputs + c->span[i].to,
-             d->arena + (uint64_t)c->span[i].from, (size_t)c->span[i].bytes, d->stream))
-      return false;
-  return true;
-}
-
 static bool enqueue(const Session *s, const CudaFn *c, char err[ERR_MAX]) {
-  if (!copy_control(s, c, err)) return false;
   for (int i = 0; i < c->plan->nlaunches; i++)
     if (!launch(s, c->plan, i, err)) return false;
-  return copy_outputs(s, c, err);
+  return true;
 }
 
 /* ---- graphs ---- */
@@ -94,13 +70,28 @@ static bool launch_all(const Session *s, CudaFn *c, char err[ERR_MAX]) {
   return GPU(&d->gpu, err, cuGraphLaunch, c->graph, d->stream);
 }
 
-bool cuda_run(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]) {
-  const CudaDevice *d = cuda_of(s);
-  if (!cuda_prepare(s, f, err) || !cuda_send(s, f, step, err) || !launch_all(s, cuda_fn(s, f), err) ||
-      !GPU(&d->gpu, err, cuStreamSynchronize, d->stream))
+bool cuda_begin(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]) {
+  CudaDevice *d = cuda_of(s);
+  CudaFn *c = cuda_fn(s, f);
+  if (d->begun - d->ended > 1) return err_set(err, "internal error: a third run at a time of %s", f->name);
+  if (!cuda_prepare(s, f, err) || !cuda_send(s, f, step, err) || !launch_all(s, c, err) ||
+      !cuda_copy_outputs(s, c, err) || !GPU(&d->gpu, err, cuEventRecord, d->done[d->begun % 2], d->stream))
     return false;
-  cuda_receive(s, f);
+  d->begun++;
+  d->computed = true;
   return true;
+}
+
+bool cuda_finish(const Session *s, const NetcFn *f, char err[ERR_MAX]) {
+  CudaDevice *d = cuda_of(s);
+  if (!GPU(&d->gpu, err, cuEventSynchronize, d->done[d->ended % 2])) return false;
+  cuda_receive(s, f);
+  d->ended++;
+  return true;
+}
+
+bool cuda_run(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]) {
+  return cuda_begin(s, f, step, err) && cuda_finish(s, f, err);
 }
 
 /* ---- times ---- */
@@ -110,11 +101,11 @@ static bool enqueue_timed(const Session *s, const CudaFn *c, CUevent *event, cha
   int n = c->plan->nlaunches;
   for (int i = 0; i <= n; i++)
     if (!GPU(&d->gpu, err, cuEventCreate, &event[i], 0)) return false;
-  if (!copy_control(s, c, err) || !GPU(&d->gpu, err, cuEventRecord, event[0], d->stream)) return false;
+  if (!GPU(&d->gpu, err, cuEventRecord, event[0], d->stream)) return false;
   for (int i = 0; i < n; i++)
     if (!launch(s, c->plan, i, err) || !GPU(&d->gpu, err, cuEventRecord, event[i + 1], d->stream))
       return false;
-  return copy_outputs(s, c, err) && GPU(&d->gpu, err, cuStreamSynchronize, d->stream);
+  return cuda_copy_outputs(s, c, err) && GPU(&d->gpu, err, cuStreamSynchronize, d->stream);
 }
 
 static bool report_times(const Session *s, const CudaFn *c, const CUevent *event, const Observer *o,
@@ -130,15 +121,16 @@ static bool report_times(const Session *s, const CudaFn *c, const CUevent *event
 
 bool cuda_run_observed(const Session *s, const NetcFn *f, NetcStep step, const Observer *o,
                        char err[ERR_MAX]) {
+  CudaDevice *d = cuda_of(s);
   const CudaFn *c = cuda_fn(s, f);
   int n = fn_plan(s, f)->nlaunches;
   CUevent *event = calloc((size_t)n + 1, sizeof *event);
   if (!event) return err_memory(err, "the times of launches", n);
   bool ok = cuda_prepare(s, f, err) && cuda_send(s, f, step, err) && enqueue_timed(s, c, event, err) &&
             report_times(s, c, event, o, err);
-  if (ok) cuda_receive(s, f);
+  if (ok) d->computed = true, cuda_receive(s, f);
   for (int i = 0; i <= n; i++)
-    if (event[i]) cuda_of(s)->gpu.api.cuEventDestroy(event[i]);
+    if (event[i]) d->gpu.api.cuEventDestroy(event[i]);
   free(event);
   return ok;
 }

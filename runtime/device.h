@@ -9,6 +9,9 @@ struct Device {
   void (*close)(Session *s);
   bool (*prepare)(const Session *s, const NetcFn *f, char err[ERR_MAX]);
   bool (*run)(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]);
+  /* NULL: none. A run that is begun, and waited for; see fn_begin. */
+  bool (*begin)(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]);
+  bool (*finish)(const Session *s, const NetcFn *f, char err[ERR_MAX]);
   bool (*run_observed)(const Session *s, const NetcFn *f, NetcStep step, const Observer *o,
                        char err[ERR_MAX]);
   /* Variables in the host's memory: they were written; they shall be as the last run left them. */

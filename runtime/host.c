@@ -109,8 +109,15 @@ static bool rates(const Session *s, Machine *out, char err[ERR_MAX]) {
   return bench_machine(s->pool, s->module->isa, out, err);
 }
 
-static const Device host = {close_host, prepare, run,  run_observed, changed,
-                            fetch,      give,    NULL, rates,        footprint_str};
+static const Device host = {.close = close_host,
+                            .prepare = prepare,
+                            .run = run,
+                            .run_observed = run_observed,
+                            .changed = changed,
+                            .fetch = fetch,
+                            .give = give,
+                            .rates = rates,
+                            .memory_str = footprint_str};
 
 bool host_open(Session *s, char err[ERR_MAX]) {
   const NetcModule *d = s->module->desc;

@@ -76,6 +76,12 @@ bool is_host_scalar(const NetcArray *input);
 bool fn_prepare(const Session *s, const NetcFn *f, char err[ERR_MAX]);
 /* Fails on GPUs only. */
 bool fn_run(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]);
+/* A run in two halves, where fn_overlaps says so: begun, and later waited for, when its outputs are in their places (session_at). Two runs
+ * of one function at most may be begun and not ended; they end in the order in which they began. What fn_begin was given - inputs,
+ * scalars - may be overwritten when it returns. Nothing else of the session may be used between the two but session_give. */
+bool fn_overlaps(const Session *s);
+bool fn_begin(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]);
+bool fn_finish(const Session *s, const NetcFn *f, char err[ERR_MAX]);
 /* The launches of f as they run: on a GPU others than f's own. */
 const NetcFn *fn_plan(const Session *s, const NetcFn *f);
 /* Who watches a run: `task` is called by the thread that has run a task, `launch` when all tasks of one are done. On a GPU a launch
@@ -89,7 +95,7 @@ bool fn_run_observed(const Session *s, const NetcFn *f, NetcStep step, const Obs
 
 /* A batch: inputs of f in channels-last order. Given before every run on the host; where session_ahead says so, at any time,
  * by one thread beside the one that runs, into slot 0 and 1 by turns, and accepted between runs as the next run's input. A slot may
- * be given again when the run after its acceptance has ended. A run without an accepted batch takes its inputs from session_at, by way of
+ * be given again when the run after its acceptance has begun: giving waits until the run has taken it. A run without an accepted batch takes its inputs from session_at, by way of
  * slot 0, which is not to be on its way then. */
 typedef struct {
   int input;

@@ -130,6 +130,14 @@ bool fn_run(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX])
   return s->device->run(s, f, step, err);
 }
 
+bool fn_overlaps(const Session *s) { return s->device->begin != NULL; }
+
+bool fn_begin(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]) {
+  return s->device->begin(s, f, step, err);
+}
+
+bool fn_finish(const Session *s, const NetcFn *f, char err[ERR_MAX]) { return s->device->finish(s, f, err); }
+
 bool fn_run_observed(const Session *s, const NetcFn *f, NetcStep step, const Observer *o, char err[ERR_MAX]) {
   return s->device->run_observed(s, f, step, o, err);
 }

@@ -14,6 +14,7 @@ typedef struct {
   Meter meter;
   Prefetch *prefetch;
   double *value;  /* of the outputs */
+  double since;   /* the last iteration was logged, or the loop went on */
   uint64_t saved; /* iterations done when the checkpoint was written */
 } Run;
 
@@ -72,15 +73,24 @@ static bool read_values(Run *r, uint64_t iteration, char err[ERR_MAX]) {
   return true;
 }
 
-static bool iterate(Run *r, uint64_t t, char err[ERR_MAX]) {
+/* Begins iteration t, or, where runs do not overlap, does it. */
+static bool begin_iteration(Run *r, uint64_t t, char err[ERR_MAX]) {
   const TrainOptions *o = r->opt;
-  double start = seconds_now();
+  NetcStep step = {o->seed, t};
   if (!prefetch_take(r->prefetch, err)) return false;
   session_scalars(r->session, o->fn, (double)t, floor((double)t / (double)o->epoch_iterations),
                   (double)o->iterations);
-  if (!fn_run(r->session, o->fn, (NetcStep){o->seed, t}, err)) return false;
+  return fn_overlaps(r->session) ? fn_begin(r->session, o->fn, step, err)
+                                 : fn_run(r->session, o->fn, step, err);
+}
+
+/* Waits for iteration t and logs it. */
+static bool end_iteration(Run *r, uint64_t t, char err[ERR_MAX]) {
+  const TrainOptions *o = r->opt;
+  if (fn_overlaps(r->session) && !fn_finish(r->session, o->fn, err)) return false;
   if (!read_values(r, t, err)) return false;
-  double seconds = seconds_now() - start;
+  double now = seconds_now(), seconds = now - r->since;
+  r->since = now;
   if (!rundir_log(&r->dir, t + 1, r->value, o->fn->noutputs, seconds, err)) return false;
   meter_update(&r->meter, (int64_t)t + 1, o->iterations, o->fn, r->value, seconds);
   return true;
@@ -88,17 +98,35 @@ static bool iterate(Run *r, uint64_t t, char err[ERR_MAX]) {
 
 static bool divides(int64_t every, uint64_t done) { return every > 0 && done % (uint64_t)every == 0; }
 
+static bool stopped(const Run *r) { return r->opt->stop && *r->opt->stop; }
+
+/* May iteration `done` begin before the one before it was looked at? Not where the state between the two is asked for. */
+static bool may_run_ahead(const Run *r, uint64_t done) {
+  const TrainOptions *o = r->opt;
+  return fn_overlaps(r->session) && done < (uint64_t)o->iterations && !stopped(r) &&
+         !divides(o->save_every, done) && !(o->eval && divides(o->eval_every, done));
+}
+
+/* While an iteration is logged, the next one runs (on devices where runs overlap). A stop that is asked for meanwhile comes after
+ * that one. */
 static bool loop(Run *r, uint64_t first, char err[ERR_MAX]) {
   const TrainOptions *o = r->opt;
+  bool ahead = false; /* iteration t has begun */
+  r->since = seconds_now();
   for (uint64_t t = first; t < (uint64_t)o->iterations; t++) {
-    if (!iterate(r, t, err)) return false;
+    if (!ahead && !begin_iteration(r, t, err)) return false;
+    ahead = may_run_ahead(r, t + 1);
+    if (ahead && !begin_iteration(r, t + 1, err)) return false;
+    if (!end_iteration(r, t, err)) return false;
+    if (ahead) continue;
     if (o->eval && divides(o->eval_every, t + 1) && !o->eval(o->user, t + 1, err)) return false;
-    bool stop = o->stop && *o->stop, last = t + 1 == (uint64_t)o->iterations;
+    bool stop = stopped(r), last = t + 1 == (uint64_t)o->iterations;
     if ((stop || last || divides(o->save_every, t + 1)) && !save(r, t + 1, err)) return false;
     if (stop && !last) {
       meter_say(&r->meter, "stopped after iteration %" PRIu64 "; go on with --resume", t + 1);
       return true;
     }
+    r->since = seconds_now();
   }
   meter_say(&r->meter, "%" PRId64 " iterations done, weights in %s", o->iterations, r->dir.checkpoint);
   return true;

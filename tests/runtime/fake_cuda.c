@@ -9,12 +9,15 @@
  *   FAKE_CUDA_DEVICES=N  FAKE_CUDA_VERSION=12040  FAKE_CUDA_CAPABILITY=90  FAKE_CUDA_MEMORY=BYTES
  *   FAKE_CUDA_FAIL=NAME:N:CODE    the Nth call (from 1) of function NAME returns CODE; for cuLaunchKernel, a kernel's
  *                                 fault (700, 719) shows when somebody waits
- *   FAKE_CUDA_LOG=FILE            at the end, a line with the number of calls of every function, and what was not freed
+ *   FAKE_CUDA_EAGER=1             who waits for an event finds all done that the stream was given: a device faster than its host
+ *   FAKE_CUDA_LOG=FILE            at the end, a line with the number of calls of every function, of waits for an event that left its
+ *                                 stream work to do (work-left), and what was not freed
  *
  * FAKE_NO_GRAPHS: a driver without graphs.
  */
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +39,7 @@ enum {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local int have_context;
-static int sticky, retained;
+static int sticky, retained, work_left;
 
 /* ---- counting and failing ---- */
 static struct {
@@ -403,6 +406,7 @@ static void write_log(void) {
   FILE *f = path ? fopen(path, "a") : NULL;
   if (!f) return;
   for (int i = 0; counted[i].name; i++) fprintf(f, "%s %d\n", counted[i].name, counted[i].calls);
+  fprintf(f, "work-left %d\n", work_left);
   for (int i = 0; i < MAX_BLOCKS; i++)
     if (block[i].p) fprintf(f, "leak of %zu bytes\n", block[i].bytes);
   fclose(f);
@@ -509,6 +513,17 @@ CALL cuEventRecord(CUevent e, CUstream s) {
   if (!r) {
     r = push(s, (Op){.kind = RECORD, .event = e});
     e->stream = s, e->at = s->first + s->queue.n;
+  }
+  LEAVE;
+}
+/* Does what the stream was given up to the event's record, and no more; or all of it. */
+CALL cuEventSynchronize(CUevent e) {
+  ENTER_IN_CONTEXT("cuEventSynchronize");
+  if (!r && e->stream && e->stream->capture) r = BAD_CAPTURE;
+  if (!r && e->stream) {
+    bool all = number("FAKE_CUDA_EAGER", 0);
+    r = drain(e->stream, all ? e->stream->first + e->stream->queue.n : e->at);
+    work_left += e->stream->done < e->stream->first + e->stream->queue.n;
   }
   LEAVE;
 }

@@ -38,15 +38,19 @@ static int set_up(void **state) {
 typedef struct {
   volatile sig_atomic_t stop;
   uint64_t stop_at;
+  uint64_t stop_in, nan_in; /* iterations + 1 whose batch, once it is read, asks for a stop; holds a NaN */
 } Host;
 
 static bool batch(void *user, int stream, uint64_t iteration, void *const *dst, char why[ERR_MAX]) {
-  (void)user, (void)stream, (void)why;
+  Host *h = user;
+  (void)stream, (void)why;
+  if (iteration + 1 == h->stop_in) h->stop = 1;
   for (int i = 0; i < 4 * PIXELS; i++) {
     float x = philox_uniform(11, iteration, 0, (uint64_t)i);
     ((float *)dst[0])[i] = x;
     ((int32_t *)dst[1])[i] = x > 0.5f;
   }
+  if (iteration + 1 == h->nan_in) *(float *)dst[0] = NAN;
   return true;
 }
 
@@ -61,9 +65,9 @@ static const char *train(const char *name, int gpu, TrainOptions o, Host *h) {
   Module *m = module_open(TOY, err);
   Session *s = m ? session_on(m, 2, gpu, err) : NULL;
   if (s) {
-    o.fn = module_fn(m, "toy"), o.out = in_root(name), o.batch = batch, o.eval = eval, o.user = h,
-    o.stop = &h->stop;
-    o.epoch_iterations = m->desc->epoch_iterations, o.eval_every = 1;
+    o.fn = module_fn(m, "toy"), o.out = in_root(name), o.batch = batch, o.user = h, o.stop = &h->stop;
+    o.epoch_iterations = m->desc->epoch_iterations;
+    if (h->stop_at) o.eval = eval, o.eval_every = 1;
     if (!o.iterations) o.iterations = m->desc->max_iterations;
     if (train_run(s, &o, err)) err[0] = '\0';
   }
@@ -188,14 +192,14 @@ static void test_code(void **state) {
 static void test_any_call(void **state) {
   (void)state;
   static const char *const calls[] = {
-      "cuDeviceGetCount",    "cuDeviceGetAttribute", "cuDevicePrimaryCtxRetain",
-      "cuStreamCreate",      "cuEventCreate",        "cuMemGetInfo",
-      "cuMemAlloc",          "cuMemsetD8Async",      "cuModuleLoadDataEx",
-      "cuModuleGetFunction", "cuMemHostAlloc",       "cuMemcpyHtoDAsync",
-      "cuEventRecord",       "cuStreamSynchronize",  "cuStreamWaitEvent",
-      "cuMemcpyDtoDAsync",   "cuMemcpyDtoHAsync",    "cuStreamBeginCapture",
-      "cuStreamEndCapture",  "cuGraphInstantiate",   "cuGraphLaunch",
-      "cuLaunchKernel"};
+      "cuDeviceGetCount",     "cuDeviceGetAttribute", "cuDevicePrimaryCtxRetain",
+      "cuStreamCreate",       "cuEventCreate",        "cuMemGetInfo",
+      "cuMemAlloc",           "cuMemsetD8Async",      "cuModuleLoadDataEx",
+      "cuModuleGetFunction",  "cuMemHostAlloc",       "cuMemcpyHtoDAsync",
+      "cuEventRecord",        "cuStreamSynchronize",  "cuStreamWaitEvent",
+      "cuEventSynchronize",   "cuMemcpyDtoDAsync",    "cuMemcpyDtoHAsync",
+      "cuStreamBeginCapture", "cuStreamEndCapture",   "cuGraphInstantiate",
+      "cuGraphLaunch",        "cuLaunchKernel"};
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
     for (int n = 1; n <= 2; n++) {
       char setting[96];
@@ -212,7 +216,7 @@ static void test_any_call(void **state) {
 static void test_faults(void **state) {
   (void)state;
   fails(run_fails, GRAPHS, "FAKE_CUDA_FAIL=cuLaunchKernel:2:700",
-        "cuStreamSynchronize: CUDA_ERROR_ILLEGAL_ADDRESS");
+        "cuEventSynchronize: CUDA_ERROR_ILLEGAL_ADDRESS");
   fails(run_fails, GRAPHS, "FAKE_CUDA_FAIL=cuLaunchKernel:2:700",
         "NETRUN_CUDA_LAUNCH=checked runs them one by one");
   setenv("NETRUN_CUDA_LAUNCH", "checked", 1);
@@ -256,6 +260,7 @@ static void test_training(void **state) {
   assert_int_equal(calls_in_log("cuGraphLaunch"),
                    12); /* one iteration is one launch; its kernels were named once */
   assert_int_equal(calls_in_log("cuLaunchKernel"), 3);
+  assert_true(calls_in_log("work-left") >= 11); /* all but the last were logged while the next one ran */
   assert_int_equal(calls_in_log("cuDevicePrimaryCtxRelease"), 1);
   assert_int_equal(calls_in_log("leak"), 0);
   assert_int_equal(alone(PLAIN, new_log(), trains), 0); /* a driver without graphs */
@@ -283,6 +288,30 @@ static void test_resume(void **state) {
   assert_string_equal(train("whole", ON_HOST, (TrainOptions){.seed = 3}, &(Host){0}), "");
   assert_int_equal(alone(GRAPHS, NULL, stops_and_resumes), 0);
   same_run("whole", "halves");
+}
+
+/* A stop may come at any time, and what goes wrong is found when later iterations have begun: the checkpoint is always that of its
+ * iteration, and going on gives what an undisturbed run gives. */
+static int goes_on(void) {
+  TrainOptions o = {.seed = 3, .save_every = 4};
+  if (*train("anyhow", 0, o, &(Host){.stop_in = 7})) return 1;
+  o.resume = true;
+  const char *message = train("anyhow", 0, o, &(Host){.nan_in = 11});
+  if (!strstr(message, "is not a number (NaN) in iteration 11") ||
+      !strstr(message, "holds the state after 8 iterations"))
+    return fprintf(stderr, "%s\n", message), 2;
+  return *train("anyhow", 0, o, &(Host){0}) ? 3 : 0;
+}
+
+static void test_running_ahead(void **state) {
+  (void)state;
+  assert_string_equal(train("straight", ON_HOST, (TrainOptions){.seed = 3}, &(Host){0}), "");
+  assert_int_equal(alone(GRAPHS, new_log(), goes_on), 0);
+  assert_true(calls_in_log("work-left") >= 1);
+  same_run("straight", "anyhow");
+  assert_int_equal(alone(GRAPHS, "FAKE_CUDA_EAGER=1", trains),
+                   0); /* a device that is ahead of the host wherever it may be */
+  same_run("straight", "gpu");
 }
 
 /* predict is prepared first, in a small arena; training then asks for a larger one, and the variables move with it. */
@@ -379,9 +408,11 @@ static void test_bench(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_drivers),  cmocka_unit_test(test_devices),     cmocka_unit_test(test_memory),
-      cmocka_unit_test(test_code),     cmocka_unit_test(test_any_call),    cmocka_unit_test(test_faults),
-      cmocka_unit_test(test_training), cmocka_unit_test(test_resume),      cmocka_unit_test(test_predict),
-      cmocka_unit_test(test_bench),    cmocka_unit_test(test_two_sessions)};
+      cmocka_unit_test(test_drivers),       cmocka_unit_test(test_devices),
+      cmocka_unit_test(test_memory),        cmocka_unit_test(test_code),
+      cmocka_unit_test(test_any_call),      cmocka_unit_test(test_faults),
+      cmocka_unit_test(test_training),      cmocka_unit_test(test_resume),
+      cmocka_unit_test(test_predict),       cmocka_unit_test(test_bench),
+      cmocka_unit_test(test_running_ahead), cmocka_unit_test(test_two_sessions)};
   return cmocka_run_group_tests(tests, set_up, scratch_tear_down);
 }
