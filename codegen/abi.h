@@ -153,12 +153,32 @@ typedef struct {
   const uint64_t *params; /* the code's nparams */
 } NetcDeviceKernel;
 
+/* How one sample of a batch is taken from its image: its element at o, three axes, those a 2-D module lacks of extent 1 and first, is
+ * what the image has at start + scale * (from + by . o) along each axis, between elements linearly (labels: the nearest). */
+typedef struct {
+  double image,
+      label; /* begin in the pool, in words of 4 bytes; below 0: not there, the sample is left as it is */
+  struct {
+    double start, scale, size, from, by[3]; /* size: the image's */
+  } axis[3];
+  double pad;
+} NetcView;
+enum { NETC_VIEW_DOUBLES = 24 };
+
+/* A field of a stream's batch, made on the device. The kernel's arguments are the pool (images of floats (C,S), labels of bytes), the
+ * N NetcViews, and the field's array; its step is that of the batch. Streams have all of their images and labels made so, or none. */
+typedef struct {
+  int32_t stream, field, kernel, pad; /* index into the module's streams, their fields, and kernels above */
+  int64_t tasks;
+} NetcDeviceFill;
+
 typedef struct {
   int64_t arena_bytes;
-  int32_t ncodes, nkernels, ntexts, pad;
+  int32_t ncodes, nkernels, ntexts, nfills;
   const NetcDeviceText *texts;
   const NetcDeviceCode *codes;
   const NetcDeviceKernel *kernels;
+  const NetcDeviceFill *fills;
   const NetcFn *fns; /* as many as the module's, in the same order; launches index `kernels` above */
 } NetcDevice;
 

@@ -87,7 +87,7 @@ static bool link_codes(const Module *m, const Module *device, char err[512]) {
 static bool emit_module(Module *m, char err[512]) {
   module_place_vars(m);
   m->arena_bytes = m->var_bytes;
-  if (!emit_functions(m, err)) return false;
+  if (!emit_functions(m, err) || (m->machine->simt && !emit_fills(m, err))) return false;
   module_drop_unused_set(m);
   if (!verify_kernels(m, err)) return false;
   describe(m);

@@ -40,6 +40,12 @@ typedef struct {
   Bytes object;
 } Code;
 
+/* A kernel that makes field `field` of stream `stream`. */
+typedef struct {
+  int stream, field, kernel;
+  int64_t tasks;
+} Fill;
+
 typedef struct {
   Arena *arena;
   const Program *prog;
@@ -53,7 +59,9 @@ typedef struct {
   Code *code; /* codes.c */
   int ncode, capcode;
   int *code_of[NETC_ISA_COUNT]; /* per kernel: index into code */
-  uint64_t **param;             /* of a GPU, per kernel: the words of its code's parameters */
+  Fill *fill;                   /* of a GPU */
+  int nfill, capfill;
+  uint64_t **param; /* of a GPU, per kernel: the words of its code's parameters */
 } Module;
 
 /* memory.c: stores in place or copied, lifetimes, offsets. */
@@ -70,6 +78,10 @@ const char *code_symbol(char out[64], const Code *c);
 
 /* object.c: object code for all of it, or PTX texts ended by a 0, in parallel. */
 bool compile_codes(Module *m, char err[512]);
+
+/* fill.c: kernels that take batches from images on the device, for the streams that can have them. After all functions are emitted; their
+ * kernels join the module's. */
+bool emit_fills(Module *m, char err[512]);
 
 /* texts.c: PTX of several codes as one text each, for a driver to compile side by side. */
 typedef struct {

@@ -34,6 +34,7 @@ enum {
   T_DEVICE_TEXT,
   T_DEVICE_CODE,
   T_DEVICE_KERNEL,
+  T_DEVICE_FILL,
   T_DEVICE,
   T_MODULE,
   T_COUNT
@@ -83,7 +84,8 @@ static const struct {
                        offsetof(NetcDeviceCode, nparams)},
     [T_DEVICE_KERNEL] = {"NetcDeviceKernel", "ppiilllp", sizeof(NetcDeviceKernel),
                          offsetof(NetcDeviceKernel, params)},
-    [T_DEVICE] = {"NetcDevice", "liiiipppp", sizeof(NetcDevice), offsetof(NetcDevice, fns)},
+    [T_DEVICE_FILL] = {"NetcDeviceFill", "iiiil", sizeof(NetcDeviceFill), offsetof(NetcDeviceFill, tasks)},
+    [T_DEVICE] = {"NetcDevice", "liiiippppp", sizeof(NetcDevice), offsetof(NetcDevice, fns)},
     [T_MODULE] = {"NetcModule",
                   "iippplll"
                   "iiiiii"
@@ -296,14 +298,24 @@ static LLVMValueRef device_kernels(const Tables *t) {
   return table(t, "device_kernels", t->type[T_DEVICE_KERNEL], v, m->nkernel);
 }
 
+static LLVMValueRef device_fills(const Tables *t) {
+  const Module *m = t->device;
+  LLVMValueRef *v = values(t, m->nfill);
+  for (int i = 0; i < m->nfill; i++)
+    v[i] = RECORD(t, int32(t, m->fill[i].stream), int32(t, m->fill[i].field), int32(t, m->fill[i].kernel),
+                  int32(t, 0), int64(t, m->fill[i].tasks));
+  return table(t, "device_fills", t->type[T_DEVICE_FILL], v, m->nfill);
+}
+
 static LLVMValueRef device(const Tables *t) {
   const Module *m = t->device;
   if (!m) return null(t);
   DeviceTexts texts = device_texts(m);
-  LLVMValueRef v = global(t, "device",
-                          RECORD(t, int64(t, m->arena_bytes), int32(t, m->ncode), int32(t, m->nkernel),
-                                 int32(t, texts.n), int32(t, 0), device_text_table(t, &texts),
-                                 device_codes(t, &texts), device_kernels(t), functions(t, m)));
+  LLVMValueRef v =
+      global(t, "device",
+             RECORD(t, int64(t, m->arena_bytes), int32(t, m->ncode), int32(t, m->nkernel), int32(t, texts.n),
+                    int32(t, m->nfill), device_text_table(t, &texts), device_codes(t, &texts),
+                    device_kernels(t), device_fills(t), functions(t, m)));
   device_texts_free(&texts);
   return v;
 }

@@ -60,8 +60,8 @@ static bool give_inputs(const Session *s, const NetcFn *f, char err[ERR_MAX]) {
   if (!in) return err_memory(err, "the inputs", f->ninputs);
   int n = 0;
   for (int i = 0; i < f->ninputs; i++)
-    if (!is_host_scalar(&f->inputs[i])) in[n++] = (BatchInput){i, session_at(s, &f->inputs[i])};
-  bool ok = session_give(s, f, 1, in, n, err);
+    if (!is_host_scalar(&f->inputs[i])) in[n++] = (BatchInput){i, session_at(s, &f->inputs[i]), NULL};
+  bool ok = session_give(s, f, 1, in, n, (NetcStep){1, 0}, err);
   free(in);
   return ok;
 }

@@ -70,6 +70,7 @@ static void close_cuda(Session *s) {
     if (d->copies) api->cuStreamSynchronize(d->copies);
     if (d->fn) forget_graphs(s);
     for (int i = 0; d->fn && i < m->nfns; i++) cuda_free_buffers(s, &d->fn[i]);
+    cuda_store_close(&d->store);
     gpu_code_free(&d->gpu, &d->code);
     gpu_free(&d->gpu, &d->arena);
     for (int i = 0; i < 2; i++) {
@@ -146,11 +147,11 @@ static void memory_str(const Session *s, const NetcFn *f, char *out, size_t size
   int64_t variables = s->module->desc->variable_bytes;
   snprintf(out, size,
            "memory of cuda:%d: %.1f MiB planned (variables %.1f, working memory %.1f), %.1f for batches on "
-           "their way; "
+           "their way, %.1f of %.1f for images; "
            "of the host: %.1f MiB at the peak",
            d->gpu.number, (double)(variables + c->plan->working) / 0x1p20, (double)variables / 0x1p20,
            (double)c->plan->working / 0x1p20, (double)((c->ahead[0] ? 2 : 0) * c->batch_bytes) / 0x1p20,
-           (double)resident_peak() / 0x1p20);
+           (double)d->store.used / 0x1p18, (double)d->store.words / 0x1p18, (double)resident_peak() / 0x1p20);
 }
 
 static const Device cuda = {.close = close_cuda,
@@ -163,6 +164,7 @@ static const Device cuda = {.close = close_cuda,
                             .fetch = cuda_fetch,
                             .give = cuda_give,
                             .accept = cuda_accept,
+                            .images = cuda_images,
                             .rates = cuda_rates,
                             .memory_str = memory_str};
 

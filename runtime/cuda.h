@@ -1,5 +1,5 @@
 /* cuda.h - an NVIDIA GPU as a device (device.h), among the files that make it up: cuda.c (memory, code, opening), cuda_io.c
- * (what is copied when), cuda_run.c (launches, graphs, times).
+ * (what is copied when), cuda_store.c and cuda_fill.c (images kept there, batches made of them), cuda_run.c (launches, graphs, times).
  *
  * All of a session's runs go through one stream. A run is: the step and the host's scalars to the device, the batch to its
  * place, all launches, the outputs back. The launches are captured once as a graph, so that the host makes one call for them. A batch
@@ -11,6 +11,7 @@
  */
 #ifndef NETRUN_CUDA_H
 #define NETRUN_CUDA_H
+#include "cuda_store.h"
 #include "device.h"
 #include "gpu.h"
 
@@ -49,6 +50,7 @@ typedef struct {
   GpuCode code;
   NetcKernel *kernels; /* Session.kernels */
   CudaFn *fn;
+  CudaStore store;
   LaunchMode mode;
   bool written;  /* by the host: its variables are newer than the device's; */
   bool computed; /* or the other way round */
@@ -67,7 +69,8 @@ bool cuda_prepare(const Session *s, const NetcFn *f, char err[ERR_MAX]);
 /* cuda_io.c */
 bool cuda_make_buffers(const Session *s, const NetcFn *f, char err[ERR_MAX]);
 void cuda_free_buffers(const Session *s, CudaFn *c);
-bool cuda_give(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, char err[ERR_MAX]);
+bool cuda_give(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, NetcStep step,
+               char err[ERR_MAX]);
 void cuda_accept(const Session *s, const NetcFn *f, int slot);
 void cuda_changed(const Session *s);
 bool cuda_fetch(const Session *s, char err[ERR_MAX]);
@@ -76,7 +79,17 @@ bool cuda_send(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MA
 bool cuda_copy_outputs(const Session *s, const CudaFn *c, char err[ERR_MAX]);
 void cuda_receive(const Session *s, const NetcFn *f);
 
+/* cuda_fill.c */
+bool cuda_images(const Session *s, const NetcFn *f, int items, int64_t bytes, const ImageStore **out,
+                 char err[ERR_MAX]);
+/* Inputs with views, by the device and, of samples whose images are not there, from the host. */
+bool cuda_fill_batch(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, NetcStep step,
+                     char err[ERR_MAX]);
+
 /* cuda_run.c */
+/* Kernel number `kernel` of the module's table for GPUs, with the addresses of its arguments and of its step. */
+CUresult cuda_launch_kernel(const Session *s, int kernel, const uint64_t *address, int n, uint64_t step,
+                            int64_t tasks, CUstream stream);
 bool cuda_run(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]);
 bool cuda_begin(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]);
 bool cuda_finish(const Session *s, const NetcFn *f, char err[ERR_MAX]);

@@ -42,7 +42,12 @@ enum {                     /* CUdevice_attribute */
 };
 enum { CU_FUNC_REGS = 4, CU_FUNC_LOCAL_BYTES = 3, CU_FUNC_MAX_DYNAMIC_SHARED = 8 }; /* CUfunction_attribute */
 enum { CU_JIT_ERROR_LOG = 5, CU_JIT_ERROR_LOG_BYTES = 6 };                          /* CUjit_option */
-enum { CU_STREAM_NON_BLOCKING = 1, CU_CAPTURE_THREAD_LOCAL = 1, CU_EVENT_BLOCKING = 1, CU_EVENT_NO_TIMING = 2 };
+enum {
+  CU_STREAM_NON_BLOCKING = 1,
+  CU_CAPTURE_THREAD_LOCAL = 1,
+  CU_EVENT_BLOCKING = 1,
+  CU_EVENT_NO_TIMING = 2
+};
 
 /* NEED(function, arguments): symbol and name; NEED_V(name, symbol, arguments); MAY: may be missing. */
 #define CUDA_FUNCTIONS(NEED, MAY)                                                                            \

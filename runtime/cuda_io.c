@@ -88,7 +88,8 @@ static bool make_slots(const Session *s, CudaFn *c, char err[ERR_MAX]) {
 }
 
 /* The run that took what was in the slot has put it in its place; then the slot's copies have ended, too. */
-bool cuda_give(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, char err[ERR_MAX]) {
+bool cuda_give(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, NetcStep step,
+               char err[ERR_MAX]) {
   CudaDevice *d = cuda_of(s);
   CudaFn *c = cuda_fn(s, f);
   const Gpu *g = &d->gpu;
@@ -97,12 +98,14 @@ bool cuda_give(const Session *s, const NetcFn *f, int slot, const BatchInput *in
   for (int i = 0; i < n; i++) {
     const NetcArray *a = &f->inputs[in[i].input];
     int64_t at = c->place[in[i].input];
+    if (in[i].view) continue;
     array_from_channels_last(a, in[i].data, c->batch[slot] + at);
     if (!GPU(g, err, cuMemcpyHtoDAsync, c->ahead[slot] + (uint64_t)at, c->batch[slot] + at, (size_t)a->bytes,
              d->copies))
       return false;
   }
-  return GPU(g, err, cuEventRecord, d->given[slot], d->copies);
+  return cuda_fill_batch(s, f, slot, in, n, step, err) &&
+         GPU(g, err, cuEventRecord, d->given[slot], d->copies);
 }
 
 void cuda_accept(const Session *s, const NetcFn *f, int slot) {

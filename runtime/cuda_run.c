@@ -1,6 +1,7 @@
 /* Launches: one by one, as a graph, and timed. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "cuda.h"
 
 /* ---- launches ---- */
@@ -16,25 +17,33 @@ static bool fault(const Session *s, const NetcFn *plan, int i, CUresult r, const
                  s->kernels[l->kernel].name, place, call, cuda_code_str(&cuda_of(s)->gpu.api, r, code));
 }
 
+CUresult cuda_launch_kernel(const Session *s, int kernel, const uint64_t *address, int n, uint64_t step,
+                            int64_t tasks, CUstream stream) {
+  const CudaDevice *d = cuda_of(s);
+  const NetcDeviceKernel *k = &s->module->desc->device->kernels[kernel];
+  const NetcDeviceCode *code = &s->module->desc->device->codes[k->code];
+  uint64_t value[NETC_MAX_ARGS + 2 + NETC_MAX_PARAMS];
+  void *arg[NETC_MAX_ARGS + 2 + NETC_MAX_PARAMS];
+  memcpy(value, address, (size_t)n * sizeof *value);
+  value[n++] = step;
+  value[n++] = (uint64_t)tasks;
+  for (int i = 0; i < code->nparams; i++) value[n++] = k->params[i];
+  for (int i = 0; i < n; i++) arg[i] = &value[i];
+  int64_t blocks = (tasks + code->tasks - 1) / code->tasks;
+  return d->gpu.api.cuLaunchKernel(d->code.entry[k->code], (unsigned)blocks, 1, 1, (unsigned)code->threads, 1,
+                                   1, (unsigned)code->shared, stream, arg, NULL);
+}
+
 static bool launch(const Session *s, const NetcFn *plan, int i, char err[ERR_MAX]) {
   const CudaDevice *d = cuda_of(s);
   const NetcLaunch *l = &plan->launches[i];
-  const NetcDeviceKernel *kernel = &s->module->desc->device->kernels[l->kernel];
-  const NetcDeviceCode *code = &s->module->desc->device->codes[kernel->code];
-  uint64_t value[NETC_MAX_ARGS + 2 + NETC_MAX_PARAMS];
-  void *arg[NETC_MAX_ARGS + 2 + NETC_MAX_PARAMS];
-  int n = 0;
+  uint64_t address[NETC_MAX_ARGS];
   if (l->tasks == 0) return true;
-  for (; n < l->nargs; n++) value[n] = d->arena + (uint64_t)plan->args[l->arg + n];
-  value[n++] = d->arena + (uint64_t)d->arena_bytes;
-  value[n++] = (uint64_t)l->tasks;
-  for (int k = 0; k < code->nparams; k++) value[n++] = kernel->params[k];
-  for (int k = 0; k < n; k++) arg[k] = &value[k];
-  int64_t blocks = (l->tasks + code->tasks - 1) / code->tasks;
-  if (blocks > INT32_MAX) return err_set(err, "launch %d of %s has too many tasks for a GPU", i, plan->name);
-  CUresult r =
-      d->gpu.api.cuLaunchKernel(d->code.entry[kernel->code], (unsigned)blocks, 1, 1, (unsigned)code->threads,
-                                1, 1, (unsigned)code->shared, d->stream, arg, NULL);
+  if (l->tasks > INT32_MAX)
+    return err_set(err, "launch %d of %s has too many tasks for a GPU", i, plan->name);
+  for (int k = 0; k < l->nargs; k++) address[k] = d->arena + (uint64_t)plan->args[l->arg + k];
+  uint64_t step = d->arena + (uint64_t)d->arena_bytes;
+  CUresult r = cuda_launch_kernel(s, l->kernel, address, l->nargs, step, l->tasks, d->stream);
   if (r != CUDA_SUCCESS) return fault(s, plan, i, r, "cuLaunchKernel", err);
   if (d->mode != LAUNCH_CHECKED) return true;
   r = d->gpu.api.cuStreamSynchronize(d->stream);

@@ -95,6 +95,22 @@ int64_t sampler_epoch(const Sampler *s, int64_t batch);
  * Thread-safe per sampler. */
 bool sampler_batch(Sampler *s, uint64_t iteration, const BatchField *field, int nfield, char err[ERR_MAX]);
 
+/* Images kept on a device, which takes samples from them by itself (NetcView). Items are those of the data set. */
+typedef struct {
+  void *user;
+  /* Is the item there? Its extents, and where its image and label begin (view->image, view->label; -1: none). */
+  bool (*find)(void *user, int item, int64_t dim[3], NetcView *view);
+  /* Puts it there if there is room. label may be NULL. */
+  bool (*keep)(void *user, int item, const float *image, int64_t floats, const uint8_t *label, int64_t bytes,
+               const int64_t dim[3], char err[ERR_MAX]);
+} ImageStore;
+/* As sampler_batch, but images and labels of the samples that are in the store, or find room there, are not made: their views are
+ * written instead, of the others view->image and view->label are -1. view: N of them. */
+bool sampler_views(Sampler *s, uint64_t iteration, const BatchField *field, int nfield,
+                   const ImageStore *store, NetcView *view, char err[ERR_MAX]);
+/* Bytes that all images of the samplers' data set and their labels take on a device; -1: not known before they are read. */
+int64_t data_bytes(const Dataset *d);
+
 /* ---- signed distance map (edt.c), methods 4.5: label (spatial dims) -> float in [-1,1] ---- */
 /* false when memory is lacking. */
 bool sdf_map(const uint8_t *mask, int spatial, const int64_t *dim, float *out);

@@ -19,8 +19,12 @@ struct Device {
   bool (*fetch)(const Session *s, char err[ERR_MAX]);
   /* Inputs of the next run. `accept` NULL: only given between runs; otherwise at any time, by a thread of their own, into slot 0
    * or 1, and accepted between runs. */
-  bool (*give)(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, char err[ERR_MAX]);
+  bool (*give)(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, NetcStep step,
+               char err[ERR_MAX]);
   void (*accept)(const Session *s, const NetcFn *f, int slot);
+  /* NULL: keeps none. See session_images. */
+  bool (*images)(const Session *s, const NetcFn *f, int items, int64_t bytes, const ImageStore **out,
+                 char err[ERR_MAX]);
   /* What it can do at best. */
   bool (*rates)(const Session *s, Machine *out, char err[ERR_MAX]);
   void (*memory_str)(const Session *s, const NetcFn *f, char *out, size_t size);

@@ -95,9 +95,9 @@ static bool fetch(const Session *s, char err[ERR_MAX]) {
   return true;
 }
 
-static bool give(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n,
+static bool give(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, NetcStep step,
                  char err[ERR_MAX]) {
-  (void)slot, (void)err;
+  (void)slot, (void)step, (void)err;
   for (int i = 0; i < n; i++) {
     const NetcArray *a = &f->inputs[in[i].input];
     array_from_channels_last(a, in[i].data, session_at(s, a));

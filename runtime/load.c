@@ -109,9 +109,9 @@ static bool same_arrays(const NetcArray *a, const NetcArray *b, int n) {
 static bool check_device(const NetcModule *d, char err[ERR_MAX]) {
   const NetcDevice *g = d->device;
   if (!g) return true;
-  if (g->ncodes < 0 || g->nkernels < 0 || g->ntexts < 0 || (g->ntexts && !g->texts) ||
-      (g->ncodes && !g->codes) || (g->nkernels && !g->kernels) || (d->nfns && !g->fns) ||
-      g->arena_bytes < d->variable_bytes)
+  if (g->ncodes < 0 || g->nkernels < 0 || g->ntexts < 0 || g->nfills < 0 || (g->nfills && !g->fills) ||
+      (g->ntexts && !g->texts) || (g->ncodes && !g->codes) || (g->nkernels && !g->kernels) ||
+      (d->nfns && !g->fns) || g->arena_bytes < d->variable_bytes)
     return err_set(err, "a table for GPUs is missing");
   for (int i = 0; i < g->ncodes; i++) {
     const NetcDeviceCode *c = &g->codes[i];
@@ -124,6 +124,13 @@ static bool check_device(const NetcModule *d, char err[ERR_MAX]) {
     if (!g->kernels[i].name || !g->kernels[i].op || g->kernels[i].code < 0 ||
         g->kernels[i].code >= g->ncodes || (g->codes[g->kernels[i].code].nparams && !g->kernels[i].params))
       return err_set(err, "kernel %d for GPUs is broken", i);
+  for (int i = 0; i < g->nfills; i++) {
+    const NetcDeviceFill *x = &g->fills[i];
+    if (x->stream < 0 || x->stream >= d->nstreams || x->field < 0 ||
+        x->field >= d->streams[x->stream].nfields || x->kernel < 0 || x->kernel >= g->nkernels ||
+        x->tasks < 0 || x->tasks > INT32_MAX)
+      return err_set(err, "fill %d for GPUs is broken", i);
+  }
   NetcModule there = *d;
   there.arena_bytes = g->arena_bytes, there.nkernels = g->nkernels;
   for (int i = 0; i < d->nfns; i++) {

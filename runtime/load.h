@@ -100,10 +100,18 @@ bool fn_run_observed(const Session *s, const NetcFn *f, NetcStep step, const Obs
 typedef struct {
   int input;
   const void *data;
+  const NetcView *view; /* of every sample, where the device makes the input (session_images); else NULL */
 } BatchInput;
 bool session_ahead(const Session *s);
-bool session_give(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n,
+/* step: that of the run; only noise that the device makes reads it. */
+bool session_give(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, NetcStep step,
                   char err[ERR_MAX]);
+/* Images of a data set of `items` items on the device, for batches of f that it makes itself (sampler_views); *out NULL: it does not.
+ * bytes: what all images take, -1 = unknown. After fn_prepare; for one data set at a time. */
+bool session_images(const Session *s, const NetcFn *f, int items, int64_t bytes, const ImageStore **out,
+                    char err[ERR_MAX]);
+/* Does the device make the images and labels of the stream then? */
+bool session_makes(const Session *s, int stream);
 void session_accept(const Session *s, const NetcFn *f, int slot);
 
 double seconds_now(void); /* a steady clock */

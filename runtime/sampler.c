@@ -9,6 +9,7 @@
 #include <string.h>
 #include "abi.h"
 #include "data_impl.h"
+#include "gauss.h"
 #include "philox.h"
 
 struct Sampler {
@@ -100,13 +101,16 @@ static int64_t sample_count(const Sample *x, int spatial) {
   return n;
 }
 
+static int64_t sample_bytes(const Sampler *s, const Sample *x) {
+  return sample_count(x, s->data->shape.spatial) * (s->data->shape.channels * (int64_t)sizeof(float) + 1);
+}
+
 /* The item's sample, from memory or from its files. *owned: the caller frees it. */
 static bool fetch(Sampler *s, int i, Sample *out, bool *owned, char err[ERR_MAX]) {
   *owned = false;
   if (s->kept[i].image) return *out = s->kept[i], true;
   if (!data_load_part(s->data, s->item[i], false, out, err)) return false;
-  int64_t bytes =
-      sample_count(out, s->data->shape.spatial) * (s->data->shape.channels * (int64_t)sizeof(float) + 1);
+  int64_t bytes = sample_bytes(s, out);
   free(out->own_label);
   out->own_label = NULL;
   if (bytes <= s->room) s->kept[i] = *out, s->room -= bytes;
@@ -123,11 +127,11 @@ typedef struct {
   int turns;
 } View;
 
-static View view_of(const Sampler *s, const Sample *x, uint64_t iteration, uint64_t k) {
+static View view_of(const Sampler *s, const int64_t dim[3], uint64_t iteration, uint64_t k) {
   const DataShape *shape = &s->data->shape;
   View v = {.size = {1, 1, 1}, .dim = {1, 1, 1}, .scale = {1, 1, 1}};
   int sp = shape->spatial, first = 3 - sp;
-  for (int a = 0; a < sp; a++) v.size[first + a] = shape->size[a], v.dim[first + a] = x->dim[a];
+  for (int a = 0; a < sp; a++) v.size[first + a] = shape->size[a], v.dim[first + a] = dim[a];
   uint64_t at = k * 16;
   if (s->augment & NETC_AUG_FLIP)
     for (int a = first; a < 3; a++) v.flip[a] = draw(s, iteration, SITE_AUGMENT, at + (uint64_t)a) < 0.5;
@@ -147,18 +151,38 @@ static View view_of(const Sampler *s, const Sample *x, uint64_t iteration, uint6
   return v;
 }
 
-/* Place in the input of output place o. */
-static void place(const View *v, int first, const int64_t o[3], double in[3]) {
-  int64_t p[3] = {o[0], o[1], o[2]};
+/* Output place o, turned and flipped. */
+static void turn(const View *v, int first, const int64_t o[3], int64_t p[3]) {
+  memcpy(p, o, 3 * sizeof *p);
   int64_t h = v->size[first], w = v->size[first + 1], y = p[first], x = p[first + 1];
   switch (v->turns) {
   case 1: p[first] = x, p[first + 1] = w - 1 - y; break;
   case 2: p[first] = h - 1 - y, p[first + 1] = w - 1 - x; break;
   case 3: p[first] = h - 1 - x, p[first + 1] = y; break;
   }
-  for (int a = 0; a < 3; a++) {
+  for (int a = 0; a < 3; a++)
     if (v->flip[a]) p[a] = v->size[a] - 1 - p[a];
-    in[a] = v->start[a] + v->scale[a] * (double)p[a];
+}
+
+/* Place in the input of output place o. */
+static void place(const View *v, int first, const int64_t o[3], double in[3]) {
+  int64_t p[3];
+  turn(v, first, o, p);
+  for (int a = 0; a < 3; a++) in[a] = v->start[a] + v->scale[a] * (double)p[a];
+}
+
+/* The same as a device wants it: turns and flips as what they do to places, which is affine. */
+static void describe(const View *v, int first, NetcView *out) {
+  int64_t zero[3] = {0, 0, 0}, from[3], to[3];
+  turn(v, first, zero, from);
+  for (int a = 0; a < 3; a++) {
+    out->axis[a].start = v->start[a], out->axis[a].scale = v->scale[a];
+    out->axis[a].size = (double)v->dim[a], out->axis[a].from = (double)from[a];
+  }
+  for (int b = 0; b < 3; b++) {
+    int64_t o[3] = {b == 0, b == 1, b == 2};
+    turn(v, first, o, to);
+    for (int a = 0; a < 3; a++) out->axis[a].by[b] = (double)(to[a] - from[a]);
   }
 }
 
@@ -221,11 +245,11 @@ static void take_image(const Taking *t, float *dst) {
     place(&t->view, t->first, o, at);
     for (int ch = 0; ch < c; ch++) {
       float v = read_linear(&t->view, t->x->image + ch * plane, at);
-      if (sigma > 0) { /* Box-Muller on two numbers of this element */
+      if (sigma > 0) { /* of two numbers of this element */
         uint64_t e = 2 * ((t->k * (uint64_t)t->n + (uint64_t)i) * (uint64_t)c + (uint64_t)ch);
         double u = 1 - draw(t->s, t->iteration, SITE_NOISE, e),
                w = draw(t->s, t->iteration, SITE_NOISE, e + 1);
-        v += (float)(sigma * sqrt(-2 * log(u)) * cos(6.283185307179586 * w));
+        v += (float)(sigma * gauss_of(u, w));
       }
       dst[i * c + ch] = v;
     }
@@ -252,22 +276,35 @@ static bool take_label(const Taking *t, const BatchField *f, char err[ERR_MAX]) 
   return true;
 }
 
-static bool take(Sampler *s, uint64_t iteration, uint64_t k, int64_t batch, const BatchField *field,
-                 int nfield, char err[ERR_MAX]) {
-  int64_t n = patch_count(s);
+/* The number of item k of the batch among the source's. */
+static int pick(Sampler *s, uint64_t iteration, uint64_t k, int64_t batch) {
   uint64_t number = iteration * (uint64_t)batch + k;
-  Sample x;
-  bool owned, ok = true;
   shuffle(s, number / (uint64_t)s->n);
-  int i = s->order[number % (uint64_t)s->n];
-  if (!fetch(s, i, &x, &owned, err)) return false;
-  Taking t = {.s = s, .x = &x, .iteration = iteration, .k = k, .first = 3 - s->data->shape.spatial, .n = n};
-  t.view = view_of(s, &x, iteration, k);
+  return s->order[number % (uint64_t)s->n];
+}
+
+/* Fields of sample k; those that the device makes are left out. */
+static bool take(Sampler *s, const Sample *x, uint64_t iteration, uint64_t k, const BatchField *field,
+                 int nfield, bool by_device, char err[ERR_MAX]) {
+  int64_t n = patch_count(s);
+  Taking t = {.s = s, .x = x, .iteration = iteration, .k = k, .first = 3 - s->data->shape.spatial, .n = n};
+  t.view = view_of(s, x->dim, iteration, k);
+  bool ok = true;
   for (int f = 0; ok && f < nfield; f++) {
+    if (by_device && field[f].kind != NETC_FIELD_SDF) continue;
     if (field[f].kind == NETC_FIELD_IMAGE)
       take_image(&t, (float *)field[f].dst + (int64_t)k * n * s->data->shape.channels);
     else ok = take_label(&t, &field[f], err);
   }
+  return ok;
+}
+
+static bool host_sample(Sampler *s, int i, uint64_t iteration, uint64_t k, const BatchField *field,
+                        int nfield, char err[ERR_MAX]) {
+  Sample x;
+  bool owned;
+  if (!fetch(s, i, &x, &owned, err)) return false;
+  bool ok = take(s, &x, iteration, k, field, nfield, false, err);
   if (owned) sample_free(&x);
   return ok;
 }
@@ -276,7 +313,72 @@ bool sampler_batch(Sampler *s, uint64_t iteration, const BatchField *field, int 
   int64_t batch = nfield ? field[0].batch : 0;
   bool ok = true;
   pthread_mutex_lock(&s->lock);
-  for (int64_t k = 0; ok && k < batch; k++) ok = take(s, iteration, (uint64_t)k, batch, field, nfield, err);
+  for (int64_t k = 0; ok && k < batch; k++)
+    ok = host_sample(s, pick(s, iteration, (uint64_t)k, batch), iteration, (uint64_t)k, field, nfield, err);
   pthread_mutex_unlock(&s->lock);
   return ok;
+}
+
+/* ---- samples that a device takes ---- */
+
+static bool has_kind(const BatchField *field, int nfield, int kind) {
+  for (int f = 0; f < nfield; f++)
+    if (field[f].kind == kind) return true;
+  return false;
+}
+
+static bool keep(const Sampler *s, const ImageStore *store, int i, const Sample *x, char err[ERR_MAX]) {
+  int64_t n = sample_count(x, s->data->shape.spatial);
+  return store->keep(store->user, s->item[i], x->image, n * s->data->shape.channels, x->label,
+                     x->label ? n : 0, x->dim, err);
+}
+
+/* A device has the image now: here it is not needed. */
+static void forget(Sampler *s, int i) {
+  if (!s->kept[i].image) return;
+  s->room += sample_bytes(s, &s->kept[i]);
+  sample_free(&s->kept[i]);
+}
+
+/* Sample k, by its view where the store has its image. Distance maps are made here, of labels that must be here. */
+static bool device_sample(Sampler *s, int i, uint64_t iteration, uint64_t k, const BatchField *field,
+                          int nfield, const ImageStore *store, NetcView *view, char err[ERR_MAX]) {
+  int64_t dim[3] = {0, 0, 0};
+  bool maps = has_kind(field, nfield, NETC_FIELD_SDF),
+       there = store->find(store->user, s->item[i], dim, view);
+  bool owned = false, ok = true;
+  Sample x = {.image = NULL};
+  if (!there || maps) {
+    if (!fetch(s, i, &x, &owned, err)) return false;
+    ok = there || keep(s, store, i, &x, err);
+    there = ok && store->find(store->user, s->item[i], dim, view);
+  }
+  if (there && view->label < 0 && has_kind(field, nfield, NETC_FIELD_LABEL)) there = false;
+  if (there) {
+    View v = view_of(s, dim, iteration, k);
+    describe(&v, 3 - s->data->shape.spatial, view);
+  } else *view = (NetcView){.image = -1, .label = -1};
+  if (ok && !x.image && !there) ok = fetch(s, i, &x, &owned, err);
+  if (ok && x.image) ok = take(s, &x, iteration, k, field, nfield, there, err);
+  if (owned) sample_free(&x);
+  if (there && !maps) forget(s, i);
+  return ok;
+}
+
+bool sampler_views(Sampler *s, uint64_t iteration, const BatchField *field, int nfield,
+                   const ImageStore *store, NetcView *view, char err[ERR_MAX]) {
+  int64_t batch = nfield ? field[0].batch : 0;
+  bool ok = true;
+  pthread_mutex_lock(&s->lock);
+  for (int64_t k = 0; ok && k < batch; k++)
+    ok = device_sample(s, pick(s, iteration, (uint64_t)k, batch), iteration, (uint64_t)k, field, nfield,
+                       store, &view[k], err);
+  pthread_mutex_unlock(&s->lock);
+  return ok;
+}
+
+/* Items of a 2-D module have its size; volumes their own. */
+int64_t data_bytes(const Dataset *d) {
+  if (d->shape.spatial != 2) return -1;
+  return d->nitem * (d->shape.size[0] * d->shape.size[1] * (4 * (int64_t)d->shape.channels + 1) + 512);
 }

@@ -113,9 +113,22 @@ void session_changed(const Session *s) { s->device->changed(s); }
 bool session_fetch(const Session *s, char err[ERR_MAX]) { return s->device->fetch(s, err); }
 bool session_ahead(const Session *s) { return s->device->accept != NULL; }
 
-bool session_give(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n,
+bool session_give(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, NetcStep step,
                   char err[ERR_MAX]) {
-  return s->device->give(s, f, slot, in, n, err);
+  return s->device->give(s, f, slot, in, n, step, err);
+}
+
+bool session_images(const Session *s, const NetcFn *f, int items, int64_t bytes, const ImageStore **out,
+                    char err[ERR_MAX]) {
+  *out = NULL;
+  return !s->device->images || s->device->images(s, f, items, bytes, out, err);
+}
+
+bool session_makes(const Session *s, int stream) {
+  const NetcDevice *d = s->module->desc->device;
+  for (int i = 0; d && i < d->nfills; i++)
+    if (d->fills[i].stream == stream) return true;
+  return false;
 }
 
 void session_accept(const Session *s, const NetcFn *f, int slot) { s->device->accept(s, f, slot); }

@@ -142,8 +142,9 @@ bool train_run(const Session *s, const TrainOptions *o, char err[ERR_MAX]) {
   r.value = calloc((size_t)o->fn->noutputs + 1, sizeof *r.value);
   bool ok = r.value ? true : err_memory(err, "the values to log", 0);
   ok = ok && fn_prepare(s, o->fn, err) && begin(&r, &first, err);
+  BatchSource source = {o->batch, o->views, o->user, o->items, o->bytes, o->seed};
   if (ok && first < (uint64_t)o->iterations)
-    r.prefetch = prefetch_new(s, o->fn, o->batch, o->user, first, (uint64_t)o->iterations, err);
+    r.prefetch = prefetch_new(s, o->fn, &source, first, (uint64_t)o->iterations, err);
   if (ok && first >= (uint64_t)o->iterations)
     meter_say(&r.meter, "%s holds %" PRIu64 " iterations already; --iterations beyond that go on",
               r.dir.checkpoint, first);

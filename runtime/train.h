@@ -20,8 +20,11 @@ typedef struct {
   const char *data, *labeled; /* kept in checkpoints */
   bool resume, force;
   BatchFn batch;
+  ViewsFn views; /* NULL: batches are made on the host; with items and bytes as in BatchSource */
+  int items;
+  int64_t bytes;
   EvalFn eval;
-  void *user;                        /* of batch and eval */
+  void *user;                        /* of batch, views and eval */
   const volatile sig_atomic_t *stop; /* non-zero: save after the iteration and return; may be NULL */
   FILE *progress;                    /* NULL: silent */
 } TrainOptions;

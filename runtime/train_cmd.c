@@ -79,13 +79,27 @@ static bool batch_shape(const Module *m, const NetcFn *fn, DataShape *shape, cha
   return true;
 }
 
-static bool fill_batch(void *user, int stream, uint64_t iteration, void *const *dst, char err[ERR_MAX]) {
-  const Trainer *t = user;
+/* The stream's fields with their places; returns how many. */
+static int batch_fields(const Trainer *t, int stream, void *const *dst, BatchField field[MAX_FIELDS]) {
   const NetcStream *s = &t->session->module->desc->streams[stream];
-  BatchField field[MAX_FIELDS];
   for (int k = 0; k < s->nfields; k++)
     field[k] = (BatchField){s->fields[k].kind, t->fn->inputs[s->fields[k].input].dim[0], dst[k]};
-  return sampler_batch(t->sampler[stream], iteration, field, s->nfields, err);
+  return s->nfields;
+}
+
+static bool fill_batch(void *user, int stream, uint64_t iteration, void *const *dst, char err[ERR_MAX]) {
+  const Trainer *t = user;
+  BatchField field[MAX_FIELDS];
+  int n = batch_fields(t, stream, dst, field);
+  return sampler_batch(t->sampler[stream], iteration, field, n, err);
+}
+
+static bool fill_views(void *user, int stream, uint64_t iteration, void *const *dst, const ImageStore *store,
+                       NetcView *view, char err[ERR_MAX]) {
+  const Trainer *t = user;
+  BatchField field[MAX_FIELDS];
+  int n = batch_fields(t, stream, dst, field);
+  return sampler_views(t->sampler[stream], iteration, field, n, store, view, err);
 }
 
 static bool open_samplers(Trainer *t, char err[ERR_MAX]) {
@@ -251,6 +265,7 @@ static bool train(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   if (!open_samplers(t, err) || !prepare_eval(t, args, err)) return false;
   TrainOptions *o = &t->opt;
   o->fn = t->fn, o->epoch_iterations = epoch_length(t), o->data = t->data->name;
+  o->views = fill_views, o->items = t->data->nitem, o->bytes = data_bytes(t->data);
   o->batch = fill_batch, o->user = t, o->stop = &stop, o->progress = stderr;
   fprintf(stderr, "%s: %d training images (%d labelled), %" PRId64 " iterations, epochs of %" PRId64 ", %s\n",
           t->data->name, data_count(t->data, SPLIT_TRAIN, false), data_count(t->data, SPLIT_TRAIN, true),

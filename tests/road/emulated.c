@@ -37,6 +37,7 @@ static bool emit(Module *m, char err[512]) {
     m->kernel = e->kernel, m->nkernel = e->nkernel;
     share = e;
   }
+  if (!emit_fills(m, err)) return false;
   module_codes(m);
   return true;
 }

@@ -72,6 +72,71 @@ static void test_training(void **state) {
   assert_int_equal(sh("cmp cpu/last.safetensors gpu/last.safetensors"), 1); /* it was other code that ran */
 }
 
+static long counted(const char *log, const char *name) {
+  char line[128];
+  long n = 0;
+  FILE *f = fopen(in_root(log), "r");
+  assert_non_null(f);
+  while (fgets(line, sizeof line, f))
+    if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ' ') n = atol(line + strlen(name));
+  fclose(f);
+  return n;
+}
+
+/* Batches made on the device, of images that it keeps: the same bits as with batches from the host, whether all images find room or some. */
+static void test_images(void **state) {
+  (void)state;
+  runs("FAKE_CUDA_LOG=log_all " TRAIN("m") CUDA "--out images");
+  assert_non_null(strstr(said, "for images"));
+  runs("NETRUN_GPU_CACHE_MB=0 FAKE_CUDA_LOG=log_none " TRAIN("m") CUDA "--out no_images");
+  assert_non_null(strstr(said, "0.0 of 0.0 for images"));
+  same_run("images", "no_images");
+  long fills = counted("log_all", "cuLaunchKernel") - counted("log_none", "cuLaunchKernel");
+  assert_int_equal(fills, 3 * 3); /* two images and a label in each of three iterations */
+  runs(NETRUN_BINARY " info m.so");
+  const char *arena = strstr(said, "texts, arena ");
+  assert_non_null(arena);
+  long bytes =
+      atol(arena + strlen("texts, arena ")) + 40000; /* a quarter of what that leaves is room for a few */
+  runs("FAKE_CUDA_LOG=log_some FAKE_CUDA_MEMORY=%ld " TRAIN("m") CUDA "--out some_images", bytes);
+  same_run("images", "some_images");
+  assert_int_equal(counted("log_some", "cuLaunchKernel"), counted("log_all", "cuLaunchKernel"));
+  /* An unlabelled image without room comes without its label: fewer copies, but not none. */
+  assert_true(counted("log_some", "cuMemcpyHtoDAsync") < counted("log_all", "cuMemcpyHtoDAsync"));
+  assert_true(counted("log_some", "cuMemcpyHtoDAsync") > counted("log_none", "cuMemcpyHtoDAsync"));
+  runs("! grep leak log_all log_none log_some");
+  fails("NETRUN_GPU_CACHE_MB is `many`", "NETRUN_GPU_CACHE_MB=many " TRAIN("m") CUDA "--out x");
+  runs("rm -r x");
+}
+
+/* Calls of the driver fail, of those that making batches takes the first, some in between and the last. */
+static void test_failing_images(void **state) {
+  (void)state;
+  static const char *const calls[] = {"cuMemGetInfo",       "cuMemAlloc",         "cuMemHostAlloc",
+                                      "cuMemcpyHtoDAsync",  "cuLaunchKernel",     "cuEventRecord",
+                                      "cuEventSynchronize", "cuModuleLoadDataEx", "cuModuleGetFunction"};
+  runs("FAKE_CUDA_LOG=log_calls " NETRUN_BINARY " train m.so --data phantom --iterations 1 " CUDA
+       "--out once");
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+    long n = counted("log_calls", calls[i]);
+    assert_true(n > 0);
+    for (int at = 0; at < 3; at++) {
+      long number = at == 0 ? 1 : at == 1 ? (n + 1) / 2 : n;
+      char setting[512];
+      snprintf(setting, sizeof setting,
+               "FAKE_CUDA_FAIL=%s:%ld:1 " NETRUN_BINARY
+               " train m.so --data phantom --iterations 1 --force " CUDA "--out failing",
+               calls[i], number);
+      fails(calls[i], "%s", setting);
+      assert_non_null(strstr(said, "CUDA_ERROR_INVALID_VALUE"));
+    }
+  }
+  /* A kernel that makes a batch has a fault. */
+  fails("CUDA_ERROR_ILLEGAL_ADDRESS",
+        "FAKE_CUDA_FAIL=cuLaunchKernel:1:700 " NETRUN_BINARY
+        " train m.so --data phantom --iterations 1 --force " CUDA "--out failing");
+}
+
 static void test_resume(void **state) {
   (void)state;
   runs(NETRUN_BINARY " train m.so --data phantom --labeled 50%% --seed 5 --iterations 1 " CUDA
@@ -147,7 +212,8 @@ static void test_refusals(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_training),         cmocka_unit_test(test_resume),
+      cmocka_unit_test(test_training),         cmocka_unit_test(test_images),
+      cmocka_unit_test(test_failing_images),   cmocka_unit_test(test_resume),
       cmocka_unit_test(test_eval_and_predict), cmocka_unit_test(test_exec),
       cmocka_unit_test(test_reports),          cmocka_unit_test(test_refusals)};
   return cmocka_run_group_tests(tests, set_up, tear_down);

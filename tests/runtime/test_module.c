@@ -146,6 +146,9 @@ static void test_check(void **state) {
   code.text = 1, broken(d, "code 0 for GPUs"), code.text = 0;
   code.nparams = NETC_MAX_PARAMS + 1, broken(d, "code 0 for GPUs");
   code.nparams = 1, broken(d, "kernel 0 for GPUs"), code.nparams = 0;
+  NetcDeviceFill fill = {.stream = 0, .tasks = 1};
+  g.nfills = 1, broken(d, "a table for GPUs"), g.fills = &fill;
+  broken(d, "fill 0 for GPUs is broken"), g.nfills = 0; /* there is no stream */
   g.nkernels = 0, broken(d, "launch 0 of f is broken"), g.nkernels = 1;
   g.arena_bytes = 8, broken(d, "a table for GPUs");
 }

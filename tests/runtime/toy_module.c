@@ -211,7 +211,7 @@ static const NetcFn device_fns[] = {{"toy", NETC_FN_TRAIN, 5, 2, 3, device_input
                                     {"predict", NETC_FN_PREDICT, 1, 1, 1, device_predict_inputs,
                                      device_predict_outputs, predict_launches, device_args, ARENA - VARIABLES,
                                      0}};
-static const NetcDevice device = {DEVICE_ARENA, 4, 4, 3, 0, texts, codes, device_kernels, device_fns};
+static const NetcDevice device = {DEVICE_ARENA, 4, 4, 3, 0, texts, codes, device_kernels, NULL, device_fns};
 #define DEVICE &device
 
 /* Does nothing unless it gets its parameters. */

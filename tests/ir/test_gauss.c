@@ -1,0 +1,39 @@
+/* gauss_of against the formula by the C library's functions; that generated code gives its bits is for test_gpu_fill. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include "ir/gauss.h"
+#include "ir/philox.h"
+
+static void is_box_and_muller(void **state) {
+  (void)state;
+  double sum = 0, squares = 0;
+  enum { N = 1 << 18 };
+  for (int i = 0; i < N; i++) {
+    double u = 1 - (double)philox_uniform(3, 0, 1, (uint64_t)i),
+           w = (double)philox_uniform(3, 0, 2, (uint64_t)i);
+    double want = sqrt(-2 * log(u)) * cos(gauss_two_pi * w), got = gauss_of(u, w);
+    if (!(fabs(got - want) <= 2e-15 * (1 + fabs(want))))
+      fail_msg("gauss_of(%.17g, %.17g) is %.17g, expected %.17g", u, w, got, want);
+    sum += got, squares += got * got;
+  }
+  assert_true(fabs(sum / N) < 0.01 && fabs(squares / N - 1) < 0.01);
+}
+
+static void ends_of_the_ranges(void **state) {
+  (void)state;
+  const double u[] = {0x1p-24, 0x1.fffffep-1, 0.5, 0.70710678, 0x1.6a09e6p-1, 1};
+  const double w[] = {0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 0x1.fffffep-1, 0x1p-24};
+  for (size_t i = 0; i < sizeof u / sizeof *u; i++)
+    for (size_t j = 0; j < sizeof w / sizeof *w; j++) {
+      double x = (double)(float)u[i], want = sqrt(-2 * log(x)) * cos(gauss_two_pi * w[j]);
+      assert_true(fabs(gauss_of(x, w[j]) - want) <= 2e-15 * (1 + fabs(want)));
+    }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(is_box_and_muller),
+                                     cmocka_unit_test(ends_of_the_ranges)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
