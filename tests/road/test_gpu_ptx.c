@@ -1,4 +1,4 @@
-/* PTX of the kernels of small versions of the shipped models; where ptxas is at hand (PATH, /usr/local/cuda/bin) it assembles
+/* PTX of the codes of small versions of the shipped models; where ptxas is at hand (PATH, /usr/local/cuda/bin) it assembles
  * them for all kinds of GPU, without spills, and tells registers and shared memory. Kernels are alike from model to
  * model, and compiling takes its time: each is assembled for one kind of GPU, in turn, those of the U-Net for all, and of the
  * largest models one in a few is taken. With NETC_PTX_ALL=1 all of them are.
@@ -71,21 +71,20 @@ static void assemble(const char *ptxas, const char *kind, const Bytes *text, Tot
   unlink(path), unlink(report);
 }
 
-/* Kernels number first, first + step, .. of all functions as one text. */
-static int texts(const Emit *e, int first, int step, Bytes *all) {
+/* Codes number first, first + step, .. of all functions as one text. */
+static int texts(const SharedCodes *c, int first, int step, Bytes *all) {
   char err[256] = "", symbol[64];
   int n = 0;
   LLVMTargetMachineRef tm = simt_ptx_target(NETC_SM_75, err);
   if (!tm) fail_msg("%s", err);
-  for (int i = first; i < e->nkernel; i += step, n++) {
+  for (int i = first; i < c->n; i += step, n++) {
     Bytes text = {0};
     snprintf(symbol, sizeof symbol, "kernel_%d", i);
-    if (!simt_ptx(simt_prepare(e->arena, e->kernel[i].k[0]), NETC_SM_75, tm, symbol, &text, err))
-      fail_msg("%s", err);
+    if (!simt_ptx(c->code[i], NETC_SM_75, tm, symbol, &text, err)) fail_msg("%s", err);
     bytes_add(&text, "", 1);
     assert_non_null(strstr((char *)text.data, ".target sm_75"));
     assert_non_null(strstr((char *)text.data, symbol));
-    assert_true(simt_shared(e->kernel[i].k[0]) <= 48 << 10);
+    assert_true(simt_shared(c->code[i]) <= 48 << 10);
     join(all, &text);
     bytes_free(&text);
   }
@@ -93,7 +92,16 @@ static int texts(const Emit *e, int first, int step, Bytes *all) {
   return n;
 }
 
-/* One in `few` of the kernels of model `path`; `each` for every kind of GPU, else for one of them. */
+/* The codes that a module has. */
+static SharedCodes codes_of(Arena *a, const Emit *e) {
+  const KFn **k = arena_alloc(a, ((size_t)e->nkernel + 1) * sizeof *k);
+  ShareMode *mode = arena_alloc(a, ((size_t)e->nkernel + 1) * sizeof *mode);
+  for (int i = 0; i < e->nkernel; i++)
+    k[i] = e->kernel[i].k[0], mode[i] = share_mode(e->kernel[i].flops, e->kernel[i].bytes);
+  return share_kernels(a, k, mode, e->nkernel);
+}
+
+/* One in `few` of the codes of model `path`; `each` for every kind of GPU, else for one of them. */
 static void check_model(const char *path, const Define *define, int n, int few, bool each) {
   char err[256] = "";
   const char *ptxas = find_ptxas();
@@ -103,6 +111,7 @@ static void check_model(const char *path, const Define *define, int n, int few, 
   Emit *e = NULL;
   for (int i = 0; i < p->nfn; i++)
     if (!(e = emit_fn_on(&machine_gpu, a, p->fn[i], e, err))) fail_msg("%s", err);
+  SharedCodes codes = codes_of(a, e);
   Bytes all = {0};
   int count = 0;
   for (int kind = 0; kind < KINDS; kind++) {
@@ -110,12 +119,12 @@ static void check_model(const char *path, const Define *define, int n, int few, 
     if (!each || kind == 0) {
       bytes_free(&all);
       all = (Bytes){0};
-      count = texts(e, each ? 0 : kind, each ? 1 : KINDS * few, &all);
+      count = texts(&codes, each ? 0 : kind, each ? 1 : KINDS * few, &all);
     }
     if (ptxas) {
       assemble(ptxas, kinds[kind], &all, &t);
-      print_message("%s, %s: %d kernels, at most %d registers and %d bytes of shared memory, %d spill\n",
-                    path, kinds[kind], t.kernels, t.registers, t.shared, t.spills);
+      print_message("%s, %s: %d codes, at most %d registers and %d bytes of shared memory, %d spill\n", path,
+                    kinds[kind], t.kernels, t.registers, t.shared, t.spills);
       assert_int_equal(t.kernels, count);
       assert_int_equal(t.spills, 0);
     }
