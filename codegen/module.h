@@ -87,7 +87,8 @@ bool emit_fills(Module *m, char err[512]);
 typedef struct {
   int n;
   Bytes *text; /* ended by a 0 */
-  int *of;     /* per code */
+  NetcSm *family;
+  int *of; /* per code */
 } DeviceTexts;
 DeviceTexts device_texts(const Module *m);
 void device_texts_free(DeviceTexts *t);

@@ -266,7 +266,7 @@ static LLVMValueRef device_text_table(const Tables *t, const DeviceTexts *texts)
   LLVMValueRef *v = values(t, texts->n), ptx[NETC_SM_COUNT];
   for (int i = 0; i < texts->n; i++) {
     for (int sm = 0; sm < NETC_SM_COUNT; sm++)
-      ptx[sm] = sm == NETC_SM_75 ? text(t, (const char *)texts->text[i].data) : null(t);
+      ptx[sm] = sm == (int)texts->family[i] ? text(t, (const char *)texts->text[i].data) : null(t);
     v[i] = RECORD(t, LLVMConstArray2(t->ptr, ptx, NETC_SM_COUNT));
   }
   return table(t, "device_texts", t->type[T_DEVICE_TEXT], v, texts->n);

@@ -1,11 +1,13 @@
 /* texts.c - PTX of several codes as one text: a driver takes a text at a time, with work of its own for each, and several at once.
  *
  * A code belongs to the least of the functions that use it, so that predicting has none of training's compiled. The codes of a
- * function are cut into texts of TEXT_BYTES or so: there are several for the threads that compile them, and none takes long.
+ * function are cut into texts of TEXT_BYTES or so: there are several for the threads that compile them, and none takes long. A text
+ * is for one family of GPUs.
  */
 #include <stdlib.h>
 #include <string.h>
 #include "module.h"
+#include "simt_lower.h"
 
 enum { TEXT_BYTES = 256 << 10 };
 
@@ -36,6 +38,16 @@ static int owner(const Module *m, const Use *u, int code) {
   return least;
 }
 
+/* As its header says. */
+static NetcSm family_of(const Bytes *ptx) {
+  char target[32];
+  for (int sm = NETC_SM_COUNT - 1; sm > 0; sm--) {
+    snprintf(target, sizeof target, ".target %s", simt_sm_name((NetcSm)sm));
+    if (strstr((const char *)ptx->data, target)) return (NetcSm)sm;
+  }
+  return NETC_SM_75;
+}
+
 /* The first of a text with its header, of the others what follows theirs: targets and versions are the same. */
 static void append(Bytes *text, const Bytes *ptx) {
   static const char end[] = ".address_size 64\n";
@@ -47,13 +59,15 @@ static void append(Bytes *text, const Bytes *ptx) {
 DeviceTexts device_texts(const Module *m) {
   size_t n = (size_t)m->ncode + 1;
   DeviceTexts t = {.text = arena_alloc(m->arena, n * sizeof *t.text),
+                   .family = arena_alloc(m->arena, n * sizeof *t.family),
                    .of = arena_alloc(m->arena, n * sizeof *t.of)};
   const Use *u = uses_of(m);
-  int *last =
-      arena_alloc(m->arena, ((size_t)m->prog->nfn + 2) * sizeof *last); /* of each function: text + 1 */
+  /* The text begun last for a function, or for none, and a family: its number + 1. */
+  int(*last)[NETC_SM_COUNT] = arena_alloc(m->arena, ((size_t)m->prog->nfn + 1) * sizeof *last);
   for (int i = 0; i < m->ncode; i++) {
-    int *at = &last[owner(m, u, i) + 1];
-    if (!*at || t.text[*at - 1].n >= TEXT_BYTES) *at = ++t.n;
+    NetcSm family = family_of(&m->code[i].object);
+    int *at = &last[owner(m, u, i) + 1][family];
+    if (!*at || t.text[*at - 1].n >= TEXT_BYTES) t.family[t.n] = family, *at = ++t.n;
     t.of[i] = *at - 1;
     append(&t.text[*at - 1], &m->code[i].object);
   }
