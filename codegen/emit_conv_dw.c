@@ -357,7 +357,6 @@ static void pack_x(DwCode *c, const DwInput *input) {
 
 static int64_t dw_kernel(Build *b, const DwPlan *pl, const DwInput *input, int isa, KV x, KV dy, KV dw) {
   KFn *k = build_kernel(b, isa);
-  if (pl->source == COMPUTED) k_opaque_counters(k);
   DwCode c = {.pl = pl, .k = k, .x = x, .dy = dy, .dw = dw};
   c.b =
       conv_block(&pl->slice_cin, 1, pl->s.cout, 1, pl->machine->set[isa].lanes, pl->machine->set[isa].nregs);
