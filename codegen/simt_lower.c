@@ -170,7 +170,7 @@ static bool own(Lower *l, int ins, LLVMValueRef *out) {
   case K_scratch: *out = s->leaf->scratch(s, ins); return true;
   case K_barrier: s->leaf->sync(s, ins, l->k->warps > 1); return true;
   case K_sync: s->leaf->sync(s, ins, false); return true;
-  default: return false;
+  default: return simt_warp(s, ins, out);
   }
 }
 

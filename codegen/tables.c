@@ -265,7 +265,7 @@ static LLVMValueRef device_codes(const Tables *t) {
     const Code *c = &m->code[i];
     char symbol[64];
     for (int sm = 0; sm < NETC_SM_COUNT; sm++)
-      ptx[sm] = sm == NETC_SM_75 ? text(t, (const char *)c->object.data) : null(t);
+      ptx[sm] = sm == (int)simt_family(c->k) ? text(t, (const char *)c->object.data) : null(t);
     v[i] = RECORD(t, text(t, code_symbol(symbol, c)), LLVMConstArray2(t->ptr, ptx, NETC_SM_COUNT),
                   int32(t, simt_block_threads(c->k)), int32(t, simt_block_tasks(c->k)), int32(t, 0),
                   int32(t, simt_shared(c->k)));
