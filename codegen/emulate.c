@@ -140,10 +140,12 @@ static bool same_group(const Emulator *e, uint32_t a, uint32_t b, Group g) {
 /* Did what `who` (a group of threads) did happen before what t does now? */
 static bool ordered(const Thread *t, Who who, Group g) {
   const Emulator *e = t->e;
-  uint32_t me = id_of(t);
-  if (!who.time || (g == THREAD && who.id == me)) return true;
-  if (g <= WARP && same_group(e, who.id, me, WARP) && who.time < e->warp[t->warp].synced) return true;
-  return g <= BLOCK && same_group(e, who.id, me, BLOCK) && who.time < e->barrier;
+  uint32_t number = who.id - (id_of(t) - (uint32_t)t->number); /* in the block, if it is of it */
+  if (!who.time || (g == THREAD && number == (uint32_t)t->number)) return true;
+  if (g == ALL || number >= (uint32_t)e->nthread) return false;
+  if (g <= WARP && number / SIMT_LANES == (uint32_t)t->warp && who.time < e->warp[t->warp].synced)
+    return true;
+  return who.time < e->barrier;
 }
 
 static void race(const Thread *t, int ins, int buffer, int64_t at, const char *did, Who who, Group g) {
@@ -195,7 +197,8 @@ static uint8_t *touch(Thread *t, int ins, int buffer, int64_t at, int64_t size, 
   }
   const Region *r = &e->region[v->region];
   int64_t from = v->offset + at * size;
-  for (int64_t c = from / r->granule; c * r->granule < from + bytes; c++)
+  int shift = r->granule == 4 ? 2 : r->granule == 2 ? 1 : r->granule == 8 ? 3 : 0;
+  for (int64_t c = from >> shift, end = (from + bytes - 1) >> shift; c <= end; c++)
     if (!note(t, &r->cell[c], ins, buffer, at, write)) stop(t);
   return r->data + from;
 }

@@ -263,8 +263,7 @@ static void small_things(void **state) {
   put(m->x, false, VALUES, NAN);
   if (!run_product(k, m, false, err)) fail_msg("%s", err);
   const float *from = (const float *)(const void *)m->x;
-  for (int i = 0; i < VALUES; i++)
-    assert_true(m->out[i] == value[i][1]);
+  for (int i = 0; i < VALUES; i++) assert_true(m->out[i] == value[i][1]);
   assert_true(isnan(m->out[VALUES]));
   for (int i = 0; i < SIMT_LANES; i++) {
     assert_true(m->out[32 + i] == (i % 2 ? 0 : from[i]) || isnan(from[i]));

@@ -10,8 +10,8 @@
 
 static char source[4096];
 
-#define OPTIONS   "size=[16,16] widths=[4,8] batch=2 predict_batch=3"
-#define D_OPTIONS "-D size=[16,16] -D widths=[4,8] -D batch=2 -D predict_batch=3"
+#define OPTIONS   "size=[16,16] widths=[4,8] batch=2 predict_batch=3 tf32=off"
+#define D_OPTIONS "-D size=[16,16] -D widths=[4,8] -D batch=2 -D predict_batch=3 -D tf32=off"
 #define TRAIN(name)                                                                                          \
   NETRUN_BINARY " train " name ".so --data phantom --labeled 50%% --seed 5 --iterations 3 --threads 1 "
 #define CUDA "--device cuda:0 "

@@ -50,17 +50,23 @@ static Module *open_module(const char *name) {
   return m;
 }
 
+/* There is one: for the least family that has what it takes. */
+static const char *text_of(const NetcDeviceCode *c) {
+  assert_true(!c->ptx[NETC_SM_75] != !c->ptx[NETC_SM_80] && !c->ptx[NETC_SM_90A]);
+  return c->ptx[NETC_SM_75] ? c->ptx[NETC_SM_75] : c->ptx[NETC_SM_80];
+}
+
 static void check_code(const NetcDeviceCode *c) {
   char entry[128];
-  const char *text = c->ptx[NETC_SM_75];
-  assert_non_null(text);
+  const char *text = text_of(c);
   snprintf(entry, sizeof entry, ".visible .entry %s(", c->entry);
   assert_non_null(strstr(text, entry));
   assert_null(strstr(strstr(text, entry) + 1, ".visible .entry")); /* one */
-  assert_non_null(strstr(text, ".target sm_75"));
+  assert_non_null(strstr(text, c->ptx[NETC_SM_80] ? ".target sm_80" : ".target sm_75"));
+  assert_true((strstr(text, "mma.sync") || strstr(text, "tf32")) == (c->ptx[NETC_SM_80] != NULL));
   snprintf(entry, sizeof entry, ".maxntid %d, 1, 1", c->threads);
   assert_non_null(strstr(text, entry));
-  assert_true(c->threads == 32 * c->tasks && c->static_shared <= 48 << 10 && c->shared == 0);
+  assert_true(c->threads % (32 * c->tasks) == 0 && c->static_shared <= 48 << 10 && c->shared == 0);
 }
 
 static bool same_array(const NetcArray *a, const NetcArray *b) {
@@ -79,7 +85,7 @@ static void check_fn(const NetcModule *d, const NetcFn *f, const NetcFn *g) {
     char parameter[160];
     const NetcDeviceCode *c = &d->device->codes[k->code];
     snprintf(parameter, sizeof parameter, "%s_param_%d", c->entry, g->launches[i].nargs + 1);
-    assert_non_null(strstr(c->ptx[NETC_SM_75], parameter)); /* addresses, step, tasks */
+    assert_non_null(strstr(text_of(c), parameter)); /* addresses, step, tasks */
     assert_true(g->launches[i].tasks > 0);
   }
 }
@@ -113,6 +119,15 @@ static void host_is_as_without(void **state) {
   assert_null(strstr(said, "NVIDIA"));
 }
 
+/* Whole f32 is for every GPU. */
+static void tf32_can_be_off(void **state) {
+  (void)state;
+  assert_int_equal(sh(NETC_BINARY " " OPTIONS " --emit ptx -D tf32=off 2>&1"), 0);
+  assert_null(strstr(said, "sm_80"));
+  assert_int_equal(sh(NETC_BINARY " " OPTIONS " --emit ptx -D tf32=off 2>&1 | grep -c mma"), 1);
+  assert_int_equal(sh(NETC_BINARY " " OPTIONS " --emit ptx 2>&1 | grep -q mma.sync"), 0);
+}
+
 static void texts_are_printed(void **state) {
   (void)state;
   assert_int_equal(sh(NETC_BINARY " " OPTIONS " --emit ptx 2>&1"), 0);
@@ -124,7 +139,7 @@ static void texts_are_printed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(module_has_gpu_code),
-                                     cmocka_unit_test(host_is_as_without),
+                                     cmocka_unit_test(host_is_as_without), cmocka_unit_test(tf32_can_be_off),
                                      cmocka_unit_test(texts_are_printed)};
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -71,18 +71,21 @@ static void assemble(const char *ptxas, const char *kind, const Bytes *text, Tot
   unlink(path), unlink(report);
 }
 
-/* Kernels number first, first + step, .. of all functions as one text. */
-static int texts(const Emit *e, int first, int step, Bytes *all) {
-  char err[256] = "", symbol[64];
+/* Of kernels number first, first + step, .. of all functions those of family sm, as one text. */
+static int texts(const Emit *e, NetcSm sm, int first, int step, Bytes *all) {
+  char err[256] = "", symbol[64], target[64];
   int n = 0;
-  LLVMTargetMachineRef tm = simt_ptx_target(NETC_SM_75, err);
+  LLVMTargetMachineRef tm = simt_ptx_target(sm, err);
   if (!tm) fail_msg("%s", err);
-  for (int i = first; i < e->nkernel; i += step, n++) {
+  snprintf(target, sizeof target, ".target %s", simt_sm_name(sm));
+  for (int i = first; i < e->nkernel; i += step) {
     Bytes text = {0};
+    if (simt_family(e->kernel[i].k[0]) != sm) continue;
+    n++;
     snprintf(symbol, sizeof symbol, "kernel_%d", i);
-    if (!simt_ptx(e->kernel[i].k[0], NETC_SM_75, tm, symbol, &text, err)) fail_msg("%s", err);
+    if (!simt_ptx(e->kernel[i].k[0], sm, tm, symbol, &text, err)) fail_msg("%s", err);
     bytes_add(&text, "", 1);
-    assert_non_null(strstr((char *)text.data, ".target sm_75"));
+    assert_non_null(strstr((char *)text.data, target));
     assert_non_null(strstr((char *)text.data, symbol));
     assert_true(simt_shared(e->kernel[i].k[0]) <= 48 << 10);
     join(all, &text);
@@ -90,6 +93,27 @@ static int texts(const Emit *e, int first, int step, Bytes *all) {
   }
   LLVMDisposeTargetMachine(tm);
   return n;
+}
+
+static void check_family(const Emit *e, NetcSm sm, const char *path, const char *ptxas, int few, bool each) {
+  Bytes all = {0};
+  int count = 0, first = sm == NETC_SM_75 ? 0 : 1; /* the first kind that is of the family */
+  for (int kind = first; kind < KINDS; kind++) {
+    Totals t = {0};
+    if (!each || kind == first) {
+      bytes_free(&all);
+      all = (Bytes){0};
+      count = texts(e, sm, each ? 0 : kind, each ? 1 : KINDS * few, &all);
+    }
+    if (!ptxas || !count) continue;
+    assemble(ptxas, kinds[kind], &all, &t);
+    print_message(
+        "%s, %s, text for %s: %d kernels, at most %d registers and %d bytes of shared memory, %d spill\n",
+        path, kinds[kind], simt_sm_name(sm), t.kernels, t.registers, t.shared, t.spills);
+    assert_int_equal(t.kernels, count);
+    assert_int_equal(t.spills, 0);
+  }
+  bytes_free(&all);
 }
 
 /* One in `few` of the kernels of model `path`; `each` for every kind of GPU, else for one of them. */
@@ -102,24 +126,7 @@ static void check_model(const char *path, const Define *define, int n, int few, 
   Emit *e = NULL;
   for (int i = 0; i < p->nfn; i++)
     if (!(e = emit_fn_on(&machine_gpu, a, p->fn[i], e, err))) fail_msg("%s", err);
-  Bytes all = {0};
-  int count = 0;
-  for (int kind = 0; kind < KINDS; kind++) {
-    Totals t = {0};
-    if (!each || kind == 0) {
-      bytes_free(&all);
-      all = (Bytes){0};
-      count = texts(e, each ? 0 : kind, each ? 1 : KINDS * few, &all);
-    }
-    if (ptxas) {
-      assemble(ptxas, kinds[kind], &all, &t);
-      print_message("%s, %s: %d kernels, at most %d registers and %d bytes of shared memory, %d spill\n",
-                    path, kinds[kind], t.kernels, t.registers, t.shared, t.spills);
-      assert_int_equal(t.kernels, count);
-      assert_int_equal(t.spills, 0);
-    }
-  }
-  bytes_free(&all);
+  for (int sm = NETC_SM_75; sm <= NETC_SM_80; sm++) check_family(e, (NetcSm)sm, path, ptxas, few, each);
   if (!ptxas) print_message("%s: no ptxas on this machine, PTX is not assembled\n", path);
   arena_free(a);
 }
