@@ -32,6 +32,28 @@ static void piece_places(TcBlock *b) {
   }
 }
 
+/* Where a lane fetches of a step's a and b that lie turned. Of bf16 load_matrix_turned takes four pieces of 8 lines: of a lines 0-7 and
+ * rows 0-7, then rows 8-15, then the same of lines 8-15; of b columns 0-7 of lines 0-7 and of 8-15, then the next eight columns. */
+static void turned_places(TcBlock *b) {
+  KFn *k = b->k;
+  const TcTile *t = &b->t;
+  int la = tc_line(t->m, b->bf16), lb = tc_line(t->n, b->bf16), start = tc_turned_b(t, b->bf16);
+  KV warp_m = k_cast(k, K_I32, b->warp_m), warp_n = k_cast(k, K_I32, b->warp_n);
+  KV low = k_bin(k, K_and, b->lane, i32v(k, 7)), two = i32v(k, 2);
+  KV middle = k_bin(k, K_and, k_bin(k, K_shr, b->lane, i32v(k, 3)), i32v(k, 1)),
+     high = k_bin(k, K_shr, b->lane, i32v(k, 4));
+  KV a_line = k_add(k, low, k_mul(k, high, i32v(k, 8))), b_line = k_add(k, low, k_mul(k, middle, i32v(k, 8)));
+  KV a_col = k_div(k, k_add(k, k_mul(k, middle, i32v(k, 8)), warp_m), two);
+  KV b_col = k_div(k, k_add(k, k_mul(k, high, i32v(k, 8)), warp_n), two);
+  if (!b->bf16) {
+    a_line = b_line = k_bin(k, K_and, b->lane, i32v(k, 3));
+    KV g = k_bin(k, K_shr, b->lane, two);
+    a_col = k_add(k, g, warp_m), b_col = k_add(k, g, warp_n);
+  }
+  b->a_at[0] = k_add(k, k_mul(k, a_line, i32v(k, la)), a_col);
+  b->b_at[0] = k_add(k, k_add(k, k_mul(k, b_line, i32v(k, lb)), b_col), i32v(k, start));
+}
+
 void tc_begin(TcBlock *b, KFn *k, const TcTile *t, bool bf16) {
   *b = (TcBlock){.k = k, .t = *t, .bf16 = bf16, .rounded_a = bf16, .rounded_b = bf16};
   int sums = tc_warp_m(t) / 16 * (tc_warp_n(t) / 8);
@@ -42,7 +64,8 @@ void tc_begin(TcBlock *b, KFn *k, const TcTile *t, bool bf16) {
   b->thread = k_add(k, b->lane, k_splat(k, k_mul(k, k_cast(k, K_I32, warp), k_i32(k, 32))));
   b->warp_m = k_mul(k, k_div(k, warp, across), k_i64(k, tc_warp_m(t)));
   b->warp_n = k_mul(k, k_rem(k, warp, across), k_i64(k, tc_warp_n(t)));
-  piece_places(b);
+  if (t->turned) turned_places(b);
+  else piece_places(b);
   b->a = k_regs(k, K_I32, 4, "a");
   for (int j = 0; j < tc_warp_n(t) / 16; j++) b->b[j] = k_regs(k, K_I32, 4, "b");
   b->sum = arena_alloc(k->arena, (size_t)sums * sizeof *b->sum);
@@ -52,6 +75,34 @@ void tc_begin(TcBlock *b, KFn *k, const TcTile *t, bool bf16) {
 static void round_regs(KFn *k, KV regs) {
   for (int i = 0; i < 4; i++)
     k_set_reg(k, regs, i, k_bitcast(k, K_I32, k_tf32(k, k_bitcast(k, K_F32, k_reg(k, regs, i)))));
+}
+
+static void fetch(TcBlock *b, KV regs, int i, KV at, int64_t further) {
+  KFn *k = b->k;
+  KV word = k_load_word(k, b->tiles, at, further);
+  k_set_reg(k, regs, i, k_bitcast(k, K_I32, k_tf32(k, k_bitcast(k, K_F32, word))));
+}
+
+static void multiply_turned(TcBlock *b, KV stage) {
+  KFn *k = b->k;
+  const TcTile *t = &b->t;
+  int tiles_n = tc_warp_n(t) / 8, la = tc_line(t->m, b->bf16), lb = tc_line(t->n, b->bf16),
+      depth = b->bf16 ? 16 : 8;
+  KV a_at = k_add(k, b->a_at[0], stage), b_at = k_add(k, b->b_at[0], stage);
+  for (int s = 0; s < tc_depth(t, b->bf16) / depth; s++) {
+    for (int j = 0; j < tiles_n / 2; j++) {
+      if (b->bf16) k_load_matrix(k, b->b[j], b->tiles, b_at, (int64_t)depth * s * lb + 8 * j, true);
+      for (int r = 0; r < 4 && !b->bf16; r++)
+        fetch(b, b->b[j], r, b_at, (int64_t)(depth * s + r % 2 * 4) * lb + 16 * j + r / 2 * 8);
+    }
+    for (int i = 0; i < tc_warp_m(t) / 16; i++) {
+      if (b->bf16) k_load_matrix(k, b->a, b->tiles, a_at, (int64_t)depth * s * la + 8 * i, true);
+      for (int r = 0; r < 4 && !b->bf16; r++)
+        fetch(b, b->a, r, a_at, (int64_t)(depth * s + r / 2 * 4) * la + 16 * i + r % 2 * 8);
+      for (int j = 0; j < tiles_n; j++)
+        k_mma(k, b->bf16, b->sum[i * tiles_n + j], b->a, b->b[j / 2], j % 2 * 2);
+    }
+  }
 }
 
 static void multiply(TcBlock *b, KV stage) {
@@ -90,12 +141,13 @@ void tc_run(TcBlock *b, KV steps, TcLoad *load, void *ctx) {
   int ahead = t->stages - 1, words = tc_stage_words(t);
   for (int i = 0; i < tc_warp_m(t) / 16 * (tc_warp_n(t) / 8); i++)
     for (int r = 0; r < 4; r++) k_set_reg(k, b->sum[i], r, k_f32(k, 0));
-  int64_t none;
-  if (k_is_const(k, steps, &none) && none == 0) return;
+  int64_t n;
+  if (k_is_const(k, steps, &n) && n == 0) return;
   for (int i = 0; i < ahead; i++) {
-    k_if(k, k_lt(k, k_i64(k, i), steps));
-    load(ctx, b, k_i64(k, i), i32v(k, (int64_t)i * words));
-    k_end(k);
+    bool some = k_is_const(k, steps, &n);
+    if (!some) k_if(k, k_lt(k, k_i64(k, i), steps));
+    if (!some || i < n) load(ctx, b, k_i64(k, i), i32v(k, (int64_t)i * words));
+    if (!some) k_end(k);
     k_commit(k);
   }
   KV from = k_local(k, K_I32, false, "from"), into = k_local(k, K_I32, false, "into");
@@ -108,7 +160,8 @@ void tc_run(TcBlock *b, KV steps, TcLoad *load, void *ctx) {
   load(ctx, b, next, k_splat(k, k_get(k, into)));
   k_end(k);
   k_commit(k);
-  multiply(b, k_splat(k, k_get(k, from)));
+  if (t->turned) multiply_turned(b, k_splat(k, k_get(k, from)));
+  else multiply(b, k_splat(k, k_get(k, from)));
   go_on(b, from);
   go_on(b, into);
   k_end(k);

@@ -304,6 +304,33 @@ static void misuse_is_refused(void **state) {
   assert_non_null(strstr(err, "operand 2 has 4 registers"));
 }
 
+/* A kernel with all of it, written and read. */
+static void text_reads_back(void **state) {
+  (void)state;
+  KFn *k = product(false, WHOLE);
+  KV tile = 0;
+  while (k->ins[tile].op != K_scratch) tile++;
+  k_load_word(k, tile, k_iota(k), 5);
+  assert_string_equal(k->err, "");
+  char err[256], *text = NULL, *again = NULL;
+  size_t size = 0, other = 0;
+  FILE *f = open_memstream(&text, &size);
+  kir_print(f, k);
+  fclose(f);
+  const char *rest = text;
+  KFn *got = kir_parse(arena, &rest, err);
+  if (!got) fail_msg("%s", err);
+  f = open_memstream(&again, &other);
+  kir_print(f, got);
+  fclose(f);
+  rest = again;
+  const KFn *second = kir_parse(arena, &rest, err);
+  assert_non_null(second);
+  assert_int_equal(kir_hash(got), kir_hash(second));
+  assert_true(kir_tensor(got));
+  free(text), free(again);
+}
+
 /* ---- PTX ---- */
 
 static void ptx_is_assembled(void **state) {
@@ -351,6 +378,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(ends_early, set_up, tear_down),
       cmocka_unit_test_setup_teardown(small_things, set_up, tear_down),
       cmocka_unit_test_setup_teardown(misuse_is_refused, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(text_reads_back, set_up, tear_down),
       cmocka_unit_test_setup_teardown(ptx_is_assembled, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

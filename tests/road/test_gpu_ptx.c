@@ -117,7 +117,8 @@ static void check_family(const Emit *e, NetcSm sm, const char *path, const char 
 }
 
 /* One in `few` of the kernels of model `path`; `each` for every kind of GPU, else for one of them. */
-static void check_model(const char *path, const Define *define, int n, int few, bool each) {
+static void check_model_on(const Machine *m, const char *path, const Define *define, int n, int few,
+                           bool each) {
   char err[256] = "";
   const char *ptxas = find_ptxas();
   if (getenv("NETC_PTX_ALL")) few = 1;
@@ -125,10 +126,24 @@ static void check_model(const char *path, const Define *define, int n, int few, 
   Program *p = compile_model(a, path, define, n);
   Emit *e = NULL;
   for (int i = 0; i < p->nfn; i++)
-    if (!(e = emit_fn_on(&machine_gpu, a, p->fn[i], e, err))) fail_msg("%s", err);
+    if (!(e = emit_fn_on(m, a, p->fn[i], e, err))) fail_msg("%s", err);
   for (int sm = NETC_SM_75; sm <= NETC_SM_80; sm++) check_family(e, (NetcSm)sm, path, ptxas, few, each);
   if (!ptxas) print_message("%s: no ptxas on this machine, PTX is not assembled\n", path);
   arena_free(a);
+}
+
+static void check_model(const char *path, const Define *define, int n, int few, bool each) {
+  check_model_on(&machine_gpu, path, define, n, few, each);
+}
+
+/* For a single processor the largest tiles are best. */
+static void large_tiles_assemble(void **state) {
+  (void)state;
+  Machine one = machine_gpu;
+  one.processors = 1;
+  const Define d[] = {{"batch", "2"}, {"size", "[128,128]"}, {"widths", "[64,128]"}, {"precision", "bf16"}};
+  check_model_on(&one, "models/unet.net", d, 3, 1, false);
+  check_model_on(&one, "models/unet.net", d, 4, 1, false);
 }
 
 static void unet_assembles(void **state) {
@@ -157,9 +172,8 @@ static void acts_in_3d_assembles(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(unet_assembles),
-      cmocka_unit_test(vnet_assembles),
-      cmocka_unit_test(acts_assembles),
+      cmocka_unit_test(unet_assembles),       cmocka_unit_test(large_tiles_assemble),
+      cmocka_unit_test(vnet_assembles),       cmocka_unit_test(acts_assembles),
       cmocka_unit_test(acts_in_3d_assembles),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
