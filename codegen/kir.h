@@ -131,7 +131,7 @@ KV k_tf32(KFn *k, KV a);
 KV k_regs(KFn *k, KBase base, int n, const char *name); /* K_I32: operands of mma, K_F32: its sums */
 KV k_reg(KFn *k, KV regs, int i);
 void k_set_reg(KFn *k, KV regs, int i, KV v);
-KV k_load_word(KFn *k, KV scratch, KV at, int64_t further);
+KV k_gather_at(KFn *k, KV buf, KV at, int64_t further); /* a constant that costs nothing */
 void k_load_matrix(KFn *k, KV regs, KV scratch, KV at, int64_t further, bool turned);
 void k_mma(KFn *k, bool bf16, KV sum, KV a, KV b, int b_first);
 void k_copy_async(KFn *k, KV scratch, KV to, KV arg, KV from, int bytes);

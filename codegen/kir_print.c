@@ -87,7 +87,7 @@ bool kir_has_number(KOp op) {
   case K_regs:
   case K_reg:
   case K_set_reg:
-  case K_load_word:
+  case K_gather_at:
   case K_load_matrix:
   case K_load_matrix_turned:
   case K_mma_tf32:

@@ -189,9 +189,9 @@ static bool check_warp(Check *c) {
     KBase base = (KBase)type_of(c, 0).base;
     return has_regs(c, 0, base, i->imm, 1) && want(c, 1, kt(base, true)) && gives(c, none);
   }
-  case K_load_word:
-    return is_scratch(c, 0) && want(c, 1, offsets) && gives(c, kt(K_I32, true)) &&
-           (type_of(c, 0).base == K_I32 || type_of(c, 0).base == K_F32 || bad(c, "of words"));
+  case K_gather_at:
+    return is_kind(c, 0, KIND_BUFFER, "buffer") && want(c, 1, offsets) &&
+           gives(c, kt(kir_element(c->k, i->in[0]), true));
   case K_load_matrix:
   case K_load_matrix_turned:
     return has_regs(c, 0, K_I32, 0, 4) && is_scratch(c, 1) && want(c, 2, offsets) && gives(c, none);
@@ -279,7 +279,7 @@ static bool check_ins(Check *c) {
   case K_regs:
   case K_reg:
   case K_set_reg:
-  case K_load_word:
+  case K_gather_at:
   case K_load_matrix:
   case K_load_matrix_turned:
   case K_mma_tf32:

@@ -62,9 +62,10 @@ void k_set_reg(KFn *k, KV regs, int i, KV v) {
   if (is_vector(k, v, base, "set_reg")) statement(k, K_set_reg, i, regs, v, -1, -1);
 }
 
-KV k_load_word(KFn *k, KV scratch, KV at, int64_t further) {
-  if (!is_scratch(k, scratch, "load_word") || !is_vector(k, at, K_I32, "load_word")) return K_NONE;
-  return add(k, K_load_word, kt(K_I32, true), further, scratch, at, -1, -1);
+KV k_gather_at(KFn *k, KV buf, KV at, int64_t further) {
+  if (!known(k, buf) || k->ins[buf].type.kind != KIND_BUFFER) return fail(k, "gather_at", "needs a buffer");
+  if (!is_vector(k, at, K_I32, "gather_at")) return K_NONE;
+  return add(k, K_gather_at, kt(kir_element(k, buf), true), further, buf, at, -1, -1);
 }
 
 void k_load_matrix(KFn *k, KV regs, KV scratch, KV at, int64_t further, bool turned) {

@@ -55,7 +55,7 @@ static bool access_of(const KFn *k, int ins, Access *a) {
   switch (i->op) {
   case K_load: a->shape = i->type.vec ? RUN : ONE; break;
   case K_load_masked: a->shape = RUN; break;
-  case K_load_word:
+  case K_gather_at:
   case K_gather:
   case K_gather_masked: a->shape = ANY; break;
   case K_store: a->write = true, a->shape = k->ins[i->in[2]].type.vec ? RUN : ONE; break;

@@ -28,12 +28,6 @@ bool simt_warp(SimtLower *s, int ins, LLVMValueRef *out) {
   case K_regs: *out = registers(l, i); return true;
   case K_reg: *out = LLVMBuildLoad2(l->b, t, simt_reg(l, t, v[0], i->imm), ""); return true;
   case K_set_reg: LLVMBuildStore(l->b, v[1], simt_reg(l, t, v[0], i->imm)); return true;
-  case K_load_word: {
-    LLVMValueRef at = LLVMBuildAdd(l->b, wide(l, v[1]), lower_i64(l, i->imm), "");
-    LLVMTypeRef word = LLVMInt32TypeInContext(l->c);
-    *out = LLVMBuildLoad2(l->b, word, s->leaf->address(s, ins, i->in[0], at, false, false), "");
-    return true;
-  }
   case K_load_matrix:
   case K_load_matrix_turned:
     s->leaf->load_matrix(s, ins, v[0], i->in[1], wide(l, v[2]), i->imm, i->op == K_load_matrix_turned);

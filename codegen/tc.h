@@ -25,11 +25,8 @@ typedef struct {
   bool turned;
 } TcTile;
 
-enum {
-  TC_PIECE = 4,
-  TC_MAX_SUB = 4,
-  TC_SHARED = 48 << 10
-}; /* words of a piece; products along a row; bytes of a block */
+/* Words of a piece; products along a row; bytes of a block that tiles may take; stages, and taps (bits of a word), at most. */
+enum { TC_PIECE = 4, TC_MAX_SUB = 4, TC_SHARED = 48 << 10, TC_MOST_STAGES = 4, TC_MOST_TAPS = 30 };
 
 static inline int tc_warps(const TcTile *t) { return t->warps_m * t->warps_n; }
 static inline int tc_threads(const TcTile *t) { return 32 * tc_warps(t); }

@@ -79,8 +79,7 @@ static void round_regs(KFn *k, KV regs) {
 
 static void fetch(TcBlock *b, KV regs, int i, KV at, int64_t further) {
   KFn *k = b->k;
-  KV word = k_load_word(k, b->tiles, at, further);
-  k_set_reg(k, regs, i, k_bitcast(k, K_I32, k_tf32(k, k_bitcast(k, K_F32, word))));
+  k_set_reg(k, regs, i, k_bitcast(k, K_I32, k_tf32(k, k_gather_at(k, b->tiles, at, further))));
 }
 
 static void multiply_turned(TcBlock *b, KV stage) {

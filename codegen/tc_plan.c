@@ -14,11 +14,9 @@ static const struct {
     {{32, 32, 2, 1, 16, 0, false}, 0.4},
 };
 
-enum { MOST_STAGES = 4 };
-
 static int stages_that_fit(const TcTile *t) {
   int fit = TC_SHARED / (4 * tc_stage_words(t));
-  return fit < MOST_STAGES ? fit : MOST_STAGES;
+  return fit < TC_MOST_STAGES ? fit : TC_MOST_STAGES;
 }
 
 /* As many stages as fit, but no more than there are steps to fill them. */
@@ -73,9 +71,8 @@ static bool copied_as_is(const Node *x, bool bf16) {
 }
 
 bool tc_takes(const Emit *e, const Node *nd, const ConvShape *s) {
-  enum { MOST_TAPS = 31 }; /* bits of a word, but one */
   const Fn *f = e->fn;
-  if (!e->machine->simt || conv_taps(s) > MOST_TAPS || (!s->narrow && !f->prog->tf32)) return false;
+  if (!e->machine->simt || conv_taps(s) > TC_MOST_TAPS || (!s->narrow && !f->prog->tf32)) return false;
   if (nd->op == OP_conv_dw)
     return copied_as_is(&f->node[nd->in[0]], s->narrow) && copied_as_is(&f->node[nd->in[1]], s->narrow) &&
            small_enough(nd->type);

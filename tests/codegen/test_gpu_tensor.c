@@ -310,7 +310,7 @@ static void text_reads_back(void **state) {
   KFn *k = product(false, WHOLE);
   KV tile = 0;
   while (k->ins[tile].op != K_scratch) tile++;
-  k_load_word(k, tile, k_iota(k), 5);
+  k_gather_at(k, tile, k_iota(k), 5);
   assert_string_equal(k->err, "");
   char err[256], *text = NULL, *again = NULL;
   size_t size = 0, other = 0;

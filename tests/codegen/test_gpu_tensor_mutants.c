@@ -30,7 +30,7 @@ static bool applies(const KFn *k, int v, Kind kind) {
   case SHORT_RING:
     return i->op == K_eq && i->type.base == K_I1 && !i->type.vec && k->ins[i->in[0]].type.base == K_I32 &&
            k_is_const(k, i->in[1], &c);
-  case SHIFTED: return i->op == K_copy_async || i->op == K_load_matrix || i->op == K_load_word;
+  case SHIFTED: return i->op == K_copy_async || i->op == K_load_matrix || i->op == K_gather_at;
   default: return i->op == K_tf32;
   }
 }
@@ -60,7 +60,7 @@ static KFn *spoilt(const KFn *k, int at, Kind kind) {
       case SHIFTED:
         if (ins.op == K_copy_async)
           ins.in[3] = k_add(out, ins.in[3], k_splat(out, k_i32(out, (int32_t)ins.imm / 4)));
-        else ins.imm += ins.op == K_load_word ? 1 : 4;
+        else ins.imm += ins.op == K_gather_at ? 1 : 4;
         break;
       default: map[v] = ins.in[0]; continue;
       }
