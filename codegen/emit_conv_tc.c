@@ -56,6 +56,10 @@ static KV piece_offset(const Gather *g, KFn *k, KV step, KV *tap) {
   const TcPhase *p = g->c.p;
   int64_t depth = tc_depth(&g->c.c->t, g->c.c->bf16);
   KV number = k_splat(k, k_cast(k, K_I32, step)), channel;
+  if (p->taps == 1 && s->cin % depth == 0) {
+    *tap = i32v(k, 0);
+    return k_add(k, k_mul(k, number, i32v(k, depth)), g->piece);
+  }
   if (s->cin % depth == 0) { /* a step is of one tap */
     KV steps = i32v(k, s->cin / depth);
     *tap = k_div(k, number, steps);

@@ -86,8 +86,7 @@ static void narrow_unet_agrees(void **state) {
 
 static void acts_agrees(void **state) {
   (void)state;
-  const Define d[] = {
-      {"batch", "1"}, {"size", "[32,32]"}, {"widths", "[8,16]"}, {"disc_width", "8"}};
+  const Define d[] = {{"batch", "1"}, {"size", "[32,32]"}, {"widths", "[8,16]"}, {"disc_width", "8"}};
   check_model("models/asenet.net", d, 4, 4e-3);
 }
 
