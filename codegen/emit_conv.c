@@ -11,6 +11,7 @@
  * the near cache, so that they stay in cache while the rows pass by.
  */
 #include <string.h>
+#include "tc.h"
 #include "wino.h"
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -354,6 +355,7 @@ bool emit_conv(Emit *e, const GroupInfo *g) {
   const Node *nd = &e->fn->node[g->anchor];
   ConvShape s;
   if (!conv_shape(e->fn, nd, &s, e->err)) return false;
+  if (tc_takes(e, nd, &s)) return emit_conv_tc(e, g, &s);
   WinoPlan wino;
   if (!e->machine->simt && wino_choose(e->fn, nd, &wino)) return emit_wino(e, g, &wino);
   const char *name = conv_describe(e->arena, &s);

@@ -16,6 +16,7 @@
  * into panels (conv_dw_input.c), and never stored.
  */
 #include "conv_dw.h"
+#include "tc.h"
 #include "wino_dw.h"
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -424,6 +425,7 @@ bool emit_conv_dw(Emit *e, const GroupInfo *g) {
   DwInput input;
   bool recompute = dw_input_match(e, g, &s, &input);
   if (e->err[0]) return false;
+  if (!recompute && tc_takes(e, nd, &s)) return emit_conv_dw_tc(e, g, &s);
   WinoDw wino;
   if (!e->machine->simt && !recompute && wino_dw_choose(e->fn, nd, &s, &wino))
     return emit_wino_dw(e, g, &wino);

@@ -4,12 +4,16 @@
  * An access is ordered behind one of another thread of its warp when that came before the warp's last
  * sync, of its block when it came before the block's last barrier, and never behind one of another block. Of several
  * readers that nothing orders only the narrowest group that holds them is kept: a thread, a warp, a block, or all.
+ *
+ * An asynchronous copy stores NaN when it is asked for, and what it copies when its thread waits for it: between the two nobody may
+ * touch the place, and it counts as stored then.
  */
 #include "emulate.h"
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include "fiber.h"
+#include "fragment.h"
 #include "kir_internal.h"
 #include "llvm_lower.h"
 #include "simt_lower.h"
@@ -20,7 +24,8 @@ typedef struct {
 } Who;
 typedef struct {
   Who writer, reader;
-  uint32_t group; /* of the readers */
+  uint32_t group : 2;  /* of the readers */
+  uint32_t coming : 1; /* an asynchronous copy by writer that nobody has waited for */
 } Cell;
 
 /* Memory that arguments lie in, or a scratch array. */
@@ -43,11 +48,27 @@ typedef struct {
   uint32_t word[SIMT_LANES], result[SIMT_LANES];
   int from[SIMT_LANES]; /* the lane that each asks for */
   uint32_t synced;
+  /* of load_matrix: rows and results; of mma */
+  const void *row[SIMT_LANES];
+  uint32_t *regs[SIMT_LANES];
+  const uint32_t *a[SIMT_LANES], *b[SIMT_LANES];
+  float *sum[SIMT_LANES];
 } Warp;
+
+/* An asynchronous copy on its way; from NULL: zeros. */
+typedef struct {
+  Region *region;
+  int64_t to;
+  const uint8_t *from;
+  int32_t bytes, group;
+} Copy;
 
 typedef struct {
   Emulator *e;
   int lane, warp, number; /* in the block */
+  Copy *copy;             /* in order */
+  int ncopy, capcopy;
+  int group; /* that the next copy is of */
 } Thread;
 
 struct Emulator {
@@ -122,10 +143,12 @@ static bool same_group(const Emulator *e, uint32_t a, uint32_t b, Group g) {
 /* Did what `who` (a group of threads) did happen before what t does now? */
 static bool ordered(const Thread *t, Who who, Group g) {
   const Emulator *e = t->e;
-  uint32_t me = id_of(t);
-  if (!who.time || (g == THREAD && who.id == me)) return true;
-  if (g <= WARP && same_group(e, who.id, me, WARP) && who.time < e->warp[t->warp].synced) return true;
-  return g <= BLOCK && same_group(e, who.id, me, BLOCK) && who.time < e->barrier;
+  uint32_t number = who.id - (id_of(t) - (uint32_t)t->number); /* in the block, if it is of it */
+  if (!who.time || (g == THREAD && number == (uint32_t)t->number)) return true;
+  if (g == ALL || number >= (uint32_t)e->nthread) return false;
+  if (g <= WARP && number / SIMT_LANES == (uint32_t)t->warp && who.time < e->warp[t->warp].synced)
+    return true;
+  return who.time < e->barrier;
 }
 
 static void race(const Thread *t, int ins, int buffer, int64_t at, const char *did, Who who, Group g) {
@@ -143,6 +166,13 @@ static void race(const Thread *t, int ins, int buffer, int64_t at, const char *d
 static bool note(const Thread *t, Cell *c, int ins, int buffer, int64_t at, bool write) {
   Emulator *e = t->e;
   Who me = {id_of(t), e->time};
+  if (c->coming)
+    return fail(e,
+                "v%d = %s by thread %d, element %lld of %s (argument %d): a copy by thread %u is on its way "
+                "there, and no wait_group has waited for it",
+                ins, op_name(e, ins), t->number, (long long)at, buffer_name(e, buffer), buffer,
+                c->writer.id % (uint32_t)e->nthread),
+           false;
   if (!ordered(t, c->writer, THREAD)) return race(t, ins, buffer, at, "stored", c->writer, THREAD), false;
   if (write) {
     Group g = (Group)c->group;
@@ -159,20 +189,40 @@ static bool note(const Thread *t, Cell *c, int ins, int buffer, int64_t at, bool
   return true;
 }
 
-static void *address(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t bytes, int32_t write) {
-  Thread *t = thread;
+/* `bytes` bytes from element `at` on, of `size` bytes each. */
+static uint8_t *touch(Thread *t, int ins, int buffer, int64_t at, int64_t size, int64_t bytes, bool write) {
   Emulator *e = t->e;
   const View *v = &e->view[buffer];
-  if (at < 0 || (at + 1) * bytes > v->bytes) {
+  if (at < 0 || at * size + bytes > v->bytes) {
     fail(e, "v%d = %s by thread %d: element %lld of %s (argument %d), which has %lld", ins, op_name(e, ins),
-         t->number, (long long)at, buffer_name(e, buffer), buffer, (long long)(v->bytes / bytes));
+         t->number, (long long)at, buffer_name(e, buffer), buffer, (long long)(v->bytes / size));
     stop(t);
   }
   const Region *r = &e->region[v->region];
-  int64_t from = v->offset + at * bytes;
-  for (int64_t c = from / r->granule; c * r->granule < from + bytes; c++)
+  int64_t from = v->offset + at * size;
+  int shift = r->granule == 4 ? 2 : r->granule == 2 ? 1 : r->granule == 8 ? 3 : 0;
+  for (int64_t c = from >> shift, end = (from + bytes - 1) >> shift; c <= end; c++)
     if (!note(t, &r->cell[c], ins, buffer, at, write)) stop(t);
   return r->data + from;
+}
+
+static void *address(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t bytes, int32_t write) {
+  return touch(thread, ins, buffer, at, bytes, bytes, write);
+}
+
+static int64_t element_bytes(const KFn *k, KV buf) {
+  return (int64_t)lower_element_bytes((KBase)k->ins[buf].type.base);
+}
+
+/* Of several elements at once the first must be where such pieces begin. */
+static uint8_t *touch_piece(Thread *t, int ins, int buffer, int64_t at, int64_t bytes, bool write) {
+  Emulator *e = t->e;
+  uint8_t *p = touch(t, ins, buffer, at, element_bytes(e->k, e->view[buffer].arg), bytes, write);
+  if ((uintptr_t)p % (uintptr_t)bytes == 0) return p;
+  fail(e, "v%d = %s by thread %d: element %lld of %s (argument %d) does not lie at a multiple of %d bytes",
+       ins, op_name(e, ins), t->number, (long long)at, buffer_name(e, buffer), buffer, (int)bytes);
+  stop(t);
+  return NULL;
 }
 
 /* ---- waiting ---- */
@@ -181,14 +231,35 @@ static void wake_warp(Emulator *e, int warp) {
   e->warp[warp].waiting = 0;
 }
 
-enum { SHUFFLE_INDEX, SHUFFLE_XOR, SYNC };
+enum { SHUFFLE_INDEX, SHUFFLE_XOR, SYNC, MATRIX, MATRIX_TURNED, MMA_TF32, MMA_BF16 };
+
+static void multiply(Emulator *e, const Thread *t, bool bf16) {
+  Warp *w = &e->warp[t->warp];
+  for (int l = 0; l < SIMT_LANES && !bf16; l++)
+    if (fragment_unrounded(w->a[l], 4) || fragment_unrounded(w->b[l], 2)) {
+      fail(e, "v%d = %s by warp %d: an operand of lane %d is not rounded to tf32", w->ins, op_name(e, w->ins),
+           t->warp, l);
+      stop(t);
+    }
+  fragment_mma(bf16, w->a, w->b, w->sum);
+}
 
 /* All lanes of the warp are there. */
 static void collective(Emulator *e, const Thread *t, int kind) {
   Warp *w = &e->warp[t->warp];
-  for (int l = 0; l < SIMT_LANES && kind != SYNC; l++)
-    w->result[l] = w->word[(kind == SHUFFLE_XOR ? l ^ w->from[l] : w->from[l]) % SIMT_LANES];
-  if (kind == SYNC) w->synced = ++e->time;
+  switch (kind) {
+  case SYNC: w->synced = ++e->time; break;
+  case MATRIX:
+  case MATRIX_TURNED:
+    for (int l = 0; l < SIMT_LANES; l++)
+      for (int m = 0; m < 4; m++) w->regs[l][m] = fragment_word(&w->row[8 * m], l, kind == MATRIX_TURNED);
+    break;
+  case MMA_TF32:
+  case MMA_BF16: multiply(e, t, kind == MMA_BF16); break;
+  default:
+    for (int l = 0; l < SIMT_LANES; l++)
+      w->result[l] = w->word[(kind == SHUFFLE_XOR ? l ^ w->from[l] : w->from[l]) % SIMT_LANES];
+  }
   wake_warp(e, t->warp);
 }
 
@@ -231,19 +302,83 @@ static void sync(void *thread, int32_t ins, int32_t block) {
   else meet(thread, ins, SYNC, 0, 0);
 }
 
-static const SimtCalls calls = {address, shuffle, sync};
+static void load_matrix(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t turned,
+                        uint32_t *regs) {
+  Thread *t = thread;
+  Warp *w = &t->e->warp[t->warp];
+  w->row[t->lane] = touch_piece(t, ins, buffer, at, 16, false), w->regs[t->lane] = regs;
+  meet(t, ins, turned ? MATRIX_TURNED : MATRIX, 0, 0);
+}
+
+static void mma(void *thread, int32_t ins, int32_t bf16, float *sum, const uint32_t *a, const uint32_t *b) {
+  Thread *t = thread;
+  Warp *w = &t->e->warp[t->warp];
+  w->sum[t->lane] = sum, w->a[t->lane] = a, w->b[t->lane] = b;
+  meet(t, ins, bf16 ? MMA_BF16 : MMA_TF32, 0, 0);
+}
+
+/* ---- copies that arrive later: as late as they may ---- */
+static const uint32_t poison = 0x7fc1ffc5; /* NaN as f32, and each half as bf16 */
+
+static void copy_async(void *thread, int32_t ins, int32_t to, int64_t to_at, int32_t from, int64_t from_at,
+                       int32_t bytes) {
+  Thread *t = thread;
+  Emulator *e = t->e;
+  Region *r = &e->region[e->view[to].region];
+  uint8_t *p = touch_piece(t, ins, to, to_at, bytes, true);
+  Copy c = {.region = r, .to = p - r->data, .bytes = bytes, .group = t->group};
+  if (from_at >= 0) c.from = touch_piece(t, ins, from, from_at, bytes, false);
+  for (int i = 0; i < bytes; i += 4) memcpy(p + i, &poison, 4);
+  for (int64_t i = c.to / r->granule; i * r->granule < c.to + bytes; i++) r->cell[i].coming = true;
+  if (t->ncopy == t->capcopy) {
+    int cap = t->capcopy ? 2 * t->capcopy : 64;
+    Copy *more = realloc(t->copy, (size_t)cap * sizeof *more);
+    if (!more) fail(e, "no memory"), stop(t);
+    t->copy = more, t->capcopy = cap;
+  }
+  t->copy[t->ncopy++] = c;
+}
+
+static void commit(void *thread, int32_t ins) {
+  (void)ins;
+  ((Thread *)thread)->group++;
+}
+
+static void arrive(const Thread *t, const Copy *c) {
+  Region *r = c->region;
+  if (c->from) memcpy(r->data + c->to, c->from, (size_t)c->bytes);
+  else memset(r->data + c->to, 0, (size_t)c->bytes);
+  for (int64_t i = c->to / r->granule; i * r->granule < c->to + c->bytes; i++) {
+    r->cell[i].coming = false;
+    r->cell[i].writer = (Who){id_of(t), t->e->time};
+  }
+}
+
+static void wait_group(void *thread, int32_t ins, int32_t latest) {
+  Thread *t = thread;
+  int n = 0;
+  (void)ins;
+  while (n < t->ncopy && t->copy[n].group < t->group - latest) arrive(t, &t->copy[n++]);
+  t->ncopy -= n;
+  memmove(t->copy, t->copy + n, (size_t)t->ncopy * sizeof *t->copy);
+}
+
+static const SimtCalls calls = {address, shuffle, sync, load_matrix, mma, copy_async, commit, wait_group};
 
 /* ---- blocks ---- */
 static void run_thread(void *arg) {
   Thread *t = arg;
+  t->ncopy = t->group = 0;
   t->e->program(&calls, t, t->lane, t->warp, t->e->task, t->e->step, t->e->param);
+  if (t->ncopy)
+    fail(t->e, "thread %d ends while %d asynchronous copies are on their way; wait_group is missing",
+         t->number, t->ncopy);
 }
 
 static void poison_scratch(Emulator *e) {
-  static const uint32_t nan = 0x7fc1ffc5; /* as f32, and each half as bf16 */
   for (int v = e->k->nargs; v < e->nview; v++) {
     Region *r = &e->region[e->view[v].region];
-    for (int64_t b = 0; b + 4 <= r->bytes; b += 4) memcpy(r->data + b, &nan, 4);
+    for (int64_t b = 0; b + 4 <= r->bytes; b += 4) memcpy(r->data + b, &poison, 4);
     memset(r->cell, 0, (size_t)(r->bytes / r->granule + 1) * sizeof *r->cell);
   }
 }
@@ -276,10 +411,6 @@ static bool run_block(Emulator *e, int64_t task) {
 }
 
 /* ---- launches ---- */
-static int64_t element_bytes(const KFn *k, KV buf) {
-  return (int64_t)lower_element_bytes((KBase)k->ins[buf].type.base);
-}
-
 static int add_region(Emulator *e, uint8_t *data, int64_t bytes, int granule) {
   e->region[e->nregion] = (Region){data, bytes, granule, NULL};
   return e->nregion++;
@@ -318,7 +449,7 @@ static bool place_buffers(Emulator *e, const EmuBuffer *arg) {
   for (int v = 0; v < k->n; v++) {
     if (k->ins[v].op != K_scratch) continue;
     int64_t bytes = k->ins[v].imm * element_bytes(k, v);
-    uint8_t *data = calloc(1, (size_t)bytes + 1);
+    uint8_t *data = aligned_alloc(64, (size_t)(bytes + 64) / 64 * 64);
     int r = add_region(e, data, bytes, (int)element_bytes(k, v));
     e->view[e->nview++] = (View){r, 0, bytes, v};
     if (!data) return false;
@@ -339,17 +470,23 @@ static void free_buffers(Emulator *e) {
   e->region = NULL, e->view = NULL;
 }
 
+static void free_threads(Emulator *e) {
+  for (int i = 0; e->thread && i < e->nthread; i++) free(e->thread[i].copy);
+  fibers_free(e->fibers), free(e->thread), free(e->warp), free(e->ready);
+}
+
 static bool place_threads(Emulator *e) {
   int n = SIMT_LANES * e->k->warps;
   if (n == e->nthread) return true;
-  fibers_free(e->fibers), free(e->thread), free(e->warp), free(e->ready);
+  free_threads(e);
   e->nthread = n;
   e->fibers = fibers_new(n);
   e->thread = calloc((size_t)n, sizeof *e->thread);
   e->ready = calloc((size_t)n, sizeof *e->ready);
   e->warp = calloc((size_t)e->k->warps, sizeof *e->warp);
   if (!e->fibers || !e->thread || !e->ready || !e->warp) return false;
-  for (int i = 0; i < n; i++) e->thread[i] = (Thread){e, i % SIMT_LANES, i / SIMT_LANES, i};
+  for (int i = 0; i < n; i++)
+    e->thread[i] = (Thread){.e = e, .lane = i % SIMT_LANES, .warp = i / SIMT_LANES, .number = i};
   return true;
 }
 
@@ -408,7 +545,7 @@ Emulator *emulator_shared(const KFn *const *kernel, const ShareMode *mode, int n
 void emulator_free(Emulator *e) {
   if (!e) return;
   jit_free(e->jit);
-  fibers_free(e->fibers), free(e->thread), free(e->warp), free(e->ready);
+  free_threads(e);
   if (e->arena) arena_free(e->arena);
   free(e);
 }

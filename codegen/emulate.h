@@ -5,8 +5,11 @@
  *   - an access lies outside of its buffer,
  *   - two threads touch an element, one of them storing, without a sync (one warp) or barrier (one block) between; tasks
  *     are never ordered,
- *   - lanes of a warp wait at different places.
- * Scratch holds NaN when a task starts. Single-threaded.
+ *   - lanes of a warp wait at different places,
+ *   - a place is touched to which an asynchronous copy is on its way: it arrives when its thread waits for it, not before, and other
+ *     threads need a barrier after that; or a thread ends before,
+ *   - a piece of several elements does not lie at a multiple of its size, or an operand of mma_tf32 is not rounded.
+ * Scratch holds NaN when a task starts. mma adds up in one order (fragment.h), hardware in one of its own. Single-threaded.
  */
 #ifndef NETC_EMULATE_H
 #define NETC_EMULATE_H

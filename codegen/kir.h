@@ -29,7 +29,7 @@ typedef enum { K_I1, K_I32, K_I64, K_F32, K_F64, K_VOID, K_BF16 } KBase;
 typedef struct {
   uint8_t base;
   uint8_t vec;  /* 1: vector of the kernel's lanes */
-  uint8_t kind; /* 0 value, 1 buffer (arg, scratch), 2 local */
+  uint8_t kind; /* 0 value, 1 buffer (arg, scratch), 2 local, 3 registers (regs) */
 } KType;
 
 typedef enum {
@@ -128,6 +128,17 @@ KV k_get(KFn *k, KV local);
 void k_set(KFn *k, KV local, KV v);
 void k_barrier(KFn *k);
 void k_sync(KFn *k);
+/* What the warps of a GPU do together (kir.def, fragment.h): only with 32 lanes. Offsets are vectors of i32. */
+KV k_tf32(KFn *k, KV a);
+KV k_regs(KFn *k, KBase base, int n, const char *name); /* K_I32: operands of mma, K_F32: its sums */
+KV k_reg(KFn *k, KV regs, int i);
+void k_set_reg(KFn *k, KV regs, int i, KV v);
+KV k_gather_at(KFn *k, KV buf, KV at, int64_t further); /* a constant that costs nothing */
+void k_load_matrix(KFn *k, KV regs, KV scratch, KV at, int64_t further, bool turned);
+void k_mma(KFn *k, bool bf16, KV sum, KV a, KV b, int b_first);
+void k_copy_async(KFn *k, KV scratch, KV to, KV arg, KV from, int bytes);
+void k_commit(KFn *k);
+void k_wait_group(KFn *k, int latest);        /* all but so many */
 KV k_for(KFn *k, KV lo, KV hi, int64_t step); /* the counter, i64 */
 void k_if(KFn *k, KV cond);
 void k_else(KFn *k);
@@ -142,6 +153,8 @@ bool k_is_const(const KFn *k, KV v, int64_t *value); /* integer constants */
 void kir_print(FILE *out, const KFn *k);
 /* The kernel that *text begins with, verified; *text moves behind it. NULL at the end of the text, with an empty message, and at an error. */
 KFn *kir_parse(Arena *a, const char **text, char err[256]);
+/* Does it need what GPUs have from compute capability 8.0 on? */
+bool kir_tensor(const KFn *k);
 /* Does it work on bf16 in a way that an instruction set may have instructions for: pairs, or rounding? */
 bool kir_narrow(const KFn *k);
 /* Types, operands defined before use and in scope, blocks balanced. false and a message. */

@@ -4,7 +4,7 @@
 #include "bytes.h"
 #include "kir.h"
 
-enum { KIND_VALUE, KIND_BUFFER, KIND_LOCAL };
+enum { KIND_VALUE, KIND_BUFFER, KIND_LOCAL, KIND_REGS };
 
 typedef struct {
   const char *name;
@@ -12,14 +12,11 @@ typedef struct {
   const char *kind; /* V value, S statement, B block */
 } KOpInfo;
 extern const KOpInfo kop_info[K_OP_COUNT];
-/* Is imm a part of it, written behind its name? */
-static inline bool kop_numbered(KOp op) {
-  return op == K_arg || op == K_scratch || op == K_seed || op == K_param || op == K_prefetch;
-}
 
 KType kt(KBase base, bool vec);          /* a value's type */
 KBase kir_element(const KFn *k, KV buf); /* base type of values loaded from and stored to a buffer */
 const char *kir_type_str(KType t);       /* f32, f32v (vector), f32* (buffer); a constant string */
+bool kir_has_number(KOp op);             /* is its imm written? */
 KV kir_append(KFn *k, const KIns *ins);  /* unchecked */
 
 /* The code as bytes (kir_code.c): two kernels have the same bytes when lowering makes the same of them. */

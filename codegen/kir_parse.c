@@ -84,7 +84,7 @@ static bool integer(Parser *p, int64_t *v) {
 /* Longest names first: i1v local, i1 local, i1v, i1*, i1. */
 static bool type(Parser *p, KType *t) {
   const char *w = word(p);
-  bool local = accept(p, "local");
+  bool local = accept(p, "local"), regs = !local && accept(p, "regs");
   for (int base = 0; base <= K_BF16; base++) {
     const char *name = kir_type_str(kt((KBase)base, false));
     size_t n = strlen(name);
@@ -92,6 +92,7 @@ static bool type(Parser *p, KType *t) {
     const char *rest = w + n;
     *t = kt((KBase)base, *rest == 'v');
     if (local) t->kind = KIND_LOCAL;
+    if (regs) t->kind = KIND_REGS, t->vec = 1;
     if (*rest == '*') t->kind = KIND_BUFFER;
     if (!*rest || !strcmp(rest, "v") || (!local && !strcmp(rest, "*"))) return true;
   }
@@ -160,7 +161,7 @@ static bool operands(Parser *p, KIns *i, int n) {
 
 /* What stands between an op's name and its operands. */
 static bool attributes(Parser *p, KIns *i) {
-  if (kop_numbered(i->op) && !integer(p, &i->imm)) return false;
+  if (kir_has_number(i->op) && !integer(p, &i->imm)) return false;
   if (p->next < p->n && *p->word[p->next] == '"') i->name = p->word[p->next++] + 1;
   if (i->op != K_arg) return true;
   if (i->imm != p->k->nargs) return fail(p, "argument %d comes next", p->k->nargs);

@@ -31,6 +31,7 @@ const char *kir_type_str(KType t) {
   static const char *const vector_local[] = {"i1v local", "i32v local", "i64v local", "f32v local",
                                              "f64v local"};
   if (t.base > K_BF16) return "?";
+  if (t.kind == KIND_REGS) return t.base == K_I32 ? "i32 regs" : "f32 regs";
   if (t.kind == KIND_LOCAL) return t.vec && t.base < K_VOID ? vector_local[t.base] : base_name[t.base][3];
   return base_name[t.base][t.kind == KIND_BUFFER ? 2 : t.vec != 0];
 }
@@ -77,12 +78,33 @@ static void print_block(FILE *out, const KFn *k, int v) {
   }
 }
 
+bool kir_has_number(KOp op) {
+  switch (op) {
+  case K_arg:
+  case K_scratch:
+  case K_seed:
+  case K_prefetch:
+  case K_param:
+  case K_regs:
+  case K_reg:
+  case K_set_reg:
+  case K_gather_at:
+  case K_load_matrix:
+  case K_load_matrix_turned:
+  case K_mma_tf32:
+  case K_mma_bf16:
+  case K_copy_async:
+  case K_wait_group: return true;
+  default: return false;
+  }
+}
+
 static void print_ins(FILE *out, const KFn *k, int v) {
   const KIns *i = &k->ins[v];
   const KOpInfo *info = &kop_info[i->op];
   if (*info->kind == 'V') fprintf(out, "v%d = ", v);
   fputs(info->name, out);
-  if (kop_numbered(i->op)) fprintf(out, " %" PRId64, i->imm);
+  if (kir_has_number(i->op)) fprintf(out, " %" PRId64, i->imm);
   if (i->name) fprintf(out, " \"%s\"", i->name);
   if (i->op == K_arg && k->streamed >> i->imm & 1) fputs(" streamed", out);
   for (int o = 0; o < info->operands; o++) {

@@ -157,6 +157,57 @@ static bool check_arithmetic(Check *c) {
   }
 }
 
+static bool has_regs(Check *c, int operand, KBase base, int64_t first, int64_t n) {
+  KV v = c->k->ins[c->at].in[operand];
+  KType want_type = {(uint8_t)base, 1, KIND_REGS};
+  return want(c, operand, want_type) &&
+         ((first >= 0 && first <= c->k->ins[v].imm - n) ||
+          bad(c, "operand %d has %lld registers", operand, (long long)c->k->ins[v].imm));
+}
+
+static bool is_scratch(Check *c, int operand) {
+  return c->k->ins[c->k->ins[c->at].in[operand]].op == K_scratch ||
+         bad(c, "operand %d must be scratch", operand);
+}
+
+/* What the lanes of a warp do together. */
+static bool check_warp(Check *c) {
+  const KIns *i = &c->k->ins[c->at];
+  KType none = kt(K_VOID, false), offsets = kt(K_I32, true), f32v = kt(K_F32, true);
+  if (c->k->lanes != 32) return bad(c, "is for 32 lanes");
+  switch (i->op) {
+  case K_tf32: return want(c, 0, f32v) && gives(c, f32v);
+  case K_regs:
+    return (i->type.kind == KIND_REGS && i->type.vec && (i->type.base == K_I32 || i->type.base == K_F32) &&
+            i->imm >= 1 && i->imm <= 256) ||
+           bad(c, "must be 1 to 256 registers of i32 or f32");
+  case K_reg: {
+    KBase base = (KBase)type_of(c, 0).base;
+    return has_regs(c, 0, base, i->imm, 1) && gives(c, kt(base, true));
+  }
+  case K_set_reg: {
+    KBase base = (KBase)type_of(c, 0).base;
+    return has_regs(c, 0, base, i->imm, 1) && want(c, 1, kt(base, true)) && gives(c, none);
+  }
+  case K_gather_at:
+    return is_kind(c, 0, KIND_BUFFER, "buffer") && want(c, 1, offsets) &&
+           gives(c, kt(kir_element(c->k, i->in[0]), true));
+  case K_load_matrix:
+  case K_load_matrix_turned:
+    return has_regs(c, 0, K_I32, 0, 4) && is_scratch(c, 1) && want(c, 2, offsets) && gives(c, none);
+  case K_mma_tf32:
+  case K_mma_bf16:
+    return has_regs(c, 0, K_F32, 0, 4) && has_regs(c, 1, K_I32, 0, 4) && has_regs(c, 2, K_I32, i->imm, 2) &&
+           gives(c, none);
+  case K_copy_async:
+    return is_scratch(c, 0) && want(c, 1, offsets) && want(c, 3, offsets) && gives(c, none) &&
+           (c->k->ins[i->in[2]].op == K_arg || bad(c, "operand 2 must be an argument")) &&
+           (i->imm == 4 || i->imm == 8 || i->imm == 16 || bad(c, "copies 4, 8 or 16 bytes"));
+  case K_wait_group: return (i->imm >= 0 || bad(c, "less than no group")) && gives(c, none);
+  default: return gives(c, none);
+  }
+}
+
 /* Closes the innermost block: what it defined is no longer visible. */
 static bool close_block(Check *c, bool go_on) {
   if (c->depth == 0) return bad(c, "closes no block");
@@ -228,6 +279,18 @@ static bool check_ins(Check *c) {
     return is_kind(c, 0, KIND_LOCAL, "local") && gives(c, kt((KBase)type_of(c, 0).base, type_of(c, 0).vec));
   case K_set:
     return is_kind(c, 0, KIND_LOCAL, "local") && want(c, 1, kt((KBase)type_of(c, 0).base, type_of(c, 0).vec));
+  case K_tf32:
+  case K_regs:
+  case K_reg:
+  case K_set_reg:
+  case K_gather_at:
+  case K_load_matrix:
+  case K_load_matrix_turned:
+  case K_mma_tf32:
+  case K_mma_bf16:
+  case K_copy_async:
+  case K_commit:
+  case K_wait_group: return check_warp(c);
   case K_prefetch: return is_kind(c, 0, KIND_BUFFER, "buffer") && want(c, 1, kt(K_I64, false));
   case K_barrier:
   case K_sync: return true;

@@ -229,7 +229,7 @@ static LLVMValueRef pair(Lower *l, const KIns *i) {
   LLVMTypeRef wide = lower_type(l, K_I32, i->type.vec);
   LLVMValueRef low = LLVMBuildZExt(l->b, narrowed(l, i->in[0]), wide, "");
   LLVMValueRef high = LLVMBuildZExt(l->b, narrowed(l, i->in[1]), wide, ""), by = lower_i32(l, 16);
-  return LLVMBuildOr(l->b, low, LLVMBuildShl(l->b, high, i->type.vec ? splat(l, by) : by, ""), "");
+  return LLVMBuildOr(l->b, low, LLVMBuildShl(l->b, high, i->type.vec && !l->own ? splat(l, by) : by, ""), "");
 }
 
 /* Neighbours in memory are a pair. */

@@ -37,4 +37,5 @@ const Machine machine_gpu = {
     .box_pixels = 32,
     .x_bytes = 20 << 10,
     .parts_bytes = 64 << 20,
+    .processors = 128,
 };

@@ -26,6 +26,7 @@ typedef struct {
   int64_t box_pixels;  /* that a weight gradient packs at once; */
   int64_t x_bytes;     /* its packed operand, */
   int64_t parts_bytes; /* and its partial sums, at most */
+  int64_t processors;  /* that blocks are spread over, where blocks have several warps */
 } Machine;
 
 extern const Machine machine_host, machine_gpu;

@@ -69,7 +69,7 @@ static bool verified(const Work *w, LLVMModuleRef m, char err[256]) {
 static void compile_ptx(Work *w, int number, LLVMTargetMachineRef tm) {
   Code *c = &w->m->code[number];
   char symbol[64], err[256];
-  if (!simt_ptx(c->k, NETC_SM_75, tm, code_symbol(symbol, c), &c->object, err))
+  if (!simt_ptx(c->k, simt_family(c->k), tm, code_symbol(symbol, c), &c->object, err))
     fail(w, "internal error", err);
   bytes_add(&c->object, "", 1);
 }
@@ -87,8 +87,14 @@ static void compile_code(Work *w, int number, LLVMTargetMachineRef tm) {
   LLVMContextDispose(context);
 }
 
-static LLVMTargetMachineRef target_of(const Module *m, NetcIsa isa, char err[256]) {
-  return m->machine->simt ? simt_ptx_target(NETC_SM_75, err) : lower_target(isa, err);
+/* Which of a worker's targets is a code's: those of a GPU are families. */
+_Static_assert((int)NETC_SM_COUNT <= (int)NETC_ISA_COUNT, "a worker's targets");
+static int target_number(const Module *m, const Code *c) {
+  return m->machine->simt ? (int)simt_family(c->k) : (int)c->isa;
+}
+
+static LLVMTargetMachineRef target_of(const Module *m, int number, char err[256]) {
+  return m->machine->simt ? simt_ptx_target((NetcSm)number, err) : lower_target((NetcIsa)number, err);
 }
 
 /* From the cache, or from LLVM and then into the cache. */
@@ -104,10 +110,11 @@ static void obtain(Work *w, int number, LLVMTargetMachineRef tm[NETC_ISA_COUNT])
     c->cached = !texts && cache_get(cache, &key, &c->object);
   }
   char err[256];
-  if (!c->cached && !tm[c->isa] && !(tm[c->isa] = target_of(w->m, c->isa, err)))
+  int target = target_number(w->m, c);
+  if (!c->cached && !tm[target] && !(tm[target] = target_of(w->m, target, err)))
     fail(w, "internal error", err);
-  else if (!c->cached && w->m->machine->simt) compile_ptx(w, number, tm[c->isa]);
-  else if (!c->cached) compile_code(w, number, tm[c->isa]);
+  else if (!c->cached && w->m->machine->simt) compile_ptx(w, number, tm[target]);
+  else if (!c->cached) compile_code(w, number, tm[target]);
   if (cache && !c->cached && !atomic_load(&w->failed)) cache_put(cache, &key, &c->object);
   bytes_free(&key);
 }

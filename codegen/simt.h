@@ -9,12 +9,16 @@
  */
 #ifndef NETC_SIMT_H
 #define NETC_SIMT_H
+#include "abi.h"
 #include "kir.h"
 
 enum { SIMT_LANES = 32 };
 
 /* A copy of k, of 32 lanes, in arena a: functions expanded, syncs put in. */
 KFn *simt_prepare(Arena *a, const KFn *k);
+
+/* The least family of GPUs that has what k needs: its text is written for that. */
+NetcSm simt_family(const KFn *k);
 
 /* Bytes of scratch, each array aligned to 16. */
 int64_t simt_shared(const KFn *k);

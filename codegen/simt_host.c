@@ -65,7 +65,47 @@ static void sync(SimtLower *s, int ins, bool block) {
   call(&s->l, offsetof(SimtCalls, sync), LLVMVoidTypeInContext(s->l.c), args, 2);
 }
 
-static const SimtLeaves leaves = {begin, seed, argument, parameter, scratch, address, shuffle, sync};
+/* Half of the distance to the next tf32 is added, what lies below is cut; a NaN has bits among those that stay. */
+static LLVMValueRef tf32(SimtLower *s, LLVMValueRef v) {
+  Lower *l = &s->l;
+  LLVMTypeRef word = LLVMInt32TypeInContext(l->c), real = LLVMFloatTypeInContext(l->c);
+  LLVMValueRef bits = LLVMBuildBitCast(l->b, v, word, ""), nan = LLVMBuildFCmp(l->b, LLVMRealUNO, v, v, "");
+  bits = LLVMBuildAnd(l->b, LLVMBuildAdd(l->b, bits, lower_i32(l, 0x1000), ""), lower_i32(l, ~0x1fff), "");
+  return LLVMBuildBitCast(l->b, LLVMBuildSelect(l->b, nan, lower_i32(l, 0x7fffe000), bits, ""), real, "");
+}
+
+static void load_matrix(SimtLower *s, int ins, LLVMValueRef regs, KV buf, LLVMValueRef at, int64_t further,
+                        bool turned) {
+  Lower *l = &s->l;
+  at = LLVMBuildAdd(l->b, at, lower_i64(l, further), "");
+  LLVMValueRef args[] = {lower_i32(l, ins), l->v[buf], at, lower_i32(l, turned), regs};
+  call(l, offsetof(SimtCalls, load_matrix), LLVMVoidTypeInContext(l->c), args, 5);
+}
+
+static void mma(SimtLower *s, int ins, bool bf16, LLVMValueRef sum, LLVMValueRef a, LLVMValueRef b) {
+  LLVMValueRef args[] = {lower_i32(&s->l, ins), lower_i32(&s->l, bf16), sum, a, b};
+  call(&s->l, offsetof(SimtCalls, mma), LLVMVoidTypeInContext(s->l.c), args, 5);
+}
+
+static void copy_async(SimtLower *s, int ins, KV to_buf, LLVMValueRef to, KV from_buf, LLVMValueRef from,
+                       int64_t bytes) {
+  Lower *l = &s->l;
+  LLVMValueRef args[] = {lower_i32(l, ins), l->v[to_buf], to, l->v[from_buf], from, lower_i32(l, bytes)};
+  call(l, offsetof(SimtCalls, copy_async), LLVMVoidTypeInContext(l->c), args, 6);
+}
+
+static void commit(SimtLower *s, int ins) {
+  LLVMValueRef args[] = {lower_i32(&s->l, ins)};
+  call(&s->l, offsetof(SimtCalls, commit), LLVMVoidTypeInContext(s->l.c), args, 1);
+}
+
+static void wait_group(SimtLower *s, int ins, int64_t latest) {
+  LLVMValueRef args[] = {lower_i32(&s->l, ins), lower_i32(&s->l, latest)};
+  call(&s->l, offsetof(SimtCalls, wait_group), LLVMVoidTypeInContext(s->l.c), args, 2);
+}
+
+static const SimtLeaves leaves = {begin, seed, argument,    parameter, scratch,    address, shuffle,
+                                  sync,  tf32, load_matrix, mma,       copy_async, commit,  wait_group};
 
 LLVMValueRef simt_lower_host(LLVMModuleRef m, const KFn *k, const char *symbol) {
   SimtLower s = {.l = {.c = LLVMGetModuleContext(m), .m = m, .k = k}, .leaf = &leaves};

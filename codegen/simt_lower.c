@@ -56,6 +56,7 @@ static LLVMValueRef place(SimtLower *s, int ins, bool write) {
   LLVMValueRef at = s->l.v[i->in[1]];
   if (s->l.k->ins[i->in[1]].type.base == K_I32)
     at = LLVMBuildSExt(s->l.b, at, LLVMInt64TypeInContext(s->l.c), "");
+  if (i->op == K_gather_at) at = LLVMBuildAdd(s->l.b, at, lower_i64(&s->l, i->imm), "");
   return s->leaf->address(s, ins, i->in[0], at, by_lane(&s->l, i), write);
 }
 
@@ -171,6 +172,7 @@ static bool own(Lower *l, int ins, LLVMValueRef *out) {
   case K_load:
   case K_load_masked:
   case K_gather:
+  case K_gather_at:
   case K_gather_masked: *out = load(s, ins); return true;
   case K_store:
   case K_store_masked:
@@ -180,7 +182,7 @@ static bool own(Lower *l, int ins, LLVMValueRef *out) {
   case K_scratch: *out = s->leaf->scratch(s, ins); return true;
   case K_barrier: s->leaf->sync(s, ins, l->k->warps > 1); return true;
   case K_sync: s->leaf->sync(s, ins, false); return true;
-  default: return false;
+  default: return simt_warp(s, ins, out);
   }
 }
 

@@ -22,6 +22,16 @@ typedef struct {
   /* A 32-bit word of another lane: of lane number `lane`, or, exchange, of own number xor `lane`. */
   LLVMValueRef (*shuffle)(SimtLower *s, int ins, LLVMValueRef word, LLVMValueRef lane, bool exchange);
   void (*sync)(SimtLower *s, int ins, bool block);
+  /* Registers are arrays on the stack of the thread, which LLVM makes registers of where it can. */
+  LLVMValueRef (*tf32)(SimtLower *s, LLVMValueRef v);
+  void (*load_matrix)(SimtLower *s, int ins, LLVMValueRef regs, KV buf, LLVMValueRef at, int64_t further,
+                      bool turned);
+  void (*mma)(SimtLower *s, int ins, bool bf16, LLVMValueRef sum, LLVMValueRef a, LLVMValueRef b);
+  /* `from` < 0: zeros. */
+  void (*copy_async)(SimtLower *s, int ins, KV to_buf, LLVMValueRef to, KV from_buf, LLVMValueRef from,
+                     int64_t bytes);
+  void (*commit)(SimtLower *s, int ins);
+  void (*wait_group)(SimtLower *s, int ins, int64_t latest);
 } SimtLeaves;
 
 struct SimtLower {
@@ -42,12 +52,23 @@ const char *simt_sm_name(NetcSm sm); /* sm_75 */
 /* Adds function `symbol` of type SimtThreadFn. */
 LLVMValueRef simt_lower_host(LLVMModuleRef m, const KFn *k, const char *symbol);
 
+/* Lowers instruction ins where it is one of those that warps do together (simt_warp.c). */
+bool simt_warp(SimtLower *s, int ins, LLVMValueRef *out);
+/* Register i of `regs`, i32 or float. */
+LLVMValueRef simt_reg(Lower *l, LLVMTypeRef t, LLVMValueRef regs, int64_t i);
+
 /* What the emulated threads call. `thread` is theirs to hand on; `ins` numbers the kernel's instructions; buffers are numbered
  * arguments first, then scratch arrays. */
 typedef struct {
   void *(*address)(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t bytes, int32_t write);
   uint32_t (*shuffle)(void *thread, int32_t ins, uint32_t word, int32_t lane, int32_t exchange);
   void (*sync)(void *thread, int32_t ins, int32_t block);
+  void (*load_matrix)(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t turned, uint32_t *regs);
+  void (*mma)(void *thread, int32_t ins, int32_t bf16, float *sum, const uint32_t *a, const uint32_t *b);
+  void (*copy_async)(void *thread, int32_t ins, int32_t to, int64_t to_at, int32_t from, int64_t from_at,
+                     int32_t bytes);
+  void (*commit)(void *thread, int32_t ins);
+  void (*wait_group)(void *thread, int32_t ins, int32_t latest);
 } SimtCalls;
 typedef void (*SimtThreadFn)(const SimtCalls *calls, void *thread, int32_t lane, int32_t warp, int64_t task,
                              const NetcStep *step, const uint64_t *param);

@@ -14,7 +14,7 @@ enum { GLOBAL = 1, SHARED = 3 };
 
 static LLVMValueRef all_lanes(const Lower *l) { return lower_i32(l, -1); }
 
-/* Warps of a block that each have a task ask their first lane which one they are: the compiler of the device then knows that
+/* Warps of a block ask their first lane which one they are: the compiler of the device then knows that
  * the number is one for all lanes, and all index arithmetic with it. Warps beyond the last task end at once. */
 static void begin(SimtLower *s) {
   Lower *l = &s->l;
@@ -25,9 +25,10 @@ static void begin(SimtLower *s) {
   s->lane = LLVMBuildAnd(l->b, thread, lower_i32(l, SIMT_LANES - 1), "");
   s->warp = LLVMBuildLShr(l->b, thread, lower_i32(l, 5), "");
   s->task = LLVMBuildZExt(l->b, block, wide, "");
-  if (tasks == 1) return;
   LLVMValueRef args[4] = {all_lanes(l), s->warp, lower_i32(l, 0), lower_i32(l, SIMT_LANES - 1)};
-  LLVMValueRef warp = LLVMBuildZExt(l->b, simt_call(l, "llvm.nvvm.shfl.sync.idx.i32", args, 4), wide, "");
+  if (tasks * l->k->warps > 1) s->warp = simt_call(l, "llvm.nvvm.shfl.sync.idx.i32", args, 4);
+  if (tasks == 1) return;
+  LLVMValueRef warp = LLVMBuildZExt(l->b, s->warp, wide, "");
   s->task = LLVMBuildAdd(l->b, LLVMBuildMul(l->b, s->task, lower_i64(l, tasks), ""), warp, "");
   s->warp = lower_i32(l, 0);
   LLVMBasicBlockRef none = lower_block(l, "none"), work = lower_block(l, "work");
@@ -93,7 +94,80 @@ static void sync(SimtLower *s, int ins, bool block) {
   else simt_call(l, "llvm.nvvm.bar.warp.sync", &all, 1);
 }
 
-static const SimtLeaves leaves = {begin, seed, argument, parameter, scratch, address, shuffle, sync};
+/* ---- tensor cores, asynchronous copies: from sm_80 on ---- */
+
+static LLVMValueRef tf32(SimtLower *s, LLVMValueRef v) {
+  Lower *l = &s->l;
+  return LLVMBuildBitCast(l->b, simt_call(l, "llvm.nvvm.f2tf32.rna", &v, 1), LLVMFloatTypeInContext(l->c),
+                          "");
+}
+
+static LLVMValueRef element(Lower *l, KV buf, LLVMValueRef at) {
+  LLVMTypeRef t = lower_base_type(l->c, (KBase)l->k->ins[buf].type.base);
+  return LLVMBuildGEP2(l->b, t, l->v[buf], &at, 1, "");
+}
+
+static void load_matrix(SimtLower *s, int ins, LLVMValueRef regs, KV buf, LLVMValueRef at, int64_t further,
+                        bool turned) {
+  (void)ins;
+  Lower *l = &s->l;
+  static const char plain[] = "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16",
+                    turn[] = "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16";
+  const char *name = turned ? turn : plain;
+  LLVMTypeRef word = LLVMInt32TypeInContext(l->c), over = LLVMPointerTypeInContext(l->c, SHARED);
+  LLVMTypeRef t = lower_base_type(l->c, (KBase)l->k->ins[buf].type.base);
+  LLVMValueRef p = element(l, buf, at), more = lower_i64(l, further);
+  p = LLVMBuildGEP2(l->b, t, p, &more, 1, ""); /* by itself: a number in the instruction */
+  unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
+  LLVMValueRef fn = LLVMGetIntrinsicDeclaration(l->m, id, &over, 1);
+  LLVMValueRef all = LLVMBuildCall2(l->b, LLVMIntrinsicGetType(l->c, id, &over, 1), fn, &p, 1, "");
+  for (unsigned i = 0; i < 4; i++)
+    LLVMBuildStore(l->b, LLVMBuildExtractValue(l->b, all, i, ""), simt_reg(l, word, regs, i));
+}
+
+static void mma(SimtLower *s, int ins, bool bf16, LLVMValueRef sum, LLVMValueRef a, LLVMValueRef b) {
+  (void)ins;
+  Lower *l = &s->l;
+  LLVMTypeRef word = LLVMInt32TypeInContext(l->c), real = LLVMFloatTypeInContext(l->c);
+  LLVMValueRef v[10];
+  for (int i = 0; i < 4; i++) v[i] = LLVMBuildLoad2(l->b, word, simt_reg(l, word, a, i), "");
+  for (int i = 0; i < 2; i++) v[4 + i] = LLVMBuildLoad2(l->b, word, simt_reg(l, word, b, i), "");
+  for (int i = 0; i < 4; i++) v[6 + i] = LLVMBuildLoad2(l->b, real, simt_reg(l, real, sum, i), "");
+  LLVMValueRef all = simt_call(
+      l, bf16 ? "llvm.nvvm.mma.m16n8k16.row.col.bf16" : "llvm.nvvm.mma.m16n8k8.row.col.tf32", v, 10);
+  for (unsigned i = 0; i < 4; i++)
+    LLVMBuildStore(l->b, LLVMBuildExtractValue(l->b, all, i, ""), simt_reg(l, real, sum, i));
+}
+
+/* With 0 bytes to read the rest, all of them, becomes 0; the address is then one of the buffer all the same. */
+static void copy_async(SimtLower *s, int ins, KV to_buf, LLVMValueRef to, KV from_buf, LLVMValueRef from,
+                       int64_t bytes) {
+  (void)ins;
+  Lower *l = &s->l;
+  LLVMValueRef zero = lower_i64(l, 0), none = LLVMBuildICmp(l->b, LLVMIntSLT, from, zero, "");
+  LLVMValueRef size = LLVMBuildSelect(l->b, none, lower_i32(l, 0), lower_i32(l, bytes), "");
+  from = LLVMBuildSelect(l->b, none, zero, from, "");
+  LLVMValueRef args[] = {element(l, to_buf, to), element(l, from_buf, from), size};
+  simt_call(l,
+            bytes == 16  ? "llvm.nvvm.cp.async.cg.shared.global.16.s"
+            : bytes == 8 ? "llvm.nvvm.cp.async.ca.shared.global.8.s"
+                         : "llvm.nvvm.cp.async.ca.shared.global.4.s",
+            args, 3);
+}
+
+static void commit(SimtLower *s, int ins) {
+  (void)ins;
+  simt_call(&s->l, "llvm.nvvm.cp.async.commit.group", NULL, 0);
+}
+
+static void wait_group(SimtLower *s, int ins, int64_t latest) {
+  (void)ins;
+  LLVMValueRef n = lower_i32(&s->l, latest);
+  simt_call(&s->l, "llvm.nvvm.cp.async.wait.group", &n, 1);
+}
+
+static const SimtLeaves leaves = {begin, seed, argument,    parameter, scratch,    address, shuffle,
+                                  sync,  tf32, load_matrix, mma,       copy_async, commit,  wait_group};
 
 /* ---- entries ---- */
 
@@ -133,6 +207,8 @@ const char *simt_sm_name(NetcSm sm) {
   static const char *const name[NETC_SM_COUNT] = {"sm_75", "sm_80", "sm_90a"};
   return name[sm];
 }
+
+NetcSm simt_family(const KFn *k) { return kir_tensor(k) ? NETC_SM_80 : NETC_SM_75; }
 
 static const char triple[] = "nvptx64-nvidia-cuda";
 

@@ -55,13 +55,16 @@ static bool access_of(const KFn *k, int ins, Access *a) {
   switch (i->op) {
   case K_load: a->shape = i->type.vec ? RUN : ONE; break;
   case K_load_masked: a->shape = RUN; break;
+  case K_gather_at:
   case K_gather:
   case K_gather_masked: a->shape = ANY; break;
   case K_store: a->write = true, a->shape = k->ins[i->in[2]].type.vec ? RUN : ONE; break;
   case K_store_masked: a->write = true, a->shape = RUN; break;
   case K_scatter:
   case K_scatter_masked: a->write = true, a->shape = ANY; break;
-  default: return false;
+  case K_load_matrix:
+  case K_load_matrix_turned: a->buf = i->in[1], a->root = i->in[2], a->shape = ANY; break;
+  default: return false; /* copy_async, too: no sync orders what arrives later; wait_group and barrier do */
   }
   int64_t c;
   while (a->shape != ANY && a->root != K_NONE) {

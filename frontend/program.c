@@ -54,10 +54,12 @@ typedef struct {
 
 static void set_precision(Program *p, int value) { p->storage = value ? BF16 : F32; }
 static void set_winograd(Program *p, int value) { p->winograd = value; }
+static void set_tf32(Program *p, int value) { p->tf32 = value; }
 
 static const CommonOption common[] = {
     {"precision", "f32 or bf16", {"f32", "bf16"}, {"\"f32\"", "\"bf16\""}, set_precision},
     {"winograd", "on or off", {"off", "on"}, {"off", "on"}, set_winograd},
+    {"tf32", "on or off", {"off", "on"}, {"off", "on"}, set_tf32},
 };
 
 static const CommonOption *find_common(const char *name) {

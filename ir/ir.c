@@ -94,7 +94,7 @@ Program *prog_new(Arena *a) {
   Program *p = arena_alloc(a, sizeof *p);
   p->arena = a;
   p->source = "";
-  p->winograd = true;
+  p->winograd = p->tf32 = true;
   return p;
 }
 

@@ -181,9 +181,11 @@ struct Program {
   int nstream, capstream;
   Fn **fn;
   int nfn, capfn;
-  DType storage;   /* of large activations and their gradients: F32, or BF16 (pass `precision`) */
-  bool winograd;   /* convolutions may take Winograd's way, where it is faster; true unless said otherwise */
-  int64_t classes; /* of the labels; 0 = unknown */
+  DType storage; /* of large activations and their gradients: F32, or BF16 (pass `precision`) */
+  bool winograd; /* convolutions may take Winograd's way, where it is faster; true unless said otherwise */
+  bool
+      tf32; /* contractions of f32 may multiply tf32, on machines that are fast at that; true unless said otherwise */
+  int64_t classes;          /* of the labels; 0 = unknown */
   int64_t epoch_iterations; /* 0: the length of the labelled set */
   int64_t max_iterations;   /* default of netrun train */
   int64_t sites;            /* random sites handed out so far */

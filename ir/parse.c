@@ -408,6 +408,7 @@ static void program(Parser *p) {
     else if (accept_word(p, "max_iterations")) p->prog->max_iterations = integer(p, 0, INT64_MAX);
     else if (accept_word(p, "storage")) p->prog->storage = (DType)choice(p, word_dtype, "an element type");
     else if (accept_word(p, "winograd")) p->prog->winograd = choice(p, word_switch, "on or off");
+    else if (accept_word(p, "tf32")) p->prog->tf32 = choice(p, word_switch, "on or off");
     else if (accept_word(p, "sites")) p->prog->sites = integer(p, 0, INT64_MAX);
     else return;
   }

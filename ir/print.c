@@ -153,6 +153,7 @@ void ir_print(FILE *out, const Program *p) {
           (long long)p->epoch_iterations, (long long)p->max_iterations, (long long)p->sites);
   if (p->storage == BF16) fputs(" storage bf16", out);
   if (!p->winograd) fputs(" winograd off", out);
+  if (!p->tf32) fputs(" tf32 off", out);
   fputc('\n', out);
   for (int i = 0; i < p->nnet; i++) {
     fputs("net ", out);

@@ -99,6 +99,7 @@ static Interp *reference64(const RunCase *c) {
 static void check_fn(Fn *f, RunCase c, double tolerance_of_passes) {
   char err[256] = "";
   Program *p = f->prog;
+  p->tf32 = false;
   Fn *plain = pass_autodiff(f, err);
   if (!plain) fail_msg("%s: %s", c.what, err);
   for (int i = 0; i < plain->n; i++) seen[plain->node[i].op] = true;

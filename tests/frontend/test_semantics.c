@@ -339,6 +339,7 @@ static void common_options(void **state) {
   } c[] = {
       {"", {NULL, NULL}, true, F32, ""},
       {"", {"winograd", "off"}, false, F32, "winograd=off"},
+      {"", {"tf32", "off"}, true, F32, "tf32=off"},
       {"", {"winograd", "on"}, true, F32, "winograd=on"},
       {"", {"precision", "bf16"}, true, BF16, "precision=\"bf16\""},
       {"option winograd = off\n", {NULL, NULL}, false, F32, "winograd=off"},
@@ -354,6 +355,7 @@ static void common_options(void **state) {
     Program *p = frontend_compile_text(a, "models/test.net", text, &opt, &options);
     assert_non_null(p);
     assert_int_equal(p->winograd, c[i].winograd);
+    assert_int_equal(p->tf32, !strstr(options, "tf32=off"));
     assert_int_equal(p->storage, c[i].storage);
     assert_string_equal(options, c[i].options);
     arena_free(a);

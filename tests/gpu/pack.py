@@ -15,13 +15,20 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WIDTHS = "[8,16]"
+WHOLE = {"tf32": "off"}  # f32 as on the host, but for the order of sums
+UNET, ACTS = {"size": "[48,48]", "widths": WIDTHS, "batch": 2}, {"size": "[48,48]", "widths": WIDTHS, "batch": 2, "disc_width": 8}
+VNET = {"size": "[32,32,16]", "n_filters": 4, "batch": 1}
 # name: source, training function, options, what it is, the rival's work (None: only checked) with batch and size
 MODULES = {
-    "unet_small": ("unet", "supervised", {"size": "[48,48]", "widths": WIDTHS, "batch": 2}, "U-Net, small", None),
-    "mean_teacher_small": ("mean_teacher", "mean_teacher", {"size": "[48,48]", "widths": WIDTHS, "batch": 2}, "mean teacher, small", None),
-    "acts_small": ("asenet", "acts", {"size": "[48,48]", "widths": WIDTHS, "batch": 2, "disc_width": 8}, "ASE-Net, small", None),
-    "vnet_small": ("vnet", "supervised", {"size": "[32,32,16]", "n_filters": 4, "batch": 1}, "V-Net, small", None),
-    "acts3d_small": ("asenet3d", "acts", {"size": "[32,32,16]", "n_filters": 2, "batch": 1}, "ASE-Net 3-D, small", None),
+    "unet_small": ("unet", "supervised", {**UNET, **WHOLE}, "U-Net, small", None),
+    "mean_teacher_small": ("mean_teacher", "mean_teacher", {**UNET, **WHOLE}, "mean teacher, small", None),
+    "acts_small": ("asenet", "acts", {**ACTS, **WHOLE}, "ASE-Net, small", None),
+    "vnet_small": ("vnet", "supervised", {**VNET, **WHOLE}, "V-Net, small", None),
+    "acts3d_small": ("asenet3d", "acts", {"size": "[32,32,16]", "n_filters": 2, "batch": 1, **WHOLE}, "ASE-Net 3-D, small", None),
+    "unet_small_tf32": ("unet", "supervised", UNET, "U-Net, small, on tensor cores", None),
+    "unet_small_bf16": ("unet", "supervised", {**UNET, "precision": "bf16"}, "U-Net, small, bf16", None),
+    "acts_small_tf32": ("asenet", "acts", ACTS, "ASE-Net, small, on tensor cores", None),
+    "vnet_small_tf32": ("vnet", "supervised", VNET, "V-Net, small, on tensor cores", None),
     "acts4": ("asenet", "acts", {"batch": 4}, "ACTS iteration, 4+4 images of 256x256", ("acts", 4, [256, 256])),
     "acts16": ("asenet", "acts", {"batch": 16}, "ACTS iteration, 16+16 images of 256x256", ("acts", 16, [256, 256])),
     "unet4": ("unet", "supervised", {"batch": 4}, "U-Net step, 4 images of 256x256", ("unet", 4, [256, 256])),
@@ -64,7 +71,7 @@ def main():
         grads = [] if not rival else ["--no-grads"]
         print(f"netc {source}.net {' '.join(defines)}", file=sys.stderr, flush=True)
         subprocess.run([f"{a.build}/netc", f"{ROOT}/models/{source}.net", "-o", module, "--target", "x86-64-v3,x86-64-v4,ptx", *grads, *defines], check=True)
-        index[name] = {"function": train_function(a.build, module, function), "what": what, "rival": rival}
+        index[name] = {"function": train_function(a.build, module, function), "what": what, "rival": rival, "whole": options.get("tf32") == "off"}
     with open(f"{a.out}/modules.json", "w") as f:
         json.dump(index, f, indent=1)
     print(f"{a.out}: now, on the machine with the GPU: python3 {os.path.basename(a.out)}/tests/gpu/check.py")

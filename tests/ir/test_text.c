@@ -37,7 +37,7 @@ static void round_trip(const Program *p) {
 static const char whole[] =
     "# a comment\n"
     "program \"models/\\\"x\\\".net\" classes 2 epoch_iterations 100 max_iterations 6000 sites 3 storage "
-    "bf16 winograd off\n"
+    "bf16 winograd off tf32 off\n"
     "net \"student\" macs 1152\n"
     "var \"student.w\" : f32[2,1,3,3] init uniform -0.33333333333333331 0.33333333333333331 role param net "
     "\"student\" "
@@ -91,7 +91,7 @@ static void test_whole(void **state) {
   assert_int_equal(f->node[4].order[3], 1);
   assert_int_equal(f->group[0].anchor, 4);
   assert_int_equal(p->storage, BF16);
-  assert_false(p->winograd);
+  assert_false(p->winograd || p->tf32);
   assert_int_equal(f->node[5].type.dt, BF16);
   assert_int_equal(type_bytes(f->node[5].type), 2 * 128);
   assert_int_equal(f->node[6].type.dt, F32);

@@ -15,7 +15,7 @@
 #include "tests/runtime/fake_kernels.h"
 
 _Static_assert(sizeof(FakeCalls) == sizeof(SimtCalls) &&
-                   offsetof(FakeCalls, sync) == offsetof(SimtCalls, sync),
+                   offsetof(FakeCalls, wait_group) == offsetof(SimtCalls, wait_group),
                "fake_kernels.h says what simt_lower.h says");
 
 static int die(const char *what) {
@@ -64,7 +64,12 @@ static bool compile(const Module *m, int number, LLVMTargetMachineRef tm, const 
   good = f && fwrite(object.data, 1, object.n, f) == object.n;
   if (f) fclose(f);
   bytes_free(&object);
-  fprintf(table, "KERNEL(%s, %d, %d, %d", symbol, k->nargs, k->nparams, k->warps);
+  fprintf(table, "KERNEL(%s, %d, %d, %d, LIST(", symbol, k->nargs, k->nparams, k->warps);
+  for (int scratch = 0; scratch < 2; scratch++) /* arguments first, as buffers are numbered */
+    for (int i = 0; i < k->n; i++)
+      if (k->ins[i].op == (scratch ? K_scratch : K_arg))
+        fprintf(table, "%u, ", lower_element_bytes((KBase)k->ins[i].type.base));
+  fprintf(table, "0)");
   for (int i = 0; i < k->n; i++)
     if (k->ins[i].op == K_scratch)
       fprintf(table, ", %lld", (long long)k->ins[i].imm * lower_element_bytes((KBase)k->ins[i].type.base));
@@ -72,19 +77,21 @@ static bool compile(const Module *m, int number, LLVMTargetMachineRef tm, const 
   return good;
 }
 
-static const char head[] =
-    "#include \"tests/runtime/fake_kernels.h\"\n"
-    "#define KERNEL(name, nargs, nparams, warps, ...) \\\n"
-    "  void name(const FakeCalls *, void *, int32_t, int32_t, int64_t, const NetcStep *, const uint64_t *); "
-    "\\\n"
-    "  static const int64_t scratch_##name[] = {0, ##__VA_ARGS__};\n"
-    "#include \"kernels.h\"\n#undef KERNEL\n"
-    "#define KERNEL(name, nargs, nparams, warps, ...) \\\n"
-    "  {#name, nargs, nparams, 0, name, warps, sizeof scratch_##name / 8 - 1, scratch_##name + 1},\n"
-    "static const FakeKernel kernel[] = {\n#include \"kernels.h\"\n};\n"
-    "static const FakeKernels all = {sizeof kernel / sizeof *kernel, kernel};\n"
-    "const FakeKernels *fake_kernels(void);\n"
-    "const FakeKernels *fake_kernels(void) { return &all; }\n";
+static const char head[] = "#include \"tests/runtime/fake_kernels.h\"\n"
+                           "#define LIST(...) {__VA_ARGS__}\n"
+                           "#define KERNEL(name, nargs, nparams, warps, elements, ...) \\\n"
+                           "  static const int element_##name[] = elements; \\\n"
+                           "  void name(const FakeCalls *, void *, int32_t, int32_t, int64_t, const NetcStep "
+                           "*, const uint64_t *); \\\n"
+                           "  static const int64_t scratch_##name[] = {0, ##__VA_ARGS__};\n"
+                           "#include \"kernels.h\"\n#undef KERNEL\n"
+                           "#define KERNEL(name, nargs, nparams, warps, elements, ...) \\\n"
+                           "  {#name, nargs, nparams, 0, name, warps, sizeof scratch_##name / 8 - 1, "
+                           "scratch_##name + 1, element_##name},\n"
+                           "static const FakeKernel kernel[] = {\n#include \"kernels.h\"\n};\n"
+                           "static const FakeKernels all = {sizeof kernel / sizeof *kernel, kernel};\n"
+                           "const FakeKernels *fake_kernels(void);\n"
+                           "const FakeKernels *fake_kernels(void) { return &all; }\n";
 
 static bool write_all(const Module *m, const char *dir, char err[512]) {
   char path[320];

@@ -10,8 +10,8 @@
 
 static char source[4096];
 
-#define OPTIONS   "size=[16,16] widths=[4,8] batch=2 predict_batch=3"
-#define D_OPTIONS "-D size=[16,16] -D widths=[4,8] -D batch=2 -D predict_batch=3"
+#define OPTIONS   "size=[16,16] widths=[4,8] batch=2 predict_batch=3 tf32=off"
+#define D_OPTIONS "-D size=[16,16] -D widths=[4,8] -D batch=2 -D predict_batch=3 -D tf32=off"
 #define TRAIN(name)                                                                                          \
   NETRUN_BINARY " train " name ".so --data phantom --labeled 50%% --seed 5 --iterations 3 --threads 1 "
 #define CUDA "--device cuda:0 "
@@ -199,6 +199,20 @@ static void test_reports(void **state) {
   assert_non_null(strstr(said, "\"device\":\t\"cuda:0 (Fake GPU)\""));
 }
 
+/* The same with what a module does unless told otherwise: on tensor cores, whose operands are rounded. */
+static void test_tensor_cores(void **state) {
+  (void)state;
+  runs(NETC_BINARY " %s/models/mean_teacher.net -o t.so -D size=[16,16] -D widths=[4,8] -D batch=2 --target "
+                   "host,ptx --no-grads",
+       source);
+  runs(EMULATED_BINARY " %s/models/mean_teacher.net tensor.so size=[16,16] widths=[4,8] batch=2", source);
+  runs(TRAIN("t") "--out t_cpu");
+  runs("FAKE_CUDA_KERNELS=$PWD/tensor.so " TRAIN("t") CUDA "--out t_gpu");
+  assert_true(compare_losses("t_cpu/metrics.csv", "t_gpu/metrics.csv", 1e-2) >= 6);
+  runs("FAKE_CUDA_KERNELS=$PWD/tensor.so " NETRUN_BINARY " info t.so --device cuda:0");
+  assert_non_null(strstr(said, "sm_80"));
+}
+
 static void test_refusals(void **state) {
   (void)state;
   fails("there is no cuda:1: this machine has 1 NVIDIA GPU", TRAIN("m") "--device cuda:1 --out x");
@@ -215,6 +229,7 @@ int main(void) {
       cmocka_unit_test(test_training),         cmocka_unit_test(test_images),
       cmocka_unit_test(test_failing_images),   cmocka_unit_test(test_resume),
       cmocka_unit_test(test_eval_and_predict), cmocka_unit_test(test_exec),
-      cmocka_unit_test(test_reports),          cmocka_unit_test(test_refusals)};
+      cmocka_unit_test(test_reports),          cmocka_unit_test(test_tensor_cores),
+      cmocka_unit_test(test_refusals)};
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -50,19 +50,27 @@ static Module *open_module(const char *name) {
   return m;
 }
 
+/* A text is for one family: the least that has what its codes take. */
+static const char *text_of(const NetcDevice *d, const NetcDeviceCode *c) {
+  const NetcDeviceText *t = &d->texts[c->text];
+  assert_true(!t->ptx[NETC_SM_75] != !t->ptx[NETC_SM_80] && !t->ptx[NETC_SM_90A]);
+  return t->ptx[NETC_SM_75] ? t->ptx[NETC_SM_75] : t->ptx[NETC_SM_80];
+}
+
 static void check_code(const NetcDevice *d, const NetcDeviceCode *c) {
   char entry[128];
-  const char *text = d->texts[c->text].ptx[NETC_SM_75];
-  assert_non_null(text);
+  const char *text = text_of(d, c);
+  bool tensor = d->texts[c->text].ptx[NETC_SM_80] != NULL;
   snprintf(entry, sizeof entry, ".visible .entry %s(", c->entry);
-  assert_non_null(strstr(text, entry));
-  assert_null(strstr(strstr(text, entry) + 1, entry)); /* one */
-  const char *target = strstr(text, ".target sm_75"), *from = strstr(text, entry);
+  const char *from = strstr(text, entry), *target = strstr(text, tensor ? ".target sm_80" : ".target sm_75");
+  assert_non_null(from);
+  assert_null(strstr(from + 1, entry)); /* one */
   assert_true(target && !strstr(target + 1, ".target"));
+  assert_true((strstr(text, "mma.sync") || strstr(text, "tf32")) == tensor);
   snprintf(entry, sizeof entry, ".maxntid %d, 1, 1", c->threads);
   const char *block = strstr(from, entry), *next = strstr(from + 1, ".visible .entry");
   assert_true(block && (!next || block < next));
-  assert_true(c->threads == 32 * c->tasks && c->static_shared <= 48 << 10 && c->shared == 0);
+  assert_true(c->threads % (32 * c->tasks) == 0 && c->static_shared <= 48 << 10 && c->shared == 0);
 }
 
 static bool same_array(const NetcArray *a, const NetcArray *b) {
@@ -80,7 +88,7 @@ static void check_fn(const NetcModule *d, const NetcFn *f, const NetcFn *g) {
     const NetcDeviceKernel *k = &d->device->kernels[g->launches[i].kernel];
     char parameter[160];
     const NetcDeviceCode *c = &d->device->codes[k->code];
-    const char *text = d->device->texts[c->text].ptx[NETC_SM_75];
+    const char *text = text_of(d->device, c);
     int last = g->launches[i].nargs + 1 + c->nparams; /* addresses, step, tasks, numbers */
     snprintf(parameter, sizeof parameter, "%s_param_%d\n", c->entry, last);
     assert_non_null(strstr(text, parameter));
@@ -100,7 +108,8 @@ static void module_has_gpu_code(void **state) {
   for (int i = 0; i < d->device->ncodes; i++) check_code(d->device, &d->device->codes[i]);
   int entries = 0, shared = 0;
   for (int i = 0; i < d->device->ntexts; i++)
-    for (const char *at = d->device->texts[i].ptx[NETC_SM_75]; (at = strstr(at, ".entry ")); at++) entries++;
+    for (int sm = 0; sm < NETC_SM_COUNT; sm++)
+      for (const char *at = d->device->texts[i].ptx[sm]; at && (at = strstr(at, ".entry ")); at++) entries++;
   assert_int_equal(entries, d->device->ncodes);
   for (int i = 0; i < d->device->nkernels; i++)
     shared += d->device->codes[d->device->kernels[i].code].nparams > 0;
@@ -127,6 +136,15 @@ static void host_is_as_without(void **state) {
   assert_null(strstr(said, "NVIDIA"));
 }
 
+/* Whole f32 is for every GPU. */
+static void tf32_can_be_off(void **state) {
+  (void)state;
+  assert_int_equal(sh(NETC_BINARY " " OPTIONS " --emit ptx -D tf32=off 2>&1"), 0);
+  assert_null(strstr(said, "sm_80"));
+  assert_int_equal(sh(NETC_BINARY " " OPTIONS " --emit ptx -D tf32=off 2>&1 | grep -c mma"), 1);
+  assert_int_equal(sh(NETC_BINARY " " OPTIONS " --emit ptx 2>&1 | grep -q mma.sync"), 0);
+}
+
 static void texts_are_printed(void **state) {
   (void)state;
   assert_int_equal(sh(NETC_BINARY " " OPTIONS " --emit ptx 2>&1"), 0);
@@ -138,7 +156,7 @@ static void texts_are_printed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(module_has_gpu_code),
-                                     cmocka_unit_test(host_is_as_without),
+                                     cmocka_unit_test(host_is_as_without), cmocka_unit_test(tf32_can_be_off),
                                      cmocka_unit_test(texts_are_printed)};
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

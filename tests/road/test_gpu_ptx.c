@@ -71,18 +71,21 @@ static void assemble(const char *ptxas, const char *kind, const Bytes *text, Tot
   unlink(path), unlink(report);
 }
 
-/* Codes number first, first + step, .. of all functions as one text. */
-static int texts(const SharedCodes *c, int first, int step, Bytes *all) {
-  char err[256] = "", symbol[64];
+/* Codes number first, first + step, .. of all functions, those of family sm, as one text. */
+static int texts(const SharedCodes *c, NetcSm sm, int first, int step, Bytes *all) {
+  char err[256] = "", symbol[64], target[64];
   int n = 0;
-  LLVMTargetMachineRef tm = simt_ptx_target(NETC_SM_75, err);
+  LLVMTargetMachineRef tm = simt_ptx_target(sm, err);
   if (!tm) fail_msg("%s", err);
-  for (int i = first; i < c->n; i += step, n++) {
+  snprintf(target, sizeof target, ".target %s", simt_sm_name(sm));
+  for (int i = first; i < c->n; i += step) {
     Bytes text = {0};
+    if (simt_family(c->code[i]) != sm) continue;
+    n++;
     snprintf(symbol, sizeof symbol, "kernel_%d", i);
-    if (!simt_ptx(c->code[i], NETC_SM_75, tm, symbol, &text, err)) fail_msg("%s", err);
+    if (!simt_ptx(c->code[i], sm, tm, symbol, &text, err)) fail_msg("%s", err);
     bytes_add(&text, "", 1);
-    assert_non_null(strstr((char *)text.data, ".target sm_75"));
+    assert_non_null(strstr((char *)text.data, target));
     assert_non_null(strstr((char *)text.data, symbol));
     assert_true(simt_shared(c->code[i]) <= 48 << 10);
     join(all, &text);
@@ -101,8 +104,31 @@ static SharedCodes codes_of(Arena *a, const Emit *e) {
   return share_kernels(a, k, mode, e->nkernel);
 }
 
-/* One in `few` of the codes of model `path`; `each` for every kind of GPU, else for one of them. */
-static void check_model(const char *path, const Define *define, int n, int few, bool each) {
+static void check_family(const SharedCodes *c, NetcSm sm, const char *path, const char *ptxas, int few,
+                         bool each) {
+  Bytes all = {0};
+  int count = 0, first = sm == NETC_SM_75 ? 0 : 1; /* the first kind that is of the family */
+  for (int kind = first; kind < KINDS; kind++) {
+    Totals t = {0};
+    if (!each || kind == first) {
+      bytes_free(&all);
+      all = (Bytes){0};
+      count = texts(c, sm, each ? 0 : kind, each ? 1 : KINDS * few, &all);
+    }
+    if (!ptxas || !count) continue;
+    assemble(ptxas, kinds[kind], &all, &t);
+    print_message(
+        "%s, %s, text for %s: %d codes, at most %d registers and %d bytes of shared memory, %d spill\n", path,
+        kinds[kind], simt_sm_name(sm), t.kernels, t.registers, t.shared, t.spills);
+    assert_int_equal(t.kernels, count);
+    assert_int_equal(t.spills, 0);
+  }
+  bytes_free(&all);
+}
+
+/* One in `few` of the kernels of model `path`; `each` for every kind of GPU, else for one of them. */
+static void check_model_on(const Machine *m, const char *path, const Define *define, int n, int few,
+                           bool each) {
   char err[256] = "";
   const char *ptxas = find_ptxas();
   if (getenv("NETC_PTX_ALL")) few = 1;
@@ -110,28 +136,25 @@ static void check_model(const char *path, const Define *define, int n, int few, 
   Program *p = compile_model(a, path, define, n);
   Emit *e = NULL;
   for (int i = 0; i < p->nfn; i++)
-    if (!(e = emit_fn_on(&machine_gpu, a, p->fn[i], e, err))) fail_msg("%s", err);
+    if (!(e = emit_fn_on(m, a, p->fn[i], e, err))) fail_msg("%s", err);
   SharedCodes codes = codes_of(a, e);
-  Bytes all = {0};
-  int count = 0;
-  for (int kind = 0; kind < KINDS; kind++) {
-    Totals t = {0};
-    if (!each || kind == 0) {
-      bytes_free(&all);
-      all = (Bytes){0};
-      count = texts(&codes, each ? 0 : kind, each ? 1 : KINDS * few, &all);
-    }
-    if (ptxas) {
-      assemble(ptxas, kinds[kind], &all, &t);
-      print_message("%s, %s: %d codes, at most %d registers and %d bytes of shared memory, %d spill\n", path,
-                    kinds[kind], t.kernels, t.registers, t.shared, t.spills);
-      assert_int_equal(t.kernels, count);
-      assert_int_equal(t.spills, 0);
-    }
-  }
-  bytes_free(&all);
+  for (int sm = NETC_SM_75; sm <= NETC_SM_80; sm++) check_family(&codes, (NetcSm)sm, path, ptxas, few, each);
   if (!ptxas) print_message("%s: no ptxas on this machine, PTX is not assembled\n", path);
   arena_free(a);
+}
+
+static void check_model(const char *path, const Define *define, int n, int few, bool each) {
+  check_model_on(&machine_gpu, path, define, n, few, each);
+}
+
+/* For a single processor the largest tiles are best. */
+static void large_tiles_assemble(void **state) {
+  (void)state;
+  Machine one = machine_gpu;
+  one.processors = 1;
+  const Define d[] = {{"batch", "2"}, {"size", "[128,128]"}, {"widths", "[64,128]"}, {"precision", "bf16"}};
+  check_model_on(&one, "models/unet.net", d, 3, 1, false);
+  check_model_on(&one, "models/unet.net", d, 4, 1, false);
 }
 
 static void unet_assembles(void **state) {
@@ -160,9 +183,8 @@ static void acts_in_3d_assembles(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(unet_assembles),
-      cmocka_unit_test(vnet_assembles),
-      cmocka_unit_test(acts_assembles),
+      cmocka_unit_test(unet_assembles),       cmocka_unit_test(large_tiles_assemble),
+      cmocka_unit_test(vnet_assembles),       cmocka_unit_test(acts_assembles),
       cmocka_unit_test(acts_in_3d_assembles),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "codegen/fiber.h"
+#include "codegen/fragment.h"
 #include "fake_kernels.h"
 #include "runtime/cuda_api.h"
 
@@ -197,6 +198,9 @@ typedef struct {
   int threads, bad;
   Group warp[32], block;
   uint32_t word[1024];
+  const void *row[1024];
+  const uint32_t *a[1024], *b[1024];
+  float *sum[1024];
   uint8_t *buffer[NETC_MAX_ARGS + 16];
   const Block *inside[NETC_MAX_ARGS];
   int64_t task;
@@ -245,8 +249,44 @@ static void synchronise(void *thread, int32_t ins, int32_t whole) {
   meet(t, whole ? &t->block : &t->warp[me->number / 32], whole ? t->threads : 32);
 }
 
+static void load_matrix(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t turned,
+                        uint32_t *regs) {
+  Thread *me = thread;
+  Task *t = me->task;
+  int warp = me->number / 32;
+  t->row[me->number] = address(thread, ins, buffer, at, t->op->kernel->element[buffer], 0);
+  meet(t, &t->warp[warp], 32);
+  for (int m = 0; m < 4; m++) regs[m] = fragment_word(&t->row[32 * warp + 8 * m], me->number % 32, turned);
+  meet(t, &t->warp[warp], 32);
+}
+
+/* The first lane does it for all. */
+static void mma(void *thread, int32_t ins, int32_t bf16, float *sum, const uint32_t *a, const uint32_t *b) {
+  Thread *me = thread;
+  Task *t = me->task;
+  int first = me->number / 32 * 32;
+  (void)ins;
+  t->sum[me->number] = sum, t->a[me->number] = a, t->b[me->number] = b;
+  meet(t, &t->warp[first / 32], 32);
+  if (me->number == first) fragment_mma(bf16, t->a + first, t->b + first, t->sum + first);
+  meet(t, &t->warp[first / 32], 32);
+}
+
+/* At once: codegen/emulate.c is the one that is strict. */
+static void copy_async(void *thread, int32_t ins, int32_t to, int64_t to_at, int32_t from, int64_t from_at,
+                       int32_t bytes) {
+  const int *element = ((Thread *)thread)->task->op->kernel->element;
+  void *p = address(thread, ins, to, to_at, element[to], 1);
+  if (from_at < 0) memset(p, 0, (size_t)bytes);
+  else memcpy(p, address(thread, ins, from, from_at, element[from], 0), (size_t)bytes);
+}
+
+static void commit(void *thread, int32_t ins) { (void)thread, (void)ins; }
+static void wait_group(void *thread, int32_t ins, int32_t latest) { (void)thread, (void)ins, (void)latest; }
+
 static void run_thread(void *arg) {
-  static const FakeCalls calls = {address, shuffle, synchronise};
+  static const FakeCalls calls = {address, shuffle,    synchronise, load_matrix,
+                                  mma,     copy_async, commit,      wait_group};
   Thread *me = arg;
   me->task->op->kernel->thread(&calls, me, me->number % 32, me->number / 32, me->task->task,
                                me->task->op->step, me->task->op->param);

@@ -9,6 +9,12 @@ typedef struct {
   void *(*address)(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t bytes, int32_t write);
   uint32_t (*shuffle)(void *thread, int32_t ins, uint32_t word, int32_t lane, int32_t exchange);
   void (*sync)(void *thread, int32_t ins, int32_t block);
+  void (*load_matrix)(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t turned, uint32_t *regs);
+  void (*mma)(void *thread, int32_t ins, int32_t bf16, float *sum, const uint32_t *a, const uint32_t *b);
+  void (*copy_async)(void *thread, int32_t ins, int32_t to, int64_t to_at, int32_t from, int64_t from_at,
+                     int32_t bytes);
+  void (*commit)(void *thread, int32_t ins);
+  void (*wait_group)(void *thread, int32_t ins, int32_t latest);
 } FakeCalls;
 
 typedef struct {
@@ -20,6 +26,7 @@ typedef struct {
   int warps; /* of a task */
   int nscratch;
   const int64_t *scratch; /* bytes of each array */
+  const int *element;     /* bytes of an element, of arguments and then scratch */
 } FakeKernel;
 
 typedef struct {

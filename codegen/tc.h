@@ -1,0 +1,88 @@
+/* tc.h - contractions on tensor cores: products of matrices whose rows are gathered from images.
+ *
+ * A block computes a tile of m x n results. The axis that is summed over goes by in steps: of each step the rows of a and the columns
+ * of b, `row` words long, are copied asynchronously into one of `stages` places in shared memory, while earlier ones are
+ * multiplied. Warps, warps_m x warps_n of them, have a piece of the tile each, whose sums stay in registers. Operands are tf32
+ * (a word an element; sums f32) or bf16 (a word two).
+ *
+ * A row of a stage is 4 or 8 pieces of 16 bytes. Piece p of row r lies at place p ^ (r / 2 % 4), or p ^ (r % 8): then eight rows
+ * one after another have their piece p in eight different quarters of the banks twice over, so ldmatrix, which reads eight such
+ * pieces at once, meets every bank once, as copies do.
+ *
+ * Where neighbours in memory are neighbours along m and n, as channels are to a gradient of weights, operands lie `turned`: a line of a stage is
+ * an element of the summed axis, with all of the tile's m, or n, and some space behind. Lanes fetch tf32 word by word, lane 4 g + t
+ * from line t, place g: lines begin 8 banks apart (or 24), so that all are different. bf16 are turned by ldmatrix, whose eight
+ * pieces of 16 bytes lie on eight lines, an odd number of pieces apart.
+ */
+#ifndef NETC_TC_H
+#define NETC_TC_H
+#include "conv_geom.h"
+
+typedef struct {
+  int m, n, warps_m, warps_n;
+  int row; /* 32-bit words: 16 or 32 */
+  int stages;
+  bool turned;
+} TcTile;
+
+/* Words of a piece; products along a row; bytes of a block that tiles may take; stages, and taps (bits of a word), at most. */
+enum { TC_PIECE = 4, TC_MAX_SUB = 4, TC_SHARED = 48 << 10, TC_MOST_STAGES = 4, TC_MOST_TAPS = 30 };
+
+static inline int tc_warps(const TcTile *t) { return t->warps_m * t->warps_n; }
+static inline int tc_threads(const TcTile *t) { return 32 * tc_warps(t); }
+static inline int tc_warp_m(const TcTile *t) { return t->m / t->warps_m; }
+static inline int tc_warp_n(const TcTile *t) { return t->n / t->warps_n; }
+/* Words of a line of turned operands, and where those of b begin. */
+static inline int tc_line(int length, bool bf16) { return bf16 ? length / 2 + 4 : length + 8; }
+static inline int tc_turned_b(const TcTile *t, bool bf16) {
+  return t->row * (bf16 ? 2 : 1) * tc_line(t->m, bf16);
+}
+static inline int tc_stage_words(const TcTile *t) {
+  return (t->m + t->n + (t->turned ? 16 : 0)) * t->row; /* of both types */
+}
+/* Elements of a row of a stage: what a step sums over. */
+static inline int tc_depth(const TcTile *t, bool bf16) { return t->row * (bf16 ? 2 : 1); }
+
+/* The tile that takes the least time, by a model, for `count` products of rows[i] x cols results, all of them summed over about
+ * `depth` elements. */
+TcTile tc_tile(const Machine *m, const int64_t *rows, int count, int64_t cols, int64_t depth, bool bf16);
+/* The same for operands that lie turned; the depth can be cut into parts. */
+TcTile tc_tile_turned(const Machine *m, int64_t rows, int64_t cols, int64_t depth, bool bf16);
+
+/* ---- code of a block (tc_block.c) ---- */
+typedef struct {
+  KFn *k;
+  TcTile t;
+  bool bf16, rounded_a, rounded_b; /* tf32: operands are rounded in memory */
+  KV tiles;                        /* scratch, f32 */
+  KV lane, thread;                 /* vectors of i32: of the warp, of the block */
+  KV warp_m, warp_n;               /* scalar i64: first row and column of the warp's piece */
+  KV *sum;                         /* registers, a piece of 16 x 8 each, rows of them */
+  KV a, b[8];                      /* registers */
+  KV a_at[TC_MAX_SUB], b_at[TC_MAX_SUB];
+} TcBlock;
+
+void tc_begin(TcBlock *b, KFn *k, const TcTile *t, bool bf16);
+/* Word of piece p of row r of a stage's a, or, from t.m rows on, b. */
+KV tc_word(TcBlock *b, KV r, KV p);
+
+/* Code that asks for the copies of step `step` (i64) into the stage whose first word is `stage` (vector of i32). */
+typedef void TcLoad(void *ctx, TcBlock *b, KV step, KV stage);
+/* All steps; afterwards the sums are whole, and scratch is free. */
+void tc_run(TcBlock *b, KV steps, TcLoad *load, void *ctx);
+
+/* Results, row by row of the warp's piece. `rows` starts a run of rows at the given one (i64, of the tile); in it `row` is called for one
+ * row after the other, with 32 columns (or the warp's fewer: `few`) from column `col` on. */
+typedef struct {
+  void (*rows)(void *ctx, TcBlock *b, KV first);
+  void (*row)(void *ctx, TcBlock *b, KV row, KV col, int few, KV value);
+  void (*next)(void *ctx, TcBlock *b); /* the row is done */
+} TcResult;
+void tc_results(TcBlock *b, const TcResult *r, void *ctx);
+
+/* ---- emitters ---- */
+/* Does the convolution, or its gradient, go by tensor cores on this machine? */
+bool tc_takes(const Emit *e, const Node *nd, const ConvShape *s);
+bool emit_conv_dw_tc(Emit *e, const GroupInfo *g, const ConvShape *s);
+bool emit_conv_tc(Emit *e, const GroupInfo *g, const ConvShape *s); /* conv and conv_dx */
+#endif

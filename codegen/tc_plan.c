@@ -1,0 +1,80 @@
+/* tc_plan.c - which contractions go by tensor cores, and in which tiles (tc.h). Both follow from shapes alone. */
+#include "tc.h"
+
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* Tiles, and how near to the rate of the largest one they come: a large tile multiplies more of what it copies. */
+static const struct {
+  TcTile t;
+  double rate;
+} tiles[] = {
+    {{128, 128, 2, 4, 16, 0, false}, 1},  {{128, 64, 2, 2, 16, 0, false}, 0.9},
+    {{64, 64, 2, 2, 16, 0, false}, 0.75}, {{128, 32, 4, 1, 16, 0, false}, 0.7},
+    {{64, 32, 2, 1, 16, 0, false}, 0.55}, {{128, 16, 4, 1, 16, 0, false}, 0.45},
+    {{32, 32, 2, 1, 16, 0, false}, 0.4},
+};
+
+static int stages_that_fit(const TcTile *t) {
+  int fit = TC_SHARED / (4 * tc_stage_words(t));
+  return fit < TC_MOST_STAGES ? fit : TC_MOST_STAGES;
+}
+
+/* As many stages as fit, but no more than there are steps to fill them. */
+static TcTile with_stages(TcTile t, int64_t steps) {
+  t.stages = stages_that_fit(&t);
+  if (steps + 1 < t.stages) t.stages = steps < 1 ? 2 : (int)steps + 1;
+  return t;
+}
+
+TcTile tc_tile(const Machine *m, const int64_t *rows, int count, int64_t cols, int64_t depth, bool bf16) {
+  TcTile best = {0};
+  double least = 0;
+  for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
+    const TcTile *t = &tiles[i].t;
+    int64_t blocks = 0;
+    for (int p = 0; p < count; p++) blocks += ceil_div(rows[p], t->m) * ceil_div(cols, t->n);
+    double time = (double)(ceil_div(blocks, m->processors) * t->m * t->n) / tiles[i].rate;
+    if (best.m && time >= least) continue;
+    best = *t, least = time;
+  }
+  return with_stages(best, ceil_div(depth, tc_depth(&best, bf16)));
+}
+
+/* Parts keep all processors busy, whatever the tile, if there are steps enough for them; each costs its sums' way through
+ * memory, which is as much as some steps. */
+TcTile tc_tile_turned(const Machine *m, int64_t rows, int64_t cols, int64_t depth, bool bf16) {
+  enum { LEAST_STAGES = 3, PART_STEPS = 8 };
+  TcTile best = {0};
+  double least = 0;
+  for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
+    TcTile t = tiles[i].t;
+    t.turned = true;
+    if (stages_that_fit(&t) < LEAST_STAGES) continue;
+    int64_t blocks = ceil_div(rows, t.m) * ceil_div(cols, t.n), steps = ceil_div(depth, tc_depth(&t, bf16));
+    int64_t parts = ceil_div(2 * m->processors, blocks), most = steps / PART_STEPS;
+    parts = parts < most ? parts : most > 1 ? most : 1;
+    int64_t waves = ceil_div(blocks * parts, m->processors);
+    double time = (double)(waves * (ceil_div(steps, parts) + PART_STEPS) * t.m * t.n) / tiles[i].rate;
+    if (best.m && time >= least) continue;
+    best = t, least = time;
+  }
+  return with_stages(best, ceil_div(depth, tc_depth(&best, bf16)));
+}
+
+/* Offsets of elements are 32 bits in these kernels, with room for what taps add. */
+static bool small_enough(Type t) { return type_count(t) < (int64_t)1 << 30; }
+
+/* An operand can be copied as it lies in memory: it has the type that is multiplied, and its pixels are apart by whole
+ * words. */
+static bool copied_as_is(const Node *x, bool bf16) {
+  return x->type.dt == (bf16 ? BF16 : F32) && small_enough(x->type) && (!bf16 || x->type.dim[1] % 2 == 0);
+}
+
+bool tc_takes(const Emit *e, const Node *nd, const ConvShape *s) {
+  const Fn *f = e->fn;
+  if (!e->machine->simt || conv_taps(s) > TC_MOST_TAPS || (!s->narrow && !f->prog->tf32)) return false;
+  if (nd->op == OP_conv_dw)
+    return copied_as_is(&f->node[nd->in[0]], s->narrow) && copied_as_is(&f->node[nd->in[1]], s->narrow) &&
+           small_enough(nd->type);
+  return s->cout > 1 && copied_as_is(&f->node[nd->in[0]], s->narrow) && small_enough(nd->type);
+}
