@@ -100,9 +100,10 @@ static void drop_waits(const Subject *s, Counts *c) {
     bool seen = is_seen(s, altered(s->k, v, -1, 0), err);
     bool end = op == K_barrier && s->k->ins[v - 1].op != K_wait_group;
     if (!seen && !end) fail_msg("%s: nobody misses v%d = %s", s->k->name, v, kop_info[op].name);
-    const char *text = op == K_barrier ? "nothing orders the two" : "no wait_group has waited";
-    if (seen && !strstr(err, text))
-      fail_msg("%s, without v%d = %s: %s", s->k->name, v, kop_info[op].name, err);
+    /* In a ring of two stages it is a copy on its way that meets who still reads. */
+    bool told =
+        strstr(err, "no wait_group has waited") || (op == K_barrier && strstr(err, "nothing orders the two"));
+    if (seen && !told) fail_msg("%s, without v%d = %s: %s", s->k->name, v, kop_info[op].name, err);
     c->waits += !end, c->ends += end && seen;
   }
 }
