@@ -84,9 +84,8 @@ typedef struct {
   KV source[MAX_SPATIAL]; /* there, its coordinates */
   KV channels;            /* mask of the lanes that have one, K_NONE: all */
   bool inside;
-  KV column[MOST_SPAN]; /* masks of lanes: are these pixels of a row there? Unless inside. */
-  KV columns;           /* the same as lanes, for gates */
-  KV *sum;              /* values, or locals unless inside */
+  KV columns; /* the same as lanes, for gates */
+  KV *sum;    /* values, or locals unless inside */
 } Run;
 
 static KV load(const Run *c, KV buf, KV at, KV mask) {
@@ -97,6 +96,16 @@ static void add_to(const Run *c, int p, KV x, KV w) {
   KFn *k = c->k;
   if (!c->inside) k_set(k, c->sum[p], k_fma(k, x, w, k_get(k, c->sum[p])));
   else c->sum[p] = c->sum[p] == K_NONE ? k_mul(k, x, w) : k_fma(k, x, w, c->sum[p]);
+}
+
+/* The lanes that load pixel u of a row: those that have a channel, if it is there. Where it is asked for, as few masks are at hand. */
+static KV column(const Run *c, int64_t u) {
+  KFn *k = c->k;
+  int last = c->r->d.ns - 1;
+  if (c->inside) return K_NONE;
+  KV at = k_add(k, c->source[last], k_i64(k, u));
+  KV there = k_and(k, k_le(k, k_i64(k, 0), at), k_lt(k, at, k_i64(k, c->r->d.in[last])));
+  return k_and(k, k_splat(k, there), c->channels);
 }
 
 /* The taps of a row of the kernel: x, w, s are elements of its first one. */
@@ -115,7 +124,7 @@ static void row_taps(Run *c, KV x_at, KV w_at, KV s_at) {
       int64_t t = u - p * st;
       if (t < 0 || t >= d->size[last]) continue;
       if (x == K_NONE) {
-        x = load(c, c->r->x, k_add(k, x_at, k_i64(k, u * d->xs[2 + last])), c->column[u]);
+        x = load(c, c->r->x, k_add(k, x_at, k_i64(k, u * d->xs[2 + last])), column(c, u));
         if (gate != K_NONE) x = k_mul(k, x, k_lane(k, gate, (int)u));
       }
       add_to(c, p, x, w[t]);
@@ -145,22 +154,14 @@ static void rows(Run *c, int a, KV x_at, KV w_at, KV s_at, KV met) {
   }
 }
 
-/* Which pixels of a row are there: as lanes, and each for all lanes that have a channel. */
+/* Which pixels of a row are there, a lane each. */
 static void find_columns(Run *c) {
   KFn *k = c->k;
   const DwShape *d = &c->r->d;
-  int last = d->ns - 1;
-  KV from = c->source[last], in = k_i64(k, d->in[last]), zero = k_i64(k, 0);
-  int64_t span = span_of(d, c->r->pixels);
-  for (int64_t u = 0; u < span; u++) {
-    KV at = k_add(k, from, k_i64(k, u));
-    KV there = k_splat(k, k_and(k, k_le(k, zero, at), k_lt(k, at, in)));
-    c->column[u] = c->channels == K_NONE ? there : k_and(k, there, c->channels);
-  }
-  KV lane = k_add(k, k_iota(k), k_splat(k, k_cast(k, K_I32, from)));
-  c->columns = k_and(k, k_le(k, k_splat(k, k_i32(k, 0)), lane),
-                     k_lt(k, lane, k_splat(k, k_i32(k, (int32_t)d->in[last]))));
-  c->columns = k_and(k, c->columns, k_first_lanes(k, k_i32(k, (int32_t)span)));
+  KV end = k_splat(k, k_i32(k, (int32_t)d->in[d->ns - 1]));
+  KV lane = k_add(k, k_iota(k), k_splat(k, k_cast(k, K_I32, c->source[d->ns - 1])));
+  c->columns = k_and(k, k_le(k, k_splat(k, k_i32(k, 0)), lane), k_lt(k, lane, end));
+  c->columns = k_and(k, c->columns, k_first_lanes(k, k_i32(k, (int32_t)span_of(d, c->r->pixels))));
 }
 
 /* Are all taps of the run's pixels, and the 32 channels, there? */
@@ -188,7 +189,6 @@ void dw_run(KFn *k, const DwRuns *r, KV n, const KV *at, KV channel, KV *sum) {
     if (d->s >= 0) s = k_add(k, s, k_mul(k, c.source[a], k_i64(k, d->ss[2 + a])));
   }
   for (int p = 0; p < r->pixels; p++) result[p] = k_local(k, K_F32, true, "depthwise"), sum[p] = K_NONE;
-  for (int u = 0; u < MOST_SPAN; u++) c.column[u] = K_NONE;
   c.columns = k_first_lanes(k, k_i32(k, (int32_t)span_of(d, r->pixels)));
   k_if(k, all_inside(&c, channel));
   rows(&c, 0, x, w, s, K_NONE);
