@@ -73,7 +73,7 @@ static int64_t parts_of(const Machine *m, const Plan *p) {
 
 /* A depthwise value takes about the time of COLUMNS products; a part's sums go through memory, in about the time of some steps. */
 static Plan plan(const Machine *m, const DwShape *d, int64_t samples, int64_t cout, bool bf16) {
-  enum { COLUMNS = 64, PART_STEPS = 8 };
+  enum { COLUMNS = 96, PART_STEPS = 8 };
   Plan best = {0};
   double least = 0;
   for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {

@@ -34,7 +34,7 @@ static const struct {
 };
 
 /* A depthwise value takes about the time of so many products, and each range of columns computes it again. */
-enum { COLUMNS = 64 };
+enum { COLUMNS = 96 };
 
 bool dwpw_tc_takes(const Emit *e, const DwShape *d, int64_t cout, bool bf16) {
   enum { FEWEST = 8 }; /* channels on either side: of less most of a tile would be zeros */
