@@ -16,7 +16,7 @@
  * into panels (conv_dw_input.c), and never stored.
  */
 #include "conv_dw.h"
-#include "tc.h"
+#include "dw_tc.h"
 #include "wino_dw.h"
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -426,6 +426,9 @@ bool emit_conv_dw(Emit *e, const GroupInfo *g) {
   bool recompute = dw_input_match(e, g, &s, &input);
   if (e->err[0]) return false;
   if (!recompute && tc_takes(e, nd, &s)) return emit_conv_dw_tc(e, g, &s);
+  DwShape d = {0};
+  if (recompute) d = dw_shape(e, g, nd->in[0]);
+  if (recompute && conv_dw_input_tc_takes(e, nd, &d)) return emit_conv_dw_input_tc(e, g, &d);
   WinoDw wino;
   if (!e->machine->simt && !recompute && wino_dw_choose(e->fn, nd, &s, &wino))
     return emit_wino_dw(e, g, &wino);

@@ -8,8 +8,8 @@
  * depthwise result never reach memory. While a step contracts, which leaves the memory idle, it asks for the
  * rows of x that the next step reads first.
  */
-#include "dw_row.h"
-#include "tc_conv.h"
+#include "conv_geom.h"
+#include "dw_tc.h"
 
 /* NEAR: bytes of the second-level cache a step may count on. Where the weights leave room in it, a segment is so
  * narrow that the rows of x its depthwise convolutions share stay there from step to step; where they do not,
@@ -346,7 +346,7 @@ bool emit_dwpw(Emit *e, const GroupInfo *g) {
   p.rows = rows_of(&p.d);
   p.width = p.d.out[p.d.ns - 1];
   p.pointwise = pointwise(&p, samples, anchor->at.narrow);
-  if (tc_takes_dwpw(e, anchor, &p.d)) return emit_dwpw_tc(e, g, &p.d, &p.pointwise);
+  if (dwpw_tc_takes(e, &p.d, p.cout, anchor->at.narrow)) return emit_dwpw_tc(e, g, &p.d);
   plan(e->machine, &p, samples);
   p.packed = pack_pays(&p.pointwise);
   ConvBlock block[NETC_ISA_COUNT];

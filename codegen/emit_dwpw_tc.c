@@ -1,212 +1,231 @@
-/* emit_dwpw_tc.c - DyBAC's forward pass in one kernel on tensor cores (emit_dwpw.c says what it computes).
+/* emit_dwpw_tc.c - G_DWPW on tensor cores: DyBAC's forward pass, depthwise convolution, 1x1 convolution and epilogue in one kernel.
  *
- * The rows of a stage are not copied but computed: a thread takes one word of 64 bytes of channels of one pixel after the other, adds up
- * its taps from x, which neighbours have just read, and stores the sum, rounded, where a copy would have put it. It is stored
- * before the barrier that lets others read it, as copies are waited for before. What taps of a row there are, where they begin, and the gate's
- * values there, are worked out once for each row of the tile and kept in shared memory; where all rows of a warp have all taps,
- * as most have, nothing is tested.
+ * A product of matrices as in emit_conv_tc.c, with another producer of its rows: they are computed, not copied. Rows are the pixels
+ * of a box, columns the channels of the result. A step sums over 32 channels, or 64 of bf16: the warps of the block compute the depthwise result of
+ * all its pixels, rounded, straight into the next stage (dw_run.h), for which the weights of the step are copied meanwhile, and multiply the
+ * one before. Warps wait for each other once a step, so some compute what others multiply.
  *
- * Each range of columns computes the rows anew: wide tiles are best.
+ * Words of a row of bf16 hold channels 32 apart, c and c + 32, so that a lane has a channel in both halves. The order of the summed
+ * axis is anyone's, if that of the weights, which are packed by a launch before, is the same.
  */
-#include "dw_row.h"
-#include "tc_conv.h"
+#include "dw_tc.h"
+#include "expr.h"
 
-/* Of a row: element of x at tap 0, bits of taps, element of the kernels, and the gate at each tap, 0 where it does not meet x. */
-enum { X_AT, BITS, W_AT, GATES };
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 typedef struct {
-  TcCode c; /* first */
-  const DwShape *d;
-  const TcAxis *axis;
-  int taps, fields;
-  bool one_sample; /* all rows of a tile have the same kernels */
-  KV x, w, s;      /* arguments; s may be K_NONE */
-  KV table;        /* scratch, i32: fields of each row */
-} Depthwise;
+  DwRuns r;
+  TcTile t;
+  bool bf16;
+  int64_t samples, cout, col_blocks, steps;
+} Plan;
 
-/* At work on a word of a row: its row's place in the table, its channels, and their kernels. */
-typedef struct {
-  KV row, channel[2], inside[2], w[2][TC_MOST_TAPS];
-} Word;
+/* ---- planning ---- */
+
+/* Tiles with rows of 32 words, a lane each, and how near to the full rate they come. */
+static const struct {
+  TcTile t;
+  double rate;
+} tiles[] = {
+    {{64, 128, 2, 4, 32, 2, false}, 1},   {{128, 64, 4, 2, 32, 2, false}, 0.9},
+    {{64, 64, 2, 2, 32, 2, false}, 0.8},  {{128, 32, 4, 1, 32, 2, false}, 0.7},
+    {{64, 32, 2, 1, 32, 2, false}, 0.6},  {{128, 16, 4, 1, 32, 2, false}, 0.45},
+    {{32, 32, 2, 1, 32, 2, false}, 0.45},
+};
+
+/* A depthwise value takes about the time of so many products, and each range of columns computes it again. */
+enum { COLUMNS = 96 };
+
+bool dwpw_tc_takes(const Emit *e, const DwShape *d, int64_t cout, bool bf16) {
+  enum { FEWEST = 8 }; /* channels on either side: of less most of a tile would be zeros */
+  return e->machine->simt && (bf16 || e->fn->prog->tf32) && d->channels >= FEWEST && cout >= FEWEST &&
+         d->channels * cout < (int64_t)1 << 29 && dw_runs_take(e, d);
+}
+
+static Plan plan(const Machine *m, const DwShape *d, int64_t samples, int64_t cout, bool bf16) {
+  Plan best = {0};
+  double least = 0;
+  for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
+    Plan p = {.r = dw_runs(d, tiles[i].t.m), .t = tiles[i].t, .bf16 = bf16, .samples = samples, .cout = cout};
+    p.col_blocks = ceil_div(cout, p.t.n);
+    p.steps = ceil_div(d->channels, tc_depth(&p.t, bf16));
+    int64_t waves = ceil_div(samples * p.r.boxes * p.col_blocks, m->processors);
+    double time = (double)(waves * p.t.m) * ((double)p.t.n / tiles[i].rate + COLUMNS);
+    if (least > 0 && time >= least) continue;
+    best = p, least = time;
+  }
+  return best;
+}
+
+/* ---- packed weights: for each range of columns and step the stage's b ---- */
 
 static KV i32v(KFn *k, int64_t v) { return k_splat(k, k_i32(k, (int32_t)v)); }
 
-static KV at_strides(KFn *k, int ns, KV image, const KV *at, const int64_t *stride) {
-  KV sum = k_mul(k, image, i32v(k, stride[0]));
-  for (int a = 0; a < ns; a++) sum = k_add(k, sum, k_mul(k, at[a], i32v(k, stride[2 + a])));
-  return sum;
+static void pack_kernel(const Plan *p, KFn *k) {
+  int depth = tc_depth(&p->t, p->bf16);
+  KV step = k_rem(k, k_task(k), k_i64(k, p->steps)), block = k_div(k, k_task(k), k_i64(k, p->steps));
+  KV to = k_mul(k, k_task(k), k_i64(k, (int64_t)p->t.n * depth));
+  KV channel0 = k_cast(k, K_I32, k_mul(k, step, k_i64(k, depth)));
+  KV i = k_for(k, k_i64(k, 0), k_i64(k, p->t.n), 1);
+  KV col = k_add(k, k_mul(k, block, k_i64(k, p->t.n)), i);
+  for (int part = 0; part < depth; part += 32) {
+    KV place = k_add(k, k_iota(k), i32v(k, part)), channel = k_add(k, place, channel0);
+    if (p->bf16) /* place 2 w + h is channel w + 32 h */
+      channel =
+          k_add(k, k_add(k, k_div(k, place, i32v(k, 2)), k_mul(k, k_rem(k, place, i32v(k, 2)), i32v(k, 32))),
+                channel0);
+    KV there =
+        k_and(k, k_lt(k, channel, i32v(k, p->r.d.channels)), k_splat(k, k_lt(k, col, k_i64(k, p->cout))));
+    KV from = k_add(k, k_mul(k, channel, i32v(k, p->cout)), k_splat(k, k_cast(k, K_I32, col)));
+    KV w = k_gather_masked(k, 0, from, there);
+    k_store(k, 1, k_add(k, k_add(k, to, k_mul(k, i, k_i64(k, depth))), k_i64(k, part)),
+            p->bf16 ? w : k_tf32(k, w));
+  }
+  k_end(k);
 }
 
-/* Elements from tap 0 to tap t. */
-static int64_t tap_offset(const DwShape *d, int64_t t, const int64_t *stride) {
-  int64_t off = 0;
-  for (int a = d->ns - 1; a >= 0; t /= d->size[a--]) off += t % d->size[a] * stride[2 + a];
-  return off;
+static int pack(Emit *e, const GroupInfo *g, const Plan *p, int w) {
+  int64_t elements = p->col_blocks * p->steps * p->t.n * tc_depth(&p->t, p->bf16);
+  int ws = p->bf16 ? emit_narrow_workspace(e, elements) : emit_workspace(e, elements * 4);
+  Build b = build_begin(e, g, "pack", "pack:dwpw_ic%lld_oc%lld:%s:n%d", (long long)p->r.d.channels,
+                        (long long)p->cout, p->bf16 ? "bf16" : "tf32", p->t.n);
+  build_arg(&b, w, false);
+  build_arg(&b, ws, true);
+  pack_kernel(p, build_kernel(&b, 0));
+  b.kernel.bytes = (p->bf16 ? 6 : 8) * p->r.d.channels * p->cout;
+  build_end(&b, p->col_blocks * p->steps);
+  return ws;
 }
 
-static KV meets(KFn *k, KV bits, int t) {
-  return k_eq(k, k_bin(k, K_and, bits, i32v(k, (int64_t)1 << t)), i32v(k, (int64_t)1 << t));
-}
+/* ---- the kernel ---- */
 
-/* A thread writes down one row, or none. */
-static void find_rows(TcCode *c, TcBlock *b) {
-  Depthwise *dw = (Depthwise *)(void *)c;
-  const DwShape *d = dw->d;
+typedef struct {
+  const Plan *p;
+  Expr *x;
+  const GroupInfo *g;
+  Place place;
+  KV weights;
+  KV n, at[MAX_SPATIAL], col_block; /* of the block: its sample, the first pixel of its box */
+} Code;
+
+/* What lanes hold of row `row` of a stage goes to word `lane` of it. */
+static void put_row(TcBlock *b, KV row, KV stage, KV word) {
   KFn *k = b->k;
-  for (int first = 0; first < b->t.m; first += tc_threads(&b->t)) {
-    KV mine = k_add(k, b->thread, i32v(k, first)), zero = i32v(k, 0), image, at[MAX_SPATIAL], bits;
-    KV m = k_add(k, mine, k_splat(k, k_cast(k, K_I32, c->row0))), is_row = k_lt(k, m, i32v(k, c->p->rows));
-    tc_row(k, d->ns, dw->axis, d->in, m, &image, at, &bits);
-    bits = k_select(k, is_row, bits, zero);
-    image = k_select(k, is_row, image, zero);
-    KV there = k_lt(k, mine, i32v(k, b->t.m)), to = k_mul(k, mine, i32v(k, dw->fields));
-    KV x_at = at_strides(k, d->ns, image, at, d->xs), w_at = k_mul(k, image, i32v(k, d->ws[0]));
-    k_scatter_masked(k, dw->table, k_add(k, to, i32v(k, X_AT)), x_at, there);
-    k_scatter_masked(k, dw->table, k_add(k, to, i32v(k, BITS)), bits, there);
-    k_scatter_masked(k, dw->table, k_add(k, to, i32v(k, W_AT)), w_at, there);
-    for (int t = 0; t < dw->taps && dw->s != K_NONE; t++) {
-      KV from = k_add(k, at_strides(k, d->ns, image, at, d->ss), i32v(k, tap_offset(d, t, d->ss)));
-      KV gate = k_gather_masked(k, dw->s, from, k_and(k, meets(k, bits, t), there));
-      k_scatter_masked(k, dw->table, k_add(k, to, i32v(k, GATES + t)), k_bitcast(k, K_I32, gate), there);
-    }
-  }
-  k_barrier(k);
+  KV piece = k_bin(k, K_shr, b->lane, i32v(k, 2)), rest = k_bin(k, K_and, b->lane, i32v(k, 3));
+  KV to = k_add(k, k_add(k, tc_word(b, row, piece), rest), stage);
+  k_scatter(k, b->tiles, to, word);
 }
 
-static void find_kernels(const Depthwise *dw, KFn *k, Word *w) {
-  KV w_at = k_gather_at(k, dw->table, w->row, W_AT);
-  for (int i = 0; i < 2 && w->channel[i] != K_NONE; i++) {
-    KV channel = k_select(k, w->inside[i], w->channel[i], i32v(k, 0));
-    KV at = k_add(k, w_at, k_mul(k, channel, i32v(k, dw->d->ws[1])));
-    for (int t = 0; t < dw->taps; t++)
-      w->w[i][t] = k_gather_at(k, dw->w, at, tap_offset(dw->d, t, dw->d->ws));
-  }
-}
-
-/* The depthwise result; 0 beyond channels and pixels. `all`: every tap meets x, and every channel is one; else taps outside read the first
- * element and count as 0. */
-static KV sum_of_taps(const Depthwise *dw, KFn *k, const Word *w, int i, bool all) {
-  const DwShape *d = dw->d;
-  KV sum = k_splat(k, k_f32(k, 0)), zero = i32v(k, 0), none = sum, bits = K_NONE;
-  KV x_at = k_add(k, k_gather_at(k, dw->table, w->row, X_AT), k_mul(k, w->channel[i], i32v(k, d->xs[1])));
-  if (!all) bits = k_select(k, w->inside[i], k_gather_at(k, dw->table, w->row, BITS), zero);
-  for (int t = 0; t < dw->taps; t++) {
-    int64_t off = tap_offset(d, t, d->xs);
-    KV x, there = all ? K_NONE : meets(k, bits, t);
-    if (all) x = k_gather_at(k, dw->x, x_at, off);
-    else
-      x = k_select(k, there, k_gather(k, dw->x, k_select(k, there, k_add(k, x_at, i32v(k, off)), zero)),
-                   none);
-    if (dw->s != K_NONE) x = k_mul(k, x, k_bitcast(k, K_F32, k_gather_at(k, dw->table, w->row, GATES + t)));
-    sum = k_fma(k, x, w->w[i][t], sum);
-  }
-  return sum;
-}
-
-static void put_word(const Depthwise *dw, TcBlock *b, const Word *w, KV place, bool all) {
+static void compute_run(const Code *c, TcBlock *b, KV run, KV channel, KV stage) {
   KFn *k = b->k;
-  KV v = sum_of_taps(dw, k, w, 0, all);
-  v = b->bf16 ? k_bitcast(k, K_F32, k_pair(k, v, sum_of_taps(dw, k, w, 1, all))) : k_tf32(k, v);
-  k_scatter(k, b->tiles, place, v);
-}
-
-/* Do all rows that the warp is at have all taps? And are all channels of the step there? */
-static KV all_inside(const Depthwise *dw, TcBlock *b, KV row, KV step) {
-  KFn *k = b->k;
-  int rows = 32 / b->t.row, full = (int)((INT64_C(1) << dw->taps) - 1);
-  KV all = k_i32(k, full);
-  for (int r = 0; r < rows; r++) {
-    KV at = k_add(k, k_mul(k, k_add(k, row, k_i64(k, r)), k_i64(k, dw->fields)), k_i64(k, BITS));
-    all = k_and(k, all, k_load(k, dw->table, at, false));
+  const DwRuns *r = &c->p->r;
+  KV at[MAX_SPATIAL], sum[DW_RUN_MOST], high[DW_RUN_MOST];
+  KV row = k_mul(k, run, k_i64(k, r->pixels));
+  dw_runs_place(k, r, row, c->at, at);
+  dw_run(k, r, c->n, at, channel, sum);
+  if (b->bf16) dw_run(k, r, c->n, at, k_add(k, channel, k_i64(k, 32)), high);
+  KV first = k_splat(k, k_cast(k, K_I32, row));
+  for (int p = 0; p < r->pixels; p++) {
+    KV word = b->bf16 ? k_bitcast(k, K_F32, k_pair(k, sum[p], high[p])) : k_tf32(k, sum[p]);
+    put_row(b, k_add(k, first, i32v(k, p)), stage, word);
   }
-  KV whole = k_eq(k, all, k_i32(k, full)), last = k_i64(k, dw->c.p->steps - 1);
-  return dw->d->channels % tc_depth(&b->t, b->bf16) ? k_and(k, whole, k_lt(k, step, last)) : whole;
 }
 
-static void compute_rows(TcCode *c, TcBlock *b, KV step, KV stage) {
-  const Depthwise *dw = (const Depthwise *)(const void *)c;
+/* Each warp has as many runs, one after the other. */
+static void compute_rows(const Code *c, TcBlock *b, KV step, KV stage) {
+  KFn *k = b->k;
+  int64_t runs = b->t.m / c->p->r.pixels / tc_warps(&b->t);
+  KV channel = k_mul(k, step, k_i64(k, tc_depth(&b->t, b->bf16)));
+  KV first = k_mul(k, k_thread(k), k_i64(k, runs));
+  KV i = runs > 1 ? k_for(k, k_i64(k, 0), k_i64(k, runs), 1) : k_i64(k, 0);
+  compute_run(c, b, k_add(k, first, i), channel, stage);
+  if (runs > 1) k_end(k);
+}
+
+/* The stage's b lies in one run in memory. */
+static void copy_cols(const Code *c, TcBlock *b, KV step, KV stage) {
   KFn *k = b->k;
   const TcTile *t = &b->t;
-  int per_word = b->bf16 ? 2 : 1, apart = tc_threads(t) / t->row;
-  KV word = k_rem(k, b->thread, i32v(k, t->row)), row0 = k_div(k, b->thread, i32v(k, t->row));
-  KV first = k_splat(k, k_cast(k, K_I32, k_mul(k, step, k_i64(k, tc_depth(t, b->bf16)))));
-  Word w = {.row = k_mul(k, row0, i32v(k, dw->fields)), .channel = {K_NONE, K_NONE}};
-  for (int i = 0; i < per_word; i++) {
-    w.channel[i] = k_add(k, k_add(k, first, k_mul(k, word, i32v(k, per_word))), i32v(k, i));
-    w.inside[i] = k_lt(k, w.channel[i], i32v(k, dw->d->channels));
+  int per_row = t->row / TC_PIECE, all = t->n * per_row, threads = tc_threads(t);
+  int64_t depth = tc_depth(t, b->bf16);
+  KV tile = k_add(k, k_mul(k, c->col_block, k_i64(k, c->p->steps)), step);
+  KV from = k_splat(k, k_cast(k, K_I32, k_mul(k, tile, k_i64(k, t->n * depth))));
+  for (int i = 0; i < all; i += threads) {
+    KV number = k_add(k, b->thread, i32v(k, i));
+    KV row = k_add(k, k_div(k, number, i32v(k, per_row)), i32v(k, t->m));
+    KV to = k_add(k, tc_word(b, row, k_rem(k, number, i32v(k, per_row))), stage);
+    KV at = k_add(k, from, k_mul(k, number, i32v(k, b->bf16 ? 8 : 4)));
+    k_copy_async(k, b->tiles, to, c->weights, at, 16);
   }
-  if (dw->one_sample) find_kernels(dw, k, &w);
-  KV pass = k_for(k, k_i64(k, 0), k_i64(k, t->m), apart);
-  KV row = k_add(k, row0, k_splat(k, k_cast(k, K_I32, pass)));
-  w.row = k_mul(k, row, i32v(k, dw->fields));
-  if (!dw->one_sample) find_kernels(dw, k, &w);
-  KV place = tc_word(b, row, k_div(k, word, i32v(k, TC_PIECE)));
-  place = k_add(k, k_add(k, place, k_rem(k, word, i32v(k, TC_PIECE))), stage);
-  KV warp_row = k_add(k, pass, k_mul(k, k_thread(k), k_i64(k, 32 / t->row)));
-  k_if(k, all_inside(dw, b, warp_row, step));
-  put_word(dw, b, &w, place, true);
-  k_else(k);
-  put_word(dw, b, &w, place, false);
-  k_end(k);
-  k_end(k);
 }
 
-static void axes_of(const DwShape *d, TcAxis *axis) {
-  for (int a = 0; a < d->ns; a++)
-    axis[a] = (TcAxis){
-        .ostep = 1, .count = d->out[a], .istep = d->stride[a], .base = -d->pad[a], .taps = d->size[a]};
+static void load(void *ctx, TcBlock *b, KV step, KV stage) {
+  copy_cols(ctx, b, step, stage);
+  compute_rows(ctx, b, step, stage);
 }
 
-static int64_t count_of(const int64_t *size, int ns) {
-  int64_t n = 1;
-  for (int a = 0; a < ns; a++) n *= size[a];
-  return n;
+/* ---- its results ---- */
+
+static void results_from(void *ctx, TcBlock *b, KV first) { (void)ctx, (void)b, (void)first; }
+static void next_row(void *ctx, TcBlock *b) { (void)ctx, (void)b; }
+
+static void result_row(void *ctx, TcBlock *b, KV row, KV col, int few, KV value) {
+  Code *c = ctx;
+  KFn *k = b->k;
+  const Plan *p = c->p;
+  KV at[MAX_SPATIAL], channel = k_add(k, k_mul(k, c->col_block, k_i64(k, b->t.n)), col), there = K_NONE;
+  dw_runs_place(k, &p->r, row, c->at, at);
+  if (p->cout % b->t.n) there = k_lt(k, channel, k_i64(k, p->cout));
+  for (int a = 0; a < p->r.d.ns; a++) {
+    c->place.coord[2 + a] = at[a];
+    if (p->r.d.out[a] % p->r.box[a] == 0) continue;
+    KV also = k_lt(k, at[a], k_i64(k, p->r.d.out[a]));
+    there = there == K_NONE ? also : k_and(k, there, also);
+  }
+  c->place.coord[0] = c->n, c->place.coord[1] = channel;
+  if (there != K_NONE) k_if(k, there);
+  c->place.mask = K_NONE;
+  if (p->cout % few || few < 32)
+    c->place.mask = k_first_lanes(k, k_min(k, k_sub(k, k_i64(k, p->cout), channel), k_i64(k, few)));
+  expr_place(c->x, &c->place);
+  expr_epilogue(c->x, c->g, value);
+  if (there != K_NONE) k_end(k);
 }
 
-bool tc_takes_dwpw(const Emit *e, const Node *anchor, const DwShape *d) {
-  enum { MOST = 1 << 30 };
-  const Fn *f = e->fn;
-  bool kind = e->machine->simt && (anchor->at.narrow || f->prog->tf32) && anchor->type.dim[1] > 1 && d->vec;
-  return kind && count_of(d->size, d->ns) <= TC_MOST_TAPS && type_count(f->node[d->x].type) < MOST &&
-         type_count(f->node[d->w].type) < MOST && type_count(anchor->type) < MOST;
+static void kernel(Build *bd, const GroupInfo *g, const Plan *p, KV weights) {
+  static const TcResult result = {results_from, result_row, next_row};
+  KFn *k = build_kernel(bd, 0);
+  const Node *nd = &bd->e->fn->node[g->anchor];
+  Code c = {.p = p, .g = g, .weights = weights};
+  TcBlock b;
+  c.x = expr_new(bd->e, g, bd, k);
+  c.place = (Place){.vec = true, .vec_axis = 1, .mask = K_NONE, .domain = nd->type, .order = nd->order};
+  tc_begin(&b, k, &p->t, p->bf16);
+  b.rounded_a = b.rounded_b = true;
+  c.col_block = k_rem(k, k_task(k), k_i64(k, p->col_blocks));
+  dw_runs_box(k, &p->r, k_div(k, k_task(k), k_i64(k, p->col_blocks)), &c.n, c.at);
+  tc_run(&b, k_i64(k, p->steps), load, &c);
+  tc_results(&b, &result, &c);
 }
 
-bool emit_dwpw_tc(Emit *e, const GroupInfo *g, const DwShape *d, const ConvShape *pointwise) {
-  enum { STAGES = 3 }; /* two steps ahead is what weights need; nobody waits for rows */
-  static const TcRows rows = {find_rows, compute_rows};
-  const Node *anchor = &e->fn->node[g->anchor];
-  TcConv c = {.s = *pointwise, .bf16 = anchor->at.narrow};
-  TcAxis axis[MAX_SPATIAL];
+bool emit_dwpw_tc(Emit *e, const GroupInfo *g, const DwShape *d) {
+  const Node *nd = &e->fn->node[g->anchor];
+  Plan p = plan(e->machine, d, nd->type.dim[0], nd->type.dim[1], nd->at.narrow);
+  int from = emit_buffer(e, nd->in[1]), v = pack(e, g, &p, from);
   char dims[96], win[96];
-  axes_of(d, axis);
-  tc_conv_plan(e, g, &c, STAGES);
-  int taps = (int)count_of(d->size, d->ns), fields = GATES + (d->s >= 0 ? taps : 0);
-  while (c.t.stages > 2 && 4 * (c.t.stages * tc_stage_words(&c.t) + c.t.m * fields) > TC_SHARED) c.t.stages--;
-  int w = emit_buffer(e, anchor->in[1]), ws = tc_conv_pack(e, g, &c, w);
   Build b = build_begin(e, g, "dwpw", "dwpw:%s_oc%lld_%s:%s:fwd%s", dims_text(e->fn->node[d->x].type, dims),
-                        (long long)c.s.cout, window_text(d->ns, d->size, d->stride, d->pad, win),
-                        c.bf16 ? "mma_bf16" : "mma_tf32", d->s >= 0 ? ":gate" : "");
+                        (long long)p.cout, window_text(d->ns, d->size, d->stride, d->pad, win),
+                        p.bf16 ? "mma_bf16" : "mma_tf32", d->s >= 0 ? ":gate" : "");
   for (int i = 0; i < g->nin; i++) {
     int in = emit_buffer(e, g->in[i]);
-    build_arg(&b, in == w ? ws : in, false);
+    build_arg(&b, in == from ? v : in, false);
   }
   for (int i = 0; i < g->nout; i++) build_arg(&b, emit_buffer(e, g->out[i]), true);
-  Depthwise code = {.c.rows = &rows,
-                    .c.weights = build_find_arg(&b, ws),
-                    .d = d,
-                    .axis = axis,
-                    .taps = taps,
-                    .fields = fields};
-  code.one_sample = d->ws[0] == 0 || count_of(d->out, d->ns) % c.t.m == 0;
-  code.x = arg_of(&b, d->x), code.w = arg_of(&b, d->w), code.s = d->s >= 0 ? arg_of(&b, d->s) : K_NONE;
-  KFn *k = build_kernel(&b, 0);
-  TcBlock block;
-  tc_begin(&block, k, &c.t, c.bf16);
-  block.rounded_a = true;
-  code.table = k_scratch(k, K_I32, (int64_t)c.t.m * fields, "rows");
-  tc_conv_kernel(&b, g, &c, k, &block, &code.c);
-  b.kernel.flops = 2 * (node_macs(e->fn, anchor) + node_macs(e->fn, &e->fn->node[anchor->in[0]]));
+  p.r.x = arg_of(&b, d->x), p.r.w = arg_of(&b, d->w);
+  if (d->s >= 0) p.r.s = arg_of(&b, d->s);
+  b.kernel.flops = 2 * (node_macs(e->fn, nd) + node_macs(e->fn, &e->fn->node[nd->in[0]]));
   b.kernel.bytes = group_bytes(e, g);
-  build_end(&b, tc_conv_blocks(&c));
+  kernel(&b, g, &p, build_find_arg(&b, v));
+  build_end(&b, p.samples * p.r.boxes * p.col_blocks);
   return !e->err[0];
 }

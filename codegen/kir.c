@@ -452,6 +452,7 @@ KV k_lane(KFn *k, KV v, int lane) {
   KType t = k->ins[v].type;
   if (!t.vec || lane < 0 || lane >= k->lanes)
     return fail(k, "lane %d of v%d (%s): a vector has lanes 0 to %d", lane, v, kir_type_str(t), k->lanes - 1);
+  if (k->ins[v].op == K_splat) return k->ins[v].in[0];
   KV n = k_i32(k, lane);
   return push(k, K_lane, kt(t.base, false), v, n, -1, -1);
 }

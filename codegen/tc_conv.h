@@ -1,5 +1,5 @@
-/* tc_conv.h - convolutions on tensor cores: what conv, conv_dx and DyBAC's forward pass share. All have packed weights, and an epilogue; how
- * the rows of a stage come about is their own. */
+/* tc_conv.h - convolutions on tensor cores: what conv and conv_dx share. Both have packed weights, and an epilogue; how
+ * the rows of a stage come about is the emitter's own. */
 #ifndef NETC_TC_CONV_H
 #define NETC_TC_CONV_H
 #include "dw_row.h"
@@ -57,8 +57,4 @@ void tc_row(KFn *k, int ns, const TcAxis *axis, const int64_t *in, KV m, KV *ima
 /* All of a kernel: `c` has weights and rows, and is the first member of what those need. */
 void tc_conv_kernel(Build *bd, const GroupInfo *g, const TcConv *cv, KFn *k, TcBlock *b, TcCode *c);
 int64_t tc_conv_blocks(const TcConv *c);
-
-/* DyBAC's forward pass: does it go by tensor cores; emit_dwpw_tc.c. `pointwise`: its contraction as a convolution. */
-bool tc_takes_dwpw(const Emit *e, const Node *anchor, const DwShape *d);
-bool emit_dwpw_tc(Emit *e, const GroupInfo *g, const DwShape *d, const ConvShape *pointwise);
 #endif

@@ -1,5 +1,6 @@
 /* Kernels for tensor cores, as the emitters write them, spoilt in one place each: a barrier or a wait is taken out, a wait is for one
- * group less, the ring of stages is one stage shorter than is waited for, an offset is one piece off, rounding is left out.
+ * group less, the ring of stages is one stage shorter than is waited for, an offset is one piece off, a word goes to the wrong place, rounding
+ * is left out.
  */
 #include "mutants.h"
 
@@ -13,12 +14,17 @@ static const struct {
     {"convolution with strides",
      "%x = input \"x\" : f32[1,20,17,18]\n%w = input \"w\" : f32[18,20,3,3]\n%y = conv %x %w {stride=[2,2], "
      "pad=[1,1]}\n"},
+    {"a layer of DyBAC",
+     "%x = input \"x\" : f32[1,72,9,17]\n%s = input \"s\" : f32[1,1,9,17]\n%z = mul %x %s\n"
+     "%w = input \"w\" : f32[1,72,3,3]\n%u = dwconv %z %w {stride=[1,1], pad=[1,1]}\n"
+     "%v = input \"v\" : f32[100,72,1,1]\n%y = conv %u %v {stride=[1,1], pad=[0,0]}\n"},
 };
 enum { FUNCTIONS = sizeof functions / sizeof *functions };
 
-typedef enum { WAITS_LESS, SHORT_RING, SHIFTED, UNROUNDED, KINDS } Kind;
+typedef enum { WAITS_LESS, SHORT_RING, SHIFTED, MISPLACED, UNROUNDED, KINDS } Kind;
 static const char *const kind_name[KINDS] = {"waits for one group less", "a ring of one stage less",
-                                             "an offset is off by one piece", "is not rounded"};
+                                             "an offset is off by one piece",
+                                             "a word goes to its neighbour's place", "is not rounded"};
 
 /* Does spoiling instruction v in this way make sense? */
 static bool applies(const KFn *k, int v, Kind kind) {
@@ -30,7 +36,10 @@ static bool applies(const KFn *k, int v, Kind kind) {
   case SHORT_RING:
     return i->op == K_eq && i->type.base == K_I1 && !i->type.vec && k->ins[i->in[0]].type.base == K_I32 &&
            k_is_const(k, i->in[1], &c);
-  case SHIFTED: return i->op == K_copy_async || i->op == K_load_matrix || i->op == K_gather_at;
+  case SHIFTED:
+    return i->op == K_copy_async || i->op == K_load_matrix || i->op == K_gather_at ||
+           (i->op == K_load && i->type.vec && k->ins[i->in[0]].op == K_arg);
+  case MISPLACED: return i->op == K_scatter;
   default: return i->op == K_tf32;
   }
 }
@@ -60,8 +69,10 @@ static KFn *spoilt(const KFn *k, int at, Kind kind) {
       case SHIFTED:
         if (ins.op == K_copy_async)
           ins.in[3] = k_add(out, ins.in[3], k_splat(out, k_i32(out, (int32_t)ins.imm / 4)));
+        else if (ins.op == K_load) ins.in[1] = k_add(out, ins.in[1], k_i64(out, 1));
         else ins.imm += ins.op == K_gather_at ? 1 : 4;
         break;
+      case MISPLACED: ins.in[1] = k_add(out, ins.in[1], k_splat(out, k_i32(out, 1))); break;
       default: map[v] = ins.in[0]; continue;
       }
     map[v] = kir_append(out, &ins);
@@ -89,9 +100,10 @@ static void drop_waits(const Subject *s, Counts *c) {
     bool seen = is_seen(s, altered(s->k, v, -1, 0), err);
     bool end = op == K_barrier && s->k->ins[v - 1].op != K_wait_group;
     if (!seen && !end) fail_msg("%s: nobody misses v%d = %s", s->k->name, v, kop_info[op].name);
-    const char *text = op == K_barrier ? "nothing orders the two" : "no wait_group has waited";
-    if (seen && !strstr(err, text))
-      fail_msg("%s, without v%d = %s: %s", s->k->name, v, kop_info[op].name, err);
+    /* In a ring of two stages it is a copy on its way that meets who still reads. */
+    bool told =
+        strstr(err, "no wait_group has waited") || (op == K_barrier && strstr(err, "nothing orders the two"));
+    if (seen && !told) fail_msg("%s, without v%d = %s: %s", s->k->name, v, kop_info[op].name, err);
     c->waits += !end, c->ends += end && seen;
   }
 }
@@ -125,8 +137,8 @@ static void defects_are_seen(void **state) {
                 c.ends);
   for (int kind = 0; kind < KINDS; kind++)
     print_message("%s: %d of %d are seen\n", kind_name[kind], c.kind[kind], c.of[kind]);
-  assert_int_equal(c.products, 6);
-  assert_true(c.waits >= 18 && c.ends >= 2 && c.kind[WAITS_LESS] == c.of[WAITS_LESS]);
+  assert_int_equal(c.products, 9);
+  assert_true(c.waits >= 24 && c.ends >= 2 && c.kind[WAITS_LESS] == c.of[WAITS_LESS]);
 }
 
 int main(void) {

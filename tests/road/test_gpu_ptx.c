@@ -71,8 +71,15 @@ static void assemble(const char *ptxas, const char *kind, const Bytes *text, Tot
   unlink(path), unlink(report);
 }
 
+/* Is the kernel one that test `which` looks at? NULL: all are. */
+static bool wanted(const char *name, const char *const *which) {
+  for (; which && *which; which++)
+    if (strstr(name, *which) == name) return strstr(name, "mma_") != NULL;
+  return !which;
+}
+
 /* Codes number first, first + step, .. of all functions, those of family sm, as one text. */
-static int texts(const SharedCodes *c, NetcSm sm, int first, int step, Bytes *all) {
+static int texts(const SharedCodes *c, NetcSm sm, const char *const *which, int first, int step, Bytes *all) {
   char err[256] = "", symbol[64], target[64];
   int n = 0;
   LLVMTargetMachineRef tm = simt_ptx_target(sm, err);
@@ -80,7 +87,7 @@ static int texts(const SharedCodes *c, NetcSm sm, int first, int step, Bytes *al
   snprintf(target, sizeof target, ".target %s", simt_sm_name(sm));
   for (int i = first; i < c->n; i += step) {
     Bytes text = {0};
-    if (simt_family(c->code[i]) != sm) continue;
+    if (simt_family(c->code[i]) != sm || !wanted(c->code[i]->name, which)) continue;
     n++;
     snprintf(symbol, sizeof symbol, "kernel_%d", i);
     if (!simt_ptx(c->code[i], sm, tm, symbol, &text, err)) fail_msg("%s", err);
@@ -113,7 +120,7 @@ static void check_family(const SharedCodes *c, NetcSm sm, const char *path, cons
     if (!each || kind == first) {
       bytes_free(&all);
       all = (Bytes){0};
-      count = texts(c, sm, each ? 0 : kind, each ? 1 : KINDS * few, &all);
+      count = texts(c, sm, NULL, each ? 0 : kind, each ? 1 : KINDS * few, &all);
     }
     if (!ptxas || !count) continue;
     assemble(ptxas, kinds[kind], &all, &t);
@@ -157,6 +164,46 @@ static void large_tiles_assemble(void **state) {
   check_model_on(&one, "models/unet.net", d, 4, 1, false);
 }
 
+/* DyBAC's kernels for tensor cores, for one in `few` of the kinds that have them. */
+static void check_dybac(const Machine *m, const char *path, const Define *define, int n, int few) {
+  static const char *const which[] = {"dwpw:", "conv_dw:", NULL};
+  const char *ptxas = find_ptxas();
+  char err[256] = "";
+  if (getenv("NETC_PTX_ALL")) few = 1;
+  Arena *a = arena_new();
+  Program *p = compile_model(a, path, define, n);
+  Emit *e = emit_fn_on(m, a, p->fn[0], NULL, err);
+  if (!e) fail_msg("%s", err);
+  SharedCodes codes = codes_of(a, e);
+  Bytes all = {0};
+  int count = texts(&codes, NETC_SM_80, which, 0, 1, &all);
+  assert_true(count >= 4);
+  for (int kind = 1; ptxas && kind < KINDS; kind += few) {
+    Totals t = {0};
+    assemble(ptxas, kinds[kind], &all, &t);
+    print_message("%s, DyBAC, %s: %d kernels, at most %d registers and %d bytes of shared memory, %d spill\n",
+                  path, kinds[kind], t.kernels, t.registers, t.shared, t.spills);
+    assert_int_equal(t.kernels, count);
+    assert_int_equal(t.spills, 0);
+  }
+  bytes_free(&all);
+  arena_free(a);
+}
+
+static void dybac_assembles(void **state) {
+  (void)state;
+  Machine one = machine_gpu;
+  one.processors = 1;
+  const Define narrow[] = {{"batch", "1"},
+                           {"size", "[64,64]"},
+                           {"widths", "[64,128]"},
+                           {"disc_width", "8"},
+                           {"precision", "bf16"}};
+  const Define volume[] = {{"batch", "1"}, {"size", "[16,16,16]"}, {"n_filters", "16"}};
+  check_dybac(&one, "models/asenet.net", narrow, 5, 3);
+  check_dybac(&one, "models/asenet3d.net", volume, 3, KINDS);
+}
+
 static void unet_assembles(void **state) {
   (void)state;
   const Define d[] = {{"batch", "2"}, {"size", "[32,32]"}, {"widths", "[32,64]"}};
@@ -183,9 +230,9 @@ static void acts_in_3d_assembles(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(unet_assembles),       cmocka_unit_test(large_tiles_assemble),
-      cmocka_unit_test(vnet_assembles),       cmocka_unit_test(acts_assembles),
-      cmocka_unit_test(acts_in_3d_assembles),
+      cmocka_unit_test(unet_assembles),  cmocka_unit_test(large_tiles_assemble),
+      cmocka_unit_test(dybac_assembles), cmocka_unit_test(vnet_assembles),
+      cmocka_unit_test(acts_assembles),  cmocka_unit_test(acts_in_3d_assembles),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
