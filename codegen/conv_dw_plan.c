@@ -108,7 +108,7 @@ DwPlan dw_plan(const Machine *m, const ConvShape *s, bool recompute, int64_t mac
   plan_boxes(&p);
   int64_t pixels = 1, bytes = 4 * conv_taps(s) * s->cin * s->cout;
   for (int a = 0; a < p.naxes; a++) pixels *= p.span[a];
-  p.slice_cin = p.source == DIRECT ? p.cin : slice_of(p.cin, m->x_bytes / (4 * pixels));
+  p.slice_cin = p.source == DIRECT || p.source == TAPS ? p.cin : slice_of(p.cin, m->x_bytes / (4 * pixels));
   p.slices_cin = p.cin / p.slice_cin;
   int64_t parts =
       min64(ceil_div(m->tasks / 2, p.slices_cin), min64(m->parts_bytes / bytes, macs / m->task_macs));
