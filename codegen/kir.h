@@ -136,7 +136,13 @@ void k_load_matrix(KFn *k, KV regs, KV scratch, KV at, int64_t further, bool tur
 void k_mma(KFn *k, bool bf16, KV sum, KV a, KV b, int b_first);
 void k_copy_async(KFn *k, KV scratch, KV to, KV arg, KV from, int bytes);
 void k_commit(KFn *k);
-void k_wait_group(KFn *k, int latest);        /* all but so many */
+void k_wait_group(KFn *k, int latest); /* all but so many */
+/* Products by groups of four warps (wgmma.h): a fence, products and a wait follow each other with nothing between. */
+KV k_matrix(KFn *k, KV scratch, KV at, int64_t form); /* at: scalar i64 */
+void k_proxy_fence(KFn *k);
+void k_wgmma_fence(KFn *k);
+void k_wgmma(KFn *k, bool bf16, KV sum, KV a, KV b);
+void k_wgmma_wait(KFn *k);
 KV k_for(KFn *k, KV lo, KV hi, int64_t step); /* the counter, i64 */
 void k_if(KFn *k, KV cond);
 void k_else(KFn *k);
@@ -153,6 +159,8 @@ void kir_print(FILE *out, const KFn *k);
 KFn *kir_parse(Arena *a, const char **text, char err[256]);
 /* Does it need what GPUs have from compute capability 8.0 on? */
 bool kir_tensor(const KFn *k);
+/* And what 9.0 alone has? */
+bool kir_wgmma(const KFn *k);
 /* Does it work on bf16 in a way that an instruction set may have instructions for: pairs, or rounding? */
 bool kir_narrow(const KFn *k);
 /* Types, operands defined before use and in scope, blocks balanced. false and a message. */

@@ -93,6 +93,7 @@ bool kir_has_number(KOp op) {
   case K_mma_tf32:
   case K_mma_bf16:
   case K_copy_async:
+  case K_matrix:
   case K_wait_group: return true;
   default: return false;
   }

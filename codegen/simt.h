@@ -12,7 +12,10 @@
 #include "abi.h"
 #include "kir.h"
 
-enum { SIMT_LANES = 32 };
+enum {
+  SIMT_LANES = 32,
+  SIMT_PATTERN = 1024 /* bytes at whose multiples scratch of kernels with wgmma begins */
+};
 
 /* A copy of k, of 32 lanes, in arena a: functions expanded, syncs put in. */
 KFn *simt_prepare(Arena *a, const KFn *k);

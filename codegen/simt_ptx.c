@@ -60,7 +60,7 @@ static LLVMValueRef scratch(SimtLower *s, int ins) {
   LLVMValueRef g = LLVMAddGlobalInAddressSpace(l->m, t, name, SHARED);
   LLVMSetLinkage(g, LLVMInternalLinkage);
   LLVMSetInitializer(g, LLVMGetUndef(t));
-  LLVMSetAlignment(g, 16);
+  LLVMSetAlignment(g, kir_wgmma(l->k) ? SIMT_PATTERN : 16);
   return g;
 }
 
@@ -161,8 +161,9 @@ static void wait_group(SimtLower *s, int ins, int64_t latest) {
   simt_call(&s->l, "llvm.nvvm.cp.async.wait.group", &n, 1);
 }
 
-static const SimtLeaves leaves = {begin, seed,        argument, scratch,    address, shuffle,   sync,
-                                  tf32,  load_matrix, mma,      copy_async, commit,  wait_group};
+static const SimtLeaves leaves = {
+    begin,       seed, argument,   scratch, address,    shuffle,         sync,           tf32,
+    load_matrix, mma,  copy_async, commit,  wait_group, simt_ptx_matrix, simt_ptx_order, simt_ptx_wgmma};
 
 /* ---- entries ---- */
 
@@ -202,7 +203,9 @@ const char *simt_sm_name(NetcSm sm) {
   return name[sm];
 }
 
-NetcSm simt_family(const KFn *k) { return kir_tensor(k) ? NETC_SM_80 : NETC_SM_75; }
+NetcSm simt_family(const KFn *k) {
+  return kir_wgmma(k) ? NETC_SM_90A : kir_tensor(k) ? NETC_SM_80 : NETC_SM_75;
+}
 
 static const char triple[] = "nvptx64-nvidia-cuda";
 
