@@ -137,7 +137,7 @@ typedef struct {
   const char *ptx[NETC_SM_COUNT]; /* a text with this one entry, ended by a 0; NULL where there is none */
   int32_t threads, tasks;         /* of a block */
   int32_t shared;                 /* bytes of dynamic shared memory of a block */
-  int32_t static_shared;          /* and of static, which the text declares */
+  int32_t static_shared;          /* and of static, which the texts declare, the most of any */
 } NetcDeviceCode;
 
 typedef struct {

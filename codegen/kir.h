@@ -62,6 +62,8 @@ typedef struct KFn {
   KIns *ins;
   int n, cap; /* program order; a KV is an index */
   int nargs;
+  /* Where lanes are threads: the same for GPUs of compute capability 9.0: arguments, tasks and results are equal; NULL: none. */
+  struct KFn *sm90;
   uint64_t streamed; /* bit i: argument i is larger than the caches and written once (k_stream) */
   bool opaque;       /* LLVM does not see what counters of loops are (k_opaque_counters) */
   char err[160];     /* first misuse of the builder */

@@ -395,5 +395,9 @@ bool kir_verify(const KFn *k, char err[256]) {
   }
   bool good = check_all(&c) && check_whole(&c);
   free(c.visible);
-  return good;
+  if (!good || !k->sm90) return good;
+  if (k->sm90->nargs == k->nargs && k->sm90->warps == k->warps && !k->sm90->sm90)
+    return kir_verify(k->sm90, err);
+  snprintf(err, 256, "kernel %.60s: its form for sm_90a has other arguments or warps", k->name);
+  return false;
 }

@@ -244,7 +244,8 @@ static inline void run_compare_node(const Run *r, const Interp *in, int buffer) 
   }
 }
 
-static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, int isa) {
+/* newest: of a GPU's kernels the form for sm_90a, where there is one. */
+static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, int isa, bool newest) {
   char err[256] = "";
   const KFn **k = calloc((size_t)e->nkernel + 1, sizeof *k);
   uint32_t **mem = calloc((size_t)e->nbuffer + 1, sizeof *mem),
@@ -253,7 +254,7 @@ static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, in
   for (int i = 0; i < e->nkernel; i++) {
     k[i] = run_kernel(e, i, isa);
     if (!kir_verify(k[i], err)) fail_msg("%s: kernel %s: %s", c->what, e->kernel[i].name, err);
-    if (e->machine->simt) k[i] = simt_prepare(e->arena, k[i]);
+    if (e->machine->simt) k[i] = simt_prepare(e->arena, newest && k[i]->sm90 ? k[i]->sm90 : k[i]);
   }
   for (int i = 0; i < e->nbuffer; i++) {
     size_t bytes = (size_t)run_words(e, i) * 4;
@@ -308,7 +309,10 @@ static inline bool run_narrow_too(void) {
 static inline void run_check(const RunCase *c, const Emit *e) {
   Interp *in = run_reference(c);
   for (int isa = 0; isa < e->machine->sets; isa++)
-    if (run_has_set(e, isa)) run_isa(c, e, in, isa);
+    if (run_has_set(e, isa)) run_isa(c, e, in, isa, false);
+  bool newest = false;
+  for (int i = 0; i < e->nkernel && e->machine->simt; i++) newest |= e->kernel[i].k[0]->sm90 != NULL;
+  if (newest) run_isa(c, e, in, 0, true);
   interp_free(in);
 }
 #endif

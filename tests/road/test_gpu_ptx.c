@@ -10,10 +10,11 @@
 
 static const char *const kinds[] = {"sm_75", "sm_80",  "sm_86",  "sm_89",
                                     "sm_90", "sm_90a", "sm_100", "sm_120"};
-enum { KINDS = sizeof kinds / sizeof *kinds };
+enum { SM_90A = 5, KINDS = sizeof kinds / sizeof *kinds };
 
 typedef struct {
   int kernels, spills, registers, shared; /* the most of any */
+  int advice;                             /* of wgmma: they are serialized, say */
 } Totals;
 
 static const char *find_ptxas(void) {
@@ -42,6 +43,7 @@ static void read_report(FILE *f, Totals *t) {
     if (sscanf(line, "%d bytes stack frame, %d bytes spill stores, %d bytes spill loads", &stack, &stores,
                &loads) == 3)
       t->spills += stores + loads > 0;
+    t->advice += strstr(line, "wgmma") != NULL;
     if (!used || sscanf(used, "Used %d registers", &registers) != 1) continue;
     t->kernels++;
     if (registers > t->registers) t->registers = registers;
@@ -71,6 +73,12 @@ static void assemble(const char *ptxas, const char *kind, const Bytes *text, Tot
   unlink(path), unlink(report);
 }
 
+/* What of a kernel is of family sm: itself, or its form for sm_90a. */
+static const KFn *form(const Emit *e, int kernel, NetcSm sm) {
+  const KFn *k = e->kernel[kernel].k[0];
+  return sm == NETC_SM_90A ? k->sm90 : simt_family(k) == sm ? k : NULL;
+}
+
 /* Of kernels number first, first + step, .. of all functions those of family sm, as one text. */
 static int texts(const Emit *e, NetcSm sm, int first, int step, Bytes *all) {
   char err[256] = "", symbol[64], target[64];
@@ -80,14 +88,15 @@ static int texts(const Emit *e, NetcSm sm, int first, int step, Bytes *all) {
   snprintf(target, sizeof target, ".target %s", simt_sm_name(sm));
   for (int i = first; i < e->nkernel; i += step) {
     Bytes text = {0};
-    if (simt_family(e->kernel[i].k[0]) != sm) continue;
+    const KFn *k = form(e, i, sm);
+    if (!k) continue;
     n++;
     snprintf(symbol, sizeof symbol, "kernel_%d", i);
-    if (!simt_ptx(e->kernel[i].k[0], sm, tm, symbol, &text, err)) fail_msg("%s", err);
+    if (!simt_ptx(k, sm, tm, symbol, &text, err)) fail_msg("%s", err);
     bytes_add(&text, "", 1);
     assert_non_null(strstr((char *)text.data, target));
     assert_non_null(strstr((char *)text.data, symbol));
-    assert_true(simt_shared(e->kernel[i].k[0]) <= 48 << 10);
+    assert_true(simt_shared(k) <= 48 << 10);
     join(all, &text);
     bytes_free(&text);
   }
@@ -100,10 +109,12 @@ static void check_family(const Emit *e, NetcSm sm, const char *path, const char 
   int count = 0, first = sm == NETC_SM_75 ? 0 : 1; /* the first kind that is of the family */
   for (int kind = first; kind < KINDS; kind++) {
     Totals t = {0};
-    if (!each || kind == first) {
+    if (sm == NETC_SM_90A && kind != SM_90A) continue;
+    if (!each || kind == first || sm == NETC_SM_90A) {
       bytes_free(&all);
       all = (Bytes){0};
-      count = texts(e, sm, each ? 0 : kind, each ? 1 : KINDS * few, &all);
+      count = sm == NETC_SM_90A ? texts(e, sm, 0, few, &all)
+                                : texts(e, sm, each ? 0 : kind, each ? 1 : KINDS * few, &all);
     }
     if (!ptxas || !count) continue;
     assemble(ptxas, kinds[kind], &all, &t);
@@ -112,6 +123,7 @@ static void check_family(const Emit *e, NetcSm sm, const char *path, const char 
         path, kinds[kind], simt_sm_name(sm), t.kernels, t.registers, t.shared, t.spills);
     assert_int_equal(t.kernels, count);
     assert_int_equal(t.spills, 0);
+    assert_int_equal(t.advice, 0);
   }
   bytes_free(&all);
 }
@@ -127,7 +139,7 @@ static void check_model_on(const Machine *m, const char *path, const Define *def
   Emit *e = NULL;
   for (int i = 0; i < p->nfn; i++)
     if (!(e = emit_fn_on(m, a, p->fn[i], e, err))) fail_msg("%s", err);
-  for (int sm = NETC_SM_75; sm <= NETC_SM_80; sm++) check_family(e, (NetcSm)sm, path, ptxas, few, each);
+  for (int sm = NETC_SM_75; sm < NETC_SM_COUNT; sm++) check_family(e, (NetcSm)sm, path, ptxas, few, each);
   if (!ptxas) print_message("%s: no ptxas on this machine, PTX is not assembled\n", path);
   arena_free(a);
 }
