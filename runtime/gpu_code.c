@@ -11,13 +11,16 @@ const char *gpu_family_name(NetcSm sm) {
   return name[sm];
 }
 
-static bool runs(int capability, NetcSm sm) {
-  return sm == NETC_SM_90A ? capability == 90 : capability >= (sm == NETC_SM_80 ? 80 : 75);
+/* Text for sm_90a is PTX 8.0, which drivers read from CUDA 12.0 on. */
+static bool runs(const Gpu *g, NetcSm sm) {
+  if (sm > g->newest) return false;
+  if (sm == NETC_SM_90A) return g->capability == 90 && g->api.version >= 12000;
+  return g->capability >= (sm == NETC_SM_80 ? 80 : 75);
 }
 
 int gpu_family(const Gpu *g, const NetcDeviceCode *c) {
   for (int sm = NETC_SM_COUNT - 1; sm >= 0; sm--)
-    if (c->ptx[sm] && runs(g->capability, (NetcSm)sm)) return sm;
+    if (c->ptx[sm] && runs(g, (NetcSm)sm)) return sm;
   return -1;
 }
 
