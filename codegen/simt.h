@@ -25,6 +25,8 @@ NetcSm simt_family(const KFn *k);
 
 /* Bytes of scratch, each array aligned to 16. */
 int64_t simt_shared(const KFn *k);
+/* Is it dynamic: more than a text can declare? Only with wgmma, and then it is one array. */
+bool simt_dynamic(const KFn *k);
 /* Tasks that share a block: several where a task is one warp and has no scratch. */
 int simt_block_tasks(const KFn *k);
 int simt_block_threads(const KFn *k);

@@ -56,10 +56,11 @@ static LLVMValueRef scratch(SimtLower *s, int ins) {
   const KIns *i = &l->k->ins[ins];
   char name[32];
   snprintf(name, sizeof name, "scratch%d", s->nscratch++);
-  LLVMTypeRef t = LLVMArrayType2(lower_base_type(l->c, (KBase)i->type.base), (uint64_t)i->imm);
+  bool dynamic = simt_dynamic(l->k); /* declared without a size, elsewhere: what the launch gives */
+  LLVMTypeRef t = LLVMArrayType2(lower_base_type(l->c, (KBase)i->type.base), dynamic ? 0 : (uint64_t)i->imm);
   LLVMValueRef g = LLVMAddGlobalInAddressSpace(l->m, t, name, SHARED);
-  LLVMSetLinkage(g, LLVMInternalLinkage);
-  LLVMSetInitializer(g, LLVMGetUndef(t));
+  LLVMSetLinkage(g, dynamic ? LLVMExternalLinkage : LLVMInternalLinkage);
+  if (!dynamic) LLVMSetInitializer(g, LLVMGetUndef(t));
   LLVMSetAlignment(g, kir_wgmma(l->k) ? SIMT_PATTERN : 16);
   return g;
 }

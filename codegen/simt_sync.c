@@ -269,6 +269,11 @@ int64_t simt_shared(const KFn *k) {
   return bytes;
 }
 
+bool simt_dynamic(const KFn *k) {
+  enum { MOST_DECLARED = 48 << 10 };
+  return kir_wgmma(k) && simt_shared(k) > MOST_DECLARED;
+}
+
 int simt_block_tasks(const KFn *k) { return k->warps == 1 && !simt_shared(k) ? 4 : 1; }
 
 int simt_block_threads(const KFn *k) { return SIMT_LANES * k->warps * simt_block_tasks(k); }

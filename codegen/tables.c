@@ -265,13 +265,15 @@ static LLVMValueRef device_codes(const Tables *t) {
     const Code *c = &m->code[i];
     char symbol[64];
     const char *first = (const char *)c->object.data;
-    int64_t shared = simt_shared(c->k), wide = c->k->sm90 ? simt_shared(c->k->sm90) : 0;
+    int64_t declared = simt_shared(c->k), wide = c->k->sm90 ? simt_shared(c->k->sm90) : 0;
+    bool dynamic = c->k->sm90 && simt_dynamic(c->k->sm90);
+    if (!dynamic && wide > declared) declared = wide;
     for (int sm = 0; sm < NETC_SM_COUNT; sm++)
       ptx[sm] = sm == (int)simt_family(c->k) ? text(t, first) : null(t);
     if (c->k->sm90) ptx[NETC_SM_90A] = text(t, first + strlen(first) + 1);
     v[i] = RECORD(t, text(t, code_symbol(symbol, c)), LLVMConstArray2(t->ptr, ptx, NETC_SM_COUNT),
-                  int32(t, simt_block_threads(c->k)), int32(t, simt_block_tasks(c->k)), int32(t, 0),
-                  int32(t, shared > wide ? shared : wide));
+                  int32(t, simt_block_threads(c->k)), int32(t, simt_block_tasks(c->k)),
+                  int32(t, dynamic ? wide : 0), int32(t, declared));
   }
   return table(t, "device_codes", t->type[T_DEVICE_CODE], v, m->ncode);
 }

@@ -62,14 +62,14 @@ TcTile tc_tile_turned(const Machine *m, int64_t rows, int64_t cols, int64_t dept
   return with_stages(best, ceil_div(depth, tc_depth(&best, bf16)));
 }
 
-/* Longer rows where three stages of them fit: half as many steps. */
+/* Rows of 128 bytes, three stages of them: at most 96 KB, of which two blocks find room on a processor, as many as have registers
+ * there. Short sums are left with more stages of shorter rows. */
 bool tc_wide(const TcTile *t, int64_t steps, TcTile *wide) {
+  enum { STAGES = 3 };
   *wide = *t;
   wide->wide = true, wide->warps_m = tc_warps(t), wide->warps_n = 1;
   if (t->turned || tc_warps(t) % WGMMA_WARPS || t->m % (tc_warps(t) * 16)) return false;
-  TcTile longer = *wide;
-  longer.row *= 2;
-  if (stages_that_fit(&longer) >= 3 && steps >= 4) *wide = with_stages(longer, ceil_div(steps, 2));
+  if (steps >= 2 * (STAGES - 1)) wide->row = 2 * t->row, wide->stages = STAGES;
   return true;
 }
 

@@ -33,7 +33,7 @@ static bool launch(const Session *s, const NetcFn *plan, int i, char err[ERR_MAX
   if (blocks > INT32_MAX) return err_set(err, "launch %d of %s has too many tasks for a GPU", i, plan->name);
   CUresult r =
       d->gpu.api.cuLaunchKernel(d->code[number].entry, (unsigned)blocks, 1, 1, (unsigned)code->threads, 1, 1,
-                                (unsigned)code->shared, d->stream, arg, NULL);
+                                gpu_shared(&d->gpu, code), d->stream, arg, NULL);
   if (r != CUDA_SUCCESS) return fault(s, plan, i, r, "cuLaunchKernel", err);
   if (d->mode != LAUNCH_CHECKED) return true;
   r = d->gpu.api.cuStreamSynchronize(d->stream);

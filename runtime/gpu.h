@@ -47,6 +47,8 @@ void gpu_free_host(const Gpu *g, void **p);
 const char *gpu_family_name(NetcSm sm); /* sm_75 */
 /* The last family that device and driver run and the code has; -1: none. */
 int gpu_family(const Gpu *g, const NetcDeviceCode *c);
+/* Bytes of dynamic shared memory of its blocks. */
+unsigned gpu_shared(const Gpu *g, const NetcDeviceCode *c);
 
 typedef struct {
   CUmodule module; /* NULL: not loaded */

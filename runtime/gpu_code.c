@@ -24,6 +24,10 @@ int gpu_family(const Gpu *g, const NetcDeviceCode *c) {
   return -1;
 }
 
+unsigned gpu_shared(const Gpu *g, const NetcDeviceCode *c) {
+  return gpu_family(g, c) == NETC_SM_90A ? (unsigned)c->shared : 0;
+}
+
 /* The first lines of the driver's log, on one. */
 static void one_line(char *log) {
   int lines = 0;
@@ -82,8 +86,9 @@ static bool load_one(const Gpu *g, const NetcDeviceCode *c, GpuCode *out, const 
   if (r != CUDA_SUCCESS) return out->module = NULL, refused(g, r, c, c->ptx[sm], log, err);
   if (!GPU(g, err, cuModuleGetFunction, &out->entry, out->module, c->entry)) return false;
   /* Beyond 48 KB a function has to ask. */
-  return c->shared + c->static_shared <= 48 << 10 ||
-         GPU(g, err, cuFuncSetAttribute, out->entry, CU_FUNC_MAX_DYNAMIC_SHARED, c->shared);
+  int shared = (int)gpu_shared(g, c);
+  return shared <= 48 << 10 ||
+         GPU(g, err, cuFuncSetAttribute, out->entry, CU_FUNC_MAX_DYNAMIC_SHARED, shared);
 }
 
 typedef struct {

@@ -33,7 +33,7 @@ static bool use_of(const Gpu *g, const NetcDeviceCode *c, const GpuCode *code, U
          GPU(g, err, cuFuncGetAttribute, &u->local, CU_FUNC_LOCAL_BYTES, code->entry) &&
          (!g->api.cuOccupancyMaxActiveBlocksPerMultiprocessor ||
           GPU(g, err, cuOccupancyMaxActiveBlocksPerMultiprocessor, &u->blocks, code->entry, c->threads,
-              (size_t)c->shared));
+              gpu_shared(g, c)));
 }
 
 static bool print_kernels(const Gpu *g, const NetcDevice *d, const GpuCode *code, FILE *out,
@@ -45,7 +45,8 @@ static bool print_kernels(const Gpu *g, const NetcDevice *d, const GpuCode *code
     Use u;
     if (!use_of(g, c, &code[d->kernels[i].code], &u, err)) return false;
     fprintf(out, "%6s %5d %7d %7d %8d %7d  %s\n", gpu_family_name((NetcSm)gpu_family(g, c)), u.regs, u.local,
-            c->threads, c->shared + c->static_shared, u.blocks * c->threads, d->kernels[i].name);
+            c->threads, gpu_shared(g, c) ? (int)gpu_shared(g, c) : c->static_shared, u.blocks * c->threads,
+            d->kernels[i].name);
   }
   return true;
 }

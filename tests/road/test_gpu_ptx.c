@@ -96,7 +96,7 @@ static int texts(const Emit *e, NetcSm sm, int first, int step, Bytes *all) {
     bytes_add(&text, "", 1);
     assert_non_null(strstr((char *)text.data, target));
     assert_non_null(strstr((char *)text.data, symbol));
-    assert_true(simt_shared(k) <= 48 << 10);
+    assert_true(simt_shared(k) <= (sm == NETC_SM_90A ? 96 << 10 : 48 << 10));
     join(all, &text);
     bytes_free(&text);
   }

@@ -174,6 +174,11 @@ static void test_families(void **state) {
   assert_int_equal(family(100, 12080, NETC_SM_90A, &two), NETC_SM_80);
   assert_int_equal(family(75, 12080, NETC_SM_90A, &two), -1);
   assert_int_equal(family(90, 12080, NETC_SM_90A, &one), NETC_SM_75);
+  Gpu hopper = {.capability = 90, .api.version = 12000, .newest = NETC_SM_90A};
+  two.shared = 96 << 10;
+  assert_int_equal(gpu_shared(&hopper, &two), 96 << 10);
+  hopper.newest = NETC_SM_80;
+  assert_int_equal(gpu_shared(&hopper, &two), 0);
   fails(open_fails, GRAPHS, "NETRUN_CUDA_FAMILY=sm_90",
         "NETRUN_CUDA_FAMILY is `sm_90`; it can be sm_75, sm_80 or sm_90a");
 }
