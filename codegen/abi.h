@@ -125,7 +125,8 @@ typedef struct {
  * The same functions once more, with launches, workspaces and a memory plan of their own; variables lie at the same offsets
  * of the device's arena as of the host's. An entry takes its launch's nargs addresses (64 bits each, in device
  * memory), the address of a NetcStep in device memory, the number of tasks (64 bits), and the code's nparams words of the
- * kernel (64 bits each): kernels that differ in numbers only share a code. It is launched with ceil(tasks / code.tasks) blocks of code.threads threads, in one dimension, and code.shared bytes of dynamic shared memory.
+ * kernel (64 bits each): kernels that differ in numbers only share a code. It is launched with ceil(tasks / code.tasks) blocks of
+ * code.threads threads, in one dimension, and, where the text is that for sm_90a, code.shared bytes of dynamic shared memory.
  * Launches of a function follow each other in one stream. */
 
 /* Families of PTX text, the least first: a loader takes the last one there is that its device runs. The text of a family runs
@@ -141,8 +142,8 @@ typedef struct {
   const char *entry;      /* its name in the text */
   int32_t text;           /* index into texts */
   int32_t threads, tasks; /* of a block */
-  int32_t shared;         /* bytes of dynamic shared memory of a block */
-  int32_t static_shared;  /* and of static, which the text declares */
+  int32_t shared;         /* bytes of dynamic shared memory of a block of sm_90a's text; others take none */
+  int32_t static_shared;  /* and of static, which the texts declare, the most of any */
   int32_t nparams;        /* at most NETC_MAX_PARAMS */
 } NetcDeviceCode;
 

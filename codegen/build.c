@@ -107,11 +107,8 @@ int build_set(const Build *b, int from) {
   return NETC_ISA_COUNT;
 }
 
-KFn *build_kernel(Build *b, int isa) {
+static KFn *with_arguments(const Build *b, int isa) {
   Emit *e = b->e;
-  bool first = true;
-  for (int i = 0; i < e->machine->sets; i++) first = first && !b->kernel.k[i];
-  if (first) b->before = arena_mark(e->code), b->kernels = e->nkernel, e->building++;
   KFn *k = k_new(e->code, b->kernel.name, e->machine->set[isa].lanes);
   k->nregs = e->machine->set[isa].nregs;
   for (int i = 0; i < b->launch.nargs; i++) {
@@ -121,7 +118,6 @@ KFn *build_kernel(Build *b, int isa) {
     bool large = node >= 0 && e->buffer[b->launch.arg[i]].bytes >= e->stream_from;
     if (b->stream && large && b->launch.writes >> i & 1) k_stream(k, arg);
   }
-  b->kernel.k[isa] = k;
   return k;
 }
 
@@ -131,6 +127,16 @@ static uint64_t first_hash(const Kernel *kernel) {
     if (kernel->hash[isa]) return kernel->hash[isa];
   return 0;
 }
+
+KFn *build_kernel(Build *b, int isa) {
+  Emit *e = b->e;
+  bool first = true;
+  for (int i = 0; i < e->machine->sets; i++) first = first && !b->kernel.k[i];
+  if (first) b->before = arena_mark(e->code), b->kernels = e->nkernel, e->building++;
+  return b->kernel.k[isa] = with_arguments(b, isa);
+}
+
+KFn *build_sm90(Build *b) { return b->kernel.k[0]->sm90 = with_arguments(b, 0); }
 
 /* The kernel of the list with the same code for every instruction set, or -1. */
 static int find_kernel(const Emit *e, const Kernel *kernel, const uint64_t *hash) {
@@ -189,6 +195,8 @@ void build_end(Build *b, int64_t tasks) {
       int *over = arena_alloc(e->arena, sizeof b->launch.inplace);
       memcpy(over, b->launch.inplace, sizeof b->launch.inplace);
       k->over = over;
+      if (k->sm90) k->sm90->over = over;
+      if (k->sm90 && k->sm90->err[0] && !k->err[0]) memcpy(k->err, k->sm90->err, sizeof k->err);
     }
     if (k && k->err[0] && !e->err[0]) snprintf(e->err, sizeof e->err, "kernel %s: %s", kernel->name, k->err);
     kernel->hash[isa] = k && !k->err[0] ? kir_hash(k) : 0;
@@ -209,7 +217,10 @@ void build_end(Build *b, int64_t tasks) {
       kernel->name =
           arena_printf(e->arena, "%s%s%08x", kernel->name, open ? "" : ":", (unsigned)first_hash(kernel));
     for (int isa = 0; isa < e->machine->sets; isa++)
-      if (kernel->k[isa]) kernel->k[isa]->name = kernel->name;
+      if (kernel->k[isa]) {
+        kernel->k[isa]->name = kernel->name;
+        if (kernel->k[isa]->sm90) kernel->k[isa]->sm90->name = kernel->name;
+      }
     *ARENA_PUSH(e->arena, e->kernel, e->nkernel, e->capkernel) = *kernel;
     b->launch.kernel = e->nkernel - 1;
   }

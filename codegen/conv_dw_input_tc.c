@@ -48,9 +48,9 @@ static const struct {
   TcTile t;
   double rate;
 } tiles[] = {
-    {{64, 128, 2, 2, 16, 3, true}, 1},    {{128, 64, 2, 2, 16, 3, true}, 1},
-    {{64, 64, 2, 2, 16, 3, true}, 0.8},   {{64, 32, 2, 1, 16, 3, true}, 0.6},
-    {{128, 16, 4, 1, 16, 3, true}, 0.45}, {{32, 32, 2, 1, 16, 3, true}, 0.45},
+    {{64, 128, 2, 2, 16, 3, true, false}, 1},    {{128, 64, 2, 2, 16, 3, true, false}, 1},
+    {{64, 64, 2, 2, 16, 3, true, false}, 0.8},   {{64, 32, 2, 1, 16, 3, true, false}, 0.6},
+    {{128, 16, 4, 1, 16, 3, true, false}, 0.45}, {{32, 32, 2, 1, 16, 3, true, false}, 0.45},
 };
 
 bool conv_dw_input_tc_takes(const Emit *e, const Node *nd, const DwShape *d) {

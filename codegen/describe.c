@@ -6,8 +6,12 @@
 
 void describe_kernels(const Module *m) {
   for (int i = 0; i < m->nkernel; i++)
-    for (int isa = 0; isa < m->machine->sets; isa++)
-      if (m->isas >> isa & 1) kir_print(m->opt->emit, m->kernel[i].k[module_kernel_set(m, i, isa)]);
+    for (int isa = 0; isa < m->machine->sets; isa++) {
+      if (!(m->isas >> isa & 1)) continue;
+      const KFn *k = m->kernel[i].k[module_kernel_set(m, i, isa)];
+      kir_print(m->opt->emit, k);
+      if (k->sm90) kir_print(m->opt->emit, k->sm90);
+    }
 }
 
 /* ---- plan ---- */

@@ -100,6 +100,8 @@ void build_stream(Build *b);
  * build_set: the first one from `from` on. build_kernel declares the arguments in k: argument i is KV i (k_arg was called for each). */
 int build_set(const Build *b, int from);
 KFn *build_kernel(Build *b, int isa);
+/* The same launch's kernel for GPUs of compute capability 9.0 (KFn.sm90), after that for all. */
+KFn *build_sm90(Build *b);
 
 /* One emitter per group kind; each appends its launches to e. false with e->err set on failure. */
 bool emit_map(Emit *e, const GroupInfo *g);     /* emit_map.c    G_MAP */

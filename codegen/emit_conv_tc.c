@@ -95,6 +95,19 @@ static int copy_bytes(const ConvShape *s, bool bf16) {
   return bytes % 16 == 0 ? 16 : bytes % 8 == 0 ? 8 : 4;
 }
 
+/* The same launch on GPUs that multiply by four warps. */
+static void wide_kernel(Build *b, const GroupInfo *g, const TcConv *c, Gather code) {
+  TcConv wide = *c;
+  TcBlock block;
+  int64_t steps = 0;
+  for (int i = 0; i < c->nphase; i++)
+    if (c->phase[i].steps > steps) steps = c->phase[i].steps;
+  if (!tc_wide(&c->t, steps, &wide.t)) return;
+  KFn *k = build_sm90(b);
+  tc_begin(&block, k, &wide.t, wide.bf16);
+  tc_conv_kernel(b, g, &wide, k, &block, &code.c);
+}
+
 bool emit_conv_tc(Emit *e, const GroupInfo *g, const ConvShape *s) {
   static const TcRows rows = {find_rows, load_rows};
   const Node *nd = &e->fn->node[g->anchor];
@@ -121,6 +134,7 @@ bool emit_conv_tc(Emit *e, const GroupInfo *g, const ConvShape *s) {
   b.kernel.work = 2 * node_macs(e->fn, nd);
   KFn *k = build_kernel(&b, 0);
   TcBlock block;
+  wide_kernel(&b, g, &c, code);
   tc_begin(&block, k, &c.t, c.bf16);
   tc_conv_kernel(&b, g, &c, k, &block, &code.c);
   build_end(&b, tc_conv_blocks(&c));

@@ -27,10 +27,10 @@ static const struct {
   TcTile t;
   double rate;
 } tiles[] = {
-    {{64, 128, 2, 4, 32, 2, false}, 1},   {{128, 64, 4, 2, 32, 2, false}, 0.9},
-    {{64, 64, 2, 2, 32, 2, false}, 0.8},  {{128, 32, 4, 1, 32, 2, false}, 0.7},
-    {{64, 32, 2, 1, 32, 2, false}, 0.6},  {{128, 16, 4, 1, 32, 2, false}, 0.45},
-    {{32, 32, 2, 1, 32, 2, false}, 0.45},
+    {{64, 128, 2, 4, 32, 2, false, false}, 1},   {{128, 64, 4, 2, 32, 2, false, false}, 0.9},
+    {{64, 64, 2, 2, 32, 2, false, false}, 0.8},  {{128, 32, 4, 1, 32, 2, false, false}, 0.7},
+    {{64, 32, 2, 1, 32, 2, false, false}, 0.6},  {{128, 16, 4, 1, 32, 2, false, false}, 0.45},
+    {{32, 32, 2, 1, 32, 2, false, false}, 0.45},
 };
 
 /* A depthwise value takes about the time of so many products, and each range of columns computes it again. */

@@ -8,95 +8,12 @@
  * An asynchronous copy stores NaN when it is asked for, and what it copies when its thread waits for it: between the two nobody may
  * touch the place, and it counts as stored then.
  */
-#include "emulate.h"
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include "fiber.h"
+#include "emulate_internal.h"
 #include "fragment.h"
-#include "kir_internal.h"
-#include "llvm_lower.h"
-#include "simt_lower.h"
-
-typedef enum { THREAD, WARP, BLOCK, ALL } Group;
-typedef struct {
-  uint32_t id, time; /* of a thread, of the first of a group; time 0: nobody yet */
-} Who;
-typedef struct {
-  Who writer, reader;
-  uint32_t group : 2;  /* of the readers */
-  uint32_t coming : 1; /* an asynchronous copy by writer that nobody has waited for */
-} Cell;
-
-/* Memory that arguments lie in, or a scratch array. */
-typedef struct {
-  uint8_t *data;
-  int64_t bytes;
-  int granule; /* bytes of a cell: those of the smallest element */
-  Cell *cell;
-} Region;
-
-typedef struct {
-  int region;
-  int64_t offset, bytes;
-  KV arg;
-} View;
-
-typedef struct {
-  int ins, kind; /* the collective that lanes wait at */
-  int waiting;
-  uint32_t word[SIMT_LANES], result[SIMT_LANES];
-  int from[SIMT_LANES]; /* the lane that each asks for */
-  uint32_t synced;
-  /* of load_matrix: rows and results; of mma */
-  const void *row[SIMT_LANES];
-  uint32_t *regs[SIMT_LANES];
-  const uint32_t *a[SIMT_LANES], *b[SIMT_LANES];
-  float *sum[SIMT_LANES];
-} Warp;
-
-/* An asynchronous copy on its way; from NULL: zeros. */
-typedef struct {
-  Region *region;
-  int64_t to;
-  const uint8_t *from;
-  int32_t bytes, group;
-} Copy;
-
-typedef struct {
-  Emulator *e;
-  int lane, warp, number; /* in the block */
-  Copy *copy;             /* in order */
-  int ncopy, capcopy;
-  int group; /* that the next copy is of */
-} Thread;
-
-struct Emulator {
-  Arena *arena; /* of shared codes, NULL: kernels are their own */
-  SharedCodes shared;
-  const uint64_t *param; /* of the launch */
-  const KFn *const *kernel;
-  int nkernel;
-  Jit *jit;
-  Fibers *fibers;
-  Thread *thread;
-  Warp *warp;
-  int nthread;
-  int *ready, nready;
-  uint64_t dice;
-  uint32_t time, barrier;     /* now; of the block's last barrier */
-  int at_barrier, barrier_at; /* threads that wait at one, and its instruction */
-  /* of the launch */
-  const KFn *k;
-  SimtThreadFn program;
-  const NetcStep *step;
-  int64_t task;
-  Region *region;
-  View *view;
-  int nregion, nview;
-  bool failed;
-  char *err;
-};
+#include "wgmma.h"
 
 static uint32_t roll(Emulator *e, uint32_t n) {
   e->dice = e->dice * 6364136223846793005u + 1442695040888963407u;
@@ -104,19 +21,31 @@ static uint32_t roll(Emulator *e, uint32_t n) {
 }
 
 /* ---- errors: of the running thread, which never goes on ---- */
-static void fail(Emulator *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void fail(Emulator *e, const char *fmt, ...) {
+static void say(Emulator *e, const char *fmt, va_list ap) {
   if (e->failed) return;
-  va_list ap;
-  va_start(ap, fmt);
   int at = snprintf(e->err, 512, "kernel %.80s, task %lld: ", e->k->name, (long long)e->task);
   vsnprintf(e->err + at, (size_t)(512 - at), fmt, ap);
-  va_end(ap);
   e->failed = true;
+}
+
+static void fail(Emulator *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void fail(Emulator *e, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  say(e, fmt, ap);
+  va_end(ap);
 }
 
 static void stop(const Thread *t) {
   for (;;) fiber_pause(t->e->fibers);
+}
+
+void emulate_stop(Thread *t, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  say(t->e, fmt, ap);
+  va_end(ap);
+  stop(t);
 }
 
 static const char *op_name(const Emulator *e, int ins) { return kop_info[e->k->ins[ins].op].name; }
@@ -151,6 +80,11 @@ static bool ordered(const Thread *t, Who who, Group g) {
   return who.time < e->barrier;
 }
 
+const char *emulate_unordered(const Emulator *e, const Cell *c) {
+  if (c->coming) return "copies to: no wait_group has waited for that";
+  return c->writer.time && c->writer.time >= e->barrier ? "no barrier came after that" : NULL;
+}
+
 static void race(const Thread *t, int ins, int buffer, int64_t at, const char *did, Who who, Group g) {
   const Emulator *e = t->e;
   uint32_t n = (uint32_t)e->nthread;
@@ -173,11 +107,18 @@ static bool note(const Thread *t, Cell *c, int ins, int buffer, int64_t at, bool
                 ins, op_name(e, ins), t->number, (long long)at, buffer_name(e, buffer), buffer,
                 c->writer.id % (uint32_t)e->nthread),
            false;
+  if (write && c->reading)
+    return fail(e,
+                "v%d = %s by thread %d, element %lld of %s (argument %d): a wgmma reads it that no "
+                "wgmma_wait has "
+                "waited for",
+                ins, op_name(e, ins), t->number, (long long)at, buffer_name(e, buffer), buffer),
+           false;
   if (!ordered(t, c->writer, THREAD)) return race(t, ins, buffer, at, "stored", c->writer, THREAD), false;
   if (write) {
     Group g = (Group)c->group;
     if (!ordered(t, c->reader, g)) return race(t, ins, buffer, at, "read", c->reader, g), false;
-    c->writer = me;
+    c->writer = me, c->fences = (uint32_t)t->nfence;
     c->reader.time = 0;
     return true;
   }
@@ -226,12 +167,12 @@ static uint8_t *touch_piece(Thread *t, int ins, int buffer, int64_t at, int64_t 
 }
 
 /* ---- waiting ---- */
-static void wake_warp(Emulator *e, int warp) {
+void emulate_wake(Emulator *e, int warp) {
   for (int l = 0; l < SIMT_LANES; l++) e->ready[e->nready++] = warp * SIMT_LANES + l;
   e->warp[warp].waiting = 0;
 }
 
-enum { SHUFFLE_INDEX, SHUFFLE_XOR, SYNC, MATRIX, MATRIX_TURNED, MMA_TF32, MMA_BF16 };
+enum { SHUFFLE_INDEX, SHUFFLE_XOR, SYNC, MATRIX, MATRIX_TURNED, MMA_TF32, MMA_BF16, OTHER };
 
 static void multiply(Emulator *e, const Thread *t, bool bf16) {
   Warp *w = &e->warp[t->warp];
@@ -256,11 +197,12 @@ static void collective(Emulator *e, const Thread *t, int kind) {
     break;
   case MMA_TF32:
   case MMA_BF16: multiply(e, t, kind == MMA_BF16); break;
+  case OTHER: break;
   default:
     for (int l = 0; l < SIMT_LANES; l++)
       w->result[l] = w->word[(kind == SHUFFLE_XOR ? l ^ w->from[l] : w->from[l]) % SIMT_LANES];
   }
-  wake_warp(e, t->warp);
+  emulate_wake(e, t->warp);
 }
 
 static uint32_t meet(Thread *t, int ins, int kind, uint32_t word, int lane) {
@@ -278,6 +220,11 @@ static uint32_t meet(Thread *t, int ins, int kind, uint32_t word, int lane) {
   return w->result[t->lane];
 }
 
+void emulate_meet_warp(Thread *t, int ins, void (*act)(Thread *t)) {
+  if (t->e->warp[t->warp].waiting == SIMT_LANES - 1) act(t);
+  meet(t, ins, OTHER, 0, 0);
+}
+
 static uint32_t shuffle(void *thread, int32_t ins, uint32_t word, int32_t lane, int32_t exchange) {
   return meet(thread, ins, exchange ? SHUFFLE_XOR : SHUFFLE_INDEX, word, lane);
 }
@@ -291,7 +238,7 @@ static void block_barrier(Thread *t, int ins) {
   e->barrier_at = ins;
   if (++e->at_barrier == e->nthread) {
     e->barrier = ++e->time;
-    for (int w = 0; w < e->nthread / SIMT_LANES; w++) e->warp[w].synced = e->time, wake_warp(e, w);
+    for (int w = 0; w < e->nthread / SIMT_LANES; w++) e->warp[w].synced = e->time, emulate_wake(e, w);
     e->at_barrier = 0;
   }
   fiber_pause(e->fibers);
@@ -350,7 +297,7 @@ static void arrive(const Thread *t, const Copy *c) {
   else memset(r->data + c->to, 0, (size_t)c->bytes);
   for (int64_t i = c->to / r->granule; i * r->granule < c->to + c->bytes; i++) {
     r->cell[i].coming = false;
-    r->cell[i].writer = (Who){id_of(t), t->e->time};
+    r->cell[i].writer = (Who){id_of(t), t->e->time}, r->cell[i].fences = (uint32_t)t->nfence;
   }
 }
 
@@ -363,16 +310,20 @@ static void wait_group(void *thread, int32_t ins, int32_t latest) {
   memmove(t->copy, t->copy + n, (size_t)t->ncopy * sizeof *t->copy);
 }
 
-static const SimtCalls calls = {address, shuffle, sync, load_matrix, mma, copy_async, commit, wait_group};
+static const SimtCalls calls = {address, shuffle,    sync,           load_matrix,   mma,          copy_async,
+                                commit,  wait_group, emulate_matrix, emulate_order, emulate_wgmma};
 
 /* ---- blocks ---- */
 static void run_thread(void *arg) {
   Thread *t = arg;
-  t->ncopy = t->group = 0;
+  t->ncopy = t->group = t->nfence = 0;
+  t->ready = false;
   t->e->program(&calls, t, t->lane, t->warp, t->e->task, t->e->step, t->e->param);
   if (t->ncopy)
     fail(t->e, "thread %d ends while %d asynchronous copies are on their way; wait_group is missing",
          t->number, t->ncopy);
+  if (emulate_unfinished(t))
+    fail(t->e, "thread %d ends and has not waited for its wgmma; wgmma_wait is missing", t->number);
 }
 
 static void poison_scratch(Emulator *e) {
@@ -393,6 +344,7 @@ static bool run_block(Emulator *e, int64_t task) {
     e->ready[e->nready++] = i;
   }
   memset(e->warp, 0, (size_t)(e->nthread / SIMT_LANES) * sizeof *e->warp);
+  for (int q = 0; q < e->nthread / SIMT_LANES / WGMMA_WARPS; q++) emulate_clear(&e->quad[q]);
   int ended = 0;
   while (e->nready) {
     uint32_t pick = roll(e, (uint32_t)e->nready);
@@ -402,6 +354,10 @@ static bool run_block(Emulator *e, int64_t task) {
     if (e->failed) return false;
   }
   if (ended == e->nthread) return true;
+  for (int q = 0; q < e->nthread / SIMT_LANES / WGMMA_WARPS; q++)
+    if (e->quad[q].waiting)
+      fail(e, "%d threads of four warps wait at v%d = %s for threads that never come", e->quad[q].waiting,
+           e->quad[q].ins, op_name(e, e->quad[q].ins));
   for (int w = 0; w < e->nthread / SIMT_LANES; w++)
     if (e->warp[w].waiting)
       fail(e, "%d lanes of warp %d wait at v%d = %s for lanes that never come", e->warp[w].waiting, w,
@@ -412,7 +368,7 @@ static bool run_block(Emulator *e, int64_t task) {
 
 /* ---- launches ---- */
 static int add_region(Emulator *e, uint8_t *data, int64_t bytes, int granule) {
-  e->region[e->nregion] = (Region){data, bytes, granule, NULL};
+  e->region[e->nregion] = (Region){.data = data, .bytes = bytes, .granule = granule};
   return e->nregion++;
 }
 
@@ -446,12 +402,15 @@ static bool place_buffers(Emulator *e, const EmuBuffer *arg) {
   if (!e->region || !e->view) return false;
   for (int v = 0; v < k->n; v++)
     if (k->ins[v].op == K_arg) place_argument(e, v, &arg[k->ins[v].imm]);
+  uint32_t shared = 0;
   for (int v = 0; v < k->n; v++) {
     if (k->ins[v].op != K_scratch) continue;
     int64_t bytes = k->ins[v].imm * element_bytes(k, v);
     uint8_t *data = aligned_alloc(64, (size_t)(bytes + 64) / 64 * 64);
     int r = add_region(e, data, bytes, (int)element_bytes(k, v));
     e->view[e->nview++] = (View){r, 0, bytes, v};
+    e->region[r].address = shared;
+    shared += (uint32_t)(bytes + SIMT_PATTERN - 1) / SIMT_PATTERN * SIMT_PATTERN;
     if (!data) return false;
   }
   bool good = true;
@@ -471,8 +430,10 @@ static void free_buffers(Emulator *e) {
 }
 
 static void free_threads(Emulator *e) {
-  for (int i = 0; e->thread && i < e->nthread; i++) free(e->thread[i].copy);
-  fibers_free(e->fibers), free(e->thread), free(e->warp), free(e->ready);
+  for (int i = 0; e->thread && i < e->nthread; i++) free(e->thread[i].copy), free(e->thread[i].fence);
+  for (int q = 0; e->quad && q < e->nthread / SIMT_LANES / WGMMA_WARPS; q++)
+    emulate_clear(&e->quad[q]), free(e->quad[q].product);
+  fibers_free(e->fibers), free(e->thread), free(e->warp), free(e->ready), free(e->quad);
 }
 
 static bool place_threads(Emulator *e) {
@@ -484,7 +445,8 @@ static bool place_threads(Emulator *e) {
   e->thread = calloc((size_t)n, sizeof *e->thread);
   e->ready = calloc((size_t)n, sizeof *e->ready);
   e->warp = calloc((size_t)e->k->warps, sizeof *e->warp);
-  if (!e->fibers || !e->thread || !e->ready || !e->warp) return false;
+  e->quad = calloc((size_t)e->k->warps / WGMMA_WARPS + 1, sizeof *e->quad);
+  if (!e->fibers || !e->thread || !e->ready || !e->warp || !e->quad) return false;
   for (int i = 0; i < n; i++)
     e->thread[i] = (Thread){.e = e, .lane = i % SIMT_LANES, .warp = i / SIMT_LANES, .number = i};
   return true;

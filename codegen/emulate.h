@@ -8,7 +8,8 @@
  *   - lanes of a warp wait at different places,
  *   - a place is touched to which an asynchronous copy is on its way: it arrives when its thread waits for it, not before, and other
  *     threads need a barrier after that; or a thread ends before,
- *   - a piece of several elements does not lie at a multiple of its size, or an operand of mma_tf32 is not rounded.
+ *   - a piece of several elements does not lie at a multiple of its size, or an operand of mma_tf32 is not rounded,
+ *   - a rule of wgmma is broken (emulate_wgmma.c).
  * Scratch holds NaN when a task starts. mma adds up in one order (fragment.h), hardware in one of its own. Single-threaded.
  */
 #ifndef NETC_EMULATE_H

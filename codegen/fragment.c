@@ -11,8 +11,7 @@ static float as_float(uint32_t bits) {
   return f;
 }
 
-/* Element `at` of a register's: of tf32 it has one, of bf16 two. */
-static float element(bool bf16, uint32_t reg, int at) {
+float fragment_element(bool bf16, uint32_t reg, int at) {
   if (!bf16) return as_float(reg & ~(uint32_t)TF32_LOST);
   return as_float(at ? reg & 0xffff0000u : reg << 16);
 }
@@ -24,9 +23,9 @@ void fragment_mma(bool bf16, const uint32_t *const a[32], const uint32_t *const 
     int g = lane / 4, t = lane % 4;
     for (int r = 0; r < 4; r++)
       for (int e = 0; e < pack; e++)
-        x[g + r % 2 * 8][pack * (t + r / 2 * 4) + e] = element(bf16, a[lane][r], e);
+        x[g + r % 2 * 8][pack * (t + r / 2 * 4) + e] = fragment_element(bf16, a[lane][r], e);
     for (int r = 0; r < 2; r++)
-      for (int e = 0; e < pack; e++) y[pack * (t + r * 4) + e][g] = element(bf16, b[lane][r], e);
+      for (int e = 0; e < pack; e++) y[pack * (t + r * 4) + e][g] = fragment_element(bf16, b[lane][r], e);
   }
   for (int lane = 0; lane < 32; lane++)
     for (int r = 0; r < 4; r++) {

@@ -19,6 +19,8 @@
 /* sum[lane][0..3] += a times b. In what order the machine adds is not known; here it is that of the axis, each step rounded
  * once. Only the bits that a tf32 has are looked at. */
 void fragment_mma(bool bf16, const uint32_t *const a[32], const uint32_t *const b[32], float *const sum[32]);
+/* Element `at` of a register's: of tf32 it has one, of bf16 two. */
+float fragment_element(bool bf16, uint32_t reg, int at);
 /* Has one of the n registers bits that a tf32 has not? */
 bool fragment_unrounded(const uint32_t *reg, int n);
 /* The word that `lane` gets of an 8 x 8 matrix, given its rows. */

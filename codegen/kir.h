@@ -62,7 +62,9 @@ typedef struct KFn {
   KIns *ins;
   int n, cap; /* program order; a KV is an index */
   int nargs;
-  int nparams;       /* words a launch hands over behind its arguments */
+  int nparams; /* words a launch hands over behind its arguments */
+  /* Where lanes are threads: the same for GPUs of compute capability 9.0: arguments, tasks and results are equal; NULL: none. */
+  struct KFn *sm90;
   uint64_t streamed; /* bit i: argument i is larger than the caches and written once (k_stream) */
   bool opaque;       /* LLVM does not see what counters of loops are (k_opaque_counters) */
   char err[160];     /* first misuse of the builder */
@@ -138,7 +140,13 @@ void k_load_matrix(KFn *k, KV regs, KV scratch, KV at, int64_t further, bool tur
 void k_mma(KFn *k, bool bf16, KV sum, KV a, KV b, int b_first);
 void k_copy_async(KFn *k, KV scratch, KV to, KV arg, KV from, int bytes);
 void k_commit(KFn *k);
-void k_wait_group(KFn *k, int latest);        /* all but so many */
+void k_wait_group(KFn *k, int latest); /* all but so many */
+/* Products by groups of four warps (wgmma.h): a fence, products and a wait follow each other with nothing between. */
+KV k_matrix(KFn *k, KV scratch, KV at, int64_t form); /* at: scalar i64 */
+void k_proxy_fence(KFn *k);
+void k_wgmma_fence(KFn *k);
+void k_wgmma(KFn *k, bool bf16, KV sum, KV a, KV b);
+void k_wgmma_wait(KFn *k);
 KV k_for(KFn *k, KV lo, KV hi, int64_t step); /* the counter, i64 */
 void k_if(KFn *k, KV cond);
 void k_else(KFn *k);
@@ -155,6 +163,8 @@ void kir_print(FILE *out, const KFn *k);
 KFn *kir_parse(Arena *a, const char **text, char err[256]);
 /* Does it need what GPUs have from compute capability 8.0 on? */
 bool kir_tensor(const KFn *k);
+/* And what 9.0 alone has? */
+bool kir_wgmma(const KFn *k);
 /* Does it work on bf16 in a way that an instruction set may have instructions for: pairs, or rounding? */
 bool kir_narrow(const KFn *k);
 /* Types, operands defined before use and in scope, blocks balanced. false and a message. */

@@ -21,4 +21,5 @@ void kir_code(const KFn *k, Bytes *out) {
                  (uint64_t)i->imm << 1 ^ (i->imm < 0 ? UINT64_MAX : 0)); /* small negative ones: short too */
     bytes_number(out, real >> 32 | real << 32); /* a short float's low half is mostly 0 */
   }
+  if (k->sm90) kir_code(k->sm90, out);
 }

@@ -94,6 +94,7 @@ bool kir_has_number(KOp op) {
   case K_mma_tf32:
   case K_mma_bf16:
   case K_copy_async:
+  case K_matrix:
   case K_wait_group: return true;
   default: return false;
   }
@@ -159,5 +160,6 @@ uint64_t kir_hash(const KFn *k) {
     h = mix(h, (uint32_t)i->in[0] | (uint64_t)(uint32_t)i->in[1] << 32);
     h = mix(h, (uint32_t)i->in[2] | (uint64_t)(uint32_t)i->in[3] << 32);
   }
+  if (k->sm90) h = mix(h, kir_hash(k->sm90));
   return h ^ h >> 32;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "kir.h"
 #include "kir_internal.h"
+#include "wgmma.h"
 
 enum { MAX_DEPTH = 64 };
 /* Scratch lies on the stack of a worker thread, which has 8 MiB (runtime/pool.c). */
@@ -170,6 +171,48 @@ static bool is_scratch(Check *c, int operand) {
          bad(c, "operand %d must be scratch", operand);
 }
 
+static bool is_product(const KFn *k, int v) {
+  return v >= 0 && v < k->n && (k->ins[v].op == K_wgmma_tf32 || k->ins[v].op == K_wgmma_bf16);
+}
+
+/* A run is a fence, products, a wait, with nothing between: one instruction to the compiler of a GPU, which can then not touch
+ * registers that are being added to (simt_ptx.c). */
+static bool check_run(Check *c) {
+  const KFn *k = c->k;
+  bool fence = k->ins[c->at].op == K_wgmma_fence, wait = k->ins[c->at].op == K_wgmma_wait;
+  int next = c->at + 1, first = c->at;
+  if (!wait && !is_product(k, next) && (fence || next >= k->n || k->ins[next].op != K_wgmma_wait))
+    return bad(c, "must be followed by a %s", fence ? "product" : "product or wgmma_wait");
+  while (first > 0 && is_product(k, first - 1)) first--;
+  if (!fence && (first == 0 || k->ins[first - 1].op != K_wgmma_fence || (wait && first == c->at)))
+    return bad(c, "must stand behind a wgmma_fence%s", wait ? " and products" : "");
+  if (c->at - first > WGMMA_RUN) return bad(c, "more than %d products in a run", WGMMA_RUN);
+  int64_t sums = 0;
+  for (int v = first; v < c->at; v++) {
+    int same = first;
+    while (k->ins[same].in[0] != k->ins[v].in[0]) same++;
+    if (same == v) sums += k->ins[k->ins[v].in[0]].imm;
+  }
+  return sums <= WGMMA_SUMS || bad(c, "more than %d registers of sums in a run", WGMMA_SUMS);
+}
+
+static bool check_wgmma(Check *c) {
+  const KIns *i = &c->k->ins[c->at];
+  KType none = kt(K_VOID, false), matrix = kt(K_I64, false);
+  if (!gives(c, none)) return false;
+  if (i->op == K_proxy_fence) return true;
+  if (c->k->warps % WGMMA_WARPS) return bad(c, "is for blocks of fours of warps");
+  if (is_product(c->k, c->at)) {
+    int64_t n = 2 * c->k->ins[i->in[0]].imm;
+    bool in_registers = type_of(c, 1).kind == KIND_REGS;
+    if (!has_regs(c, 0, K_F32, 0, 4)) return false;
+    if (n % 8 || n > 256) return bad(c, "operand 0 has %d registers, must be 4, 8, .. 128", (int)n / 2);
+    if (!(in_registers ? has_regs(c, 1, K_I32, 0, 4) : want(c, 1, matrix)) || !want(c, 2, matrix))
+      return false;
+  }
+  return check_run(c);
+}
+
 /* What the lanes of a warp do together. */
 static bool check_warp(Check *c) {
   const KIns *i = &c->k->ins[c->at];
@@ -203,6 +246,12 @@ static bool check_warp(Check *c) {
     return is_scratch(c, 0) && want(c, 1, offsets) && want(c, 3, offsets) && gives(c, none) &&
            (c->k->ins[i->in[2]].op == K_arg || bad(c, "operand 2 must be an argument")) &&
            (i->imm == 4 || i->imm == 8 || i->imm == 16 || bad(c, "copies 4, 8 or 16 bytes"));
+  case K_matrix: return is_scratch(c, 0) && want(c, 1, kt(K_I64, false)) && gives(c, kt(K_I64, false));
+  case K_proxy_fence:
+  case K_wgmma_fence:
+  case K_wgmma_wait:
+  case K_wgmma_tf32:
+  case K_wgmma_bf16: return check_wgmma(c);
   case K_wait_group: return (i->imm >= 0 || bad(c, "less than no group")) && gives(c, none);
   default: return gives(c, none);
   }
@@ -290,7 +339,13 @@ static bool check_ins(Check *c) {
   case K_mma_bf16:
   case K_copy_async:
   case K_commit:
-  case K_wait_group: return check_warp(c);
+  case K_wait_group:
+  case K_matrix:
+  case K_proxy_fence:
+  case K_wgmma_fence:
+  case K_wgmma_tf32:
+  case K_wgmma_bf16:
+  case K_wgmma_wait: return check_warp(c);
   case K_prefetch: return is_kind(c, 0, KIND_BUFFER, "buffer") && want(c, 1, kt(K_I64, false));
   case K_barrier:
   case K_sync: return true;
@@ -344,5 +399,9 @@ bool kir_verify(const KFn *k, char err[256]) {
   }
   bool good = check_all(&c) && check_whole(&c);
   free(c.visible);
-  return good;
+  if (!good || !k->sm90) return good;
+  if (k->sm90->nargs == k->nargs && k->sm90->warps == k->warps && !k->sm90->sm90)
+    return kir_verify(k->sm90, err);
+  snprintf(err, 256, "kernel %.60s: its form for sm_90a has other arguments or warps", k->name);
+  return false;
 }

@@ -99,6 +99,33 @@ void k_wait_group(KFn *k, int latest) {
   else statement(k, K_wait_group, latest, -1, -1, -1, -1);
 }
 
+KV k_matrix(KFn *k, KV scratch, KV at, int64_t form) {
+  if (!is_scratch(k, scratch, "matrix")) return K_NONE;
+  KType want = kt(K_I64, false), got = known(k, at) ? k->ins[at].type : kt(K_VOID, false);
+  if (got.base != want.base || got.vec || got.kind != KIND_VALUE)
+    return fail(k, "matrix", "begins at an i64");
+  return add(k, K_matrix, want, form, scratch, at, -1, -1);
+}
+
+void k_proxy_fence(KFn *k) { statement(k, K_proxy_fence, 0, -1, -1, -1, -1); }
+void k_wgmma_fence(KFn *k) { statement(k, K_wgmma_fence, 0, -1, -1, -1, -1); }
+void k_wgmma_wait(KFn *k) { statement(k, K_wgmma_wait, 0, -1, -1, -1, -1); }
+
+void k_wgmma(KFn *k, bool bf16, KV sum, KV a, KV b) {
+  KOp op = bf16 ? K_wgmma_bf16 : K_wgmma_tf32;
+  bool in_registers = known(k, a) && k->ins[a].type.kind == KIND_REGS;
+  if (!has_regs(k, sum, K_F32, 0, 4, kop_info[op].name)) return;
+  if (in_registers && !has_regs(k, a, K_I32, 0, 4, kop_info[op].name)) return;
+  if (!known(k, a) || !known(k, b)) fail(k, kop_info[op].name, "needs two matrices");
+  else statement(k, op, 0, sum, a, b, -1);
+}
+
+bool kir_wgmma(const KFn *k) {
+  for (int v = 0; v < k->n; v++)
+    if (k->ins[v].op >= K_matrix && k->ins[v].op <= K_wgmma_wait) return true;
+  return false;
+}
+
 bool kir_tensor(const KFn *k) {
   for (int v = 0; v < k->n; v++) switch (k->ins[v].op) {
     case K_tf32:

@@ -88,6 +88,7 @@ typedef struct {
   int n;
   Bytes *text; /* ended by a 0 */
   NetcSm *family;
+  Bytes *newest; /* the same codes for sm_90a, where they have such a form; else empty */
   int *of; /* per code */
 } DeviceTexts;
 DeviceTexts device_texts(const Module *m);

@@ -66,11 +66,15 @@ static bool verified(const Work *w, LLVMModuleRef m, char err[256]) {
   return good;
 }
 
-static void compile_ptx(Work *w, int number, LLVMTargetMachineRef tm) {
+/* Behind the text for all GPUs, and its 0, that for sm_90a where the code has one. */
+static void compile_ptx(Work *w, int number, LLVMTargetMachineRef tm, LLVMTargetMachineRef tm_90a) {
   Code *c = &w->m->code[number];
   char symbol[64], err[256];
-  if (!simt_ptx(c->k, simt_family(c->k), tm, code_symbol(symbol, c), &c->object, err))
-    fail(w, "internal error", err);
+  code_symbol(symbol, c);
+  if (!simt_ptx(c->k, simt_family(c->k), tm, symbol, &c->object, err)) fail(w, "internal error", err);
+  bytes_add(&c->object, "", 1);
+  if (!c->k->sm90) return;
+  if (!simt_ptx(c->k->sm90, NETC_SM_90A, tm_90a, symbol, &c->object, err)) fail(w, "internal error", err);
   bytes_add(&c->object, "", 1);
 }
 
@@ -110,10 +114,11 @@ static void obtain(Work *w, int number, LLVMTargetMachineRef tm[NETC_ISA_COUNT])
     c->cached = !texts && cache_get(cache, &key, &c->object);
   }
   char err[256];
-  int target = target_number(w->m, c);
-  if (!c->cached && !tm[target] && !(tm[target] = target_of(w->m, target, err)))
+  int target = target_number(w->m, c), also = c->k->sm90 ? (int)NETC_SM_90A : target;
+  if (!c->cached && ((!tm[target] && !(tm[target] = target_of(w->m, target, err))) ||
+                     (!tm[also] && !(tm[also] = target_of(w->m, also, err)))))
     fail(w, "internal error", err);
-  else if (!c->cached && w->m->machine->simt) compile_ptx(w, number, tm[target]);
+  else if (!c->cached && w->m->machine->simt) compile_ptx(w, number, tm[target], tm[also]);
   else if (!c->cached) compile_code(w, number, tm[target]);
   if (cache && !c->cached && !atomic_load(&w->failed)) cache_put(cache, &key, &c->object);
   bytes_free(&key);
@@ -140,8 +145,13 @@ static int longest_first(const void *a, const void *b, void *arg) {
 }
 
 static void write_texts(Work *w) {
-  for (int i = 0; i < w->m->ncode && w->m->machine->simt && w->m->opt->emit && w->m->opt->emit_ptx; i++)
-    if (w->m->code[i].object.n) fputs((const char *)w->m->code[i].object.data, w->m->opt->emit);
+  for (int i = 0; i < w->m->ncode && w->m->machine->simt && w->m->opt->emit && w->m->opt->emit_ptx; i++) {
+    const Code *c = &w->m->code[i];
+    const char *text = (const char *)c->object.data;
+    if (!c->object.n) continue;
+    fputs(text, w->m->opt->emit);
+    if (c->k->sm90) fputs(text + strlen(text) + 1, w->m->opt->emit);
+  }
   for (int i = 0; i < w->m->ncode; i++) {
     if (w->texts[i].llvm) fputs(w->texts[i].llvm, w->m->opt->emit);
     if (w->texts[i].assembly) fputs(w->texts[i].assembly, w->m->opt->emit);

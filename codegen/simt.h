@@ -12,7 +12,10 @@
 #include "abi.h"
 #include "kir.h"
 
-enum { SIMT_LANES = 32 };
+enum {
+  SIMT_LANES = 32,
+  SIMT_PATTERN = 1024 /* bytes at whose multiples scratch of kernels with wgmma begins */
+};
 
 /* A copy of k, of 32 lanes, in arena a: functions expanded, syncs put in. */
 KFn *simt_prepare(Arena *a, const KFn *k);
@@ -22,6 +25,8 @@ NetcSm simt_family(const KFn *k);
 
 /* Bytes of scratch, each array aligned to 16. */
 int64_t simt_shared(const KFn *k);
+/* Is it dynamic: more than a text can declare? Only with wgmma, and then it is one array. */
+bool simt_dynamic(const KFn *k);
 /* Tasks that share a block: several where a task is one warp and has no scratch. */
 int simt_block_tasks(const KFn *k);
 int simt_block_threads(const KFn *k);

@@ -104,8 +104,30 @@ static void wait_group(SimtLower *s, int ins, int64_t latest) {
   call(&s->l, offsetof(SimtCalls, wait_group), LLVMVoidTypeInContext(s->l.c), args, 2);
 }
 
-static const SimtLeaves leaves = {begin, seed, argument,    parameter, scratch,    address, shuffle,
-                                  sync,  tf32, load_matrix, mma,       copy_async, commit,  wait_group};
+static LLVMValueRef matrix(SimtLower *s, int ins, KV buf, LLVMValueRef at, int64_t form) {
+  Lower *l = &s->l;
+  LLVMValueRef args[] = {lower_i32(l, ins), l->v[buf], at, lower_i64(l, form)};
+  return call(l, offsetof(SimtCalls, matrix), LLVMInt64TypeInContext(l->c), args, 4);
+}
+
+static void order(SimtLower *s, int ins, KOp op) {
+  LLVMValueRef args[] = {lower_i32(&s->l, ins), lower_i32(&s->l, op)};
+  call(&s->l, offsetof(SimtCalls, order), LLVMVoidTypeInContext(s->l.c), args, 2);
+}
+
+static void wgmma(SimtLower *s, int ins, bool bf16, LLVMValueRef sum, LLVMValueRef a, LLVMValueRef a_matrix,
+                  LLVMValueRef b_matrix) {
+  Lower *l = &s->l;
+  LLVMValueRef none = LLVMConstNull(LLVMPointerTypeInContext(l->c, 0));
+  LLVMValueRef args[] = {
+      lower_i32(l, ins), lower_i32(l, bf16), sum, a ? a : none, a_matrix ? a_matrix : lower_i64(l, 0),
+      b_matrix};
+  call(l, offsetof(SimtCalls, wgmma), LLVMVoidTypeInContext(l->c), args, 6);
+}
+
+static const SimtLeaves leaves = {begin,   seed,       argument, parameter,   scratch, address,
+                                  shuffle, sync,       tf32,     load_matrix, mma,     copy_async,
+                                  commit,  wait_group, matrix,   order,       wgmma};
 
 LLVMValueRef simt_lower_host(LLVMModuleRef m, const KFn *k, const char *symbol) {
   SimtLower s = {.l = {.c = LLVMGetModuleContext(m), .m = m, .k = k}, .leaf = &leaves};

@@ -9,6 +9,7 @@
 #include "bytes.h"
 #include "lower_internal.h"
 #include "simt.h"
+#include "wgmma.h"
 
 typedef struct SimtLower SimtLower;
 typedef struct {
@@ -32,13 +33,27 @@ typedef struct {
                      int64_t bytes);
   void (*commit)(SimtLower *s, int ins);
   void (*wait_group)(SimtLower *s, int ins, int64_t latest);
+  LLVMValueRef (*matrix)(SimtLower *s, int ins, KV buf, LLVMValueRef at, int64_t form);
+  void (*order)(SimtLower *s, int ins, KOp op); /* proxy_fence, wgmma_fence, wgmma_wait */
+  /* a: registers, or else its matrix. */
+  void (*wgmma)(SimtLower *s, int ins, bool bf16, LLVMValueRef sum, LLVMValueRef a, LLVMValueRef a_matrix,
+                LLVMValueRef b_matrix);
 } SimtLeaves;
+
+/* A product of the run that is being collected (simt_wgmma.c). */
+typedef struct {
+  bool bf16;
+  int n;
+  LLVMValueRef sum, a, a_matrix, b_matrix;
+} SimtProduct;
 
 struct SimtLower {
   Lower l; /* first */
   const SimtLeaves *leaf;
   LLVMValueRef lane, warp, task; /* i32, i32, i64 */
   int nscratch;
+  SimtProduct product[WGMMA_RUN];
+  int nproduct;
 };
 
 /* Adds function `symbol` of prepared kernel k: an entry of NetcDeviceCode. */
@@ -57,6 +72,12 @@ bool simt_warp(SimtLower *s, int ins, LLVMValueRef *out);
 /* Register i of `regs`, i32 or float. */
 LLVMValueRef simt_reg(Lower *l, LLVMTypeRef t, LLVMValueRef regs, int64_t i);
 
+/* The leaves of a GPU for these (simt_wgmma.c). */
+LLVMValueRef simt_ptx_matrix(SimtLower *s, int ins, KV buf, LLVMValueRef at, int64_t form);
+void simt_ptx_order(SimtLower *s, int ins, KOp op);
+void simt_ptx_wgmma(SimtLower *s, int ins, bool bf16, LLVMValueRef sum, LLVMValueRef a, LLVMValueRef a_matrix,
+                    LLVMValueRef b_matrix);
+
 /* What the emulated threads call. `thread` is theirs to hand on; `ins` numbers the kernel's instructions; buffers are numbered
  * arguments first, then scratch arrays. */
 typedef struct {
@@ -69,6 +90,10 @@ typedef struct {
                      int32_t bytes);
   void (*commit)(void *thread, int32_t ins);
   void (*wait_group)(void *thread, int32_t ins, int32_t latest);
+  uint64_t (*matrix)(void *thread, int32_t ins, int32_t buffer, int64_t at, int64_t form);
+  void (*order)(void *thread, int32_t ins, int32_t op); /* a KOp */
+  void (*wgmma)(void *thread, int32_t ins, int32_t bf16, float *sum, const uint32_t *a, uint64_t a_matrix,
+                uint64_t b_matrix);
 } SimtCalls;
 typedef void (*SimtThreadFn)(const SimtCalls *calls, void *thread, int32_t lane, int32_t warp, int64_t task,
                              const NetcStep *step, const uint64_t *param);

@@ -61,11 +61,12 @@ static LLVMValueRef scratch(SimtLower *s, int ins) {
   const KIns *i = &l->k->ins[ins];
   char name[32];
   snprintf(name, sizeof name, "scratch%d", s->nscratch++);
-  LLVMTypeRef t = LLVMArrayType2(lower_base_type(l->c, (KBase)i->type.base), (uint64_t)i->imm);
+  bool dynamic = simt_dynamic(l->k); /* declared without a size, elsewhere: what the launch gives */
+  LLVMTypeRef t = LLVMArrayType2(lower_base_type(l->c, (KBase)i->type.base), dynamic ? 0 : (uint64_t)i->imm);
   LLVMValueRef g = LLVMAddGlobalInAddressSpace(l->m, t, name, SHARED);
-  LLVMSetLinkage(g, LLVMInternalLinkage);
-  LLVMSetInitializer(g, LLVMGetUndef(t));
-  LLVMSetAlignment(g, 16);
+  LLVMSetLinkage(g, dynamic ? LLVMExternalLinkage : LLVMInternalLinkage);
+  if (!dynamic) LLVMSetInitializer(g, LLVMGetUndef(t));
+  LLVMSetAlignment(g, kir_wgmma(l->k) ? SIMT_PATTERN : 16);
   return g;
 }
 
@@ -166,8 +167,10 @@ static void wait_group(SimtLower *s, int ins, int64_t latest) {
   simt_call(&s->l, "llvm.nvvm.cp.async.wait.group", &n, 1);
 }
 
-static const SimtLeaves leaves = {begin, seed, argument,    parameter, scratch,    address, shuffle,
-                                  sync,  tf32, load_matrix, mma,       copy_async, commit,  wait_group};
+static const SimtLeaves leaves = {
+    begin,         seed,        argument, parameter,  scratch, address,    shuffle,         sync,
+    tf32,          load_matrix, mma,      copy_async, commit,  wait_group, simt_ptx_matrix, simt_ptx_order,
+    simt_ptx_wgmma};
 
 /* ---- entries ---- */
 
@@ -208,7 +211,9 @@ const char *simt_sm_name(NetcSm sm) {
   return name[sm];
 }
 
-NetcSm simt_family(const KFn *k) { return kir_tensor(k) ? NETC_SM_80 : NETC_SM_75; }
+NetcSm simt_family(const KFn *k) {
+  return kir_wgmma(k) ? NETC_SM_90A : kir_tensor(k) ? NETC_SM_80 : NETC_SM_75;
+}
 
 static const char triple[] = "nvptx64-nvidia-cuda";
 

@@ -107,8 +107,10 @@ static bool is_value(const KIns *i, int operand) {
   }
 }
 
+/* A kernel with a form for sm_90a keeps its numbers: the form would have to have the same ones as parameters. */
 static bool is_place(const Shape *s, int ins, int operand) {
   const KIns *i = &s->k->ins[ins];
+  if (s->k->sm90) return false;
   if (s->k->ins[i->in[operand]].type.base == K_I1 || !is_value(i, operand)) return false;
   return s->mode >= SHARE_LIGHT || !is_known_better(s, ins, operand);
 }
@@ -154,6 +156,7 @@ static void make_form(Arena *a, Shape *s) {
     bytes_number(&s->form, (uint64_t)i->imm);
     for (int o = 0; o < kop_info[i->op].operands; o++) add_operand(a, s, number, v, o);
   }
+  if (k->sm90) kir_code(k->sm90, &s->form);
 }
 
 /* ---- groups ---- */
@@ -216,6 +219,13 @@ static int number_parameters(const Groups *g, const Group *group, int *of, int *
   return n;
 }
 
+static KFn *copy_of(Arena *a, const KFn *k) {
+  KFn *out = k_new(a, k->name, k->lanes);
+  out->nregs = k->nregs, out->warps = k->warps, out->nargs = k->nargs, out->nparams = k->nparams;
+  for (int v = 0; v < k->n; v++) kir_append(out, &k->ins[v]);
+  return out;
+}
+
 /* The group's code: its first kernel, with parameters in the places. */
 static KFn *make_code(const Groups *g, const Group *group, const int *of, int nparams) {
   const Shape *s = &g->shape[group->first];
@@ -236,6 +246,7 @@ static KFn *make_code(const Groups *g, const Group *group, const int *of, int np
     }
     map[v] = kir_append(out, &ins);
   }
+  if (k->sm90) out->sm90 = copy_of(g->arena, k->sm90);
   return out;
 }
 

@@ -252,6 +252,7 @@ KFn *simt_prepare(Arena *a, const KFn *kernel) {
     walk(&s);
   } while (s.changed);
   KFn *out = with_syncs(a, s.k, s.sync);
+  if (kernel->sm90) out->sm90 = simt_prepare(a, kernel->sm90);
   arena_free(own);
   return out;
 }
@@ -268,6 +269,11 @@ int64_t simt_shared(const KFn *k) {
     if (k->ins[v].op == K_scratch)
       bytes += (k->ins[v].imm * element_bytes((KBase)k->ins[v].type.base) + 15) / 16 * 16;
   return bytes;
+}
+
+bool simt_dynamic(const KFn *k) {
+  enum { MOST_DECLARED = 48 << 10 };
+  return kir_wgmma(k) && simt_shared(k) > MOST_DECLARED;
 }
 
 int simt_block_tasks(const KFn *k) { return k->warps == 1 && !simt_shared(k) ? 4 : 1; }

@@ -16,6 +16,12 @@ static LLVMValueRef wide(Lower *l, LLVMValueRef v) {
   return LLVMBuildSExt(l->b, v, LLVMInt64TypeInContext(l->c), "");
 }
 
+static void wgmma(SimtLower *s, int ins, LLVMValueRef sum, LLVMValueRef a, LLVMValueRef b) {
+  const KIns *i = &s->l.k->ins[ins];
+  bool in_registers = s->l.k->ins[i->in[1]].type.kind == KIND_REGS;
+  s->leaf->wgmma(s, ins, i->op == K_wgmma_bf16, sum, in_registers ? a : NULL, in_registers ? NULL : a, b);
+}
+
 bool simt_warp(SimtLower *s, int ins, LLVMValueRef *out) {
   Lower *l = &s->l;
   const KIns *i = &l->k->ins[ins];
@@ -42,6 +48,12 @@ bool simt_warp(SimtLower *s, int ins, LLVMValueRef *out) {
     return true;
   case K_commit: s->leaf->commit(s, ins); return true;
   case K_wait_group: s->leaf->wait_group(s, ins, i->imm); return true;
+  case K_matrix: *out = s->leaf->matrix(s, ins, i->in[0], v[1], i->imm); return true;
+  case K_proxy_fence:
+  case K_wgmma_fence:
+  case K_wgmma_wait: s->leaf->order(s, ins, i->op); return true;
+  case K_wgmma_tf32:
+  case K_wgmma_bf16: wgmma(s, ins, v[0], v[1], v[2]); return true;
   default: return false;
   }
 }

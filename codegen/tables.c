@@ -267,6 +267,7 @@ static LLVMValueRef device_text_table(const Tables *t, const DeviceTexts *texts)
   for (int i = 0; i < texts->n; i++) {
     for (int sm = 0; sm < NETC_SM_COUNT; sm++)
       ptx[sm] = sm == (int)texts->family[i] ? text(t, (const char *)texts->text[i].data) : null(t);
+    if (texts->newest[i].n) ptx[NETC_SM_90A] = text(t, (const char *)texts->newest[i].data);
     v[i] = RECORD(t, LLVMConstArray2(t->ptr, ptx, NETC_SM_COUNT));
   }
   return table(t, "device_texts", t->type[T_DEVICE_TEXT], v, texts->n);
@@ -278,9 +279,12 @@ static LLVMValueRef device_codes(const Tables *t, const DeviceTexts *texts) {
   for (int i = 0; i < m->ncode; i++) {
     const Code *c = &m->code[i];
     char symbol[64];
+    int64_t declared = simt_shared(c->k), wide = c->k->sm90 ? simt_shared(c->k->sm90) : 0;
+    bool dynamic = c->k->sm90 && simt_dynamic(c->k->sm90);
+    if (!dynamic && wide > declared) declared = wide;
     v[i] = RECORD(t, text(t, code_symbol(symbol, c)), int32(t, texts->of[i]),
-                  int32(t, simt_block_threads(c->k)), int32(t, simt_block_tasks(c->k)), int32(t, 0),
-                  int32(t, simt_shared(c->k)), int32(t, c->k->nparams));
+                  int32(t, simt_block_threads(c->k)), int32(t, simt_block_tasks(c->k)),
+                  int32(t, dynamic ? wide : 0), int32(t, declared), int32(t, c->k->nparams));
   }
   return table(t, "device_codes", t->type[T_DEVICE_CODE], v, m->ncode);
 }

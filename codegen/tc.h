@@ -5,6 +5,9 @@
  * multiplied. Warps, warps_m x warps_n of them, have a piece of the tile each, whose sums stay in registers. Operands are tf32
  * (a word an element; sums f32) or bf16 (a word two).
  *
+ * Where four warps multiply together the tile, its stages and copies are the same, but operands are read from there by the machine
+ * itself, and a stage's rows may be twice as long. What ldmatrix likes is one of the machine's ways to swap pieces.
+ *
  * A row of a stage is 4 or 8 pieces of 16 bytes. Piece p of row r lies at place p ^ (r / 2 % 4), or p ^ (r % 8): then eight rows
  * one after another have their piece p in eight different quarters of the banks twice over, so ldmatrix, which reads eight such
  * pieces at once, meets every bank once, as copies do.
@@ -23,10 +26,19 @@ typedef struct {
   int row; /* 32-bit words: 16 or 32 */
   int stages;
   bool turned;
+  bool
+      wide; /* products by four warps together (wgmma.h): each four have rows of their own, and all columns */
 } TcTile;
 
-/* Words of a piece; products along a row; bytes of a block that tiles may take; stages, and taps (bits of a word), at most. */
-enum { TC_PIECE = 4, TC_MAX_SUB = 4, TC_SHARED = 48 << 10, TC_MOST_STAGES = 4, TC_MOST_TAPS = 30 };
+/* Words of a piece, of a row as tc_tile has it; products along a row; bytes of a block that tiles may take; stages, and taps (bits of a word), at most. */
+enum {
+  TC_PIECE = 4,
+  TC_ROW = 16,
+  TC_MAX_SUB = 4,
+  TC_SHARED = 48 << 10,
+  TC_MOST_STAGES = 4,
+  TC_MOST_TAPS = 30
+};
 
 static inline int tc_warps(const TcTile *t) { return t->warps_m * t->warps_n; }
 static inline int tc_threads(const TcTile *t) { return 32 * tc_warps(t); }
@@ -49,6 +61,10 @@ TcTile tc_tile(const Machine *m, const int64_t *rows, int count, int64_t cols, i
 /* The same for operands that lie turned; the depth can be cut into parts. */
 TcTile tc_tile_turned(const Machine *m, int64_t rows, int64_t cols, int64_t depth, bool bf16);
 
+/* The same tile with products by four warps, which GPUs of compute capability 9.0 have, for `steps` steps; false: it has none. Its
+ * steps may be twice as long. */
+bool tc_wide(const TcTile *t, int64_t steps, TcTile *wide);
+
 /* ---- code of a block (tc_block.c) ---- */
 typedef struct {
   KFn *k;
@@ -57,8 +73,10 @@ typedef struct {
   KV tiles;                        /* scratch, f32 */
   KV lane, thread;                 /* vectors of i32: of the warp, of the block */
   KV warp_m, warp_n;               /* scalar i64: first row and column of the warp's piece */
-  KV *sum;                         /* registers, a piece of 16 x 8 each, rows of them */
+  int apart;                       /* from a warp's first 16 rows to the next */
+  KV *sum;                         /* registers, a piece of 16 x 8 each, rows of them; wide: 16 rows each */
   KV a, b[8];                      /* registers */
+  KV wide_a[TC_MAX_SUB * 2];       /* those of all steps and rows, where a is not taken from shared memory */
   KV a_at[TC_MAX_SUB], b_at[TC_MAX_SUB];
 } TcBlock;
 

@@ -1,5 +1,6 @@
 /* tc_block.c - the code of a block: stages, products, results (tc.h). */
 #include "tc.h"
+#include "wgmma.h"
 
 static KV i32v(KFn *k, int64_t v) { return k_splat(k, k_i32(k, (int32_t)v)); }
 
@@ -54,14 +55,32 @@ static void turned_places(TcBlock *b) {
   b->b_at[0] = k_add(k, k_add(k, k_mul(k, b_line, i32v(k, lb)), b_col), i32v(k, start));
 }
 
+/* Of four warps each has 16 rows in 64; further 64 are further sums. a is taken from shared memory where it is rounded. */
+static void begin_wide(TcBlock *b, KV warp) {
+  KFn *k = b->k;
+  int rows = tc_warp_m(&b->t) / 16;
+  b->apart = WGMMA_ROWS;
+  KV four = k_div(k, warp, k_i64(k, WGMMA_WARPS)), in = k_rem(k, warp, k_i64(k, WGMMA_WARPS));
+  b->warp_m = k_add(k, k_mul(k, four, k_i64(k, WGMMA_ROWS * rows)), k_mul(k, in, k_i64(k, 16)));
+  b->warp_n = k_i64(k, 0);
+  if (!b->bf16) piece_places(b);
+  for (int i = 0; i < rows * pieces(&b->t) / 2 && !b->bf16; i++) b->wide_a[i] = k_regs(k, K_I32, 4, "a");
+  b->sum = arena_alloc(k->arena, (size_t)rows * sizeof *b->sum);
+  for (int i = 0; i < rows; i++) b->sum[i] = k_regs(k, K_F32, b->t.n / 2, "sum");
+}
+
 void tc_begin(TcBlock *b, KFn *k, const TcTile *t, bool bf16) {
-  *b = (TcBlock){.k = k, .t = *t, .bf16 = bf16, .rounded_a = bf16, .rounded_b = bf16};
+  *b = (TcBlock){.k = k, .t = *t, .bf16 = bf16, .rounded_a = bf16, .rounded_b = bf16, .apart = 16};
   int sums = tc_warp_m(t) / 16 * (tc_warp_n(t) / 8);
   k->warps = tc_warps(t);
   b->tiles = k_scratch(k, K_F32, (int64_t)t->stages * tc_stage_words(t), "tiles");
   b->lane = k_iota(k);
   KV warp = k_thread(k), across = k_i64(k, t->warps_n);
   b->thread = k_add(k, b->lane, k_splat(k, k_mul(k, k_cast(k, K_I32, warp), k_i32(k, 32))));
+  if (t->wide) {
+    begin_wide(b, warp);
+    return;
+  }
   b->warp_m = k_mul(k, k_div(k, warp, across), k_i64(k, tc_warp_m(t)));
   b->warp_n = k_mul(k, k_rem(k, warp, across), k_i64(k, tc_warp_n(t)));
   if (t->turned) turned_places(b);
@@ -123,6 +142,38 @@ static void multiply(TcBlock *b, KV stage) {
   }
 }
 
+/* The descriptor of rows of a stage, from `row` (i64) on. */
+static KV rows_of(TcBlock *b, KV stage, KV row) {
+  KFn *k = b->k;
+  KV at = k_add(k, k_cast(k, K_I64, stage), k_mul(k, row, k_i64(k, b->t.row)));
+  return k_matrix(k, b->tiles, at, wgmma_form(4 * b->t.row));
+}
+
+/* All of a stage is one run. Its operands come first: nothing may stand between its products. */
+static void multiply_wide(TcBlock *b, KV stage) {
+  KFn *k = b->k;
+  const TcTile *t = &b->t;
+  int rows = tc_warp_m(t) / 16, steps = pieces(t) / 2;
+  KV four = k_div(k, k_thread(k), k_i64(k, WGMMA_WARPS)), a0 = K_NONE;
+  KV b0 = rows_of(b, stage, k_i64(k, t->m)), x[TC_MAX_SUB * 2], y[TC_MAX_SUB];
+  if (b->bf16) a0 = rows_of(b, stage, k_mul(k, four, k_i64(k, WGMMA_ROWS * rows)));
+  for (int s = 0; s < steps; s++) {
+    y[s] = k_add(k, b0, k_i64(k, s * (WGMMA_STEP / 16)));
+    for (int i = 0; i < rows; i++) {
+      int number = s * rows + i, further = i * WGMMA_ROWS * t->row;
+      if (b->bf16) x[number] = k_add(k, a0, k_i64(k, s * (WGMMA_STEP / 16) + 4 * further / 16));
+      if (b->bf16) continue;
+      x[number] = b->wide_a[number];
+      k_load_matrix(k, x[number], b->tiles, k_add(k, b->a_at[s], k_splat(k, stage)), further, false);
+      if (!b->rounded_a) round_regs(k, x[number]);
+    }
+  }
+  k_wgmma_fence(k);
+  for (int s = 0; s < steps; s++)
+    for (int i = 0; i < rows; i++) k_wgmma(k, b->bf16, b->sum[i], x[s * rows + i], y[s]);
+  k_wgmma_wait(k);
+}
+
 /* The stage behind `stage` (a local). */
 static void go_on(TcBlock *b, KV stage) {
   KFn *k = b->k;
@@ -138,8 +189,9 @@ void tc_run(TcBlock *b, KV steps, TcLoad *load, void *ctx) {
   KFn *k = b->k;
   const TcTile *t = &b->t;
   int ahead = t->stages - 1, words = tc_stage_words(t);
-  for (int i = 0; i < tc_warp_m(t) / 16 * (tc_warp_n(t) / 8); i++)
-    for (int r = 0; r < 4; r++) k_set_reg(k, b->sum[i], r, k_f32(k, 0));
+  int sums = tc_warp_m(t) / 16 * (t->wide ? 1 : tc_warp_n(t) / 8), registers = t->wide ? t->n / 2 : 4;
+  for (int i = 0; i < sums; i++)
+    for (int r = 0; r < registers; r++) k_set_reg(k, b->sum[i], r, k_f32(k, 0));
   int64_t n;
   if (k_is_const(k, steps, &n) && n == 0) return;
   for (int i = 0; i < ahead; i++) {
@@ -154,12 +206,14 @@ void tc_run(TcBlock *b, KV steps, TcLoad *load, void *ctx) {
   k_set(k, into, k_i32(k, ahead * words));
   KV step = k_for(k, k_i64(k, 0), steps, 1), next = k_add(k, step, k_i64(k, ahead));
   k_wait_group(k, ahead - 1);
+  if (t->wide) k_proxy_fence(k); /* wgmma reads what has come */
   k_barrier(k);
   k_if(k, k_lt(k, next, steps));
   load(ctx, b, next, k_splat(k, k_get(k, into)));
   k_end(k);
   k_commit(k);
-  if (t->turned) multiply_turned(b, k_splat(k, k_get(k, from)));
+  if (t->wide) multiply_wide(b, k_get(k, from));
+  else if (t->turned) multiply_turned(b, k_splat(k, k_get(k, from)));
   else multiply(b, k_splat(k, k_get(k, from)));
   go_on(b, from);
   go_on(b, into);
@@ -169,48 +223,68 @@ void tc_run(TcBlock *b, KV steps, TcLoad *load, void *ctx) {
 
 /* ---- results: by way of scratch, so that lanes become columns ---- */
 
+/* Columns that scratch has room for at once, with 16 rows of each warp. */
+static int run_cols(const TcTile *t) {
+  int cols = tc_warp_n(t), words = t->stages * tc_stage_words(t) / tc_warps(t);
+  while (16 * (cols + 8) > words) cols /= 2;
+  return cols;
+}
+
 /* Words from a row to the next: the eight rows that a warp stores at once start in four places. */
-static int pitch(const TcTile *t) { return tc_warp_n(t) + 8; }
+static int pitch(const TcTile *t) { return run_cols(t) + 8; }
 
 /* Rows that scratch has room for, of each warp. */
 static int run_rows(const TcTile *t) {
-  int rows = tc_warp_m(t), words = t->stages * tc_stage_words(t) / tc_warps(t);
+  int rows = t->wide ? 16 : tc_warp_m(t), words = t->stages * tc_stage_words(t) / tc_warps(t);
   while (rows > 16 && rows * pitch(t) > words) rows /= 2;
   return rows;
 }
 
-static void put_sums(TcBlock *b, int first, int rows, KV at) {
+/* Register r of the piece of 16 rows and 8 columns. */
+static KV piece_sum(TcBlock *b, int rows, int cols, int r) {
+  if (b->t.wide) return k_reg(b->k, b->sum[rows], 4 * cols + r);
+  return k_reg(b->k, b->sum[rows * (tc_warp_n(&b->t) / 8) + cols], r);
+}
+
+static void put_sums(TcBlock *b, int first, int rows, int col, KV at) {
   KFn *k = b->k;
-  int tiles_n = tc_warp_n(&b->t) / 8;
   KV g = k_bin(k, K_shr, b->lane, i32v(k, 2)), t = k_bin(k, K_and, b->lane, i32v(k, 3));
   KV mine = k_add(k, k_mul(k, g, i32v(k, pitch(&b->t))), k_mul(k, t, i32v(k, 2)));
   mine = k_add(k, mine, k_splat(k, k_cast(k, K_I32, at)));
   for (int i = 0; i < rows / 16; i++)
-    for (int j = 0; j < tiles_n; j++)
+    for (int j = 0; j < run_cols(&b->t) / 8; j++)
       for (int r = 0; r < 4; r++) {
         int64_t off = (16 * i + r / 2 * 8) * pitch(&b->t) + 8 * j + r % 2;
-        k_scatter(k, b->tiles, k_add(k, mine, i32v(k, off)),
-                  k_reg(k, b->sum[(first / 16 + i) * tiles_n + j], r));
+        k_scatter(k, b->tiles, k_add(k, mine, i32v(k, off)), piece_sum(b, first / 16 + i, col / 8 + j, r));
       }
+}
+
+/* Rows from `row0` on, columns from the warp's column `col` on, that lie in scratch. */
+static void take_rows(TcBlock *b, const TcResult *r, void *ctx, KV row0, int col, KV at) {
+  KFn *k = b->k;
+  const TcTile *t = &b->t;
+  int cols = run_cols(t), few = cols < 32 ? cols : 32;
+  KV lanes = few < 32 ? k_first_lanes(k, k_i32(k, few)) : K_NONE;
+  r->rows(ctx, b, row0);
+  KV i = k_for(k, k_i64(k, 0), k_i64(k, run_rows(t)), 1),
+     line = k_add(k, at, k_mul(k, i, k_i64(k, pitch(t))));
+  for (int c = 0; c < cols; c += 32) {
+    KV from = k_add(k, line, k_i64(k, c));
+    KV v = lanes == K_NONE ? k_load(k, b->tiles, from, true) : k_load_masked(k, b->tiles, from, lanes);
+    r->row(ctx, b, k_add(k, row0, i), k_add(k, b->warp_n, k_i64(k, col + c)), few, v);
+  }
+  r->next(ctx, b);
+  k_end(k);
 }
 
 void tc_results(TcBlock *b, const TcResult *r, void *ctx) {
   KFn *k = b->k;
   const TcTile *t = &b->t;
-  int rows = run_rows(t), few = tc_warp_n(t) < 32 ? tc_warp_n(t) : 32;
+  int rows = run_rows(t);
   KV at = k_mul(k, k_thread(k), k_i64(k, rows * pitch(t)));
-  KV lanes = few < 32 ? k_first_lanes(k, k_i32(k, few)) : K_NONE;
-  for (int first = 0; first < tc_warp_m(t); first += rows) {
-    put_sums(b, first, rows, at);
-    KV row0 = k_add(k, b->warp_m, k_i64(k, first));
-    r->rows(ctx, b, row0);
-    KV i = k_for(k, k_i64(k, 0), k_i64(k, rows), 1), line = k_add(k, at, k_mul(k, i, k_i64(k, pitch(t))));
-    for (int col = 0; col < tc_warp_n(t); col += 32) {
-      KV from = k_add(k, line, k_i64(k, col));
-      KV v = lanes == K_NONE ? k_load(k, b->tiles, from, true) : k_load_masked(k, b->tiles, from, lanes);
-      r->row(ctx, b, k_add(k, row0, i), k_add(k, b->warp_n, k_i64(k, col)), few, v);
+  for (int first = 0; first < tc_warp_m(t); first += rows)
+    for (int col = 0; col < tc_warp_n(t); col += run_cols(t)) {
+      put_sums(b, first, rows, col, at);
+      take_rows(b, r, ctx, k_add(k, b->warp_m, k_i64(k, first / 16 * b->apart)), col, at);
     }
-    r->next(ctx, b);
-    k_end(k);
-  }
 }

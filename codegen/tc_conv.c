@@ -207,7 +207,24 @@ void tc_row(KFn *k, int ns, const TcAxis *axis, const int64_t *in, KV m, KV *ima
 
 /* ---- copies ---- */
 
-/* The stage's b lies in one run in memory. */
+/* Steps of the packed weights that one of the tile's is. */
+static int packed_steps(const TcTile *t) { return t->row / TC_ROW; }
+
+/* Element of the packed weights where piece `piece` of column `col` of a step begins that is two of theirs; -1: beyond the end. */
+static KV half_place(const TcCode *c, KFn *k, KV step, KV col, KV piece) {
+  int64_t depth = tc_depth(&c->c->t, c->c->bf16) / 2, steps = c->p->steps, tile = c->c->t.n * depth;
+  KV half = k_div(k, piece, i32v(k, 4)), number = k_mul(k, step, k_i64(k, 2));
+  KV from = k_add(k, k_mul(k, k_add(k, k_mul(k, c->col_block, k_i64(k, steps)), number), k_i64(k, tile)),
+                  k_i64(k, c->p->packed));
+  KV at = k_add(k, k_mul(k, half, i32v(k, tile)), k_mul(k, col, i32v(k, depth)));
+  at = k_add(k, at, k_mul(k, k_rem(k, piece, i32v(k, 4)), i32v(k, depth / 4)));
+  at = k_add(k, at, k_splat(k, k_cast(k, K_I32, from)));
+  if (steps % 2 == 0) return at;
+  KV inside = k_lt(k, k_add(k, half, k_splat(k, k_cast(k, K_I32, number))), i32v(k, steps));
+  return k_select(k, inside, at, i32v(k, -1));
+}
+
+/* The stage's b lies in one run in memory, or in two. */
 static void load_cols(TcCode *c, TcBlock *b, KV step, KV stage) {
   KFn *k = b->k;
   const TcTile *t = &b->t;
@@ -222,7 +239,10 @@ static void load_cols(TcCode *c, TcBlock *b, KV step, KV stage) {
     KV to = k_add(k, tc_word(b, row, k_rem(k, number, i32v(k, per_row))), stage);
     bool some = all - i < threads;
     if (some) k_if(k, k_lt(k, k_thread(k), k_i64(k, (all - i) / 32)));
-    KV at = k_add(k, k_splat(k, k_cast(k, K_I32, from)), k_mul(k, number, i32v(k, element)));
+    KV at =
+        packed_steps(t) == 2
+            ? half_place(c, k, step, k_div(k, number, i32v(k, per_row)), k_rem(k, number, i32v(k, per_row)))
+            : k_add(k, k_splat(k, k_cast(k, K_I32, from)), k_mul(k, number, i32v(k, element)));
     k_copy_async(k, b->tiles, to, c->weights, at, 16);
     if (some) k_end(k);
   }
@@ -304,7 +324,7 @@ static void phase_code(TcCode *c, TcBlock *b, KV number) {
   c->col_block = k_rem(k, number, k_i64(k, c->c->col_blocks));
   c->row0 = k_mul(k, k_div(k, number, k_i64(k, c->c->col_blocks)), k_i64(k, b->t.m));
   if (c->p->steps) c->rows->find(c, b);
-  tc_run(b, k_i64(k, c->p->steps), load, c);
+  tc_run(b, k_i64(k, ceil_div(c->p->steps, packed_steps(&b->t))), load, c);
   tc_results(b, &result, c);
 }
 

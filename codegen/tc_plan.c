@@ -1,5 +1,6 @@
 /* tc_plan.c - which contractions go by tensor cores, and in which tiles (tc.h). Both follow from shapes alone. */
 #include "tc.h"
+#include "wgmma.h"
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -8,10 +9,10 @@ static const struct {
   TcTile t;
   double rate;
 } tiles[] = {
-    {{128, 128, 2, 4, 16, 0, false}, 1},  {{128, 64, 2, 2, 16, 0, false}, 0.9},
-    {{64, 64, 2, 2, 16, 0, false}, 0.75}, {{128, 32, 4, 1, 16, 0, false}, 0.7},
-    {{64, 32, 2, 1, 16, 0, false}, 0.55}, {{128, 16, 4, 1, 16, 0, false}, 0.45},
-    {{32, 32, 2, 1, 16, 0, false}, 0.4},
+    {{128, 128, 2, 4, 16, 0, false, false}, 1},  {{128, 64, 2, 2, 16, 0, false, false}, 0.9},
+    {{64, 64, 2, 2, 16, 0, false, false}, 0.75}, {{128, 32, 4, 1, 16, 0, false, false}, 0.7},
+    {{64, 32, 2, 1, 16, 0, false, false}, 0.55}, {{128, 16, 4, 1, 16, 0, false, false}, 0.45},
+    {{32, 32, 2, 1, 16, 0, false, false}, 0.4},
 };
 
 static int stages_that_fit(const TcTile *t) {
@@ -59,6 +60,17 @@ TcTile tc_tile_turned(const Machine *m, int64_t rows, int64_t cols, int64_t dept
     best = t, least = time;
   }
   return with_stages(best, ceil_div(depth, tc_depth(&best, bf16)));
+}
+
+/* Rows of 128 bytes, three stages of them: at most 96 KB, of which two blocks find room on a processor, as many as have registers
+ * there. Short sums are left with more stages of shorter rows. */
+bool tc_wide(const TcTile *t, int64_t steps, TcTile *wide) {
+  enum { STAGES = 3 };
+  *wide = *t;
+  wide->wide = true, wide->warps_m = tc_warps(t), wide->warps_n = 1;
+  if (t->turned || tc_warps(t) % WGMMA_WARPS || t->m % (tc_warps(t) * 16)) return false;
+  if (steps >= 2 * (STAGES - 1)) wide->row = 2 * t->row, wide->stages = STAGES;
+  return true;
 }
 
 /* Offsets of elements are 32 bits in these kernels, with room for what taps add. */

@@ -31,7 +31,7 @@ CUresult cuda_launch_kernel(const Session *s, int kernel, const uint64_t *addres
   for (int i = 0; i < n; i++) arg[i] = &value[i];
   int64_t blocks = (tasks + code->tasks - 1) / code->tasks;
   return d->gpu.api.cuLaunchKernel(d->code.entry[k->code], (unsigned)blocks, 1, 1, (unsigned)code->threads, 1,
-                                   1, (unsigned)code->shared, stream, arg, NULL);
+                                   1, gpu_shared(&d->gpu, s->module->desc->device, code), stream, arg, NULL);
 }
 
 static bool launch(const Session *s, const NetcFn *plan, int i, char err[ERR_MAX]) {

@@ -1,5 +1,6 @@
 #include "gpu.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* CUDA_ERROR_ILLEGAL_ADDRESS .. CUDA_ERROR_LAUNCH_FAILED; 701 and 703 to 713 are about calls, not kernels. */
@@ -42,8 +43,17 @@ static bool pick(Gpu *g, int number, char err[ERR_MAX]) {
   return GPU(g, err, cuDeviceGet, &g->device, number) && describe(g, err);
 }
 
+static bool choose_family(Gpu *g, char err[ERR_MAX]) {
+  const char *want = getenv("NETRUN_CUDA_FAMILY");
+  if (!want || !*want) return true;
+  for (int sm = 0; sm < NETC_SM_COUNT; sm++)
+    if (!strcmp(want, gpu_family_name((NetcSm)sm))) return g->newest = (NetcSm)sm, true;
+  return err_set(err, "NETRUN_CUDA_FAMILY is `%s`; it can be sm_75, sm_80 or sm_90a", want);
+}
+
 bool gpu_open(Gpu *g, int number, char err[ERR_MAX]) {
-  *g = (Gpu){.number = number, .name = "NVIDIA GPU"};
+  *g = (Gpu){.number = number, .name = "NVIDIA GPU", .newest = NETC_SM_COUNT - 1};
+  if (!choose_family(g, err)) return false;
   if (!cuda_open(&g->api, err)) return false;
   if (pick(g, number, err) && GPU(g, err, cuDevicePrimaryCtxRetain, &g->context, g->device) &&
       gpu_enter(g, err))

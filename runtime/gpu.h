@@ -22,6 +22,7 @@ typedef struct {
   CUcontext context;
   char name[96];
   int capability; /* 10 * major + minor: 90 */
+  NetcSm newest;  /* families after it are not taken */
 } Gpu;
 
 bool gpu_open(Gpu *g, int number, char err[ERR_MAX]);
@@ -44,8 +45,10 @@ void gpu_free_host(const Gpu *g, void **p);
 
 /* ---- code (gpu_code.c) ---- */
 const char *gpu_family_name(NetcSm sm); /* sm_75 */
-/* The last family that the device runs and the text has; -1: none. */
+/* The last family that device and driver run and the text has; -1: none. */
 int gpu_family(const Gpu *g, const NetcDeviceText *t);
+/* Bytes of dynamic shared memory of a code's blocks. */
+unsigned gpu_shared(const Gpu *g, const NetcDevice *d, const NetcDeviceCode *c);
 
 typedef struct {
   const NetcDevice *tables;

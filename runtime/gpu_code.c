@@ -11,14 +11,21 @@ const char *gpu_family_name(NetcSm sm) {
   return name[sm];
 }
 
-static bool runs(int capability, NetcSm sm) {
-  return sm == NETC_SM_90A ? capability == 90 : capability >= (sm == NETC_SM_80 ? 80 : 75);
+/* Text for sm_90a is PTX 8.0, which drivers read from CUDA 12.0 on. */
+static bool runs(const Gpu *g, NetcSm sm) {
+  if (sm > g->newest) return false;
+  if (sm == NETC_SM_90A) return g->capability == 90 && g->api.version >= 12000;
+  return g->capability >= (sm == NETC_SM_80 ? 80 : 75);
 }
 
 int gpu_family(const Gpu *g, const NetcDeviceText *t) {
   for (int sm = NETC_SM_COUNT - 1; sm >= 0; sm--)
-    if (t->ptx[sm] && runs(g->capability, (NetcSm)sm)) return sm;
+    if (t->ptx[sm] && runs(g, (NetcSm)sm)) return sm;
   return -1;
+}
+
+unsigned gpu_shared(const Gpu *g, const NetcDevice *d, const NetcDeviceCode *c) {
+  return gpu_family(g, &d->texts[c->text]) == NETC_SM_90A ? (unsigned)c->shared : 0;
 }
 
 /* The first lines of the driver's log, on one. */
@@ -103,8 +110,9 @@ static bool find_entry(const Gpu *g, GpuCode *c, int code, char err[ERR_MAX]) {
   if (!GPU(g, err, cuModuleGetFunction, &c->entry[code], c->module[d->text], d->entry))
     return c->entry[code] = NULL, false;
   /* Beyond 48 KB a function has to ask. */
-  return d->shared + d->static_shared <= 48 << 10 ||
-         GPU(g, err, cuFuncSetAttribute, c->entry[code], CU_FUNC_MAX_DYNAMIC_SHARED, d->shared);
+  int shared = (int)gpu_shared(g, c->tables, d);
+  return shared <= 48 << 10 ||
+         GPU(g, err, cuFuncSetAttribute, c->entry[code], CU_FUNC_MAX_DYNAMIC_SHARED, shared);
 }
 
 typedef struct {

@@ -27,13 +27,14 @@ typedef struct {
       blocks; /* of a thread; bytes of a thread's spilled values and arrays; of a multiprocessor */
 } Use;
 
-static bool use_of(const Gpu *g, const NetcDeviceCode *c, CUfunction entry, Use *u, char err[ERR_MAX]) {
+static bool use_of(const Gpu *g, const NetcDevice *d, const NetcDeviceCode *c, CUfunction entry, Use *u,
+                   char err[ERR_MAX]) {
   *u = (Use){0};
   return GPU(g, err, cuFuncGetAttribute, &u->regs, CU_FUNC_REGS, entry) &&
          GPU(g, err, cuFuncGetAttribute, &u->local, CU_FUNC_LOCAL_BYTES, entry) &&
          (!g->api.cuOccupancyMaxActiveBlocksPerMultiprocessor ||
           GPU(g, err, cuOccupancyMaxActiveBlocksPerMultiprocessor, &u->blocks, entry, c->threads,
-              (size_t)c->shared));
+              gpu_shared(g, d, c)));
 }
 
 static bool print_kernels(const Gpu *g, const NetcDevice *d, const GpuCode *code, FILE *out,
@@ -43,9 +44,10 @@ static bool print_kernels(const Gpu *g, const NetcDevice *d, const GpuCode *code
   for (int i = 0; i < d->nkernels; i++) {
     const NetcDeviceCode *c = &d->codes[d->kernels[i].code];
     Use u;
-    if (!use_of(g, c, code->entry[d->kernels[i].code], &u, err)) return false;
+    if (!use_of(g, d, c, code->entry[d->kernels[i].code], &u, err)) return false;
+    int shared = (int)gpu_shared(g, d, c);
     fprintf(out, "%6s %5d %7d %7d %8d %7d  %s\n", gpu_family_name((NetcSm)gpu_family(g, &d->texts[c->text])),
-            u.regs, u.local, c->threads, c->shared + c->static_shared, u.blocks * c->threads,
+            u.regs, u.local, c->threads, shared ? shared : c->static_shared, u.blocks * c->threads,
             d->kernels[i].name);
   }
   return true;

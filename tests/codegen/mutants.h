@@ -73,7 +73,7 @@ static inline bool run_subject(const Subject *s, const KFn *k, uint8_t **now, ch
     now[i] = copy_of(s->before[i], s->bytes[i]);
     buffer[i] = (EmuBuffer){now[i], s->bytes[i]};
   }
-  Emulator *e = emulator_new(&k, 1, err);
+  Emulator *e = emulator_unchecked(&k, 1, err);
   if (!e) fail_msg("%s: %s", s->function, err);
   bool good = emulator_launch(e, 0, buffer, s->launch->tasks, &step, 5, err);
   emulator_free(e);
@@ -89,14 +89,16 @@ static inline bool is_seen(const Subject *s, const KFn *k, char err[512]) {
   return false;
 }
 
-/* With tf32 those that can multiply on tensor cores. */
-static inline Subjects subjects(const char *name, const char *body, bool tf32) {
+/* For machine m; the forms for sm_90a where there are some; narrow: values stored as bf16. */
+static inline Subjects subjects_on(const Machine *m, bool newest, bool narrow, const char *name,
+                                   const char *body, bool tf32) {
   char err[512] = "";
   Fn *f = op_case_fn(arena, body, err);
   if (!f) fail_msg("%s: %s", name, err);
   f->prog->tf32 = tf32;
   if (!passes_run(f->prog, &(PassOptions){.verify = true}, err)) fail_msg("%s: %s", name, err);
-  Emit *e = emit_fn_on(&machine_gpu, arena, f->prog->fn[0], NULL, err);
+  if (narrow) run_narrow(f->prog->fn[0]);
+  Emit *e = emit_fn_on(m, arena, f->prog->fn[0], NULL, err);
   if (!e) fail_msg("%s: %s", name, err);
   RunCase c = run_case(f->prog->fn[0], 1e-4);
   Run r = {.c = &c, .e = e, .mem = arena_alloc(arena, ((size_t)e->nbuffer + 1) * sizeof *r.mem)};
@@ -108,7 +110,8 @@ static inline Subjects subjects(const char *name, const char *body, bool tf32) {
     const Launch *launch = &e->launch[l];
     Subject *s = &list.subject[list.n];
     *s = (Subject){.function = name, .launch = launch};
-    s->k = simt_prepare(arena, e->kernel[launch->kernel].k[0]);
+    const KFn *k = e->kernel[launch->kernel].k[0];
+    s->k = simt_prepare(arena, newest && k->sm90 ? k->sm90 : k);
     for (int i = 0; i < launch->nargs; i++) {
       s->bytes[i] = e->buffer[launch->arg[i]].bytes;
       s->before[i] = copy_of(r.mem[launch->arg[i]], s->bytes[i]);
@@ -120,5 +123,10 @@ static inline Subjects subjects(const char *name, const char *body, bool tf32) {
     had[launch->kernel] = true;
   }
   return list;
+}
+
+/* With tf32 those that can multiply on tensor cores. */
+static inline Subjects subjects(const char *name, const char *body, bool tf32) {
+  return subjects_on(&machine_gpu, false, false, name, body, tf32);
 }
 #endif

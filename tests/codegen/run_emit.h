@@ -244,21 +244,22 @@ static inline void run_compare_node(const Run *r, const Interp *in, int buffer) 
   }
 }
 
-/* Kernels of a GPU with all their numbers as parameters, or, every other time, with those that differ (simt_share.h). */
-static inline Emulator *run_emulator(const Emit *e, char err[256]) {
+/* newest: of a GPU's kernels the form for sm_90a, where there is one. Kernels of a GPU with all their numbers as parameters, or, every other time, with those that differ (simt_share.h). */
+static inline Emulator *run_emulator(const Emit *e, bool newest, char err[256]) {
   static int functions;
   const KFn **k = calloc((size_t)e->nkernel + 1, sizeof *k);
   ShareMode *mode = calloc((size_t)e->nkernel + 1, sizeof *mode);
   assert_true(k && mode);
   bool all = functions++ % 2 == 0;
   for (int i = 0; i < e->nkernel; i++)
-    k[i] = e->kernel[i].k[0], mode[i] = all ? SHARE_ALL : (ShareMode)(i % 3);
+    k[i] = newest && e->kernel[i].k[0]->sm90 ? e->kernel[i].k[0]->sm90 : e->kernel[i].k[0],
+    mode[i] = all ? SHARE_ALL : (ShareMode)(i % 3);
   Emulator *emulator = emulator_shared(k, mode, e->nkernel, err);
   free(k), free(mode);
   return emulator;
 }
 
-static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, int isa) {
+static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, int isa, bool newest) {
   char err[256] = "";
   const KFn **k = calloc((size_t)e->nkernel + 1, sizeof *k);
   uint32_t **mem = calloc((size_t)e->nbuffer + 1, sizeof *mem),
@@ -274,7 +275,7 @@ static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, in
     assert_non_null(first[i] = malloc(bytes));
   }
   Run r = {.c = c, .e = e, .isa = isa, .mem = mem};
-  if (e->machine->simt) r.emulator = run_emulator(e, err);
+  if (e->machine->simt) r.emulator = run_emulator(e, newest, err);
   else r.jit = jit_new(k, e->nkernel, (NetcIsa)isa, err);
   if (!r.jit && !r.emulator) fail_msg("%s: %s", c->what, err);
   for (int mode = 0; mode < RUN_MODES; mode++) {
@@ -321,7 +322,10 @@ static inline bool run_narrow_too(void) {
 static inline void run_check(const RunCase *c, const Emit *e) {
   Interp *in = run_reference(c);
   for (int isa = 0; isa < e->machine->sets; isa++)
-    if (run_has_set(e, isa)) run_isa(c, e, in, isa);
+    if (run_has_set(e, isa)) run_isa(c, e, in, isa, false);
+  bool newest = false;
+  for (int i = 0; i < e->nkernel && e->machine->simt; i++) newest |= e->kernel[i].k[0]->sm90 != NULL;
+  if (newest) run_isa(c, e, in, 0, true);
   interp_free(in);
 }
 #endif

@@ -3,6 +3,8 @@
 blocks of them a multiprocessor holds, and, where nvdisasm is found, the instructions of the loop over steps.
 
     tests/gpu/static.py [--build DIR] [--arch sm_80] [--nvdisasm PATH] [LAYER ..]      LAYER: 64x256, 3x3 64 -> 64 at 256x256; 1x1:192x256: pointwise
+
+With --arch sm_90a those that multiply by wgmma, whose products are a warp's share of an instruction of four; bytes are still those for each mma they stand for.
 """
 import argparse
 import os
@@ -27,7 +29,7 @@ train t {{
 TILES = [(128, 128, 8), (128, 64, 4), (64, 64, 4), (128, 32, 4), (64, 32, 2), (128, 16, 4), (32, 32, 2)]
 # Registers, bytes of shared memory, warps of a multiprocessor (CUDA C++ Programming Guide, technical specifications).
 LIMITS = {"sm_80": (65536, 163 << 10, 64), "sm_86": (65536, 99 << 10, 48), "sm_89": (65536, 99 << 10, 48),
-          "sm_90": (65536, 227 << 10, 64), "sm_100": (65536, 227 << 10, 64), "sm_120": (65536, 99 << 10, 48)}
+          "sm_90": (65536, 227 << 10, 64), "sm_90a": (65536, 227 << 10, 64), "sm_100": (65536, 227 << 10, 64), "sm_120": (65536, 99 << 10, 48)}
 
 
 def netc(build, source, emit, extra):
@@ -47,7 +49,7 @@ def kernels(text):
 
 def tile(body):
     warps = int(re.search(r"warps (\d+)", body)[1])
-    results = body.count('regs 4 "sum"') * 128 * warps
+    results = sum(int(n) for n in re.findall(r'regs (\d+) "sum"', body)) * 32 * warps
     return next(t for t in TILES if t[0] * t[1] == results and t[2] == warps)
 
 
@@ -64,7 +66,7 @@ def loop(nvdisasm, cubin):
         m = re.search(r"BRA .*`\((\.L_x_\d+)\)", s)
         if m and labels.get(m[1], i + 1) <= i:
             ops = Counter(re.sub(r"^@!?U?P\d+ ", "", x).split()[0].split(".")[0] for x in ins[labels[m[1]] : i + 1])
-            if ops["HMMA"] and (not best or sum(ops.values()) < sum(best.values())):
+            if ops["HMMA"] + ops["HGMMA"] and (not best or sum(ops.values()) < sum(best.values())):
                 best = ops
     return best
 
@@ -93,17 +95,18 @@ def main():
             names = kernels(netc(a.build, f"{d}/l.net", "kernels", extra))
             assert len(texts) == len(names), (len(texts), len(names))
             for (name, body), text in zip(names, texts):
-                if "mma_" not in name:
+                if "mma_" not in name or (".target sm_90a" in text) != (a.arch == "sm_90a"):
                     continue
                 with open(f"{d}/k.ptx", "w") as f:
                     f.write(text)
                 said = subprocess.run([a.ptxas, "-v", f"-arch={a.arch}", "-o", f"{d}/k.cubin", f"{d}/k.ptx"], check=True, capture_output=True, text=True).stderr
-                registers, shared = int(re.search(r"Used (\d+) registers", said)[1]), int(re.search(r"(\d+) bytes smem", said)[1])
+                registers, declared = int(re.search(r"Used (\d+) registers", said)[1]), re.search(r"(\d+) bytes smem", said)
+                shared = int(declared[1]) if declared else 4 * int(re.search(r'scratch (\d+) "tiles"', body)[1])
                 m, n, warps = tile(body)
                 blocks = min(regs_all // ((registers + 7) // 8 * 8 * 32 * warps), shared_all // (shared + 1024), warps_all // warps)
                 ops = loop(a.nvdisasm, f"{d}/k.cubin") if os.path.exists(a.nvdisasm) else None
-                mma = m * n // 64  # of a step, which is 64 bytes of every row and column
-                inner = f"{sum(ops.values())}, {ops['HMMA']}" if ops else "-"
+                mma = m * n // 64  # for 64 bytes of every row and column
+                inner = f"{sum(ops.values())}, {ops['HMMA'] + ops['HGMMA']}" if ops else "-"
                 row = f"| {k}x{k} {c}->{c} @{s} | {name.split(':')[3]} | {m}x{n} | {registers} | {shared} | {blocks}, {blocks * warps} | {inner} | {(m + n) * 64 // mma} |"
                 if row not in seen:
                     print(row)

@@ -15,7 +15,7 @@
 #include "tests/runtime/fake_kernels.h"
 
 _Static_assert(sizeof(FakeCalls) == sizeof(SimtCalls) &&
-                   offsetof(FakeCalls, wait_group) == offsetof(SimtCalls, wait_group),
+                   offsetof(FakeCalls, wgmma) == offsetof(SimtCalls, wgmma),
                "fake_kernels.h says what simt_lower.h says");
 
 static int die(const char *what) {

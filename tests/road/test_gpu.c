@@ -45,7 +45,7 @@ static void check_fn(Arena *a, const Fn *f, double tolerance) {
   for (int i = 0; i < e->nkernel; i++)
     if (!kir_verify(e->kernel[i].k[0], err)) fail_msg("%s: %s", f->name, err);
   for (int i = 0; i < e->nbuffer; i++) r.mem[i] = arena_alloc(a, (size_t)run_words(e, i) * 4);
-  r.emulator = run_emulator(e, err);
+  r.emulator = run_emulator(e, false, err);
   if (!r.emulator) fail_msg("%s: %s", f->name, err);
   run_fill_buffers(&r);
   Interp *in = run_reference(&c);

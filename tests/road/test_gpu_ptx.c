@@ -10,10 +10,11 @@
 
 static const char *const kinds[] = {"sm_75", "sm_80",  "sm_86",  "sm_89",
                                     "sm_90", "sm_90a", "sm_100", "sm_120"};
-enum { KINDS = sizeof kinds / sizeof *kinds };
+enum { SM_90A = 5, KINDS = sizeof kinds / sizeof *kinds };
 
 typedef struct {
   int kernels, spills, registers, shared; /* the most of any */
+  int advice;                             /* of wgmma: they are serialized, say */
 } Totals;
 
 static const char *find_ptxas(void) {
@@ -42,6 +43,7 @@ static void read_report(FILE *f, Totals *t) {
     if (sscanf(line, "%d bytes stack frame, %d bytes spill stores, %d bytes spill loads", &stack, &stores,
                &loads) == 3)
       t->spills += stores + loads > 0;
+    t->advice += strstr(line, "wgmma") != NULL;
     if (!used || sscanf(used, "Used %d registers", &registers) != 1) continue;
     t->kernels++;
     if (registers > t->registers) t->registers = registers;
@@ -78,6 +80,11 @@ static bool wanted(const char *name, const char *const *which) {
   return !which;
 }
 
+/* What of a code is of family sm: itself, or its form for sm_90a. */
+static const KFn *form(const KFn *k, NetcSm sm) {
+  return sm == NETC_SM_90A ? k->sm90 : simt_family(k) == sm ? k : NULL;
+}
+
 /* Codes number first, first + step, .. of all functions, those of family sm, as one text. */
 static int texts(const SharedCodes *c, NetcSm sm, const char *const *which, int first, int step, Bytes *all) {
   char err[256] = "", symbol[64], target[64];
@@ -87,14 +94,15 @@ static int texts(const SharedCodes *c, NetcSm sm, const char *const *which, int 
   snprintf(target, sizeof target, ".target %s", simt_sm_name(sm));
   for (int i = first; i < c->n; i += step) {
     Bytes text = {0};
-    if (simt_family(c->code[i]) != sm || !wanted(c->code[i]->name, which)) continue;
+    const KFn *k = form(c->code[i], sm);
+    if (!k || !wanted(c->code[i]->name, which)) continue;
     n++;
     snprintf(symbol, sizeof symbol, "kernel_%d", i);
-    if (!simt_ptx(c->code[i], sm, tm, symbol, &text, err)) fail_msg("%s", err);
+    if (!simt_ptx(k, sm, tm, symbol, &text, err)) fail_msg("%s", err);
     bytes_add(&text, "", 1);
     assert_non_null(strstr((char *)text.data, target));
     assert_non_null(strstr((char *)text.data, symbol));
-    assert_true(simt_shared(c->code[i]) <= 48 << 10);
+    assert_true(simt_shared(k) <= (sm == NETC_SM_90A ? 96 << 10 : 48 << 10));
     join(all, &text);
     bytes_free(&text);
   }
@@ -117,10 +125,12 @@ static void check_family(const SharedCodes *c, NetcSm sm, const char *path, cons
   int count = 0, first = sm == NETC_SM_75 ? 0 : 1; /* the first kind that is of the family */
   for (int kind = first; kind < KINDS; kind++) {
     Totals t = {0};
-    if (!each || kind == first) {
+    if (sm == NETC_SM_90A && kind != SM_90A) continue;
+    if (!each || kind == first || sm == NETC_SM_90A) {
       bytes_free(&all);
       all = (Bytes){0};
-      count = texts(c, sm, NULL, each ? 0 : kind, each ? 1 : KINDS * few, &all);
+      count = sm == NETC_SM_90A ? texts(c, sm, NULL, 0, few, &all)
+                                : texts(c, sm, NULL, each ? 0 : kind, each ? 1 : KINDS * few, &all);
     }
     if (!ptxas || !count) continue;
     assemble(ptxas, kinds[kind], &all, &t);
@@ -129,6 +139,7 @@ static void check_family(const SharedCodes *c, NetcSm sm, const char *path, cons
         kinds[kind], simt_sm_name(sm), t.kernels, t.registers, t.shared, t.spills);
     assert_int_equal(t.kernels, count);
     assert_int_equal(t.spills, 0);
+    assert_int_equal(t.advice, 0);
   }
   bytes_free(&all);
 }
@@ -145,7 +156,8 @@ static void check_model_on(const Machine *m, const char *path, const Define *def
   for (int i = 0; i < p->nfn; i++)
     if (!(e = emit_fn_on(m, a, p->fn[i], e, err))) fail_msg("%s", err);
   SharedCodes codes = codes_of(a, e);
-  for (int sm = NETC_SM_75; sm <= NETC_SM_80; sm++) check_family(&codes, (NetcSm)sm, path, ptxas, few, each);
+  for (int sm = NETC_SM_75; sm < NETC_SM_COUNT; sm++)
+    check_family(&codes, (NetcSm)sm, path, ptxas, few, each);
   if (!ptxas) print_message("%s: no ptxas on this machine, PTX is not assembled\n", path);
   arena_free(a);
 }

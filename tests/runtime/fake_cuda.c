@@ -285,8 +285,8 @@ static void commit(void *thread, int32_t ins) { (void)thread, (void)ins; }
 static void wait_group(void *thread, int32_t ins, int32_t latest) { (void)thread, (void)ins, (void)latest; }
 
 static void run_thread(void *arg) {
-  static const FakeCalls calls = {address, shuffle,    synchronise, load_matrix,
-                                  mma,     copy_async, commit,      wait_group};
+  static const FakeCalls calls = {address, shuffle,    synchronise, load_matrix, mma, copy_async,
+                                  commit,  wait_group, NULL,        NULL,        NULL};
   Thread *me = arg;
   me->task->op->kernel->thread(&calls, me, me->number % 32, me->number / 32, me->task->task,
                                me->task->op->step, me->task->op->param);

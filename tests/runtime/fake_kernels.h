@@ -15,6 +15,11 @@ typedef struct {
                      int32_t bytes);
   void (*commit)(void *thread, int32_t ins);
   void (*wait_group)(void *thread, int32_t ins, int32_t latest);
+  /* Of forms for sm_90a, which are not run here. */
+  uint64_t (*matrix)(void *thread, int32_t ins, int32_t buffer, int64_t at, int64_t form);
+  void (*order)(void *thread, int32_t ins, int32_t op);
+  void (*wgmma)(void *thread, int32_t ins, int32_t bf16, float *sum, const uint32_t *a, uint64_t a_matrix,
+                uint64_t b_matrix);
 } FakeCalls;
 
 typedef struct {

@@ -165,6 +165,29 @@ static void test_devices(void **state) {
         "NETRUN_CUDA_LAUNCH is `fast`; it can be graph, plain or checked");
 }
 
+static int family(int capability, int version, NetcSm newest, const NetcDeviceText *t) {
+  return gpu_family(&(Gpu){.capability = capability, .api.version = version, .newest = newest}, t);
+}
+
+static void test_families(void **state) {
+  (void)state;
+  NetcDeviceText two = {.ptx = {[NETC_SM_80] = "", [NETC_SM_90A] = ""}}, one = {.ptx = {[NETC_SM_75] = ""}};
+  assert_int_equal(family(90, 12000, NETC_SM_90A, &two), NETC_SM_90A);
+  assert_int_equal(family(90, 11080, NETC_SM_90A, &two), NETC_SM_80); /* does not read PTX 8.0 */
+  assert_int_equal(family(90, 12000, NETC_SM_80, &two), NETC_SM_80);
+  assert_int_equal(family(100, 12080, NETC_SM_90A, &two), NETC_SM_80);
+  assert_int_equal(family(75, 12080, NETC_SM_90A, &two), -1);
+  assert_int_equal(family(90, 12080, NETC_SM_90A, &one), NETC_SM_75);
+  Gpu hopper = {.capability = 90, .api.version = 12000, .newest = NETC_SM_90A};
+  NetcDeviceCode code = {.text = 0, .shared = 96 << 10};
+  NetcDevice device = {.ntexts = 1, .texts = &two};
+  assert_int_equal(gpu_shared(&hopper, &device, &code), 96 << 10);
+  hopper.newest = NETC_SM_80;
+  assert_int_equal(gpu_shared(&hopper, &device, &code), 0);
+  fails(open_fails, GRAPHS, "NETRUN_CUDA_FAMILY=sm_90",
+        "NETRUN_CUDA_FAMILY is `sm_90`; it can be sm_75, sm_80 or sm_90a");
+}
+
 static void test_memory(void **state) {
   (void)state;
   fails(run_fails, GRAPHS, "FAKE_CUDA_MEMORY=9000", "toy_gpu.so needs 2");
@@ -407,12 +430,12 @@ static void test_bench(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_drivers),       cmocka_unit_test(test_devices),
-      cmocka_unit_test(test_memory),        cmocka_unit_test(test_code),
-      cmocka_unit_test(test_any_call),      cmocka_unit_test(test_faults),
-      cmocka_unit_test(test_training),      cmocka_unit_test(test_resume),
-      cmocka_unit_test(test_predict),       cmocka_unit_test(test_bench),
-      cmocka_unit_test(test_running_ahead), cmocka_unit_test(test_two_sessions)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_drivers),     cmocka_unit_test(test_devices),
+                                     cmocka_unit_test(test_families),    cmocka_unit_test(test_memory),
+                                     cmocka_unit_test(test_code),        cmocka_unit_test(test_any_call),
+                                     cmocka_unit_test(test_faults),      cmocka_unit_test(test_training),
+                                     cmocka_unit_test(test_resume),      cmocka_unit_test(test_predict),
+                                     cmocka_unit_test(test_bench),       cmocka_unit_test(test_running_ahead),
+                                     cmocka_unit_test(test_two_sessions)};
   return cmocka_run_group_tests(tests, set_up, scratch_tear_down);
 }
