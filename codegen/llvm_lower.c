@@ -432,8 +432,10 @@ static LLVMValueRef declare(LLVMModuleRef m, NetcIsa isa, const char *symbol) {
   return fn;
 }
 
+/* Several threads lower kernels of one arena, so nothing is taken from it here. */
 void lower_body(Lower *l) {
-  l->v = arena_alloc(l->k->arena, ((size_t)l->k->n + 1) * sizeof *l->v);
+  Arena *own = arena_new();
+  l->v = arena_alloc(own, ((size_t)l->k->n + 1) * sizeof *l->v);
   l->b = LLVMCreateBuilderInContext(l->c);
   l->entry = LLVMCreateBuilderInContext(l->c);
   LLVMBasicBlockRef entry = lower_block(l, "entry"), body = lower_block(l, "body");
@@ -446,6 +448,7 @@ void lower_body(Lower *l) {
   LLVMBuildBr(l->entry, body);
   LLVMDisposeBuilder(l->b);
   LLVMDisposeBuilder(l->entry);
+  arena_free(own);
 }
 
 LLVMValueRef lower_kernel(LLVMModuleRef m, const KFn *kernel, NetcIsa isa, const char *symbol) {
