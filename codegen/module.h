@@ -89,7 +89,7 @@ typedef struct {
   Bytes *text; /* ended by a 0 */
   NetcSm *family;
   Bytes *newest; /* the same codes for sm_90a, where they have such a form; else empty */
-  int *of; /* per code */
+  int *of;       /* per code */
 } DeviceTexts;
 DeviceTexts device_texts(const Module *m);
 void device_texts_free(DeviceTexts *t);
