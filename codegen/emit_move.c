@@ -13,16 +13,22 @@ Build move_begin(const Move *m, const char *detail) {
   return b;
 }
 
+bool move_end_box(const Move *m, Build *b, const Box *box, bool vec, VisitBody *body, void *ctx,
+                  int64_t flops_per_element) {
+  for (int isa = build_set(b, 0); isa < NETC_ISA_COUNT; isa = build_set(b, isa + 1)) {
+    KFn *k = build_kernel(b, isa);
+    visit(k, box, k_task(k), vec, body, ctx);
+  }
+  b->kernel.flops = flops_per_element;
+  for (int a = 0; a < box->rank; a++) b->kernel.flops *= box->extent[a];
+  build_end(b, visit_tasks(box));
+  return !m->e->err[0];
+}
+
 bool move_end(const Move *m, Build *b, const Node *over, bool vec, VisitBody *body, void *ctx,
               int64_t flops_per_element) {
   Box box = node_box(b->e, over);
-  for (int isa = build_set(b, 0); isa < NETC_ISA_COUNT; isa = build_set(b, isa + 1)) {
-    KFn *k = build_kernel(b, isa);
-    visit(k, &box, k_task(k), vec, body, ctx);
-  }
-  b->kernel.flops = flops_per_element * type_count(over->type);
-  build_end(b, visit_tasks(&box));
-  return !m->e->err[0];
+  return move_end_box(m, b, &box, vec, body, ctx, flops_per_element);
 }
 
 bool emit_move(Emit *e, const GroupInfo *g) {

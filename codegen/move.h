@@ -22,4 +22,7 @@ Build move_begin(const Move *m, const char *detail);
 /* Emits the kernel: `body` at every place of node `over`. */
 bool move_end(const Move *m, Build *b, const Node *over, bool vec, VisitBody *body, void *ctx,
               int64_t flops_per_element);
+/* The same at every place of a box that the body knows how to read. */
+bool move_end_box(const Move *m, Build *b, const Box *box, bool vec, VisitBody *body, void *ctx,
+                  int64_t flops_per_element);
 #endif

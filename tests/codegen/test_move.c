@@ -133,6 +133,23 @@ static void test_resize(void **state) {
   try_all("resize_dx", down_op, 9, 2e-6);
 }
 
+/* One axis changes, the others are copied: rows are as long as the axes behind it. */
+static int one_axis(Fn *f, Op op, int x, int v) {
+  int64_t size[3] = {0};
+  int ns = f->node[x].type.rank - 2;
+  memcpy(size, f->node[x].type.dim + 2, (size_t)ns * sizeof *size);
+  size[v / 2 % ns] = op == OP_resize ? 2 * size[v / 2 % ns] + 1 : size[v / 2 % ns] / 3 + 1;
+  return ir_resize(f, op, x, size, v % 2);
+}
+static int up_axis_op(Fn *f, int x, int v) { return one_axis(f, OP_resize, x, v); }
+static int down_axis_op(Fn *f, int x, int v) { return one_axis(f, OP_resize_dx, x, v); }
+
+static void test_resize_axis(void **state) {
+  (void)state;
+  try_all("resize_axis", up_axis_op, 6, 2e-6);
+  try_all("resize_dx_axis", down_axis_op, 6, 2e-6);
+}
+
 /* Coordinates that are exact in binary: exact results. */
 static int exact_op(Fn *f, int x, int v) {
   static const int64_t twice[2] = {8, 16}, corners[2] = {7, 15};
@@ -211,9 +228,9 @@ static void test_labels(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_boxes),        cmocka_unit_test(test_reshape),
-                                     cmocka_unit_test(test_pools),        cmocka_unit_test(test_resize),
-                                     cmocka_unit_test(test_resize_exact), cmocka_unit_test(test_orient),
-                                     cmocka_unit_test(test_arg),          cmocka_unit_test(test_labels)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_boxes),  cmocka_unit_test(test_reshape),     cmocka_unit_test(test_pools),
+      cmocka_unit_test(test_resize), cmocka_unit_test(test_resize_axis), cmocka_unit_test(test_resize_exact),
+      cmocka_unit_test(test_orient), cmocka_unit_test(test_arg),         cmocka_unit_test(test_labels)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,9 +55,13 @@ static void test_examples(void **state) {
     if (!at) fail_msg("docs/passes.md has no section about %s", pass->name);
     const char *end = strstr(at + 1, "\n## ");
     if (!end) end = at + strlen(at);
-    char *before = next_block(a, &at, end), *after = before ? next_block(a, &at, end) : NULL;
-    if (!after) fail_msg("docs/passes.md shows no example of %s", pass->name);
-    check_example(pass, before, after);
+    int pairs = 0;
+    for (char *before; (before = next_block(a, &at, end)); pairs++) {
+      char *after = next_block(a, &at, end);
+      if (!after) fail_msg("docs/passes.md, %s: an example has no end", pass->name);
+      check_example(pass, before, after);
+    }
+    if (!pairs) fail_msg("docs/passes.md shows no example of %s", pass->name);
   }
   arena_free(a);
 }
