@@ -188,6 +188,49 @@ static void batch_norm(void **state) {
   arena_free(a);
 }
 
+/* Instance and group norm of one sample of four channels, against torch.nn.functional's values. */
+static void norms(void **state) {
+  (void)state;
+  const double x[] = {1, 2, 4, 9, 0, 1, 1, 2, -1, 3, 5, 5, 2, 2, 8, 4};
+  check_values(
+      "use \"blocks/norms.net\"\nnet i(x) { return instance_norm(x) }\nnet g(x) { return group_norm(x, 2) }\n"
+      "a = i()\nb = g()\nforward f(x: f32[1, 4, 2, 2]) { return a(x), b(x) }",
+      x,
+      (double[]){-0.973328015,
+                 -0.648885343,
+                 0,
+                 1.622213358,
+                 -1.414199420,
+                 0,
+                 0,
+                 1.414199420,
+                 -1.632991801,
+                 0,
+                 0.816495901,
+                 0.816495901,
+                 -0.816495901,
+                 -0.816495901,
+                 1.632991801,
+                 0,
+                 -0.557085630,
+                 -0.185695210,
+                 0.557085630,
+                 2.414037731,
+                 -0.928476051,
+                 -0.557085630,
+                 -0.557085630,
+                 -0.185695210,
+                 -1.799998560,
+                 -0.199999840,
+                 0.599999520,
+                 0.599999520,
+                 -0.599999520,
+                 -0.599999520,
+                 1.799998560,
+                 0.199999840},
+      1e-7);
+}
+
 /* position counts along its axis and broadcasts, whatever the tensor holds. */
 static void positions(void **state) {
   (void)state;
@@ -364,10 +407,11 @@ static void common_options(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(losses),     cmocka_unit_test(schedules),    cmocka_unit_test(resampling),
-      cmocka_unit_test(operators),  cmocka_unit_test(compile_time), cmocka_unit_test(orientation),
-      cmocka_unit_test(batch_norm), cmocka_unit_test(positions),    cmocka_unit_test(dropout),
-      cmocka_unit_test(optimisers), cmocka_unit_test(averages),     cmocka_unit_test(common_options),
+      cmocka_unit_test(losses),         cmocka_unit_test(schedules),    cmocka_unit_test(resampling),
+      cmocka_unit_test(operators),      cmocka_unit_test(compile_time), cmocka_unit_test(orientation),
+      cmocka_unit_test(batch_norm),     cmocka_unit_test(norms),        cmocka_unit_test(positions),
+      cmocka_unit_test(dropout),        cmocka_unit_test(optimisers),   cmocka_unit_test(averages),
+      cmocka_unit_test(common_options),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
