@@ -137,8 +137,8 @@ static bool open_all(const Session *s, CudaDevice *d, int number, char err[ERR_M
   Gpu *g = &d->gpu;
   return gpu_open(g, number, err) && choose_mode(d, err) &&
          gpu_check_family(g, m->device, s->module->path, err) &&
-         GPU(g, err, cuStreamCreate, &d->stream, CU_STREAM_NON_BLOCKING) &&
-         GPU(g, err, cuStreamCreate, &d->copies, CU_STREAM_NON_BLOCKING) && make_events(d, err);
+         GPU(g, err, cuStreamCreate, &d->stream, CU_NON_BLOCKING) &&
+         GPU(g, err, cuStreamCreate, &d->copies, CU_NON_BLOCKING) && make_events(d, err);
 }
 
 static void memory_str(const Session *s, const NetcFn *f, char *out, size_t size) {

@@ -13,7 +13,18 @@
 #include <stddef.h>
 #include "err.h"
 
-typedef int CUresult, CUdevice;
+/* CODE(name, value) of CUresult. */
+#define CUDA_CODES(CODE)                                                                                     \
+  CODE(CUDA_SUCCESS, 0)                                                                                      \
+  CODE(CUDA_ERROR_OUT_OF_MEMORY, 2)                                                                          \
+  CODE(CUDA_ERROR_NO_DEVICE, 100)                                                                            \
+  CODE(CUDA_ERROR_UNSUPPORTED_PTX_VERSION, 222)                                                              \
+  CODE(CUDA_ERROR_ILLEGAL_ADDRESS, 700)                                                                      \
+  CODE(CUDA_ERROR_LAUNCH_FAILED, 719)                                                                        \
+  CODE(CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, 803)
+
+#ifndef CUDA_VERSION /* behind the toolkit's cuda.h, with which tests/runtime/test_cuda_header.c compares what follows */
+typedef int CUresult, CUdevice, CUdevice_attribute, CUfunction_attribute, CUjit_option, CUstreamCaptureMode;
 typedef uint64_t CUdeviceptr;
 typedef struct CUctx *CUcontext;
 typedef struct CUstm *CUstream;
@@ -22,16 +33,10 @@ typedef struct CUmod *CUmodule;
 typedef struct CUfnc *CUfunction;
 typedef struct CUgrp *CUgraph;
 typedef struct CUgrx *CUgraphExec;
-
-enum { /* CUresult */
-       CUDA_SUCCESS = 0,
-       CUDA_ERROR_OUT_OF_MEMORY = 2,
-       CUDA_ERROR_NO_DEVICE = 100,
-       CUDA_ERROR_ILLEGAL_ADDRESS = 700,
-       CUDA_ERROR_LAUNCH_FAILED = 719,
-       CUDA_ERROR_UNSUPPORTED_PTX_VERSION = 222,
-       CUDA_ERROR_SYSTEM_DRIVER_MISMATCH = 803
-};
+#define CUDA_CODE(name, value) name = value,
+enum { CUDA_CODES(CUDA_CODE) };
+#undef CUDA_CODE
+#endif
 enum {                     /* CUdevice_attribute */
        CU_CLOCK_RATE = 13, /* kHz */
        CU_MULTIPROCESSORS = 16,
@@ -42,12 +47,7 @@ enum {                     /* CUdevice_attribute */
 };
 enum { CU_FUNC_REGS = 4, CU_FUNC_LOCAL_BYTES = 3, CU_FUNC_MAX_DYNAMIC_SHARED = 8 }; /* CUfunction_attribute */
 enum { CU_JIT_ERROR_LOG = 5, CU_JIT_ERROR_LOG_BYTES = 6 };                          /* CUjit_option */
-enum {
-  CU_STREAM_NON_BLOCKING = 1,
-  CU_CAPTURE_THREAD_LOCAL = 1,
-  CU_EVENT_BLOCKING = 1,
-  CU_EVENT_NO_TIMING = 2
-};
+enum { CU_NON_BLOCKING = 1, CU_CAPTURE_THREAD_LOCAL = 1, CU_EVENT_BLOCKING = 1, CU_EVENT_NO_TIMING = 2 };
 
 /* NEED(function, arguments): symbol and name; NEED_V(name, symbol, arguments); MAY: may be missing. */
 #define CUDA_FUNCTIONS(NEED, MAY)                                                                            \
@@ -58,7 +58,7 @@ enum {
   NEED(cuDeviceGetCount, cuDeviceGetCount, (int *n))                                                         \
   NEED(cuDeviceGet, cuDeviceGet, (CUdevice * d, int number))                                                 \
   NEED(cuDeviceGetName, cuDeviceGetName, (char *name, int size, CUdevice d))                                 \
-  NEED(cuDeviceGetAttribute, cuDeviceGetAttribute, (int *v, int attribute, CUdevice d))                      \
+  NEED(cuDeviceGetAttribute, cuDeviceGetAttribute, (int *v, CUdevice_attribute attribute, CUdevice d))       \
   NEED(cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain, (CUcontext * c, CUdevice d))                      \
   NEED(cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease_v2, (CUdevice d))                                \
   NEED(cuCtxSetCurrent, cuCtxSetCurrent, (CUcontext c))                                                      \
@@ -81,17 +81,17 @@ enum {
   NEED(cuEventElapsedTime, cuEventElapsedTime, (float *ms, CUevent from, CUevent to))                        \
   NEED(cuEventDestroy, cuEventDestroy_v2, (CUevent e))                                                       \
   NEED(cuModuleLoadDataEx, cuModuleLoadDataEx,                                                               \
-       (CUmodule * m, const void *image, unsigned n, int *option, void **value))                             \
+       (CUmodule * m, const void *image, unsigned n, CUjit_option *option, void **value))                    \
   NEED(cuModuleUnload, cuModuleUnload, (CUmodule m))                                                         \
   NEED(cuModuleGetFunction, cuModuleGetFunction, (CUfunction * f, CUmodule m, const char *name))             \
-  NEED(cuFuncGetAttribute, cuFuncGetAttribute, (int *v, int attribute, CUfunction f))                        \
-  NEED(cuFuncSetAttribute, cuFuncSetAttribute, (CUfunction f, int attribute, int v))                         \
+  NEED(cuFuncGetAttribute, cuFuncGetAttribute, (int *v, CUfunction_attribute attribute, CUfunction f))       \
+  NEED(cuFuncSetAttribute, cuFuncSetAttribute, (CUfunction f, CUfunction_attribute attribute, int v))        \
   NEED(cuLaunchKernel, cuLaunchKernel,                                                                       \
        (CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,          \
         unsigned shared, CUstream s, void **args, void **extra))                                             \
   MAY(cuOccupancyMaxActiveBlocksPerMultiprocessor, cuOccupancyMaxActiveBlocksPerMultiprocessor,              \
       (int *blocks, CUfunction f, int threads, size_t shared))                                               \
-  MAY(cuStreamBeginCapture, cuStreamBeginCapture_v2, (CUstream s, int mode))                                 \
+  MAY(cuStreamBeginCapture, cuStreamBeginCapture_v2, (CUstream s, CUstreamCaptureMode mode))                 \
   MAY(cuStreamEndCapture, cuStreamEndCapture, (CUstream s, CUgraph * g))                                     \
   MAY(cuGraphInstantiateWithFlags, cuGraphInstantiateWithFlags,                                              \
       (CUgraphExec * x, CUgraph g, unsigned long long flags))                                                \

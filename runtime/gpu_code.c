@@ -92,7 +92,7 @@ bool gpu_check_family(const Gpu *g, const NetcDevice *d, const char *path, char 
 
 static bool load_text(const Gpu *g, GpuCode *c, int text, const char *path, char err[ERR_MAX]) {
   char log[LOG_BYTES] = "", name[128];
-  int option[] = {CU_JIT_ERROR_LOG, CU_JIT_ERROR_LOG_BYTES};
+  CUjit_option option[] = {CU_JIT_ERROR_LOG, CU_JIT_ERROR_LOG_BYTES};
   void *value[] = {log, (void *)(uintptr_t)(LOG_BYTES - 1)};
   const NetcDeviceText *t = &c->tables->texts[text];
   int sm = gpu_family(g, t);
