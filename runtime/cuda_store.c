@@ -15,7 +15,8 @@ static bool find(void *user, int item, int64_t dim[3], NetcView *view) {
 
 static int64_t padded(int64_t words) { return (words + APART - 1) / APART * APART; }
 
-/* From memory that is not pinned: each image once. */
+/* From memory that is not pinned: each image once. Such a copy may be under way when the call returns (a device that reads all of the
+ * host's memory takes it from there), so who sends waits before the memory is its owner's again. */
 static bool send(const CudaStore *s, int64_t word, const void *from, int64_t bytes, char err[ERR_MAX]) {
   return GPU(s->gpu, err, cuMemcpyHtoDAsync, s->pool + 4 * (uint64_t)word, from, (size_t)bytes, s->stream);
 }
@@ -27,7 +28,7 @@ static bool keep(void *user, int item, const float *image, int64_t floats, const
   if (item >= s->nkept || words > s->words - s->used) return true;
   KeptImage k = {true, s->used, label ? s->used + padded(floats) : -1, {dim[0], dim[1], dim[2]}};
   if (!gpu_enter(s->gpu, err) || !send(s, k.image, image, 4 * floats, err) ||
-      (label && !send(s, k.label, label, bytes, err)))
+      (label && !send(s, k.label, label, bytes, err)) || !GPU(s->gpu, err, cuStreamSynchronize, s->stream))
     return false;
   s->used += words;
   s->kept[item] = k;

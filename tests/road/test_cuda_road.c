@@ -91,6 +91,8 @@ static void test_images(void **state) {
   runs("NETRUN_GPU_CACHE_MB=0 FAKE_CUDA_LOG=log_none " TRAIN("m") CUDA "--out no_images");
   assert_non_null(strstr(said, "0.0 of 0.0 for images"));
   same_run("images", "no_images");
+  runs("FAKE_CUDA_PAGEABLE=1 " TRAIN("m") CUDA "--out late");
+  same_run("images", "late");
   long fills = counted("log_all", "cuLaunchKernel") - counted("log_none", "cuLaunchKernel");
   assert_int_equal(fills, 3 * 3); /* two images and a label in each of three iterations */
   runs(NETRUN_BINARY " info m.so");

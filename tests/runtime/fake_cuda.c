@@ -2,7 +2,7 @@
  * rules that a GPU would punish the breaking of:
  *   - device addresses are no addresses of the host, and every access is checked against what is allocated;
  *   - streams are lazy: nothing enqueued is done before somebody waits for it, so what is read too early or overwritten too
- *     early shows; copies from and to memory that is not pinned wait, as the driver's do;
+ *     early shows; copies from and to memory that is not pinned wait, as the driver's may;
  *   - a capture records and does nothing; a fault stays: every later call returns it.
  * Kernels are those of FAKE_CUDA_KERNELS (fake_kernels.h), found by the name of the entry in the PTX.
  *
@@ -10,6 +10,7 @@
  *   FAKE_CUDA_FAIL=NAME:N:CODE    the Nth call (from 1) of function NAME returns CODE; for cuLaunchKernel, a kernel's
  *                                 fault (700, 719) shows when somebody waits
  *   FAKE_CUDA_EAGER=1             who waits for an event finds all done that the stream was given: a device faster than its host
+ *   FAKE_CUDA_PAGEABLE=1          copies from and to memory that is not pinned are as late as others: a device that reads all memory
  *   FAKE_CUDA_LOG=FILE            at the end, a line with the number of calls of every function, of waits for an event that left its
  *                                 stream work to do (work-left), and what was not freed
  *
@@ -494,7 +495,7 @@ CALL cuMemFreeHost(void *p) {
 static int copy(CUstream s, uint8_t *to, const uint8_t *from, const void *host, size_t n) {
   if (!to || !from || !n) return INVALID_VALUE;
   int r = push(s, (Op){.kind = COPY, .to = to, .from = from, .bytes = n});
-  if (!host || block_of(host, n, 1)) return r;
+  if (!host || block_of(host, n, 1) || (!s->capture && number("FAKE_CUDA_PAGEABLE", 0))) return r;
   return s->capture ? BAD_CAPTURE : wait_for(s);
 }
 CALL cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t n, CUstream s) {
