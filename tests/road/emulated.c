@@ -2,7 +2,10 @@
  * fake_cuda.c, so that netrun --device cuda:0 runs a real module without a GPU. The program of a thread is the one that a GPU's
  * thread runs, but for its leaves (codegen/simt_lower.h).
  *
- *   emulated FILE.net OUT.so [--grads] [NAME=VALUE ..]          --grads: those of NAME.grads too
+ *   emulated FILE.net OUT.so [--grads] [--processors N] [--cases FILE TOLERANCE] [NAME=VALUE ..]
+ *
+ * --grads: the kernels of NAME.grads too. --processors: planned for a GPU that has so many, large tiles for one. --cases: a file with all
+ * launches, as they are to be on a GPU (tests/gpu/cases.h); then OUT.so may be `-`: it is not made.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +15,7 @@
 #include "codegen/simt_lower.h"
 #include "frontend/frontend.h"
 #include "passes/passes.h"
+#include "tests/gpu/write_cases.h"
 #include "tests/runtime/fake_kernels.h"
 
 _Static_assert(sizeof(FakeCalls) == sizeof(SimtCalls) &&
@@ -108,40 +112,61 @@ static bool write_all(const Module *m, const char *dir, char err[512]) {
   return good;
 }
 
-static int build(Arena *arena, int argc, char **argv) {
-  char err[2048] = "", dir[] = "/tmp/netc_emulated_XXXXXX", cmd[1024];
-  Define define[32];
-  FrontendOptions front = {.define = define, .diag = stderr};
-  for (int i = 3; i < argc && i < 35; i++) {
-    char *eq = strchr(argv[i], '=');
-    if (!strcmp(argv[i], "--grads")) {
-      front.grads = true;
-      continue;
-    }
-    if (!eq) return die("NAME=VALUE is expected");
-    *eq = 0;
-    define[front.ndefine++] = (Define){argv[i], eq + 1};
-  }
-  const char *options = "";
-  PassOptions passes = {.dump = stdout};
-  Program *p = frontend_compile(arena, argv[1], &front, &options);
-  CodegenOptions codegen = {.threads = 1};
-  if (!p || !passes_run(p, &passes, err)) return die(err);
-  Module m = {.arena = p->arena, .prog = p, .machine = &machine_gpu, .opt = &codegen, .isas = 1};
-  if (!emit(&m, err)) return die(err);
-  if (!mkdtemp(dir)) return die("no temporary directory");
-  bool good = write_all(&m, dir, err);
+/* The object files of all kernels, and their table, linked. */
+static bool make_shared(const Module *m, const char *out, char err[512]) {
+  char dir[] = "/tmp/netc_emulated_XXXXXX", cmd[1024];
+  if (!strcmp(out, "-")) return true;
+  if (!mkdtemp(dir)) return snprintf(err, 512, "no temporary directory"), false;
+  bool good = write_all(m, dir, err);
   snprintf(cmd, sizeof cmd, "cc -shared -fPIC -I %s -I %s/codegen -I %s -o %s %s/all.c %s/*.o", SOURCE_DIR,
-           SOURCE_DIR, dir, argv[2], dir, dir);
+           SOURCE_DIR, dir, out, dir, dir);
   if (good && system(cmd)) good = false;
   snprintf(cmd, sizeof cmd, "rm -r %s", dir);
-  if (system(cmd)) good = false;
+  return !system(cmd) && good;
+}
+
+typedef struct {
+  Define define[32];
+  FrontendOptions front;
+  Machine machine;
+  const char *cases;
+  double tolerance;
+} Options;
+
+static bool read_options(Options *o, int argc, char **argv) {
+  for (int i = 3; i < argc && o->front.ndefine < 32; i++) {
+    char *eq = strchr(argv[i], '=');
+    if (!strcmp(argv[i], "--grads")) o->front.grads = true;
+    else if (!strcmp(argv[i], "--processors") && i + 1 < argc) o->machine.processors = atoi(argv[++i]);
+    else if (!strcmp(argv[i], "--cases") && i + 2 < argc)
+      o->cases = argv[i + 1], o->tolerance = atof(argv[i + 2]), i += 2;
+    else if (eq) *eq = 0, o->define[o->front.ndefine++] = (Define){argv[i], eq + 1};
+    else return false;
+  }
+  return true;
+}
+
+static int build(Arena *arena, int argc, char **argv) {
+  char err[2048] = "";
+  Options o = {.front = {.diag = stderr}, .machine = machine_gpu};
+  o.front.define = o.define;
+  if (!read_options(&o, argc, argv)) return die("NAME=VALUE is expected");
+  const char *options = "";
+  PassOptions passes = {.dump = stdout};
+  Program *p = frontend_compile(arena, argv[1], &o.front, &options);
+  CodegenOptions codegen = {.threads = 1};
+  if (!p || !passes_run(p, &passes, err)) return die(err);
+  Module m = {.arena = p->arena, .prog = p, .machine = &o.machine, .opt = &codegen, .isas = 1};
+  if (!emit(&m, err)) return die(err);
+  bool good = make_shared(&m, argv[2], err) && (!o.cases || write_cases(&m, o.cases, o.tolerance, err));
   module_free_codes(&m);
   return good ? 0 : die(err[0] ? err : "the kernels are not built");
 }
 
 int main(int argc, char **argv) {
-  if (argc < 3) return die("usage: emulated FILE.net OUT.so [--grads] [NAME=VALUE ..]");
+  if (argc < 3)
+    return die("usage: emulated FILE.net OUT.so [--grads] [--processors N] [--cases FILE TOLERANCE] "
+               "[NAME=VALUE ..]");
   Arena *arena = arena_new();
   int status = build(arena, argc, argv);
   arena_free(arena);
