@@ -327,16 +327,19 @@ static void load(Player *p, char err[ERR_MAX]) {
   const NetcDevice *d = &p->c->device;
   bool *wanted = malloc((size_t)d->ncodes + 1);
   Pool *pool = pool_new(0, err);
-  for (int i = 0; i < d->ncodes; i++) wanted[i] = !p->c->spoilt[i];
+  bool *used = calloc((size_t)d->ncodes + 1, sizeof *used);
+  for (const CaseFn *f = p->c->fn; f < p->c->fn + p->c->nfn; f++)
+    for (int l = 0; l < f->nlaunch; l++) used[f->launch[l].code] = !p->c->spoilt[f->launch[l].code];
+  memcpy(wanted, used, (size_t)d->ncodes);
   if (pool && !gpu_load(&p->gpu, pool, wanted, &p->code, p->c->path, err))
     for (int i = 0; i < d->ncodes; i++) {
       memset(wanted, 0, (size_t)d->ncodes);
-      wanted[i] = !p->c->spoilt[i];
+      wanted[i] = used[i];
       if (wanted[i] && !p->code.entry[i] && !gpu_load(&p->gpu, pool, wanted, &p->code, p->c->path, err))
         tell(p, "refused %d %s", i, err);
     }
   pool_free(pool);
-  free(wanted);
+  free(wanted), free(used);
 }
 
 /* Is the launch left out: its code, or what it reads, is not to be had? */

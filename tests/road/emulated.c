@@ -2,10 +2,10 @@
  * fake_cuda.c, so that netrun --device cuda:0 runs a real module without a GPU. The program of a thread is the one that a GPU's
  * thread runs, but for its leaves (codegen/simt_lower.h).
  *
- *   emulated FILE.net OUT.so [--grads] [--processors N] [--cases FILE TOLERANCE] [NAME=VALUE ..]
+ *   emulated FILE.net OUT.so [--grads] [--processors N] [--cases FILE TOLERANCE [--tensor]] [NAME=VALUE ..]
  *
- * --grads: the kernels of NAME.grads too. --processors: planned for a GPU that has so many, large tiles for one. --cases: a file with all
- * launches, as they are to be on a GPU (tests/gpu/cases.h); then OUT.so may be `-`: it is not made.
+ * --grads: the kernels of NAME.grads too. --processors: planned for a GPU that has so many, large tiles for one. --cases: a file with a launch
+ * of every kernel, as it is to be on a GPU (tests/gpu/cases.h), or with --tensor those on tensor cores; then OUT.so may be `-`: it is not made.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -131,12 +131,14 @@ typedef struct {
   Machine machine;
   const char *cases;
   double tolerance;
+  bool tensor;
 } Options;
 
 static bool read_options(Options *o, int argc, char **argv) {
   for (int i = 3; i < argc && o->front.ndefine < 32; i++) {
     char *eq = strchr(argv[i], '=');
     if (!strcmp(argv[i], "--grads")) o->front.grads = true;
+    else if (!strcmp(argv[i], "--tensor")) o->tensor = true;
     else if (!strcmp(argv[i], "--processors") && i + 1 < argc) o->machine.processors = atoi(argv[++i]);
     else if (!strcmp(argv[i], "--cases") && i + 2 < argc)
       o->cases = argv[i + 1], o->tolerance = atof(argv[i + 2]), i += 2;
@@ -158,15 +160,17 @@ static int build(Arena *arena, int argc, char **argv) {
   if (!p || !passes_run(p, &passes, err)) return die(err);
   Module m = {.arena = p->arena, .prog = p, .machine = &o.machine, .opt = &codegen, .isas = 1};
   if (!emit(&m, err)) return die(err);
-  bool good = make_shared(&m, argv[2], err) && (!o.cases || write_cases(&m, o.cases, o.tolerance, err));
+  bool good =
+      make_shared(&m, argv[2], err) && (!o.cases || write_cases(&m, o.cases, o.tolerance, o.tensor, err));
   module_free_codes(&m);
   return good ? 0 : die(err[0] ? err : "the kernels are not built");
 }
 
 int main(int argc, char **argv) {
   if (argc < 3)
-    return die("usage: emulated FILE.net OUT.so [--grads] [--processors N] [--cases FILE TOLERANCE] "
-               "[NAME=VALUE ..]");
+    return die(
+        "usage: emulated FILE.net OUT.so [--grads] [--processors N] [--cases FILE TOLERANCE [--tensor]] "
+        "[NAME=VALUE ..]");
   Arena *arena = arena_new();
   int status = build(arena, argc, argv);
   arena_free(arena);

@@ -67,6 +67,24 @@ static void a_fault_ends_one_launch(void **state) {
   assert_true(number("launches") > all - 10); /* but for those of the code that failed */
 }
 
+/* The PTX itself, run by a program that shares nothing with the compiler. NETC_PYTHON: a python with numpy. */
+static void the_text_computes_the_same(void **state) {
+  (void)state;
+  const char *named = getenv("NETC_PYTHON"), *python = named ? named : "python3";
+  if (sh("%s -c 'import numpy'", python)) {
+    print_message("%s has no numpy here: PTX is not run\n", python);
+    skip();
+  }
+  runs(EMULATED_BINARY " %s/models/unet.net - --processors 1 --tensor --cases tensor.cases 2e-3 size=[16,16] "
+                       "widths=[8,16] batch=1",
+       source);
+  runs("%s %s/tests/gpu/ptx.py tensor.cases", python, source);
+  assert_non_null(strstr(said, "ok   tensor.cases: "));
+  assert_null(strstr(said, " 0 launches of sm_90a"));
+  assert_int_equal(sh("%s %s/tests/gpu/ptx.py tensor.cases --tolerance 1e-9", python, source), 1);
+  assert_non_null(strstr(said, "  WRONG conv:"));
+}
+
 static void refusals(void **state) {
   (void)state;
   assert_int_equal(sh("FAKE_CUDA_DEVICES=0 " REPLAY "unet.cases"), 1);
@@ -81,6 +99,8 @@ static void refusals(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(all_is_well), cmocka_unit_test(wrong_results_are_told),
-                                     cmocka_unit_test(a_fault_ends_one_launch), cmocka_unit_test(refusals)};
+                                     cmocka_unit_test(a_fault_ends_one_launch),
+                                     cmocka_unit_test(the_text_computes_the_same),
+                                     cmocka_unit_test(refusals)};
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
