@@ -44,7 +44,7 @@ typedef struct {
 
 /* A product of the run that is being collected (simt_wgmma.c). */
 typedef struct {
-  bool bf16;
+  bool bf16, turned;
   int n;
   LLVMValueRef sum, a, a_matrix, b_matrix;
 } SimtProduct;
