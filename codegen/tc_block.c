@@ -200,6 +200,7 @@ static void multiply_wide_turned(TcBlock *b, KV stage) {
   run_products(b, x, y);
 }
 
+/* b, and a in bf16, by descriptors; a in tf32 by way of registers, rounded. */
 static void multiply_wide(TcBlock *b, KV stage) {
   KFn *k = b->k;
   const TcTile *t = &b->t;
