@@ -3,6 +3,8 @@
  * A product of matrices: rows are taps and, inside, channels of x, columns channels of dy, the axis summed over are pixels. In memory
  * a pixel's channels are neighbours, so here both operands lie turned (tc.h): a line of a stage is a pixel.
  *
+ * On compute capability 9.0 four warps multiply bf16 together (wgmma.h), which takes operands as they lie; tf32 it would not.
+ *
  * Pixels are cut into parts, each with blocks of its own, where dW alone has too few; partial sums are added in order by a second
  * launch (conv_dw_sum_parts). Parts follow from the shape alone.
  */
@@ -82,20 +84,27 @@ static KV piece_column(KFn *k, const Pieces *p, int i) {
   return k_mul(k, number, i32v(k, p->elements));
 }
 
+/* Eight threads copy 16 bytes each at once, `apart` pieces of 8 / apart lines. In wide lines of 128 bytes pieces are moved by the number of the
+ * line: with lines `apart` from each other the eight go to different quarters of the banks. */
+static KV spread(KFn *k, KV line, int apart) {
+  KV in = k_rem(k, line, i32v(k, 8)), lines = i32v(k, 8 / apart);
+  KV moved = k_add(k, k_mul(k, k_rem(k, in, lines), i32v(k, apart)), k_div(k, in, lines));
+  return k_add(k, k_sub(k, line, in), moved);
+}
+
 /* Lines of `length` elements, the first at word `start` of a stage. */
 static Pieces pieces_of(const Code *c, TcBlock *b, int bytes, int length, int start) {
   KFn *k = b->k;
-  int depth = tc_depth(&b->t, b->bf16), per_word = b->bf16 ? 2 : 1;
+  int depth = tc_depth(&b->t, b->bf16);
   Pieces p = {.bytes = bytes, .elements = bytes / (b->bf16 ? 2 : 4)};
   p.apart = (int)min64(tc_threads(&b->t) / depth, length / p.elements);
   p.n = length / p.elements / p.apart;
   p.warps = depth * p.apart / 32;
   p.first = k_rem(k, b->thread, i32v(k, p.apart));
   p.line = k_div(k, b->thread, i32v(k, p.apart));
+  if (b->t.wide && bytes == 16 && length >= 64 && p.apart <= 8) p.line = spread(k, p.line, p.apart);
   p.pixel = k_add(k, p.line, k_splat(k, c->from));
-  KV line = k_add(k, k_mul(k, p.line, i32v(k, tc_line(length, b->bf16))), i32v(k, start));
-  for (int i = 0; i < p.n; i++)
-    p.word[i] = k_add(k, line, k_div(k, piece_column(k, &p, i), i32v(k, per_word)));
+  for (int i = 0; i < p.n; i++) p.word[i] = tc_turned_word(b, length, start, p.line, piece_column(k, &p, i));
   return p;
 }
 
@@ -201,9 +210,8 @@ static void result_row(void *ctx, TcBlock *b, KV row, KV col, int few, KV value)
   k_end(k);
 }
 
-static void kernel(Build *bd, const Plan *p, KV x, KV dy, KV dw) {
+static void kernel(KFn *k, const Plan *p, KV x, KV dy, KV dw) {
   static const TcResult result = {rows, result_row, next};
-  KFn *k = build_kernel(bd, 0);
   Code c = {.p = p, .x = x, .dy = dy, .dw = dw};
   TcBlock b;
   tc_begin(&b, k, &p->t, p->bf16);
@@ -222,6 +230,15 @@ static void kernel(Build *bd, const Plan *p, KV x, KV dy, KV dw) {
   tc_results(&b, &result, &c);
 }
 
+/* The same launch on GPUs that multiply by four warps. Steps are twice as long where a thread has not too many pieces to copy then. */
+static void wide_kernel(Build *b, const Plan *p, KV x, KV dy, KV dw) {
+  Plan wide = *p;
+  bool whole = p->x_piece == 16 && p->dy_piece == 16;
+  if (!p->bf16 || !tc_wide(&p->t, whole ? ceil_div(p->steps, p->parts) : 0, &wide.t)) return;
+  wide.steps = ceil_div(p->pixels, tc_depth(&wide.t, true));
+  kernel(build_sm90(b), &wide, x, dy, dw);
+}
+
 bool emit_conv_dw_tc(Emit *e, const GroupInfo *g, const ConvShape *s) {
   const Node *nd = &e->fn->node[g->anchor];
   Plan p = plan(e->machine, s);
@@ -236,7 +253,8 @@ bool emit_conv_dw_tc(Emit *e, const GroupInfo *g, const ConvShape *s) {
   b.kernel.flops = 2 * node_macs_inside(e->fn, nd);
   for (int i = 0; i < g->nin; i++) b.kernel.bytes += type_bytes(e->fn->node[g->in[i]].type);
   b.kernel.bytes += type_bytes(nd->type);
-  kernel(&b, &p, x, dy, out);
+  kernel(build_kernel(&b, 0), &p, x, dy, out);
+  wide_kernel(&b, &p, x, dy, out);
   build_end(&b, p.row_blocks * p.col_blocks * p.parts);
   int64_t parts[NETC_ISA_COUNT] = {p.parts};
   if (p.parts > 1) conv_dw_sum_parts(e, g, p.rows * s->cout, parts, ws, dw);

@@ -307,7 +307,7 @@ static void wait_group(void *thread, int32_t ins, int32_t latest) {
   (void)ins;
   while (n < t->ncopy && t->copy[n].group < t->group - latest) arrive(t, &t->copy[n++]);
   t->ncopy -= n;
-  memmove(t->copy, t->copy + n, (size_t)t->ncopy * sizeof *t->copy);
+  if (n) memmove(t->copy, t->copy + n, (size_t)t->ncopy * sizeof *t->copy);
 }
 
 static const SimtCalls calls = {address, shuffle,    sync,           load_matrix,   mma,          copy_async,

@@ -9,11 +9,12 @@
 #include "fragment.h"
 #include "wgmma.h"
 
-enum { THREADS = WGMMA_WARPS * SIMT_LANES, NAN_BITS = 0x7fc1ffc5 };
+enum { THREADS = WGMMA_WARPS * SIMT_LANES, NAN_BITS = 0x7fc1ffc5, LINES = 16 };
 
 struct Product {
   int ins, n, bf16, waited; /* waited: a bit for each warp */
   bool in_registers;        /* a */
+  bool turned;
   WgmmaMatrix a, b;
   uint32_t rows[WGMMA_ROWS][8]; /* a that was in registers */
   float *sum[THREADS],
@@ -45,12 +46,14 @@ static Region *scratch_at(const Emulator *e, uint32_t address) {
   return NULL;
 }
 
-static Region *piece(Thread *t, int ins, const WgmmaMatrix *m, int row, int half, int64_t *at) {
-  uint32_t address = wgmma_piece(m, row, half);
+/* Piece `number` of 16 bytes, two of each row; turned: one of each 8 columns, in 16 lines. */
+static Region *piece(Thread *t, const Product *p, const WgmmaMatrix *m, int number, int64_t *at) {
+  int row = p->turned ? number % LINES : number / 2;
+  uint32_t address = p->turned ? wgmma_turned_piece(m, row, number / LINES) : wgmma_piece(m, row, number % 2);
   Region *r = scratch_at(t->e, address);
   if (!r)
-    emulate_stop(t, "v%d = %s: row %d of a matrix is at byte %u of shared memory, where no scratch is", ins,
-                 op_name(t->e, ins), row, address);
+    emulate_stop(t, "v%d = %s: %s %d of a matrix is at byte %u of shared memory, where no scratch is", p->ins,
+                 op_name(t->e, p->ins), p->turned ? "line" : "row", row, address);
   *at = address - r->address;
   return r;
 }
@@ -60,30 +63,30 @@ static bool seen_by_proxy(const Emulator *e, const Cell *c) {
   return !c->writer.time || ((int)c->fences < w->nfence && w->fence[c->fences] < e->barrier);
 }
 
-static void begin_read(Thread *t, int ins, const WgmmaMatrix *m, int rows) {
+static void begin_read(Thread *t, const Product *p, const WgmmaMatrix *m, int rows) {
   for (int i = 0; i < 2 * rows; i++) {
     int64_t at;
-    Region *r = piece(t, ins, m, i / 2, i % 2, &at);
+    Region *r = piece(t, p, m, i, &at);
     for (int64_t j = at / r->granule; j < (at + 16) / r->granule; j++) {
       Cell *c = &r->cell[j];
       const char *why = emulate_unordered(t->e, c);
       if (!why && !seen_by_proxy(t->e, c))
         why = "has made no proxy_fence after that, before the last barrier";
       if (why)
-        emulate_stop(t, "v%d = %s reads byte %lld of scratch, which thread %u stored and %s", ins,
-                     op_name(t->e, ins), (long long)(j * r->granule), c->writer.id % (uint32_t)t->e->nthread,
-                     why);
+        emulate_stop(t, "v%d = %s reads byte %lld of scratch, which thread %u stored and %s", p->ins,
+                     op_name(t->e, p->ins), (long long)(j * r->granule),
+                     c->writer.id % (uint32_t)t->e->nthread, why);
       c->reading++;
     }
   }
 }
 
 /* Who stores there needs a barrier behind the wait of all four warps. */
-static void end_read(Thread *t, int ins, const WgmmaMatrix *m, int rows) {
+static void end_read(Thread *t, const Product *p, const WgmmaMatrix *m, int rows) {
   Emulator *e = t->e;
   for (int i = 0; i < 2 * rows; i++) {
     int64_t at;
-    Region *r = piece(t, ins, m, i / 2, i % 2, &at);
+    Region *r = piece(t, p, m, i, &at);
     for (int64_t j = at / r->granule; j < (at + 16) / r->granule; j++) {
       r->cell[j].reading--;
       r->cell[j].reader = (Who){(uint32_t)e->task * (uint32_t)e->nthread, e->time};
@@ -92,21 +95,32 @@ static void end_read(Thread *t, int ins, const WgmmaMatrix *m, int rows) {
   }
 }
 
-static void get_row(Thread *t, int ins, const WgmmaMatrix *m, int row, uint32_t to[8]) {
-  for (int half = 0; half < 2; half++) {
+static void get_row(Thread *t, const Product *p, const WgmmaMatrix *m, int row, uint32_t to[8]) {
+  for (int half = 0; half < 2 && !p->turned; half++) {
     int64_t at;
-    const Region *r = piece(t, ins, m, row, half, &at);
+    const Region *r = piece(t, p, m, 2 * row + half, &at);
     memcpy(to + 4 * half, r->data + at, 16);
+  }
+  for (int line = 0; line < LINES && p->turned; line++) {
+    int64_t at;
+    const Region *r = piece(t, p, m, row / 8 * LINES + line, &at);
+    memcpy((uint8_t *)to + 2 * line, r->data + at + row % 8 * 2, 2);
   }
 }
 
 /* ---- the instruction ---- */
 
-static WgmmaMatrix decode(Thread *t, int ins, uint64_t descriptor) {
+/* Of `rows` rows, or columns. */
+static WgmmaMatrix decode(Thread *t, const Product *p, uint64_t descriptor, int rows) {
   WgmmaMatrix m = wgmma_matrix(descriptor);
-  if (m.shift)
-    emulate_stop(t, "v%d = %s: a matrix whose swapped rows begin elsewhere than their pattern (field %u)",
-                 ins, op_name(t->e, ins), m.shift);
+  int pattern = p->turned && m.swapped ? (int)m.swapped / 2 : 8;
+  if (rows % pattern)
+    emulate_stop(t, "v%d = %s: %d elements along a line of a matrix are no whole patterns of %d", p->ins,
+                 op_name(t->e, p->ins), rows, pattern);
+  if (m.shift || !(p->turned ? wgmma_turned_begins_right(&m, rows / pattern) : wgmma_begins_right(&m)))
+    emulate_stop(
+        t, "v%d = %s: a matrix whose swapped rows begin elsewhere than their pattern (byte %u, field %u)",
+        p->ins, op_name(t->e, p->ins), m.address, m.shift);
   return m;
 }
 
@@ -142,13 +156,14 @@ static void issue(Thread *t, Quad *q, int bf16) {
   const KIns *i = &e->k->ins[q->ins];
   Product *p = add_product(t, q);
   p->ins = q->ins, p->bf16 = bf16, p->n = 2 * (int)e->k->ins[i->in[0]].imm, p->in_registers = q->a[0] != NULL;
+  p->turned = i->op == K_wgmma_bf16_turned;
   for (int j = 1; j < THREADS; j++)
     if (memcmp(q->matrix[0], q->matrix[j], sizeof q->matrix[0]))
       emulate_stop(t, "v%d = %s: threads 0 and %d of four warps name different matrices", q->ins,
                    op_name(e, q->ins), j);
-  if (!p->in_registers) p->a = decode(t, p->ins, q->matrix[0][0]), begin_read(t, p->ins, &p->a, WGMMA_ROWS);
-  p->b = decode(t, p->ins, q->matrix[0][1]);
-  begin_read(t, p->ins, &p->b, p->n);
+  if (!p->in_registers) p->a = decode(t, p, q->matrix[0][0], WGMMA_ROWS), begin_read(t, p, &p->a, WGMMA_ROWS);
+  p->b = decode(t, p, q->matrix[0][1], p->n);
+  begin_read(t, p, &p->b, p->n);
   for (int j = 0; j < THREADS && p->in_registers; j++)
     for (int r = 0; r < 4; r++) /* as mma's */
       p->rows[j / SIMT_LANES * 16 + j % SIMT_LANES / 4 + r % 2 * 8][j % 4 + r / 2 * 4] = q->a[j][r];
@@ -194,16 +209,16 @@ static void finish(Thread *t, Product *p, int warp) {
   uint32_t a[16][8], b[256][8];
   for (int r = 0; r < 16; r++)
     if (p->in_registers) memcpy(a[r], p->rows[16 * warp + r], sizeof a[r]);
-    else get_row(t, p->ins, &p->a, 16 * warp + r, a[r]);
-  for (int r = 0; r < p->n; r++) get_row(t, p->ins, &p->b, r, b[r]);
+    else get_row(t, p, &p->a, 16 * warp + r, a[r]);
+  for (int r = 0; r < p->n; r++) get_row(t, p, &p->b, r, b[r]);
   if (!p->bf16 && (fragment_unrounded(a[0], 16 * 8) || fragment_unrounded(b[0], p->n * 8)))
     emulate_stop(t, "v%d = %s: an operand is not rounded to tf32", p->ins, op_name(t->e, p->ins));
   if (p->was) restore(t, p, warp * SIMT_LANES);
   wgmma_multiply(p->bf16, p->n, a, b, p->sum + warp * SIMT_LANES);
   p->waited |= 1 << warp;
   if (p->waited != (1 << WGMMA_WARPS) - 1) return;
-  if (!p->in_registers) end_read(t, p->ins, &p->a, WGMMA_ROWS);
-  end_read(t, p->ins, &p->b, p->n);
+  if (!p->in_registers) end_read(t, p, &p->a, WGMMA_ROWS);
+  end_read(t, p, &p->b, p->n);
   free(p->was);
   p->was = NULL;
 }

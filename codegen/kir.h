@@ -146,6 +146,7 @@ KV k_matrix(KFn *k, KV scratch, KV at, int64_t form); /* at: scalar i64 */
 void k_proxy_fence(KFn *k);
 void k_wgmma_fence(KFn *k);
 void k_wgmma(KFn *k, bool bf16, KV sum, KV a, KV b);
+void k_wgmma_turned(KFn *k, KV sum, KV a, KV b); /* bf16 */
 void k_wgmma_wait(KFn *k);
 KV k_for(KFn *k, KV lo, KV hi, int64_t step); /* the counter, i64 */
 void k_if(KFn *k, KV cond);

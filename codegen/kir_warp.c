@@ -111,14 +111,19 @@ void k_proxy_fence(KFn *k) { statement(k, K_proxy_fence, 0, -1, -1, -1, -1); }
 void k_wgmma_fence(KFn *k) { statement(k, K_wgmma_fence, 0, -1, -1, -1, -1); }
 void k_wgmma_wait(KFn *k) { statement(k, K_wgmma_wait, 0, -1, -1, -1, -1); }
 
-void k_wgmma(KFn *k, bool bf16, KV sum, KV a, KV b) {
-  KOp op = bf16 ? K_wgmma_bf16 : K_wgmma_tf32;
+static void product(KFn *k, KOp op, KV sum, KV a, KV b) {
   bool in_registers = known(k, a) && k->ins[a].type.kind == KIND_REGS;
   if (!has_regs(k, sum, K_F32, 0, 4, kop_info[op].name)) return;
   if (in_registers && !has_regs(k, a, K_I32, 0, 4, kop_info[op].name)) return;
   if (!known(k, a) || !known(k, b)) fail(k, kop_info[op].name, "needs two matrices");
   else statement(k, op, 0, sum, a, b, -1);
 }
+
+void k_wgmma(KFn *k, bool bf16, KV sum, KV a, KV b) {
+  product(k, bf16 ? K_wgmma_bf16 : K_wgmma_tf32, sum, a, b);
+}
+
+void k_wgmma_turned(KFn *k, KV sum, KV a, KV b) { product(k, K_wgmma_bf16_turned, sum, a, b); }
 
 bool kir_wgmma(const KFn *k) {
   for (int v = 0; v < k->n; v++)

@@ -144,13 +144,19 @@ static int longest_first(const void *a, const void *b, void *arg) {
   return x - y;
 }
 
+/* A text, and what it does not say itself: the kernel's name, and shared memory where that is dynamic. */
+static void write_ptx(const Work *w, const KFn *k, const char *text) {
+  fprintf(w->m->opt->emit, "// kernel \"%s\", %lld bytes of shared memory\n%s", k->name,
+          (long long)simt_shared(k), text);
+}
+
 static void write_texts(Work *w) {
   for (int i = 0; i < w->m->ncode && w->m->machine->simt && w->m->opt->emit && w->m->opt->emit_ptx; i++) {
     const Code *c = &w->m->code[i];
     const char *text = (const char *)c->object.data;
     if (!c->object.n) continue;
-    fputs(text, w->m->opt->emit);
-    if (c->k->sm90) fputs(text + strlen(text) + 1, w->m->opt->emit);
+    write_ptx(w, c->k, text);
+    if (c->k->sm90) write_ptx(w, c->k->sm90, text + strlen(text) + 1);
   }
   for (int i = 0; i < w->m->ncode; i++) {
     if (w->texts[i].llvm) fputs(w->texts[i].llvm, w->m->opt->emit);

@@ -1,6 +1,7 @@
 /* simt_host.c - the leaves of emulated threads: every access and whatever crosses lanes is a call (SimtCalls), so that an
  * emulator sees all of it. */
 #include <stddef.h>
+#include "llvm_bf16.h"
 #include "simt_lower.h"
 
 enum { CALLS, THREAD, LANE, WARP, TASK, STEP, WORDS, PARAMETERS };
@@ -74,6 +75,22 @@ static LLVMValueRef tf32(SimtLower *s, LLVMValueRef v) {
   return LLVMBuildBitCast(l->b, LLVMBuildSelect(l->b, nan, lower_i32(l, 0x7fffe000), bits, ""), real, "");
 }
 
+static LLVMValueRef bf16_bits(Lower *l, LLVMValueRef v) {
+  LLVMValueRef nan = LLVMBuildFCmp(l->b, LLVMRealUNO, v, v, ""),
+               bits = llvm_bf16_narrow(l->b, v, false, false);
+  return LLVMBuildSelect(l->b, nan, LLVMConstInt(LLVMTypeOf(bits), 0x7fff, false), bits, "");
+}
+
+/* As cvt.rn: to nearest even, denormals kept, one NaN. */
+static LLVMValueRef bf16(SimtLower *s, LLVMValueRef low, LLVMValueRef high) {
+  Lower *l = &s->l;
+  LLVMTypeRef word = LLVMInt32TypeInContext(l->c);
+  LLVMValueRef bits = bf16_bits(l, low);
+  if (!high) return bits;
+  high = LLVMBuildShl(l->b, LLVMBuildZExt(l->b, bf16_bits(l, high), word, ""), lower_i32(l, 16), "");
+  return LLVMBuildOr(l->b, LLVMBuildZExt(l->b, bits, word, ""), high, "");
+}
+
 static void load_matrix(SimtLower *s, int ins, LLVMValueRef regs, KV buf, LLVMValueRef at, int64_t further,
                         bool turned) {
   Lower *l = &s->l;
@@ -125,9 +142,9 @@ static void wgmma(SimtLower *s, int ins, bool bf16, LLVMValueRef sum, LLVMValueR
   call(l, offsetof(SimtCalls, wgmma), LLVMVoidTypeInContext(l->c), args, 6);
 }
 
-static const SimtLeaves leaves = {begin,   seed,       argument, parameter,   scratch, address,
-                                  shuffle, sync,       tf32,     load_matrix, mma,     copy_async,
-                                  commit,  wait_group, matrix,   order,       wgmma};
+static const SimtLeaves leaves = {begin,      seed,   argument,   parameter, scratch,     address,
+                                  shuffle,    sync,   tf32,       bf16,      load_matrix, mma,
+                                  copy_async, commit, wait_group, matrix,    order,       wgmma};
 
 LLVMValueRef simt_lower_host(LLVMModuleRef m, const KFn *k, const char *symbol) {
   SimtLower s = {.l = {.c = LLVMGetModuleContext(m), .m = m, .k = k}, .leaf = &leaves};

@@ -38,6 +38,25 @@ static LLVMValueRef some_end(Lower *l, const Some *s, LLVMValueRef v) {
   return phi;
 }
 
+/* ---- rounding to bf16: by integers, or by an instruction where the kernel's family has one. Both give the same bits, of denormals and
+ * infinities, too, but for NaN, which the instruction makes 0x7fff of, whatever it was. ---- */
+
+/* The bits, i16. What was rounded already is only cut. */
+static LLVMValueRef narrowed(SimtLower *s, KV v) {
+  Lower *l = &s->l;
+  bool exact = l->k->ins[v].op == K_bf16;
+  return exact || !s->rounds ? llvm_bf16_narrow(l->b, l->v[v], exact, false)
+                             : s->leaf->bf16(s, l->v[v], NULL);
+}
+
+static bool rounding(SimtLower *s, const KIns *i, LLVMValueRef *out) {
+  Lower *l = &s->l;
+  if (!s->rounds) return false;
+  *out = s->leaf->bf16(s, l->v[i->in[0]], i->op == K_pair ? l->v[i->in[1]] : NULL);
+  if (i->op == K_bf16) *out = llvm_bf16_widen(l->b, *out);
+  return true;
+}
+
 /* ---- memory ---- */
 
 /* Is the access of neighbours, lane by lane, and the offset of instruction i a vector of its own? */
@@ -79,7 +98,7 @@ static void store(SimtLower *s, int ins) {
   const KIns *i = &l->k->ins[ins];
   KBase base = (KBase)l->k->ins[i->in[0]].type.base;
   LLVMValueRef v = l->v[i->in[2]], who = NULL;
-  if (base == K_BF16) v = llvm_bf16_narrow(l->b, v, l->k->ins[i->in[2]].op == K_bf16, false);
+  if (base == K_BF16) v = narrowed(s, i->in[2]);
   if (i->op == K_store_masked || i->op == K_scatter_masked) who = l->v[i->in[3]];
   else if (!l->k->ins[i->in[2]].type.vec) who = LLVMBuildICmp(l->b, LLVMIntEQ, s->lane, lower_i32(l, 0), "");
   Some some = {0};
@@ -159,6 +178,8 @@ static bool own(Lower *l, int ins, LLVMValueRef *out) {
   case K_thread: *out = LLVMBuildZExt(l->b, s->warp, LLVMInt64TypeInContext(l->c), ""); return true;
   case K_seed: *out = s->leaf->seed(s, i->imm); return true;
   case K_splat: *out = a; return true;
+  case K_bf16:
+  case K_pair: return rounding(s, i, out);
   case K_iota: *out = s->lane; return true;
   case K_hsum:
   case K_hmax:
@@ -194,5 +215,6 @@ static void begin(Lower *l) {
 void simt_lower(SimtLower *s) {
   s->l.own = own;
   s->l.begin = begin;
+  s->rounds = simt_family(s->l.k) >= NETC_SM_80;
   lower_body(&s->l);
 }

@@ -25,6 +25,8 @@ typedef struct {
   void (*sync)(SimtLower *s, int ins, bool block);
   /* Registers are arrays on the stack of the thread, which LLVM makes registers of where it can. */
   LLVMValueRef (*tf32)(SimtLower *s, LLVMValueRef v);
+  /* f32 rounded to bf16: the bits, i16, of low; or both, i32. Only where `rounds`. */
+  LLVMValueRef (*bf16)(SimtLower *s, LLVMValueRef low, LLVMValueRef high);
   void (*load_matrix)(SimtLower *s, int ins, LLVMValueRef regs, KV buf, LLVMValueRef at, int64_t further,
                       bool turned);
   void (*mma)(SimtLower *s, int ins, bool bf16, LLVMValueRef sum, LLVMValueRef a, LLVMValueRef b);
@@ -42,7 +44,7 @@ typedef struct {
 
 /* A product of the run that is being collected (simt_wgmma.c). */
 typedef struct {
-  bool bf16;
+  bool bf16, turned;
   int n;
   LLVMValueRef sum, a, a_matrix, b_matrix;
 } SimtProduct;
@@ -51,6 +53,7 @@ struct SimtLower {
   Lower l; /* first */
   const SimtLeaves *leaf;
   LLVMValueRef lane, warp, task; /* i32, i32, i64 */
+  bool rounds;                   /* the family has instructions that round to bf16 */
   int nscratch;
   SimtProduct product[WGMMA_RUN];
   int nproduct;

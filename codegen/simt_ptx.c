@@ -103,6 +103,16 @@ static LLVMValueRef tf32(SimtLower *s, LLVMValueRef v) {
                           "");
 }
 
+static LLVMValueRef bf16(SimtLower *s, LLVMValueRef low, LLVMValueRef high) {
+  Lower *l = &s->l;
+  LLVMValueRef both[] = {high, low};
+  if (!high)
+    return LLVMBuildBitCast(l->b, simt_call(l, "llvm.nvvm.f2bf16.rn", &low, 1), LLVMInt16TypeInContext(l->c),
+                            "");
+  return LLVMBuildBitCast(l->b, simt_call(l, "llvm.nvvm.ff2bf16x2.rn", both, 2), LLVMInt32TypeInContext(l->c),
+                          "");
+}
+
 static LLVMValueRef element(Lower *l, KV buf, LLVMValueRef at) {
   LLVMTypeRef t = lower_base_type(l->c, (KBase)l->k->ins[buf].type.base);
   return LLVMBuildGEP2(l->b, t, l->v[buf], &at, 1, "");
@@ -168,9 +178,9 @@ static void wait_group(SimtLower *s, int ins, int64_t latest) {
 }
 
 static const SimtLeaves leaves = {
-    begin,         seed,        argument, parameter,  scratch, address,    shuffle,         sync,
-    tf32,          load_matrix, mma,      copy_async, commit,  wait_group, simt_ptx_matrix, simt_ptx_order,
-    simt_ptx_wgmma};
+    begin,          seed,          argument,    parameter, scratch,    address, shuffle,    sync,
+    tf32,           bf16,          load_matrix, mma,       copy_async, commit,  wait_group, simt_ptx_matrix,
+    simt_ptx_order, simt_ptx_wgmma};
 
 /* ---- entries ---- */
 

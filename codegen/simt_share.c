@@ -15,6 +15,9 @@
 enum { LIGHT_BYTES = 1 << 20, LIGHT_FLOPS = 16 << 20 };
 /* No device does less arithmetic in the time of a byte's way from memory. */
 enum { MEMORY_INTENSITY = 8 };
+/* Offsets that are parameters are added, or kept in registers, where numbers are part of an access: a kernel that waits for memory has no more
+ * of them than this. */
+enum { MEMORY_PARAMS = 12 };
 /* Loops of so few turns are written out by the device's compiler. */
 enum { SHORT_LOOP = 64 };
 
@@ -202,17 +205,21 @@ static bool same_words(const Groups *g, const Group *group, int a, int b) {
   return true;
 }
 
-/* Numbers the parameters: of[place] or -1; their first places. Returns how many. */
+static int most_parameters(ShareMode mode) { return mode == SHARE_MEMORY ? MEMORY_PARAMS : NETC_MAX_PARAMS; }
+
+enum { TOO_MANY = NETC_MAX_PARAMS + 1 };
+
+/* Numbers the parameters: of[place] or -1; their first places. Returns how many, or TOO_MANY. */
 static int number_parameters(const Groups *g, const Group *group, int *of, int *place) {
   const Shape *first = &g->shape[group->first];
-  int n = 0;
+  int n = 0, most = most_parameters(first->mode);
   for (int p = 0; p < first->nword; p++) {
     of[p] = -1;
     if (first->mode != SHARE_ALL && same_word(g, group, p)) continue;
     int k = 0;
     while (k < n && !same_words(g, group, place[k], p)) k++;
-    if (k == NETC_MAX_PARAMS && first->mode != SHARE_ALL) return NETC_MAX_PARAMS + 1;
-    if (k == NETC_MAX_PARAMS) continue;
+    if (k == most && first->mode != SHARE_ALL) return TOO_MANY;
+    if (k == most) continue;
     if (k == n) place[n++] = p;
     of[p] = k;
   }
@@ -284,7 +291,7 @@ static void split_groups(Groups *g) {
   int *of = arena_alloc(g->arena, (size_t)room * sizeof *of);
   int *place = arena_alloc(g->arena, (NETC_MAX_PARAMS + 1) * sizeof *place);
   for (int i = 0; i < before; i++)
-    if (number_parameters(g, &g->group[i], of, place) > NETC_MAX_PARAMS) keep_words(g, i);
+    if (number_parameters(g, &g->group[i], of, place) == TOO_MANY) keep_words(g, i);
 }
 
 SharedCodes share_kernels(Arena *a, const KFn *const *kernel, const ShareMode *mode, int n) {

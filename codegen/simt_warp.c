@@ -19,7 +19,7 @@ static LLVMValueRef wide(Lower *l, LLVMValueRef v) {
 static void wgmma(SimtLower *s, int ins, LLVMValueRef sum, LLVMValueRef a, LLVMValueRef b) {
   const KIns *i = &s->l.k->ins[ins];
   bool in_registers = s->l.k->ins[i->in[1]].type.kind == KIND_REGS;
-  s->leaf->wgmma(s, ins, i->op == K_wgmma_bf16, sum, in_registers ? a : NULL, in_registers ? NULL : a, b);
+  s->leaf->wgmma(s, ins, i->op != K_wgmma_tf32, sum, in_registers ? a : NULL, in_registers ? NULL : a, b);
 }
 
 bool simt_warp(SimtLower *s, int ins, LLVMValueRef *out) {
@@ -53,7 +53,8 @@ bool simt_warp(SimtLower *s, int ins, LLVMValueRef *out) {
   case K_wgmma_fence:
   case K_wgmma_wait: s->leaf->order(s, ins, i->op); return true;
   case K_wgmma_tf32:
-  case K_wgmma_bf16: wgmma(s, ins, v[0], v[1], v[2]); return true;
+  case K_wgmma_bf16:
+  case K_wgmma_bf16_turned: wgmma(s, ins, v[0], v[1], v[2]); return true;
   default: return false;
   }
 }

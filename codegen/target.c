@@ -1,6 +1,7 @@
 /* target.c - LLVM's machines for the instruction sets, and the passes that run over every module. */
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
@@ -43,10 +44,16 @@ LLVMTargetMachineRef lower_target_quick(char err[256]) {
 }
 
 /* Vectors and loops are as the emitters wrote them; what is left to do is registers for locals, common
- * addresses and moving invariant work out of loops. */
+ * addresses and moving invariant work out of loops.
+ *
+ * instcombine takes constants out of offsets, and licm behind it adds them to the buffers before the loop. On a GPU each such sum is two
+ * registers all the while, where a constant in the access is none: there invariants move first. */
 bool lower_optimise(LLVMModuleRef m, LLVMTargetMachineRef tm, char err[256]) {
-  static const char passes[] =
+  static const char host[] =
       "function(sroa,early-cse,simplifycfg,instcombine<no-verify-fixpoint>,loop-mssa(licm),early-cse)";
+  static const char gpu[] =
+      "function(sroa,early-cse,simplifycfg,loop-mssa(licm),instcombine<no-verify-fixpoint>,early-cse)";
+  const char *passes = strncmp(LLVMGetTarget(m), "nvptx", 5) ? host : gpu;
   LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
   LLVMErrorRef error = LLVMRunPasses(m, passes, tm, options);
   LLVMDisposePassBuilderOptions(options);

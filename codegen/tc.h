@@ -15,7 +15,8 @@
  * Where neighbours in memory are neighbours along m and n, as channels are to a gradient of weights, operands lie `turned`: a line of a stage is
  * an element of the summed axis, with all of the tile's m, or n, and some space behind. Lanes fetch tf32 word by word, lane 4 g + t
  * from line t, place g: lines begin 8 banks apart (or 24), so that all are different. bf16 are turned by ldmatrix, whose eight
- * pieces of 16 bytes lie on eight lines, an odd number of pieces apart.
+ * pieces of 16 bytes lie on eight lines, an odd number of pieces apart. Four warps together take bf16 turned, without space behind: lines are of
+ * 64 elements, or the tile's fewer, pieces swapped as in rows of that length, and of longer ones all lines of the first 64 come before all of the next.
  */
 #ifndef NETC_TC_H
 #define NETC_TC_H
@@ -47,11 +48,13 @@ static inline int tc_warp_n(const TcTile *t) { return t->n / t->warps_n; }
 /* Words of a line of turned operands, and where those of b begin. */
 static inline int tc_line(int length, bool bf16) { return bf16 ? length / 2 + 4 : length + 8; }
 static inline int tc_turned_b(const TcTile *t, bool bf16) {
-  return t->row * (bf16 ? 2 : 1) * tc_line(t->m, bf16);
+  return t->wide ? t->m * t->row : t->row * (bf16 ? 2 : 1) * tc_line(t->m, bf16);
 }
 static inline int tc_stage_words(const TcTile *t) {
-  return (t->m + t->n + (t->turned ? 16 : 0)) * t->row; /* of both types */
+  return (t->m + t->n + (t->turned && !t->wide ? 16 : 0)) * t->row; /* of both types */
 }
+/* wide: bytes of a line of `length` elements, or of the part of it that lies together. */
+static inline int tc_wide_line(int length) { return 2 * (length < 64 ? length : 64); }
 /* Elements of a row of a stage: what a step sums over. */
 static inline int tc_depth(const TcTile *t, bool bf16) { return t->row * (bf16 ? 2 : 1); }
 
@@ -62,7 +65,7 @@ TcTile tc_tile(const Machine *m, const int64_t *rows, int count, int64_t cols, i
 TcTile tc_tile_turned(const Machine *m, int64_t rows, int64_t cols, int64_t depth, bool bf16);
 
 /* The same tile with products by four warps, which GPUs of compute capability 9.0 have, for `steps` steps; false: it has none. Its
- * steps may be twice as long. */
+ * steps may be twice as long. Turned: of bf16. */
 bool tc_wide(const TcTile *t, int64_t steps, TcTile *wide);
 
 /* ---- code of a block (tc_block.c) ---- */
@@ -83,6 +86,8 @@ typedef struct {
 void tc_begin(TcBlock *b, KFn *k, const TcTile *t, bool bf16);
 /* Word of piece p of row r of a stage's a, or, from t.m rows on, b. */
 KV tc_word(TcBlock *b, KV r, KV p);
+/* Word of element `at` of line `line` of a turned operand whose lines have `length` elements; the first begins at word `start`. */
+KV tc_turned_word(TcBlock *b, int length, int start, KV line, KV at);
 
 /* Code that asks for the copies of step `step` (i64) into the stage whose first word is `stage` (vector of i32). */
 typedef void TcLoad(void *ctx, TcBlock *b, KV step, KV stage);

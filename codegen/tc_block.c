@@ -55,6 +55,21 @@ static void turned_places(TcBlock *b) {
   b->b_at[0] = k_add(k, k_add(k, k_mul(k, b_line, i32v(k, lb)), b_col), i32v(k, start));
 }
 
+/* Line by line; wide: piece by piece, swapped with the number of the line as the machine does it (wgmma.h). */
+KV tc_turned_word(TcBlock *b, int length, int start, KV line, KV at) {
+  KFn *k = b->k;
+  int bytes = tc_wide_line(length), part = bytes / 2, pieces_of_line = bytes / 16;
+  if (!b->t.wide)
+    return k_add(k, k_add(k, k_mul(k, line, i32v(k, tc_line(length, b->bf16))), i32v(k, start)),
+                 k_div(k, at, i32v(k, b->bf16 ? 2 : 1)));
+  KV in = k_rem(k, at, i32v(k, part)), piece = k_div(k, in, i32v(k, 8));
+  KV turned = k_bin(k, K_and, k_div(k, line, i32v(k, 128 / bytes)), i32v(k, pieces_of_line - 1));
+  KV word = k_add(k, k_mul(k, k_bin(k, K_xor, piece, turned), i32v(k, TC_PIECE)),
+                  k_div(k, k_rem(k, in, i32v(k, 8)), i32v(k, 2)));
+  KV first = k_mul(k, k_div(k, at, i32v(k, part)), i32v(k, tc_depth(&b->t, true) * bytes / 4));
+  return k_add(k, k_add(k, first, k_mul(k, line, i32v(k, bytes / 4))), k_add(k, word, i32v(k, start)));
+}
+
 /* Of four warps each has 16 rows in 64; further 64 are further sums. a is taken from shared memory where it is rounded. */
 static void begin_wide(TcBlock *b, KV warp) {
   KFn *k = b->k;
@@ -149,7 +164,43 @@ static KV rows_of(TcBlock *b, KV stage, KV row) {
   return k_matrix(k, b->tiles, at, wgmma_form(4 * b->t.row));
 }
 
-/* All of a stage is one run. Its operands come first: nothing may stand between its products. */
+/* All of a stage is one run: the step's x, of each 64 rows, times its y. Operands came before: nothing may stand between its products. */
+static void run_products(TcBlock *b, const KV *x, const KV *y) {
+  KFn *k = b->k;
+  int rows = tc_warp_m(&b->t) / 16, steps = pieces(&b->t) / 2;
+  k_wgmma_fence(k);
+  for (int s = 0; s < steps; s++)
+    for (int i = 0; i < rows; i++)
+      if (b->t.turned) k_wgmma_turned(k, b->sum[i], x[s * rows + i], y[s]);
+      else k_wgmma(k, b->bf16, b->sum[i], x[s * rows + i], y[s]);
+  k_wgmma_wait(k);
+}
+
+/* The descriptor of lines of `length` elements from word `start` of a stage on: those from the `part`th part on that lies together. */
+static KV lines_of(TcBlock *b, KV stage, int length, int start, KV part) {
+  KFn *k = b->k;
+  int bytes = tc_wide_line(length), across = tc_depth(&b->t, true) * bytes;
+  KV at = k_add(k, k_cast(k, K_I64, stage), k_add(k, k_mul(k, part, k_i64(k, across / 4)), k_i64(k, start)));
+  return k_matrix(k, b->tiles, at, wgmma_form_turned(bytes, across));
+}
+
+/* 64 rows are a part of the line; the next 16 lines are 16 lines further. */
+static void multiply_wide_turned(TcBlock *b, KV stage) {
+  KFn *k = b->k;
+  const TcTile *t = &b->t;
+  int rows = tc_warp_m(t) / 16, a_line = tc_wide_line(t->m), b_line = tc_wide_line(t->n);
+  KV four = k_div(k, k_thread(k), k_i64(k, WGMMA_WARPS)), x[TC_MAX_SUB * 2], y[TC_MAX_SUB];
+  KV a0 = lines_of(b, stage, t->m, 0, k_mul(k, four, k_i64(k, rows)));
+  KV b0 = lines_of(b, stage, t->n, tc_turned_b(t, true), k_i64(k, 0));
+  for (int s = 0; s < pieces(t) / 2; s++) {
+    y[s] = k_add(k, b0, k_i64(k, s * b_line)); /* 16 lines, / 16 */
+    for (int i = 0; i < rows; i++)
+      x[s * rows + i] = k_add(k, a0, k_i64(k, s * a_line + i * tc_depth(t, true) * a_line / 16));
+  }
+  run_products(b, x, y);
+}
+
+/* b, and a in bf16, by descriptors; a in tf32 by way of registers, rounded. */
 static void multiply_wide(TcBlock *b, KV stage) {
   KFn *k = b->k;
   const TcTile *t = &b->t;
@@ -168,10 +219,7 @@ static void multiply_wide(TcBlock *b, KV stage) {
       if (!b->rounded_a) round_regs(k, x[number]);
     }
   }
-  k_wgmma_fence(k);
-  for (int s = 0; s < steps; s++)
-    for (int i = 0; i < rows; i++) k_wgmma(k, b->bf16, b->sum[i], x[s * rows + i], y[s]);
-  k_wgmma_wait(k);
+  run_products(b, x, y);
 }
 
 /* The stage behind `stage` (a local). */
@@ -212,7 +260,8 @@ void tc_run(TcBlock *b, KV steps, TcLoad *load, void *ctx) {
   load(ctx, b, next, k_splat(k, k_get(k, into)));
   k_end(k);
   k_commit(k);
-  if (t->wide) multiply_wide(b, k_get(k, from));
+  if (t->wide && t->turned) multiply_wide_turned(b, k_get(k, from));
+  else if (t->wide) multiply_wide(b, k_get(k, from));
   else if (t->turned) multiply_turned(b, k_splat(k, k_get(k, from)));
   else multiply(b, k_splat(k, k_get(k, from)));
   go_on(b, from);

@@ -68,7 +68,7 @@ bool tc_wide(const TcTile *t, int64_t steps, TcTile *wide) {
   enum { STAGES = 3 };
   *wide = *t;
   wide->wide = true, wide->warps_m = tc_warps(t), wide->warps_n = 1;
-  if (t->turned || tc_warps(t) % WGMMA_WARPS || t->m % (tc_warps(t) * 16)) return false;
+  if (tc_warps(t) % WGMMA_WARPS || t->m % (tc_warps(t) * 16)) return false;
   if (steps >= 2 * (STAGES - 1)) wide->row = 2 * t->row, wide->stages = STAGES;
   return true;
 }

@@ -20,6 +20,25 @@ uint32_t wgmma_piece(const WgmmaMatrix *m, int row, int piece) {
   return at ^ (at >> 7 & bits) << 4;
 }
 
+uint32_t wgmma_turned_piece(const WgmmaMatrix *m, int line, int piece) {
+  uint32_t eight = (uint32_t)(line / 8), in = (uint32_t)(line % 8), p = (uint32_t)piece,
+           wide = m->swapped / 16;
+  if (!m->swapped) return m->address + p * m->down + eight * m->across + 16 * in;
+  uint32_t at = m->address + p / wide * m->across + eight * m->down + in * m->swapped + 16 * (p % wide);
+  return at ^ (at >> 7 & (wide - 1)) << 4;
+}
+
+/* What is taken of a row may begin anywhere in it: its pieces are moved by the number of the row. */
+bool wgmma_begins_right(const WgmmaMatrix *m) {
+  uint32_t size = 8 * m->swapped;
+  return !size || (m->address % size < m->swapped && m->down % size == 0);
+}
+
+bool wgmma_turned_begins_right(const WgmmaMatrix *m, int patterns) {
+  uint32_t size = 8 * m->swapped;
+  return !size || (m->address % size == 0 && m->down % size == 0 && (patterns < 2 || m->across % size == 0));
+}
+
 void wgmma_multiply(int bf16, int n, uint32_t a[16][8], uint32_t b[][8], float *const sum[32]) {
   int pack = bf16 ? 2 : 1;
   for (int lane = 0; lane < 32; lane++)

@@ -281,6 +281,71 @@ static void small_things(void **state) {
   free(m);
 }
 
+/* ---- rounding to bf16 ---- */
+
+enum { FLOATS = 8 * SIMT_LANES };
+
+/* bf16 of 32 floats a step: stored, by way of a value in registers, and in pairs with the floats backwards. `tensor`: in a kernel of the
+ * family that has instructions for it. */
+static KFn *rounded(bool tensor) {
+  KFn *k = k_new(arena, tensor ? "instructions" : "integers", SIMT_LANES);
+  KV x = k_arg(k, K_F32, "x"), back = k_arg(k, K_F32, "back"), out = k_arg(k, K_BF16, "out");
+  KV value = k_arg(k, K_F32, "value"), pairs = k_arg(k, K_F32, "pairs");
+  if (tensor) k_wait_group(k, 0);
+  KV i = k_for(k, k_i64(k, 0), k_i64(k, FLOATS), SIMT_LANES), v = k_load(k, x, i, true);
+  k_store(k, out, i, v);
+  KV r = k_un(k, K_bf16, v);
+  k_store(k, value, i, r);
+  k_store(k, out, k_add(k, i, k_i64(k, FLOATS)), r);
+  k_store(k, pairs, i, k_bitcast(k, K_F32, k_pair(k, v, k_load(k, back, i, true))));
+  k_end(k);
+  assert_int_equal(simt_family(k), tensor ? NETC_SM_80 : NETC_SM_75);
+  return k;
+}
+
+/* Bits of floats: ties and what lies beside them, the ends of the range, denormals, NaN with all kinds of payload; then some of every
+ * size. */
+static uint32_t float_bits(int i) {
+  static const uint32_t some[] = {0x3f808000, 0x3f818000, 0x3f807fff, 0x3f808001, 0xbf808000, 0xbf818000,
+                                  0x7f7fffff, 0x7f7f7fff, 0x7f7f8000, 0xff7fffff, 0x7f800000, 0xff800000,
+                                  0x7fc00000, 0xffc00000, 0x7f800001, 0xff80ffff, 0x7fffffff, 0x7fbfffff,
+                                  0x00000000, 0x80000000, 0x00000001, 0x00008000, 0x00008001, 0x00018000,
+                                  0x007fffff, 0x807f8000, 0x00800000, 0x0000ffff, 0x80008001, 0x007f7fff};
+  enum { SOME = sizeof some / sizeof *some };
+  return i < SOME ? some[i] : run_hash("bits", i);
+}
+
+static uint16_t want_bf16(uint32_t bits, bool tensor) {
+  float f;
+  memcpy(&f, &bits, 4);
+  return tensor && f != f ? 0x7fff : bf16_bits(f);
+}
+
+static void rounding_is_the_hosts(void **state) {
+  (void)state;
+  for (int tensor = 0; tensor < 2; tensor++) {
+    char err[512] = "";
+    uint32_t x[FLOATS], back[FLOATS], value[FLOATS], pairs[FLOATS];
+    uint16_t out[2 * FLOATS];
+    for (int i = 0; i < FLOATS; i++) x[i] = back[FLOATS - 1 - i] = float_bits(i);
+    const KFn *k = simt_prepare(arena, rounded(tensor));
+    Emulator *e = emulator_new(&k, 1, err);
+    if (!e) fail_msg("%s", err);
+    const EmuBuffer buffer[] = {
+        {x, sizeof x}, {back, sizeof back}, {out, sizeof out}, {value, sizeof value}, {pairs, sizeof pairs}};
+    bool good = emulator_launch(e, 0, buffer, 1, &(NetcStep){0}, 1, err);
+    emulator_free(e);
+    if (!good) fail_msg("%s", err);
+    for (int i = 0; i < FLOATS; i++) {
+      uint16_t want = want_bf16(x[i], tensor), other = want_bf16(back[i], tensor);
+      assert_int_equal(out[i], want);
+      assert_int_equal(out[FLOATS + i], want);
+      assert_int_equal(value[i], (uint32_t)want << 16);
+      assert_int_equal(pairs[i], want | (uint32_t)other << 16);
+    }
+  }
+}
+
 /* ---- what the builder and the verifier refuse ---- */
 
 static void misuse_is_refused(void **state) {
@@ -333,6 +398,26 @@ static void text_reads_back(void **state) {
 
 /* ---- PTX ---- */
 
+/* Instructions where the family has them, and nowhere else. */
+static void ptx_rounds_to_bf16(void **state) {
+  (void)state;
+  char err[256] = "";
+  for (int tensor = 0; tensor < 2; tensor++) {
+    KFn *k = rounded(tensor);
+    LLVMTargetMachineRef tm = simt_ptx_target(simt_family(k), err);
+    if (!tm) fail_msg("%s", err);
+    Bytes text = {0};
+    if (!simt_ptx(simt_prepare(arena, k), simt_family(k), tm, "rounded", &text, err)) fail_msg("%s", err);
+    bytes_add(&text, "", 1);
+    const char *t = (const char *)text.data;
+    assert_true((strstr(t, "cvt.rn.bf16.f32") != NULL) == tensor);
+    assert_true((strstr(t, "cvt.rn.bf16x2.f32") != NULL) == tensor);
+    assert_null(strstr(t, "ftz"));
+    bytes_free(&text);
+    LLVMDisposeTargetMachine(tm);
+  }
+}
+
 static void ptx_is_assembled(void **state) {
   (void)state;
   char err[256] = "", path[] = "/tmp/netc_tensor_XXXXXX", command[256];
@@ -377,8 +462,10 @@ int main(void) {
       cmocka_unit_test_setup_teardown(defects_are_seen, set_up, tear_down),
       cmocka_unit_test_setup_teardown(ends_early, set_up, tear_down),
       cmocka_unit_test_setup_teardown(small_things, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(rounding_is_the_hosts, set_up, tear_down),
       cmocka_unit_test_setup_teardown(misuse_is_refused, set_up, tear_down),
       cmocka_unit_test_setup_teardown(text_reads_back, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(ptx_rounds_to_bf16, set_up, tear_down),
       cmocka_unit_test_setup_teardown(ptx_is_assembled, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -250,6 +250,8 @@ static void defects_are_seen(void **state) {
       [NO_WAIT] = "a wgmma reads it that no wgmma_wait has waited for",
       [LATE_WAIT] = "a wgmma reads it that no wgmma_wait has waited for",
       [STORED_BETWEEN] = "was stored to before wgmma_wait",
+      [WRONG_SWAP] = "swapped rows begin elsewhere",
+      [WRONG_DOWN] = "swapped rows begin elsewhere",
       [BEYOND] = "where no scratch is",
       [SHIFTED] = "swapped rows begin elsewhere",
       [DIFFERENT] = "name different matrices",

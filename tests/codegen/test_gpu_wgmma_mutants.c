@@ -1,10 +1,10 @@
 /* The emitters' kernels for sm_90a, spoilt in one place each: a barrier, a wait or a fence is taken out, a matrix begins one piece
- * further, its rows are swapped in another way, its eighth row is elsewhere, its next 32 bytes are others.
+ * further, its rows are swapped in another way, its eighth row is elsewhere, its next 32 bytes are others, it is not turned.
  */
 #include "mutants.h"
 #include "codegen/wgmma.h"
 
-/* Each with its gradient with respect to x; for a GPU of one processor, to which large tiles are best. */
+/* Each with its gradients; for a GPU of one processor, to which large tiles are best. */
 static const struct {
   const char *name, *body;
   bool narrow;
@@ -38,7 +38,7 @@ static bool is_told(KOp op, const char *err) {
 }
 
 typedef struct {
-  int products, bf16, matrices, long_rows, missed, ends;
+  int products, bf16, turned, matrices, long_rows, missed, ends;
 } Counts;
 
 static void drop(const Subject *s, Counts *c) {
@@ -83,12 +83,12 @@ static void spoil_matrices(const Subject *s, Counts *c) {
   for (int v = 0; v < s->k->n; v++) {
     const KIns *i = &s->k->ins[v];
     if (i->op != K_matrix) continue;
-    int64_t other = i->imm == wgmma_form(64) ? 3 : 2;
+    int64_t other = (uint64_t)i->imm >> 62 == 2 ? 3 : 2;
     want_seen(s, spoilt(s->k, v, (int64_t)((uint64_t)i->imm ^ (uint64_t)other << 62), -1, 0), v,
               "swapped otherwise");
     want_seen(s, spoilt(s->k, v, i->imm + ((int64_t)1 << 32), -1, 0), v, "eight rows further elsewhere");
     want_seen(s, spoilt(s->k, v, 0, 1, 4), v, "one piece further");
-    c->matrices++, c->long_rows += i->imm == wgmma_form(128);
+    c->matrices++, c->long_rows += (uint64_t)i->imm >> 62 == 1;
   }
 }
 
@@ -96,13 +96,19 @@ static void spoil_matrices(const Subject *s, Counts *c) {
 static void spoil_products(const Subject *s, Counts *c) {
   for (int v = 0; v < s->k->n; v++) {
     const KIns *i = &s->k->ins[v];
-    if (i->op != K_wgmma_tf32 && i->op != K_wgmma_bf16) continue;
+    if (i->op < K_wgmma_tf32 || i->op > K_wgmma_bf16_turned) continue;
+    if (i->op == K_wgmma_bf16_turned) {
+      KFn *rows = spoilt(s->k, v, i->imm, -1, 0);
+      rows->ins[v].op = K_wgmma_bf16;
+      want_seen(s, rows, v, "not turned");
+      c->turned++;
+    }
     int64_t step;
     const KIns *b = &s->k->ins[i->in[2]];
     bool further = b->op == K_add && k_is_const(s->k, b->in[1], &step); /* not the first: it becomes that */
     if (!further) continue;
     want_seen(s, spoilt(s->k, i->in[2], 0, 1, -step), v, "the first piece once more");
-    c->products++, c->bf16 += i->op == K_wgmma_bf16;
+    c->products++, c->bf16 += i->op != K_wgmma_tf32;
   }
 }
 
@@ -125,10 +131,10 @@ static void defects_are_seen(void **state) {
   }
   print_message(
       "%d kernels: %d waits, barriers and fences are needed (%d at the end), %d matrices, %d of long rows, "
-      "%d products, %d of bf16\n",
-      kernels, c.missed, c.ends, c.matrices, c.long_rows, c.products, c.bf16);
-  assert_true(kernels >= 5 && c.missed >= 25 && c.long_rows > 0 && c.long_rows < c.matrices && c.bf16 > 0 &&
-              c.bf16 < c.products);
+      "%d products, %d of bf16; %d turned\n",
+      kernels, c.missed, c.ends, c.matrices, c.long_rows, c.products, c.bf16, c.turned);
+  assert_true(kernels >= 6 && c.turned >= 4 && c.missed >= 25 && c.long_rows > 0 &&
+              c.long_rows < c.matrices && c.bf16 > 0 && c.bf16 < c.products);
 }
 
 int main(void) {
