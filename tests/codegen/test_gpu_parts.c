@@ -2,6 +2,7 @@
  * in order; and kernels spoilt so that a part is lost, counted twice, out of order, or begins elsewhere. */
 #include "one_group.h"
 #include "mutants.h"
+#include "codegen/tc.h"
 
 /* To cut costs nothing, so that small shapes are cut; what tile is best depends on the processors. */
 static Machine machine_of(int64_t processors) {
@@ -20,14 +21,14 @@ typedef struct {
   int form;
 } Case;
 
-/* Everything a convolution's epilogue may have: bias, activation, gate (N,1,S), residual, several results. */
-static int epilogue(Fn *f, const Case *c, int y) {
+/* Everything a convolution's epilogue may have: bias, activation, gate (N,1,S), residual (form 4: the operand itself), several results. */
+static int epilogue(Fn *f, const Case *c, int x, int y) {
   static const int64_t one[3] = {1, 1, 1};
   Type t = f->node[y].type;
   if (!c->form) return y;
   int v = ir_unary(f, OP_relu, ir_add(f, y, ir_input(f, "bias", image(1, t.dim[1], c->ns, one))));
   if (c->form == 2) v = ir_mul(f, v, ir_input(f, "gate", image(t.dim[0], 1, c->ns, t.dim + 2)));
-  if (c->form >= 2) v = ir_add(f, v, ir_input(f, "residual", t));
+  if (c->form >= 2) v = ir_add(f, v, c->form == 4 ? x : ir_input(f, "residual", t));
   if (c->form == 3) fn_output(f, "conv", y);
   return v;
 }
@@ -43,7 +44,7 @@ static Fn *function(Arena *a, const Case *c) {
   int w = ir_input(f, "w", image(c->o, c->c, c->ns, c->k));
   int y = c->back ? ir_conv_grad(f, OP_conv_dx, x, w, c->stride, c->pad, c->s)
                   : ir_conv(f, x, w, c->stride, c->pad);
-  fn_output(f, "y", epilogue(f, c, y));
+  fn_output(f, "y", epilogue(f, c, x, y));
   one_layout(f, w);
   one_group(f, G_CONV, y);
   if (c->narrow) run_narrow(f);
@@ -109,6 +110,7 @@ static void test_drawn(int ns, int cases) {
   for (int i = 0; i < cases; i++) {
     Case c = drawn(ns, &state);
     Machine m = machine_of(processors[i % 4]);
+    if (i % 2) m.tasks = 9; /* tasks of several rows */
     check(&c, &m, &seen);
   }
   print_message(
@@ -126,6 +128,61 @@ static void test_2d(void **state) {
 static void test_3d(void **state) {
   (void)state;
   test_drawn(3, 16);
+}
+
+/* The operand is a result's residual, too. */
+static void reads_its_operand_again(void **state) {
+  (void)state;
+  static const Case cases[] = {
+      {1, 40, 40, 2, {9, 7}, {3, 3}, {1, 1}, {1, 1}, false, false, 4},
+      {2, 34, 34, 3, {4, 3, 5}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}, true, true, 4},
+  };
+  Machine m = machine_of(8);
+  Seen seen = {0};
+  for (int i = 0; i < 2; i++) check(&cases[i], &m, &seen);
+  assert_int_equal(seen.cut, 2);
+}
+
+/* ---- what is cut ---- */
+
+/* Parts of products that lie within all bounds: how many there are at most. */
+static int64_t planned_parts(const Machine *m, const TcProduct *product, int count, int64_t cols, bool bf16) {
+  int64_t part_steps = -1, most = 1, bytes = 0;
+  TcTile t = tc_tile(m, product, count, cols, bf16, &part_steps);
+  assert_true(part_steps == 0 || part_steps >= m->part_steps);
+  for (int i = 0; i < count && part_steps; i++) {
+    int64_t steps = (product[i].depth + tc_depth(&t, bf16) - 1) / tc_depth(&t, bf16);
+    int64_t parts = tc_parts(steps, part_steps);
+    assert_true(parts * part_steps >= steps && (parts - 1) * part_steps < steps);
+    if (parts > most) most = parts;
+    bytes += 4 * parts * product[i].rows * cols;
+  }
+  assert_true(part_steps == 0 || most > 1);
+  assert_true(most <= TC_MOST_PARTS && bytes <= m->parts_bytes);
+  return most;
+}
+
+static void parts_within_bounds(void **state) {
+  (void)state;
+  uint32_t draws = 11;
+  Machine m = machine_gpu;
+  int cut = 0, phases_cut = 0;
+  for (int i = 0; i < 2000; i++) {
+    TcProduct product[8];
+    int count = i % 3 ? 1 : 8;
+    int64_t rows = 1 + draw(&draws, i % 5 ? 3000 : 300000), depth = 16 << draw(&draws, 9);
+    for (int p = 0; p < count; p++) product[p] = (TcProduct){rows, depth * (count > 1 ? p : 1)};
+    m.parts_bytes = i % 7 ? machine_gpu.parts_bytes : 1 << 20;
+    int64_t parts = planned_parts(&m, product, count, 2 + draw(&draws, 1200), i % 2);
+    cut += parts > 1, phases_cut += parts > 1 && count > 1;
+  }
+  print_message("of 2000 launches %d are cut, %d of those of several phases\n", cut, phases_cut);
+  assert_true(cut >= 100 && cut <= 1000 && phases_cut >= 20);
+  /* V-Net's deepest layer, its widest, and a 1x1 one of which a second launch would cost more than it saves */
+  m = machine_gpu;
+  assert_true(planned_parts(&m, &(TcProduct){2 * 7 * 7 * 5, 27 * 256}, 1, 256, false) >= 8);
+  assert_int_equal(planned_parts(&m, &(TcProduct){2 * 112 * 112 * 80, 27 * 16}, 1, 16, false), 1);
+  assert_int_equal(planned_parts(&m, &(TcProduct){4 * 16 * 16, 512}, 1, 2, false), 1);
 }
 
 /* ---- the sum has the bits of the parts added in order ---- */
@@ -265,7 +322,10 @@ static void defects_are_seen(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_2d), cmocka_unit_test(test_3d),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_2d),
+                                     cmocka_unit_test(test_3d),
+                                     cmocka_unit_test(reads_its_operand_again),
+                                     cmocka_unit_test(parts_within_bounds),
                                      cmocka_unit_test(sums_in_order),
                                      cmocka_unit_test_setup_teardown(defects_are_seen, set_up, tear_down)};
   return cmocka_run_group_tests(tests, NULL, NULL);
