@@ -3,6 +3,7 @@
  * A product of matrices: rows are pixels of the result, columns its channels, the axis that is summed over are taps and, inside,
  * channels of the operand. Nothing is laid out anew for it but weights, which are small: a row of a stage is copied from where its
  * pixels lie, piece by piece, and a piece whose tap meets the padding becomes zeros. Which taps of a row do is a bit mask, made once.
+ * Where that axis is cut into parts, the epilogue is a launch of its own (tc_results.c).
  */
 #include "tc_conv.h"
 
@@ -102,6 +103,7 @@ static void wide_kernel(Build *b, const GroupInfo *g, const TcConv *c, Gather co
   int64_t steps = 0;
   for (int i = 0; i < c->nphase; i++)
     if (c->phase[i].steps > steps) steps = c->phase[i].steps;
+  if (c->part_steps) steps = c->part_steps;
   if (!tc_wide(&c->t, steps, &wide.t)) return;
   KFn *k = build_sm90(b);
   tc_begin(&block, k, &wide.t, wide.bf16);
@@ -114,22 +116,15 @@ bool emit_conv_tc(Emit *e, const GroupInfo *g, const ConvShape *s) {
   TcConv c = {.s = *s, .bf16 = s->narrow};
   tc_conv_plan(e, g, &c, TC_MOST_STAGES);
   int x = emit_buffer(e, nd->in[0]), w = emit_buffer(e, nd->in[1]), ws = tc_conv_pack(e, g, &c, w);
-  Build b = build_begin(e, g, s->back ? "conv_dx" : "conv", "conv:%s:%s:%s", conv_describe(e->arena, s),
-                        c.bf16 ? "mma_bf16" : "mma_tf32", s->back ? "bwd_d" : "fwd");
+  Build b =
+      build_begin(e, g, s->back ? "conv_dx" : "conv", "conv:%s:%s:%s%s", conv_describe(e->arena, s),
+                  c.bf16 ? "mma_bf16" : "mma_tf32", s->back ? "bwd_d" : "fwd", c.part_steps ? ":part" : "");
   Gather code = {.c.rows = &rows, .bytes = copy_bytes(s, c.bf16)};
   code.operand = build_arg(&b, x, false), code.c.weights = build_arg(&b, ws, false);
   b.kernel.bytes = 4 * conv_taps(s) * s->cin * s->cout + type_bytes(e->fn->node[nd->in[0]].type);
-  for (int i = 0; i < g->nin; i++) {
-    int buf = emit_buffer(e, g->in[i]);
-    if (build_find_arg(&b, buf) >= 0 || buf == w) continue;
-    build_arg(&b, buf, false);
-    b.kernel.bytes += type_bytes(e->fn->node[g->in[i]].type);
-  }
-  for (int i = 0; i < g->nout; i++) {
-    build_arg(&b, emit_buffer(e, g->out[i]), true);
-    b.kernel.bytes += type_bytes(e->fn->node[g->out[i]].type);
-  }
-  conv_offer_place(&b, g);
+  int sums = c.part_steps ? emit_workspace(e, 4 * c.sums) : -1;
+  if (c.part_steps) code.c.sums = build_arg(&b, sums, true), b.kernel.bytes += 4 * c.sums;
+  else tc_results_args(&b, g);
   b.kernel.flops = 2 * node_macs_inside(e->fn, nd);
   b.kernel.work = 2 * node_macs(e->fn, nd);
   KFn *k = build_kernel(&b, 0);
@@ -138,5 +133,6 @@ bool emit_conv_tc(Emit *e, const GroupInfo *g, const ConvShape *s) {
   tc_begin(&block, k, &c.t, c.bf16);
   tc_conv_kernel(&b, g, &c, k, &block, &code.c);
   build_end(&b, tc_conv_blocks(&c));
+  if (c.part_steps) tc_results_sum(e, g, &c, sums);
   return !e->err[0];
 }

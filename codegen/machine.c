@@ -38,4 +38,7 @@ const Machine machine_gpu = {
     .x_bytes = 20 << 10,
     .parts_bytes = 64 << 20,
     .processors = 128,
+    .part_steps = 8,
+    .launch_cost = 1 << 20,
+    .byte_cost = 32,
 };

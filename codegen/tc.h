@@ -31,14 +31,15 @@ typedef struct {
       wide; /* products by four warps together (wgmma.h): each four have rows of their own, and all columns */
 } TcTile;
 
-/* Words of a piece, of a row as tc_tile has it; products along a row; bytes of a block that tiles may take; stages, and taps (bits of a word), at most. */
+/* Words of a piece, of a row as tc_tile has it; products along a row; bytes of a block that tiles may take; stages, taps (bits of a word), and parts of a summed axis, at most. */
 enum {
   TC_PIECE = 4,
   TC_ROW = 16,
   TC_MAX_SUB = 4,
   TC_SHARED = 48 << 10,
   TC_MOST_STAGES = 4,
-  TC_MOST_TAPS = 30
+  TC_MOST_TAPS = 30,
+  TC_MOST_PARTS = 32
 };
 
 static inline int tc_warps(const TcTile *t) { return t->warps_m * t->warps_n; }
@@ -58,10 +59,17 @@ static inline int tc_wide_line(int length) { return 2 * (length < 64 ? length : 
 /* Elements of a row of a stage: what a step sums over. */
 static inline int tc_depth(const TcTile *t, bool bf16) { return t->row * (bf16 ? 2 : 1); }
 
-/* The tile that takes the least time, by a model, for `count` products of rows[i] x cols results, all of them summed over about
- * `depth` elements. */
-TcTile tc_tile(const Machine *m, const int64_t *rows, int count, int64_t cols, int64_t depth, bool bf16);
-/* The same for operands that lie turned; the depth can be cut into parts. */
+/* rows x cols results, each a sum over `depth` elements. */
+typedef struct {
+  int64_t rows, depth;
+} TcProduct;
+/* The tile that takes the least time, by a model, for `count` products of one launch. *part_steps: their summed axes are best cut into
+ * parts of so many steps at most, whose sums a further launch adds; 0: into none. */
+TcTile tc_tile(const Machine *m, const TcProduct *product, int count, int64_t cols, bool bf16,
+               int64_t *part_steps);
+/* Into how many parts `steps` steps are cut: none where there are no steps to cut. */
+int64_t tc_parts(int64_t steps, int64_t part_steps);
+/* The same for one product whose operands lie turned; how the caller cuts it is reckoned with. */
 TcTile tc_tile_turned(const Machine *m, int64_t rows, int64_t cols, int64_t depth, bool bf16);
 
 /* The same tile with products by four warps, which GPUs of compute capability 9.0 have, for `steps` steps; false: it has none. Its

@@ -1,10 +1,13 @@
-/* tc_conv.c - convolutions on tensor cores: phases and tiles, packed weights, what becomes of results (tc_conv.h).
+/* tc_conv.c - convolutions on tensor cores: phases and tiles, packed weights, the kernel (tc_conv.h).
  *
  * conv_dx takes the pixels with equal remainders by the strides together (conv_geom.h): each such phase is a convolution of stride 1 with
  * some of the taps, and has blocks of its own in the same launch.
  *
  * Weights are packed by a launch before: for each phase, range of columns and step the stage's b, rounded, with zeros beyond the
  * last channel and tap.
+ *
+ * Where tiles are too few for the processors, steps are cut into parts, each with blocks of its own, which store their sums; a second
+ * launch adds them and has the epilogue (tc_results.c).
  */
 #include "tc_conv.h"
 
@@ -40,71 +43,29 @@ static void plan_phases(Arena *arena, const Machine *m, TcConv *c, int stages) {
   c->nphase = 1;
   for (int a = 0; a < s->ns && s->back; a++) c->nphase *= (int)min64(s->stride[a], s->out[a]);
   c->phase = arena_alloc(arena, (size_t)c->nphase * sizeof *c->phase);
-  int64_t *rows = arena_alloc(arena, (size_t)c->nphase * sizeof *rows), depth = 0, first = 0;
+  TcProduct *product = arena_alloc(arena, (size_t)c->nphase * sizeof *product);
+  int64_t first = 0;
   for (int i = 0; i < c->nphase; i++) {
     c->phase[i] = phase_of(c, i);
-    rows[i] = c->phase[i].rows;
-    if (c->phase[i].taps * s->cin > depth) depth = c->phase[i].taps * s->cin;
+    product[i] = (TcProduct){c->phase[i].rows, c->phase[i].taps * s->cin};
   }
-  c->t = tc_tile(m, rows, c->nphase, s->cout, depth, c->bf16);
+  c->t = tc_tile(m, product, c->nphase, s->cout, c->bf16, &c->part_steps);
   if (c->t.stages > stages) c->t.stages = stages;
   c->col_blocks = ceil_div(s->cout, c->t.n);
   for (int i = 0; i < c->nphase; i++) {
     TcPhase *p = &c->phase[i];
     p->steps = ceil_div(p->taps * s->cin, tc_depth(&c->t, c->bf16));
-    p->first = first, p->packed = c->packed;
-    first += p->blocks = ceil_div(p->rows, c->t.m) * c->col_blocks;
+    p->first = first, p->packed = c->packed, p->sums = c->sums;
+    p->parts = tc_parts(p->steps, c->part_steps);
+    first += p->blocks = ceil_div(p->rows, c->t.m) * c->col_blocks * p->parts;
+    if (c->part_steps) c->sums += p->parts * p->rows * s->cout;
     c->packed += c->col_blocks * p->steps * c->t.n * tc_depth(&c->t, c->bf16);
   }
 }
 
-/* Does the value lie in memory pixel after pixel, or not depend on pixels at all? */
-static bool lies_linear(const Emit *e, int node) {
-  const Type *t = &e->fn->node[node].type;
-  const int64_t *stride = e->storage[node].stride;
-  int64_t want = 0;
-  bool none = true;
-  for (int a = 0; a < t->rank; a++) none = none && (a == 1 || stride[a] == 0);
-  for (int a = t->rank - 1; a >= 0 && !none; a--) {
-    if (a == 1 || t->dim[a] == 1) continue;
-    if (want && stride[a] != want) return false;
-    want = stride[a] * t->dim[a];
-  }
-  return true;
-}
-
-/* Is node `id` of the group the anchor, or what its first operand is computed by there: a dwconv, and a gate? */
-static bool before_results(const Fn *f, int anchor, int id) {
-  const Node *x = &f->node[f->node[anchor].in[0]];
-  return id == anchor ||
-         (x->group == f->node[anchor].group && (id == f->node[anchor].in[0] || id == x->in[0]));
-}
-
-static bool all_linear(const Emit *e, const GroupInfo *g) {
-  const Fn *f = e->fn;
-  const Type *y = &f->node[g->anchor].type;
-  for (int i = 0; i < g->nnode; i++) {
-    const Node *nd = &f->node[g->node[i]];
-    if (nd->op == OP_iota || nd->op == OP_rand) return false;
-    for (int j = 0; j < nd->nin && !before_results(f, g->anchor, g->node[i]); j++) {
-      const Type *t = &f->node[nd->in[j]].type;
-      int same = 0, one = 0, axes = 0;
-      for (int a = 0; a < t->rank; a++) {
-        if (a == 1 || y->dim[a] == 1) continue;
-        axes++, same += t->dim[a] == y->dim[a], one += t->dim[a] == 1;
-      }
-      if (same != axes && one != axes) return false;
-      if (f->node[nd->in[j]].group != f->node[g->anchor].group && !lies_linear(e, nd->in[j])) return false;
-    }
-  }
-  for (int i = 0; i < g->nout; i++)
-    if (!lies_linear(e, g->out[i])) return false;
-  return true;
-}
-
 void tc_conv_plan(const Emit *e, const GroupInfo *g, TcConv *c, int stages) {
   plan_phases(e->arena, e->machine, c, stages);
-  c->linear = c->nphase == 1 && all_linear(e, g);
+  c->linear = c->nphase == 1 && tc_results_linear(e, g);
 }
 
 int64_t tc_conv_blocks(const TcConv *c) {
@@ -250,6 +211,7 @@ static void load_cols(TcCode *c, TcBlock *b, KV step, KV stage) {
 
 static void load(void *ctx, TcBlock *b, KV step, KV stage) {
   TcCode *c = ctx;
+  if (c->p->parts > 1) step = k_add(b->k, c->from, step);
   c->rows->load(c, b, step, stage);
   load_cols(c, b, step, stage);
 }
@@ -258,86 +220,69 @@ static void load(void *ctx, TcBlock *b, KV step, KV stage) {
 
 static void results_from(void *ctx, TcBlock *b, KV first) {
   TcCode *c = ctx;
-  KFn *k = b->k;
-  if (c->c->linear) return;
-  KV rest = k_add(k, c->row0, first);
-  for (int a = c->c->s.ns - 1; a >= 0; a--) {
-    k_set(k, c->q[a], k_rem(k, rest, k_i64(k, c->p->axis[a].count)));
-    rest = k_div(k, rest, k_i64(k, c->p->axis[a].count));
-  }
-  k_set(k, c->image, rest);
+  if (!c->c->part_steps) tc_results_from(c, b->k, first);
 }
 
 static void next_row(void *ctx, TcBlock *b) {
   TcCode *c = ctx;
-  KFn *k = b->k;
-  if (c->c->linear) return;
-  KV zero = k_i64(k, 0), carry = k_i64(k, 1);
-  for (int a = c->c->s.ns - 1; a >= 0; a--) {
-    KV q = k_add(k, k_get(k, c->q[a]), carry), full = k_eq(k, q, k_i64(k, c->p->axis[a].count));
-    k_set(k, c->q[a], k_select(k, full, zero, q));
-    carry = k_select(k, full, k_i64(k, 1), zero);
-  }
-  k_set(k, c->image, k_add(k, k_get(k, c->image), carry));
+  if (!c->c->part_steps) tc_results_next(c, b->k);
 }
 
-static void set_place(TcCode *c, KFn *k, KV row) {
-  Place *pl = &c->place;
-  int last = pl->domain.rank - 1;
-  for (int a = 0; a <= last; a++) pl->coord[a] = k_i64(k, 0);
-  if (c->c->linear) {
-    /* The innermost axis of pixels counts them all. */
-    while (last > 0 && (last == 1 || pl->domain.dim[last] == 1)) last--;
-    pl->coord[last] = row;
-    return;
-  }
-  pl->coord[0] = k_get(k, c->image);
-  for (int a = 0; a < c->c->s.ns; a++) {
-    const TcAxis *x = &c->p->axis[a];
-    pl->coord[2 + a] = k_add(k, k_mul(k, k_get(k, c->q[a]), k_i64(k, x->ostep)), k_i64(k, x->out0));
-  }
+/* Partial sums of a row are stored as they are. */
+static void put_sums(TcCode *c, KFn *k, KV row, KV channel, int few, KV value) {
+  KV cols = k_i64(k, c->c->s.cout), at = k_add(k, k_mul(k, c->part, k_i64(k, c->p->rows)), row);
+  at = k_add(k, k_add(k, k_mul(k, at, cols), channel), k_i64(k, c->p->sums));
+  if (c->c->s.cout % few || few < 32)
+    k_store_masked(k, c->sums, at, value, k_first_lanes(k, k_min(k, k_sub(k, cols, channel), k_i64(k, few))));
+  else k_store(k, c->sums, at, value);
 }
 
 static void result_row(void *ctx, TcBlock *b, KV row, KV col, int few, KV value) {
   TcCode *c = ctx;
   KFn *k = b->k;
-  const TcConv *cv = c->c;
-  int64_t cout = cv->s.cout;
+  int64_t cout = c->c->s.cout;
   KV r = k_add(k, c->row0, row), channel = k_add(k, k_mul(k, c->col_block, k_i64(k, b->t.n)), col);
   bool tail_rows = c->p->rows % b->t.m != 0, tail_cols = cout % b->t.n != 0;
   if (tail_rows) k_if(k, k_lt(k, r, k_i64(k, c->p->rows)));
   if (tail_cols) k_if(k, k_lt(k, channel, k_i64(k, cout)));
-  c->place.mask = K_NONE;
-  if (cout % few || few < 32)
-    c->place.mask = k_first_lanes(k, k_min(k, k_sub(k, k_i64(k, cout), channel), k_i64(k, few)));
-  set_place(c, k, r);
-  c->place.coord[1] = channel;
-  expr_place(c->x, &c->place);
-  expr_epilogue(c->x, c->g, value);
+  if (c->c->part_steps) put_sums(c, k, r, channel, few, value);
+  else tc_results_put(c, k, r, channel, few, value);
   if (tail_cols) k_end(k);
   if (tail_rows) k_end(k);
+}
+
+/* The block's part, and its share of all steps; returns the number of its tile. */
+static KV cut_steps(TcCode *c, KFn *k, KV number, int64_t steps, KV *share) {
+  int64_t parts = c->p->parts;
+  KV tiles = k_i64(k, c->p->blocks / parts), all = k_i64(k, steps), n = k_i64(k, parts);
+  c->part = k_div(k, number, tiles);
+  c->from = k_div(k, k_mul(k, c->part, all), n);
+  if (steps % parts) *share = k_sub(k, k_div(k, k_mul(k, k_add(k, c->part, k_i64(k, 1)), all), n), c->from);
+  else *share = k_i64(k, steps / parts);
+  return k_rem(k, number, tiles);
 }
 
 static void phase_code(TcCode *c, TcBlock *b, KV number) {
   static const TcResult result = {results_from, result_row, next_row};
   KFn *k = b->k;
+  int64_t steps = ceil_div(c->p->steps, packed_steps(&b->t));
+  KV share = K_NONE;
+  if (c->p->parts > 1) number = cut_steps(c, k, number, steps, &share);
+  else if (c->c->part_steps) c->part = k_i64(k, 0);
   c->col_block = k_rem(k, number, k_i64(k, c->c->col_blocks));
   c->row0 = k_mul(k, k_div(k, number, k_i64(k, c->c->col_blocks)), k_i64(k, b->t.m));
   if (c->p->steps) c->rows->find(c, b);
-  tc_run(b, k_i64(k, ceil_div(c->p->steps, packed_steps(&b->t))), load, c);
+  tc_run(b, share == K_NONE ? k_i64(k, steps) : share, load, c);
   tc_results(b, &result, c);
 }
 
 void tc_conv_kernel(Build *bd, const GroupInfo *g, const TcConv *cv, KFn *k, TcBlock *b, TcCode *c) {
-  const Node *nd = &bd->e->fn->node[g->anchor];
-  c->c = cv, c->g = g;
-  c->x = expr_new(bd->e, g, bd, k);
-  c->place = (Place){.vec = true, .vec_axis = 1, .mask = K_NONE, .domain = nd->type, .order = nd->order};
+  c->c = cv;
+  if (!cv->part_steps) tc_results_begin(bd, g, cv, k, c);
   b->rounded_b = true;
-  c->image = k_local(k, K_I64, false, "image");
-  for (int a = 0; a < cv->s.ns; a++) c->q[a] = k_local(k, K_I64, false, "q");
   for (int i = 0; i < cv->nphase; i++) {
     c->p = &cv->phase[i];
+    if (!c->p->blocks) continue;
     KV number = k_sub(k, k_task(k), k_i64(k, c->p->first));
     if (cv->nphase > 1)
       k_if(k, k_and(k, k_le(k, k_i64(k, 0), number), k_lt(k, number, k_i64(k, c->p->blocks))));

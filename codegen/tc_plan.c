@@ -27,19 +27,72 @@ static TcTile with_stages(TcTile t, int64_t steps) {
   return t;
 }
 
-TcTile tc_tile(const Machine *m, const int64_t *rows, int count, int64_t cols, int64_t depth, bool bf16) {
+/* ---- conv and conv_dx ---- */
+
+/* What one launch of tiles t does, its summed axes cut into parts of at most part_steps steps (0: not cut). */
+typedef struct {
+  int64_t blocks, steps; /* steps of all blocks together, */
+  int64_t longest;       /* and of the one that has most */
+  int64_t parts, sums;   /* parts of the product that has most; elements of all partial sums */
+} Load;
+
+static Load load_of(const TcTile *t, const TcProduct *product, int count, int64_t cols, bool bf16,
+                    int64_t part_steps) {
+  Load l = {0};
+  for (int i = 0; i < count; i++) {
+    int64_t steps = ceil_div(product[i].depth, tc_depth(t, bf16));
+    int64_t parts = tc_parts(steps, part_steps), length = parts ? ceil_div(steps, parts) : 0;
+    int64_t blocks = ceil_div(product[i].rows, t->m) * ceil_div(cols, t->n) * parts;
+    l.blocks += blocks, l.steps += blocks * length;
+    l.sums += product[i].rows * cols * parts;
+    if (length > l.longest) l.longest = length;
+    if (parts > l.parts) l.parts = parts;
+  }
+  return l;
+}
+
+/* Time in products of two words (tf32; of bf16 a word is two, and takes as long), of which a processor makes 512 a cycle. A
+ * processor keeps busy with eight warps, two for each of its schedulers; with two, a step takes half as long
+ * again. Parts cost the launch that adds them, the start of each block (its addresses, the first copies, results by way of scratch: half of a
+ * launch), and their sums, written and read at 16 bytes a cycle and processor, between what caches and memory do. As all of this is
+ * an estimate, they are to be better by a tenth. */
+static double time_of(const Machine *m, const TcTile *t, double rate, const Load *l, bool cut) {
+  enum { BUSY = 8 };
+  int64_t waves = ceil_div(l->blocks, m->processors), warps = waves * tc_warps(t);
+  double wait = warps < BUSY ? 1 + (BUSY - (double)warps) / 12 : 1;
+  double steps = (double)(waves * l->steps) / (double)l->blocks;
+  if (steps < (double)l->longest) steps = (double)l->longest;
+  double time = steps * (double)(t->row * t->m * t->n) / rate * wait;
+  if (!cut) return time;
+  time += (double)m->launch_cost * (1 + (double)waves / 2);
+  time += (double)(2 * 4 * l->sums * m->byte_cost) / (double)m->processors;
+  return 1.1 * time;
+}
+
+int64_t tc_parts(int64_t steps, int64_t part_steps) { return part_steps ? ceil_div(steps, part_steps) : 1; }
+
+TcTile tc_tile(const Machine *m, const TcProduct *product, int count, int64_t cols, bool bf16,
+               int64_t *part_steps) {
   TcTile best = {0};
   double least = 0;
+  int64_t longest = 0;
   for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
     const TcTile *t = &tiles[i].t;
-    int64_t blocks = 0;
-    for (int p = 0; p < count; p++) blocks += ceil_div(rows[p], t->m) * ceil_div(cols, t->n);
-    double time = (double)(ceil_div(blocks, m->processors) * t->m * t->n) / tiles[i].rate;
-    if (best.m && time >= least) continue;
-    best = *t, least = time;
+    Load whole = load_of(t, product, count, cols, bf16, 0);
+    for (int64_t parts = 1, steps = 0; parts <= TC_MOST_PARTS; parts++) {
+      steps = parts > 1 ? ceil_div(whole.longest, parts) : 0;
+      Load l = load_of(t, product, count, cols, bf16, steps);
+      if (parts > 1 && (steps < m->part_steps || 4 * l.sums > m->parts_bytes)) break;
+      if (l.parts < parts) continue; /* steps are no multiple: fewer parts are as long */
+      double time = time_of(m, t, tiles[i].rate, &l, steps > 0);
+      if (best.m && time >= least) continue;
+      best = *t, least = time, *part_steps = steps, longest = l.longest;
+    }
   }
-  return with_stages(best, ceil_div(depth, tc_depth(&best, bf16)));
+  return with_stages(best, longest);
 }
+
+/* ---- conv_dw ---- */
 
 /* Parts keep all processors busy, whatever the tile, if there are steps enough for them; each costs its sums' way through
  * memory, which is as much as some steps. */

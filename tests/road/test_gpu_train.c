@@ -100,19 +100,24 @@ static double logged(const Side *s, int output) {
   return run_get(&t, (const uint32_t *)(const void *)(s->arena + s->plan.offset[s->plan.output[output]]), 0);
 }
 
-/* Three iterations of ACTS: what it logs, by the host's kernels and by the GPU's. */
-static void train_both(const char *tf32, double tolerance) {
+/* Three iterations of a model: what it logs, by the host's kernels and by the GPU's. Returns how many launches add parts of convolutions. */
+static int train_both(const char *path, const Define *d, int nd, const Machine *gpu_machine,
+                      double tolerance) {
   enum { ITERATIONS = 3 };
-  const Define d[] = {
-      {"batch", "1"}, {"size", "[32,32]"}, {"widths", "[8,16]"}, {"disc_width", "8"}, {"tf32", tf32}};
   Arena *a = arena_new();
-  Program *p = compile_model(a, "models/asenet.net", d, 5);
+  Program *p = compile_model(a, path, d, nd);
   double most = 0;
-  Side s[2] = {side(a, p, &machine_host), side(a, p, &machine_gpu)};
+  int sums = 0;
+  Side s[2] = {side(a, p, &machine_host), side(a, p, gpu_machine)};
+  const Emit *e = s[1].plan.e;
+  for (int l = 0; l < e->nlaunch; l++) {
+    const char *name = e->kernel[e->launch[l].kernel].name;
+    sums += !strncmp(name, "sum_parts:", 10) && strstr(name, ":parts"); /* conv_dw's has no such end */
+  }
   for (int k = 0; k < 2; k++) start(&s[k], p);
   for (int it = 0; it < ITERATIONS; it++) {
     for (int k = 0; k < 2; k++) iterate(&s[k], it);
-    assert_true(p->fn[0]->nout >= 4);
+    assert_true(p->fn[0]->nout >= 1);
     for (int o = 0; o < p->fn[0]->nout; o++) {
       double host = logged(&s[0], o), gpu = logged(&s[1], o);
       most = fmax(most, fabs(host - gpu) / (1 + fabs(host)));
@@ -121,24 +126,42 @@ static void train_both(const char *tf32, double tolerance) {
                  host);
     }
   }
-  print_message("tf32 %s: losses differ by %.1e at most\n", tf32, most);
+  print_message("%s: %d losses differ by %.1e at most; %d launches add parts\n", path, p->fn[0]->nout, most,
+                sums);
   side_free(&s[0]), side_free(&s[1]);
   arena_free(a);
+  return sums;
+}
+
+static void train_acts(const char *tf32, double tolerance) {
+  const Define d[] = {
+      {"batch", "1"}, {"size", "[32,32]"}, {"widths", "[8,16]"}, {"disc_width", "8"}, {"tf32", tf32}};
+  train_both("models/asenet.net", d, 5, &machine_gpu, tolerance);
 }
 
 static void acts_trains_alike(void **state) {
   (void)state;
-  train_both("off", 1e-4);
+  train_acts("off", 1e-4);
 }
 
 /* Operands of 11 bits, each off by 2^-12 at most; what an iteration adds, the next one starts from. */
 static void acts_trains_in_tf32(void **state) {
   (void)state;
-  train_both("on", 3e-3);
+  train_acts("on", 3e-3);
+}
+
+/* Where cutting costs nothing most convolutions' sums are cut into parts, whose workspace lies in the arena until they are added. */
+static void unet_trains_in_parts(void **state) {
+  (void)state;
+  Machine cut = machine_gpu;
+  cut.processors = 16, cut.part_steps = 2, cut.launch_cost = cut.byte_cost = 0;
+  const Define d[] = {{"batch", "2"}, {"size", "[16,16]"}, {"widths", "[16,36]"}};
+  assert_true(train_both("models/unet.net", d, 3, &cut, 3e-3) >= 10);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(acts_trains_alike),
-                                     cmocka_unit_test(acts_trains_in_tf32)};
+                                     cmocka_unit_test(acts_trains_in_tf32),
+                                     cmocka_unit_test(unet_trains_in_parts)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
