@@ -47,7 +47,8 @@ typedef struct {
   DwView x;                      /* unless TAPS or COMPUTED; with windows apart s is the pointwise one */
   int64_t slice_cin, slices_cin; /* channels of x of a task: whole runs of x, or parts of one */
   int64_t run_cin; /* of which tiles are cut: all of a slice, or a run where x is read in place */
-  int64_t parts;
+  ConvBlock b;     /* b.pixels: channels of x in a tile */
+  int64_t slices_cout, slice_blocks, parts;
   bool pointwise; /* of stride 1: pixels of both are the same */
   bool ahead;     /* ask for the next box meanwhile */
   bool merged;    /* panels of both have the same pixels, one after the other: no rows */
@@ -117,7 +118,7 @@ typedef struct {
 } DwAheadSide;
 typedef struct {
   DwAheadSide side[2];
-  KV turn0; /* turns of this box before those of the tile at work */
+  KV turn0[2]; /* turns before those of the tile at work: of this box; of this block of dy */
 } DwAhead;
 /* `turns`: of the micro-kernel in a box, among which the requests are divided. */
 DwAheadSide dw_ahead_side(KFn *k, KV x, const DwView *v, const int64_t *extent, int64_t channels,

@@ -54,15 +54,17 @@ static KV line_at(KFn *k, const DwAheadSide *s, KV number) {
 
 void dw_ahead_ask(const void *ctx, KFn *k, KV turn) {
   const DwAhead *d = ctx;
-  turn = k_add(k, d->turn0, turn);
   for (int i = 0; i < 2; i++) {
     const DwAheadSide *s = &d->side[i];
-    KV first = k_mul(k, k_div(k, turn, k_i64(k, s->every)), k_i64(k, s->each));
-    first = k_min(k, first, k_i64(k, s->lines - s->each));
+    KV at_turn = k_add(k, d->turn0[i], turn);
+    KV first = k_mul(k, k_div(k, at_turn, k_i64(k, s->every)), k_i64(k, s->each));
+    if (s->each == 0) continue;
+    k_if(k, k_le(k, first, k_i64(k, s->lines - s->each)));
     for (int64_t l = 0; l < s->each; l += s->of_run) {
       KV at = line_at(k, s, k_add(k, first, k_i64(k, l)));
       for (int64_t j = l; j < s->each && j < l + s->of_run; j++)
         k_prefetch(k, s->x, k_add(k, at, k_i64(k, (j - l) * s->line)));
     }
+    k_end(k);
   }
 }

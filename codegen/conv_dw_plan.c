@@ -119,6 +119,51 @@ static bool asks_ahead(const DwPlan *p) {
   return !p->machine->simt && p->pointwise && conv_pixels(&p->s, p->s.out) * (p->s.cin + p->s.cout) >= LARGE;
 }
 
+static int64_t tasks_of(const DwPlan *p) { return p->slices_cin * p->slices_cout * p->parts; }
+
+/* Elements that tasks move: each packs, or reads, its slice of both operands for its part of the boxes; and partial sums, written and
+ * read again. Computing x is as much as moving it often. */
+static int64_t moved(const DwPlan *p) {
+  enum { COMPUTING = 8 };
+  int64_t x = conv_pixels(&p->s, p->s.in) * p->s.cin, dy = conv_pixels(&p->s, p->s.out) * p->s.cout;
+  int64_t dw = p->cin * p->s.cout;
+  if (p->source == COMPUTED) x *= COMPUTING;
+  return p->slices_cout * x + p->slices_cin * dy + (p->parts > 1 ? 2 * p->parts : 1) * dw;
+}
+
+/* Slices of dy, too, where slices of x and parts are fewer than the tasks that are wanted. */
+static void cut(DwPlan *p, int64_t slice_cin, int64_t parts, const ConvBlock *b) {
+  p->slice_cin = slice_cin, p->slices_cin = p->cin / slice_cin;
+  p->parts = parts;
+  int64_t slices = min64(ceil_div(p->machine->tasks / 2, p->slices_cin * parts), b->blocks);
+  p->slice_blocks = ceil_div(b->blocks, slices);
+  p->slices_cout = ceil_div(b->blocks, p->slice_blocks);
+}
+
+/* Slices and parts: of those that make tasks enough, what moves least; on a GPU, all parts first. */
+static void plan_tasks(DwPlan *p, int64_t macs, int lanes, int nregs) {
+  const Machine *m = p->machine;
+  int64_t pixels = 1, bytes = 4 * p->cin * p->s.cout;
+  for (int a = 0; a < p->naxes; a++) pixels *= p->span[a];
+  int64_t most = min64(min64(m->parts_bytes / bytes, macs / m->task_macs), p->boxes);
+  most = max64(most, 1);
+  DwPlan best = {0};
+  bool whole = p->source == DIRECT || p->source == TAPS;
+  for (int64_t share = 1; share <= 4; share *= 2) {
+    int64_t slice = whole ? p->cin : slice_of_runs(&p->x, p->cin, m->x_bytes / (4 * pixels) / share);
+    p->run_cin = p->source == DIRECT ? p->x.run : slice;
+    p->b = conv_block(&p->run_cin, 1, p->s.cout, 1, lanes, nregs);
+    int64_t top = min64(most, ceil_div(m->tasks / 2, p->cin / slice));
+    for (int64_t parts = m->simt ? top : 1; parts <= top; parts++) {
+      cut(p, slice, parts, &p->b);
+      int64_t had = min64(tasks_of(&best), m->tasks / 2), has = min64(tasks_of(p), m->tasks / 2);
+      if (has > had || (has == had && moved(p) < moved(&best))) best = *p;
+    }
+    if (whole || m->simt) break;
+  }
+  *p = best;
+}
+
 DwPlan dw_plan(const Machine *m, const ConvShape *s, bool recompute, int64_t macs, int isa) {
   DwPlan p = {.machine = m, .s = *s, .pairs = s->narrow && isa == NETC_ISA_AVX512_BF16};
   p.source = source_of(s, recompute, p.pairs, m->simt);
@@ -133,15 +178,7 @@ DwPlan dw_plan(const Machine *m, const ConvShape *s, bool recompute, int64_t mac
   p.cin = p.source == TAPS ? s->cin * conv_taps(s) : p.s.cin;
   plan_axes(&p);
   plan_boxes(&p, m->set[isa].lanes);
-  int64_t pixels = 1, bytes = 4 * conv_taps(s) * s->cin * s->cout;
-  for (int a = 0; a < p.naxes; a++) pixels *= p.span[a];
-  p.slice_cin =
-      p.source == DIRECT || p.source == TAPS ? p.cin : slice_of_runs(&p.x, p.cin, m->x_bytes / (4 * pixels));
-  p.slices_cin = p.cin / p.slice_cin;
-  p.run_cin = p.source == DIRECT ? p.x.run : p.slice_cin;
-  int64_t parts =
-      min64(ceil_div(m->tasks / 2, p.slices_cin), min64(m->parts_bytes / bytes, macs / m->task_macs));
-  p.parts = min64(max64(parts, 1), p.boxes);
+  plan_tasks(&p, macs, m->set[isa].lanes, m->set[isa].nregs);
   p.ahead = asks_ahead(&p);
   return p;
 }

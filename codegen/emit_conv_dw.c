@@ -37,9 +37,9 @@ typedef struct {
   DwBox box;
   KV x0[MAX_AXES], x1[MAX_AXES];               /* pixels of x that the box meets */
   int64_t x_step[MAX_AXES], dy_step[MAX_AXES]; /* elements between pixels of what is read */
-  KV first;                                    /* block of the task */
-  int64_t slice_blocks;                        /* of a task */
-  DwAhead ahead;                               /* the next box */
+  KV first, end;                               /* blocks of the task */
+  DwAhead ahead;                               /* of x the next box, of dy the next block */
+  KV dy_box[2];                                /* elements of dy: where this box starts, and the next */
 } DwCode;
 
 /* Result coordinates lo <= i < hi of the box that meet x through tap t of an axis. */
@@ -86,7 +86,8 @@ static void row_products(const DwCode *c, const MicroTile *mt, int channels, KV 
   DwAhead ahead;
   if (mt->ask) {
     ahead = *(const DwAhead *)mt->ask_ctx;
-    ahead.turn0 = k_add(k, ahead.turn0, k_mul(k, row, k_i64(k, row_turns(c->pl))));
+    KV before = k_mul(k, row, k_i64(k, row_turns(c->pl)));
+    for (int i = 0; i < 2; i++) ahead.turn0[i] = k_add(k, ahead.turn0[i], before);
     mine.ask_ctx = &ahead;
   }
   tile_fma(&mine, 0, channels, x_at, dy_at, len);
@@ -198,8 +199,9 @@ static void piece(const DwCode *c, KV cin, int channels, KV block, bool tail, KV
                   .acc = c->acc};
   DwAhead ahead = c->ahead;
   if (p->ahead) {
-    KV tile = k_add(k, k_mul(k, k_sub(k, block, c->first), k_i64(k, slice_tiles(c))), tile_number(c, cin));
-    ahead.turn0 = k_mul(k, tile, k_i64(k, piece_turns(p)));
+    KV tile = tile_number(c, cin), blocks = k_mul(k, k_sub(k, block, c->first), k_i64(k, slice_tiles(c)));
+    ahead.turn0[0] = k_mul(k, k_add(k, blocks, tile), k_i64(k, piece_turns(p)));
+    ahead.turn0[1] = k_mul(k, tile, k_i64(k, piece_turns(p)));
     mt.ask = dw_ahead_ask, mt.ask_ctx = &ahead;
   }
   KV tap[MAX_SPATIAL], number = k_i64(k, 0), col = k_mul(k, block, k_i64(k, c->b.vectors * c->b.lanes));
@@ -249,11 +251,20 @@ static void pack_dy(DwCode *c, KV block, bool tail) {
   } else panels_fill(k, &c->dyp, c->dy, &view, channel, c->box.lo, c->box.hi, p->merged);
 }
 
+/* The block of dy that is asked for while this one is at work: the next one, of the next box after the last. */
+static void next_block(DwCode *c, KV block) {
+  KFn *k = c->k;
+  KV next = k_add(k, block, k_i64(k, 1)), here = k_lt(k, next, c->end);
+  KV col = k_mul(k, k_select(k, here, next, c->first), k_i64(k, c->b.vectors * c->b.lanes));
+  c->ahead.side[1].base = k_add(k, k_select(k, here, c->dy_box[0], c->dy_box[1]), col);
+}
+
 static void block_pieces(DwCode *c, KV block, bool tail) {
   KFn *k = c->k;
   int64_t run = c->pl->run_cin, runs = c->pl->slice_cin / run, full = run - run % c->b.pixels;
   KV mask = tail && c->b.tail_lanes ? k_first_lanes(k, k_i64(k, c->b.tail_lanes)) : K_NONE;
   if (c->pl->source != DIRECT && c->pl->source != TAPS) pack_dy(c, block, tail);
+  if (c->pl->ahead) next_block(c, block);
   if (c->pl->source == TAPS) {
     for (int64_t row = 0; row < full; row += c->b.pixels)
       piece(c, k_i64(k, row), c->b.pixels, block, tail, mask);
@@ -308,12 +319,14 @@ static void look_ahead(DwCode *c, KV number, const DwInput *input) {
   const DwPlan *p = c->pl;
   KFn *k = c->k;
   DwCode next = *c;
-  KV col = k_mul(k, c->first, k_i64(k, c->b.vectors * c->b.lanes));
-  int64_t turns = slice_tiles(c) * c->slice_blocks * piece_turns(p);
-  int64_t cout = min64(c->slice_blocks * c->b.vectors * c->b.lanes, p->s.cout);
+  int64_t block_turns = slice_tiles(c) * piece_turns(p), turns = p->slice_blocks * block_turns;
+  int64_t width = min64(c->b.vectors * c->b.lanes, p->s.cout);
+  KV zero = k_i64(k, 0);
   find_box(&next, k_min(k, k_add(k, number, k_i64(k, 1)), k_i64(k, p->boxes - 1)));
   DwView dy = view_of(p->naxes, p->extent, p->s.cout);
-  c->ahead.side[1] = dw_ahead_side(k, c->dy, &dy, p->box, cout, next.box.lo, col, turns);
+  c->dy_box[0] = dw_ahead_side(k, c->dy, &dy, p->box, width, c->box.lo, zero, block_turns).base;
+  c->ahead.side[1] = dw_ahead_side(k, c->dy, &dy, p->box, width, next.box.lo, zero, block_turns);
+  c->dy_box[1] = c->ahead.side[1].base;
   if (p->source == COMPUTED) {
     const ConvShape *s = &input->s;
     int64_t tensor[MAX_AXES] = {s->n}, extent[MAX_AXES] = {p->box[0]};
@@ -392,19 +405,16 @@ static void pack_x(DwCode *c, const DwInput *input) {
 
 static int64_t dw_kernel(Build *b, const DwPlan *pl, const DwInput *input, int isa, KV x, KV dy, KV dw) {
   KFn *k = build_kernel(b, isa);
-  DwCode c = {.pl = pl, .k = k, .x = x, .dy = dy, .dw = dw};
-  c.b = conv_block(&pl->run_cin, 1, pl->s.cout, 1, pl->machine->set[isa].lanes, pl->machine->set[isa].nregs);
+  DwCode c = {.pl = pl, .b = pl->b, .k = k, .x = x, .dy = dy, .dw = dw};
   int64_t owners = pl->parts * pl->slices_cin;
-  int64_t slices = min64(ceil_div(pl->machine->tasks / 2, owners), c.b.blocks),
-          slice_blocks = ceil_div(c.b.blocks, slices);
-  slices = ceil_div(c.b.blocks, slice_blocks);
+  int64_t slices = pl->slices_cout;
   k_if(k, k_lt(k, k_task(k), k_i64(k, owners * slices)));
   c.acc = tile_locals(k->arena, k, c.b.pixels * (int)max64(c.b.vectors, c.b.tail_vectors));
   place_operands(&c);
   KV slice = k_div(k, k_task(k), k_i64(k, pl->slices_cin)), part = k_div(k, slice, k_i64(k, slices));
-  KV first = k_mul(k, k_rem(k, slice, k_i64(k, slices)), k_i64(k, slice_blocks));
-  KV end = k_min(k, k_add(k, first, k_i64(k, slice_blocks)), k_i64(k, c.b.blocks));
-  c.first = first, c.slice_blocks = slice_blocks;
+  KV first = k_mul(k, k_rem(k, slice, k_i64(k, slices)), k_i64(k, pl->slice_blocks));
+  KV end = k_min(k, k_add(k, first, k_i64(k, pl->slice_blocks)), k_i64(k, c.b.blocks));
+  c.first = first, c.end = end;
   c.cin0 = k_mul(k, k_rem(k, k_task(k), k_i64(k, pl->slices_cin)), k_i64(k, pl->slice_cin));
   c.part_at = k_mul(k, part, k_i64(k, conv_taps(&pl->s) * pl->s.cin * pl->s.cout));
   KV boxes = k_i64(k, pl->boxes), parts = k_i64(k, pl->parts);
