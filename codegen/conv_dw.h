@@ -6,6 +6,23 @@
 
 enum { MAX_AXES = MAX_SPATIAL + 1 };
 
+/* ---- conv_dw_view.c: an operand in memory ----
+ * Pixel i lies at the sum of i[a] * step[a]; its channels in runs of `run` neighbours each. Run number r of a pixel lies further on by
+ * what its digits say, of base taps[] and worth tap_step[], the last one changing fastest. Usually there is one run. */
+typedef struct {
+  int naxes, naxes_taps;
+  int64_t step[MAX_AXES], run;
+  int64_t taps[MAX_SPATIAL], tap_step[MAX_SPATIAL];
+} DwView;
+DwView view_of(int naxes, const int64_t *extent, int64_t channels); /* one after the other */
+/* Is x met at most once, window by window? */
+bool windows_apart(const ConvShape *s);
+/* x of such a convolution; makes it a pointwise one of the windows, with as many channels as one has taps times channels. */
+DwView view_windows(ConvShape *s);
+int64_t view_runs(const DwView *v, int64_t channels); /* that these are: whole runs, or within one */
+int64_t view_run_at(const DwView *v, int64_t run);    /* elements from a pixel to a run of it */
+KV view_channel(KFn *k, const DwView *v, KV channel); /* .. to a channel */
+
 /* ---- conv_dw_plan.c ---- */
 /* Where the operands of a box are read. */
 typedef enum {
@@ -27,8 +44,11 @@ typedef struct {
   int64_t cin;
   int64_t extent[MAX_AXES], in[MAX_AXES], k[MAX_AXES], stride[MAX_AXES], pad[MAX_AXES];
   int64_t box[MAX_AXES], span[MAX_AXES], boxes; /* span: pixels of x that a box meets; of pairs: entries */
-  int64_t slice_cin, slices_cin;                /* channels of x of a task */
-  int64_t parts;
+  DwView x;                      /* unless TAPS or COMPUTED; with windows apart s is the pointwise one */
+  int64_t slice_cin, slices_cin; /* channels of x of a task: whole runs of x, or parts of one */
+  int64_t run_cin; /* of which tiles are cut: all of a slice, or a run where x is read in place */
+  ConvBlock b;     /* b.pixels: channels of x in a tile */
+  int64_t slices_cout, slice_blocks, parts;
   bool pointwise; /* of stride 1: pixels of both are the same */
   bool ahead;     /* ask for the next box meanwhile */
   bool merged;    /* panels of both have the same pixels, one after the other: no rows */
@@ -55,11 +75,13 @@ typedef struct {
 
 Panels panels_of(int naxes, const int64_t *extent, int64_t channels, int64_t width, int lanes);
 int64_t panels_elements(const Panels *p);
+/* What takes one run of a pixel's channels: all of the panels, or a piece of the only one. */
+Panels panels_of_run(const Panels *p, const DwView *v);
 KV box_pixels(KFn *k, const DwBox *box);
-/* Copies channels channel0 .. of the pixels first <= i < end (per axis) of x, a tensor of `extent` pixels of `stride`
- * channels. A pixel goes to place i - first of p->extent, or, `merged`, of the extents end - first. */
-void panels_fill(KFn *k, const Panels *p, KV x, const int64_t *extent, int64_t stride, KV channel0,
-                 const KV *first, const KV *end, bool merged);
+/* Copies channels channel0 .. of the pixels first <= i < end (per axis) of x, which lies as view v says. A pixel goes to place
+ * i - first of p->extent, or, `merged`, of the extents end - first. Several runs of channels need a single panel. */
+void panels_fill(KFn *k, const Panels *p, KV x, const DwView *v, KV channel0, const KV *first, const KV *end,
+                 bool merged);
 /* Appends the launch that adds the partial sums of n elements each, parts[isa] of them, of workspace ws, in order: buffer dw. */
 void conv_dw_sum_parts(Emit *e, const GroupInfo *g, int64_t n, const int64_t *parts, int ws, int dw);
 
@@ -81,26 +103,26 @@ typedef struct {
   int64_t step, apart;
 } DwPairs;
 /* As panels_fill, with the places along the last axis being entries. */
-void panels_fill_pairs(KFn *k, const Panels *p, KV x, const int64_t *extent, int64_t stride, KV channel0,
-                       const KV *first, const KV *end, const DwPairs *r, bool merged);
+void panels_fill_pairs(KFn *k, const Panels *p, KV x, const DwView *v, KV channel0, const KV *first,
+                       const KV *end, const DwPairs *r, bool merged);
 
 /* ---- conv_dw_ahead.c: asks for the next box ----
- * An operand of it: `channels` of `stride` channels of a box of `extent` pixels from `first` on, in a tensor of so many pixels; lines
- * of the cache are numbered over pixels and the channels of each. */
+ * An operand of it: `channels` channels of a box of `extent` pixels from `first` on; lines of the cache are numbered over pixels, their
+ * runs of channels and the channels of each run. */
 typedef struct {
   KV x, base; /* buffer; element where the box starts */
-  int naxes;
-  int64_t extent[MAX_AXES], tensor[MAX_AXES], channels, stride;
-  int64_t line, of_pixel, lines; /* elements of a line; lines of a pixel; of the box */
-  int64_t each, every;           /* lines that are asked for in every so many turns */
+  int naxes;  /* of pixels, and of runs of channels */
+  int64_t extent[MAX_AXES + MAX_SPATIAL], step[MAX_AXES + MAX_SPATIAL];
+  int64_t line, of_run, lines; /* elements of a line; lines of a run; of the box */
+  int64_t each, every;         /* lines that are asked for in every so many turns */
 } DwAheadSide;
 typedef struct {
   DwAheadSide side[2];
-  KV turn0; /* turns of this box before those of the tile at work */
+  KV turn0[2]; /* turns before those of the tile at work: of this box; of this block of dy */
 } DwAhead;
 /* `turns`: of the micro-kernel in a box, among which the requests are divided. */
-DwAheadSide dw_ahead_side(KFn *k, KV x, int naxes, const int64_t *tensor, const int64_t *extent,
-                          int64_t channels, int64_t stride, const KV *first, KV channel0, int64_t turns);
+DwAheadSide dw_ahead_side(KFn *k, KV x, const DwView *v, const int64_t *extent, int64_t channels,
+                          const KV *first, KV channel0, int64_t turns);
 /* A TileAsk; ctx: DwAhead. */
 void dw_ahead_ask(const void *ctx, KFn *k, KV turn);
 

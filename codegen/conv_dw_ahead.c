@@ -8,53 +8,63 @@
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-DwAheadSide dw_ahead_side(KFn *k, KV x, int naxes, const int64_t *tensor, const int64_t *extent,
-                          int64_t channels, int64_t stride, const KV *first, KV channel0, int64_t turns) {
-  DwAheadSide s = {.x = x, .naxes = naxes, .channels = channels, .stride = stride};
-  int64_t line = k->ins[x].type.base == K_BF16 ? 2 * TILE_LINE : TILE_LINE, lines = ceil_div(channels, line);
-  s.base = k_i64(k, 0);
-  for (int a = 0; a < naxes; a++) {
-    s.extent[a] = extent[a], s.tensor[a] = tensor[a];
-    s.base = k_add(k, k_mul(k, s.base, k_i64(k, tensor[a])), first[a]);
-    lines *= extent[a];
+static void add_axis(DwAheadSide *s, int64_t extent, int64_t step) {
+  s->extent[s->naxes] = extent, s->step[s->naxes++] = step;
+  s->lines *= extent;
+}
+
+DwAheadSide dw_ahead_side(KFn *k, KV x, const DwView *v, const int64_t *extent, int64_t channels,
+                          const KV *first, KV channel0, int64_t turns) {
+  int64_t line = k->ins[x].type.base == K_BF16 ? 2 * TILE_LINE : TILE_LINE, runs = view_runs(v, channels);
+  int64_t of_run = ceil_div(channels / runs, line);
+  DwAheadSide s = {.x = x, .line = line, .of_run = of_run, .lines = of_run};
+  s.base = view_channel(k, v, channel0);
+  int64_t taps[MAX_SPATIAL]; /* runs: the inner axes of taps whole */
+  for (int a = v->naxes_taps - 1; a >= 0; runs /= taps[a], a--)
+    taps[a] = runs < v->taps[a] ? runs : v->taps[a];
+  /* As they lie in memory: rows of x, of the taps one after the other. */
+  for (int a = 0; a < v->naxes; a++) {
+    s.base = k_add(k, s.base, k_mul(k, first[a], k_i64(k, v->step[a])));
+    add_axis(&s, extent[a], v->step[a]);
+    if (a > 0 && a <= v->naxes_taps) add_axis(&s, taps[a - 1], v->tap_step[a - 1]);
   }
-  s.base = k_add(k, k_mul(k, s.base, k_i64(k, stride)), channel0);
-  /* Lines of a turn: a divisor of those of a pixel, or those of so many pixels that none is left out; or a line in two turns. Where
+  /* Lines of a turn: a divisor of those of a run, or those of so many runs that none is left out; or a line in two turns. Where
    * multiply-adds are more than that, what is waited for is little, and a box of more than 280 KB would drive out what is at work. */
   enum { SELDOM = 3, MOST = 280 * 16 };
-  int64_t of_pixel = ceil_div(channels, line), each = ceil_div(lines, turns);
-  while (each < of_pixel && of_pixel % each) each++;
-  if (each > of_pixel) each = of_pixel * ceil_div(each, of_pixel);
-  s.line = line, s.of_pixel = of_pixel, s.each = each, s.lines = lines;
+  int64_t each = ceil_div(s.lines, turns), lines = s.lines;
+  while (each < of_run && of_run % each) each++;
+  if (each > of_run) each = of_run * ceil_div(each, of_run);
+  s.each = each;
   s.every = turns / lines > 1 ? turns / lines : 1;
   if (s.every >= SELDOM || lines > MOST) s.each = 0;
   return s;
 }
 
-/* Element of line number `number`, counted over pixels and the lines of each. */
+/* Element of line number `number`, counted over runs and the lines of each. */
 static KV line_at(KFn *k, const DwAheadSide *s, KV number) {
-  KV lines = k_i64(k, s->of_pixel), at = k_mul(k, k_rem(k, number, lines), k_i64(k, s->line));
-  KV pixel = k_div(k, number, lines);
-  int64_t step = s->stride;
-  for (int a = s->naxes - 1; a >= 0; step *= s->tensor[a], a--) {
-    KV i = a ? k_rem(k, pixel, k_i64(k, s->extent[a])) : pixel;
-    at = k_add(k, at, k_mul(k, i, k_i64(k, step)));
-    pixel = k_div(k, pixel, k_i64(k, s->extent[a]));
+  KV lines = k_i64(k, s->of_run), at = k_mul(k, k_rem(k, number, lines), k_i64(k, s->line));
+  KV run = k_div(k, number, lines);
+  for (int a = s->naxes - 1; a >= 0; a--) {
+    KV i = a ? k_rem(k, run, k_i64(k, s->extent[a])) : run;
+    at = k_add(k, at, k_mul(k, i, k_i64(k, s->step[a])));
+    run = k_div(k, run, k_i64(k, s->extent[a]));
   }
   return k_add(k, s->base, at);
 }
 
 void dw_ahead_ask(const void *ctx, KFn *k, KV turn) {
   const DwAhead *d = ctx;
-  turn = k_add(k, d->turn0, turn);
   for (int i = 0; i < 2; i++) {
     const DwAheadSide *s = &d->side[i];
-    KV first = k_mul(k, k_div(k, turn, k_i64(k, s->every)), k_i64(k, s->each));
-    first = k_min(k, first, k_i64(k, s->lines - s->each));
-    for (int64_t l = 0; l < s->each; l += s->of_pixel) {
+    KV at_turn = k_add(k, d->turn0[i], turn);
+    KV first = k_mul(k, k_div(k, at_turn, k_i64(k, s->every)), k_i64(k, s->each));
+    if (s->each == 0) continue;
+    k_if(k, k_le(k, first, k_i64(k, s->lines - s->each)));
+    for (int64_t l = 0; l < s->each; l += s->of_run) {
       KV at = line_at(k, s, k_add(k, first, k_i64(k, l)));
-      for (int64_t j = l; j < s->each && j < l + s->of_pixel; j++)
+      for (int64_t j = l; j < s->each && j < l + s->of_run; j++)
         k_prefetch(k, s->x, k_add(k, at, k_i64(k, (j - l) * s->line)));
     }
+    k_end(k);
   }
 }

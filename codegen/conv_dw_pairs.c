@@ -56,33 +56,38 @@ static void fill_entry(const Entry *e) {
 }
 
 /* Entries i0 <= i < i1 of a row. */
-static void fill_entries(KFn *k, const Panels *p, KV x, const DwPairs *r, int64_t stride, KV row, KV to_row,
+static void fill_entries(KFn *k, const Panels *p, KV x, const DwPairs *r, const DwView *v, KV row, KV to_row,
                          KV first, KV end, KV i0, KV i1, bool inside) {
+  int64_t step = v->step[v->naxes - 1];
   KV i = k_for(k, i0, i1, 1);
   KV pixel = k_add(k, r->start, k_mul(k, i, k_i64(k, r->step))), other = k_add(k, pixel, k_i64(k, r->apart));
-  Entry e = {.k = k, .p = p, .x = x, .valid = {K_NONE, K_NONE}};
-  e.from = k_add(k, row, k_mul(k, pixel, k_i64(k, stride)));
-  e.other = k_add(k, e.from, k_i64(k, r->apart * stride));
-  e.to = k_mul(k, k_add(k, to_row, i), k_i64(k, p->width));
+  Panels of_run = panels_of_run(p, v);
+  Entry e = {.k = k, .p = &of_run, .x = x, .valid = {K_NONE, K_NONE}};
+  KV from = k_add(k, row, k_mul(k, pixel, k_i64(k, step)));
+  KV to = k_mul(k, k_add(k, to_row, i), k_i64(k, p->width));
   if (!inside) {
     e.valid[0] = k_and(k, k_le(k, first, pixel), k_lt(k, pixel, end));
     e.valid[1] = k_and(k, k_le(k, first, other), k_lt(k, other, end));
   }
-  fill_entry(&e);
+  for (int64_t n = 0; n < view_runs(v, p->channels); n++) {
+    e.from = k_add(k, from, k_i64(k, view_run_at(v, n)));
+    e.other = k_add(k, e.from, k_i64(k, r->apart * step));
+    e.to = k_add(k, to, k_i64(k, n * of_run.width));
+    fill_entry(&e);
+  }
   k_end(k);
 }
 
-void panels_fill_pairs(KFn *k, const Panels *p, KV x, const int64_t *extent, int64_t stride, KV channel0,
-                       const KV *first, const KV *end, const DwPairs *r, bool merged) {
+void panels_fill_pairs(KFn *k, const Panels *p, KV x, const DwView *v, KV channel0, const KV *first,
+                       const KV *end, const DwPairs *r, bool merged) {
   int last = p->naxes - 1;
-  KV from = k_i64(k, 0), to = k_i64(k, 0), zero = k_i64(k, 0);
+  KV from = view_channel(k, v, channel0), to = k_i64(k, 0), zero = k_i64(k, 0);
   for (int a = 0; a < last; a++) {
     KV i = k_for(k, first[a], end[a], 1);
-    from = k_add(k, k_mul(k, from, k_i64(k, extent[a])), i);
+    from = k_add(k, from, k_mul(k, i, k_i64(k, v->step[a])));
     KV places = merged ? k_sub(k, end[a], first[a]) : k_i64(k, p->extent[a]);
     to = k_add(k, k_mul(k, to, places), k_sub(k, i, first[a]));
   }
-  from = k_add(k, k_mul(k, from, k_i64(k, extent[last] * stride)), channel0);
   to = k_mul(k, to, merged ? r->entries : k_i64(k, p->extent[last]));
   /* The entries both of whose pixels lie in the row: from the first one that does to where the second leaves it. */
   KV begin = k_div(k, k_add(k, k_sub(k, first[last], r->start), k_i64(k, r->step - 1)), k_i64(k, r->step));
@@ -90,8 +95,8 @@ void panels_fill_pairs(KFn *k, const Panels *p, KV x, const int64_t *extent, int
   KV reach = k_sub(k, k_sub(k, end[last], k_i64(k, r->apart)), r->start);
   KV stop = k_div(k, k_add(k, k_max(k, reach, zero), k_i64(k, r->step - 1)), k_i64(k, r->step));
   stop = k_max(k, k_min(k, stop, r->entries), begin);
-  fill_entries(k, p, x, r, stride, from, to, first[last], end[last], zero, begin, false);
-  fill_entries(k, p, x, r, stride, from, to, first[last], end[last], begin, stop, true);
-  fill_entries(k, p, x, r, stride, from, to, first[last], end[last], stop, r->entries, false);
+  fill_entries(k, p, x, r, v, from, to, first[last], end[last], zero, begin, false);
+  fill_entries(k, p, x, r, v, from, to, first[last], end[last], begin, stop, true);
+  fill_entries(k, p, x, r, v, from, to, first[last], end[last], stop, r->entries, false);
   for (int a = 0; a < last; a++) k_end(k);
 }

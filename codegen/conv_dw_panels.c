@@ -21,45 +21,70 @@ KV box_pixels(KFn *k, const DwBox *box) {
   return n;
 }
 
-/* The channels of one pixel: whole vectors, of which the next pixel overwrites what is beyond the panel. Lanes beyond
- * the channels are not read (the tensor may end there) and become zero. */
-static void fill_pixel(KFn *k, const Panels *p, KV x, KV from, KV to, const KV *mask, int64_t unmasked) {
-  int64_t vectors = (p->width + k->lanes - 1) / k->lanes;
-  if (unmasked) {
-    KV t = k_for(k, k_i64(k, 0), k_i64(k, unmasked), 1);
+/* How the channels of a pixel are copied: those of a run at a time, in whole vectors. */
+typedef struct {
+  KFn *k;
+  const Panels *p; /* of a run: several panels, or a piece of the only one */
+  KV x;
+  int64_t vectors, unmasked; /* of a panel; panels that take whole vectors only */
+  KV *mask;                  /* of the other panels' vectors */
+} Copy;
+
+/* Lanes beyond the channels are not read (the tensor may end there) and become zero. */
+static Copy copy_of(KFn *k, const Panels *p, KV x) {
+  Copy c = {.k = k, .p = p, .x = x, .vectors = (p->width + k->lanes - 1) / k->lanes};
+  int64_t reach = c.vectors * k->lanes;
+  while (c.unmasked < p->panels && c.unmasked * p->width + reach <= p->channels) c.unmasked++;
+  c.mask = arena_alloc(k->arena, (size_t)((p->panels - c.unmasked) * c.vectors + 1) * sizeof *c.mask);
+  for (int64_t t = c.unmasked, i = 0; t < p->panels; t++)
+    for (int64_t v = 0; v < c.vectors; v++) {
+      int64_t left = p->channels - t * p->width - v * k->lanes;
+      c.mask[i++] = k_first_lanes(k, k_i64(k, left < 0 ? 0 : left));
+    }
+  return c;
+}
+
+/* The next run, or the next pixel, overwrites what is beyond the panel. */
+static void copy_run(const Copy *c, KV from, KV to) {
+  KFn *k = c->k;
+  const Panels *p = c->p;
+  if (c->unmasked) {
+    KV t = k_for(k, k_i64(k, 0), k_i64(k, c->unmasked), 1);
     KV src = k_add(k, from, k_mul(k, t, k_i64(k, p->width))),
        dst = k_add(k, to, k_mul(k, t, k_i64(k, p->size)));
-    for (int64_t v = 0; v < vectors; v++)
+    for (int64_t v = 0; v < c->vectors; v++)
       k_store(k, p->z, k_add(k, dst, k_i64(k, v * k->lanes)),
-              k_load(k, x, k_add(k, src, k_i64(k, v * k->lanes)), true));
+              k_load(k, c->x, k_add(k, src, k_i64(k, v * k->lanes)), true));
     k_end(k);
   }
-  for (int64_t t = unmasked; t < p->panels; t++)
-    for (int64_t v = 0; v < vectors; v++) {
+  for (int64_t t = c->unmasked; t < p->panels; t++)
+    for (int64_t v = 0; v < c->vectors; v++) {
       KV src = k_add(k, from, k_i64(k, t * p->width + v * k->lanes));
-      KV c = k_load_masked(k, x, src, mask[(t - unmasked) * vectors + v]);
-      k_store(k, p->z, k_add(k, to, k_i64(k, t * p->size + v * k->lanes)), c);
+      KV x = k_load_masked(k, c->x, src, c->mask[(t - c->unmasked) * c->vectors + v]);
+      k_store(k, p->z, k_add(k, to, k_i64(k, t * p->size + v * k->lanes)), x);
     }
 }
 
-void panels_fill(KFn *k, const Panels *p, KV x, const int64_t *extent, int64_t stride, KV channel0,
-                 const KV *first, const KV *end, bool merged) {
-  int64_t vectors = (p->width + k->lanes - 1) / k->lanes, reach = vectors * k->lanes, unmasked = 0;
-  while (unmasked < p->panels && unmasked * p->width + reach <= p->channels) unmasked++;
-  KV *mask = arena_alloc(k->arena, (size_t)((p->panels - unmasked) * vectors + 1) * sizeof *mask);
-  for (int64_t t = unmasked, i = 0; t < p->panels; t++)
-    for (int64_t v = 0; v < vectors; v++) {
-      int64_t left = p->channels - t * p->width - v * k->lanes;
-      mask[i++] = k_first_lanes(k, k_i64(k, left < 0 ? 0 : left));
-    }
-  KV from = k_i64(k, 0), to = k_i64(k, 0);
+Panels panels_of_run(const Panels *p, const DwView *v) {
+  Panels run = *p;
+  int64_t runs = view_runs(v, p->channels);
+  if (runs > 1) run.width = run.channels = p->channels / runs;
+  return run;
+}
+
+void panels_fill(KFn *k, const Panels *p, KV x, const DwView *v, KV channel0, const KV *first, const KV *end,
+                 bool merged) {
+  Panels run = panels_of_run(p, v);
+  Copy c = copy_of(k, &run, x);
+  KV from = view_channel(k, v, channel0), to = k_i64(k, 0);
   for (int a = 0; a < p->naxes; a++) {
     KV i = k_for(k, first[a], end[a], 1);
-    from = k_add(k, k_mul(k, from, k_i64(k, extent[a])), i);
+    from = k_add(k, from, k_mul(k, i, k_i64(k, v->step[a])));
     KV places = merged ? k_sub(k, end[a], first[a]) : k_i64(k, p->extent[a]);
     to = k_add(k, k_mul(k, to, places), k_sub(k, i, first[a]));
   }
-  from = k_add(k, k_mul(k, from, k_i64(k, stride)), channel0);
-  fill_pixel(k, p, x, from, k_mul(k, to, k_i64(k, p->width)), mask, unmasked);
+  to = k_mul(k, to, k_i64(k, p->width));
+  for (int64_t r = 0; r < view_runs(v, p->channels); r++)
+    copy_run(&c, k_add(k, from, k_i64(k, view_run_at(v, r))), k_add(k, to, k_i64(k, r * run.width)));
   for (int a = 0; a < p->naxes; a++) k_end(k);
 }

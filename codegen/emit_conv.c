@@ -29,7 +29,7 @@ typedef struct {
   int64_t w_step, w_block;        /* elements of w between steps, between blocks */
   int64_t task_rows, task_blocks; /* of one task */
   int64_t rows, row_tasks, block_tasks;
-  int64_t ahead_step; /* MicroTile.ahead_step of tiles that run often */
+  int64_t ahead_step, ahead_tiles; /* MicroTile.ahead_step of tiles that run often; so many tiles ahead */
 } ConvPlan;
 
 /* The taps along one outer axis that hit the operand: j in lo..hi-1, operand coordinate at + dir*j, kernel
@@ -81,7 +81,7 @@ static bool needs_coordinates(const Fn *f, const GroupInfo *g) {
 
 enum { AHEAD_TURN = 4 };
 /* A convolution whose windows do not overlap makes few multiply-adds of every pixel it reads. Its operand, when it comes from
- * memory, is asked for ahead, by the blocks of a tile together: of a pointwise one the next tile, of others, whose rows are
+ * memory, is asked for ahead, by the blocks of a tile together: of a pointwise one a tile further on, of others, whose rows are
  * short, the same tile of the next row. A tile reads `elements` in a run for every outer tap. */
 static int64_t ahead_step(const ConvPlan *p) {
   enum { LARGE = 1 << 20 };
@@ -94,9 +94,17 @@ static int64_t ahead_step(const ConvPlan *p) {
   return ceil_div(elements, turns * TILE_LINE) * TILE_LINE;
 }
 
+/* So many tiles as take as long as memory does. With few channels a tile is over long before what it asked for is there. */
+static int64_t ahead_tiles(const ConvPlan *p) {
+  enum { LATENCY = 1000, PER_CYCLE = 2 }; /* cycles; vectors of multiply-adds */
+  int64_t steps = p->depth * p->b.vectors * p->task_blocks;
+  return ceil_div(LATENCY * PER_CYCLE, p->b.pixels * steps);
+}
+
 /* Elements from what a tile reads to what it asks for. */
-static int64_t ahead_distance(const ConvShape *s, const ConvTile *t) {
-  return s->cin * (s->folded ? t->pixels : s->stride[s->ns - 2] * s->in[s->ns - 1]);
+static int64_t ahead_distance(const ConvPlan *p, const ConvTile *t) {
+  const ConvShape *s = &p->s;
+  return s->cin * (s->folded ? p->ahead_tiles * t->pixels : s->stride[s->ns - 2] * s->in[s->ns - 1]);
 }
 
 static ConvPlan plan_conv(Arena *a, const ConvShape *s, const Machine *m, int isa) {
@@ -118,6 +126,7 @@ static ConvPlan plan_conv(Arena *a, const ConvShape *s, const Machine *m, int is
   p.task_rows = min64(max64(p.rows / parts, least), p.rows);
   p.row_tasks = ceil_div(p.rows, p.task_rows);
   p.ahead_step = ahead_step(&p);
+  p.ahead_tiles = ahead_tiles(&p);
   return p;
 }
 
@@ -167,7 +176,7 @@ static void tile_row(const ConvCode *c, const ConvPhase *ph, const ConvTile *t, 
     if (mine.ahead_step) {
       int64_t turns = (t1 - t0) * depth / mine.unroll;
       KV asked = k_mul(k, k_sub(k, c->block, c->first), k_i64(k, turns * mine.ahead_step));
-      mine.ahead = k_add(k, k_add(k, x_at, k_i64(k, ahead_distance(&c->pl->s, t))), asked);
+      mine.ahead = k_add(k, k_add(k, x_at, k_i64(k, ahead_distance(c->pl, t))), asked);
     }
     tile_fma(&mine, p0, p1, x_at, w_at, k_i64(k, (t1 - t0) * depth));
   }
@@ -228,9 +237,10 @@ static void tile_epilogue(ConvCode *c, const ConvPhase *ph, const ConvTile *t, K
 static void ask_for_operands(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0, KV channel,
                              int vectors) {
   const ConvShape *s = &c->pl->s;
+  int ahead = s->folded ? (int)c->pl->ahead_tiles * t->pixels : 0;
   for (int p = 0; c->ask && p < t->pixels; p++)
     for (int v = 0; v < vectors; v++) {
-      go_to(c, ph, q0, channel, p + (s->folded ? t->pixels : 0), v);
+      go_to(c, ph, q0, channel, p + ahead, v);
       if (!s->folded) c->place.coord[s->ns] = k_add(c->k, c->place.coord[s->ns], k_i64(c->k, 1));
       expr_place(c->x, &c->place);
       expr_ask(c->x, c->g);

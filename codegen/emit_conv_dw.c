@@ -15,6 +15,7 @@
  * In DyBAC x is itself dwconv(x0 [* s], w), of a pointwise convolution: it is computed box by box, straight
  * into panels (conv_dw_input.c), and never stored.
  */
+#include <string.h>
 #include "conv_dw.h"
 #include "dw_tc.h"
 #include "wino_dw.h"
@@ -34,10 +35,11 @@ typedef struct {
   KV cin0;        /* first channel of the slice */
   KV fresh;       /* is this the task's first box? */
   DwBox box;
-  KV x0[MAX_AXES], x1[MAX_AXES]; /* pixels of x that the box meets */
-  KV first;                      /* block of the task */
-  int64_t slice_blocks;          /* of a task */
-  DwAhead ahead;                 /* the next box */
+  KV x0[MAX_AXES], x1[MAX_AXES];               /* pixels of x that the box meets */
+  int64_t x_step[MAX_AXES], dy_step[MAX_AXES]; /* elements between pixels of what is read */
+  KV first, end;                               /* blocks of the task */
+  DwAhead ahead;                               /* of x the next box, of dy the next block */
+  KV dy_box[2];                                /* elements of dy: where this box starts, and the next */
 } DwCode;
 
 /* Result coordinates lo <= i < hi of the box that meet x through tap t of an axis. */
@@ -67,9 +69,33 @@ static KV row_pairs(const DwCode *c) {
   return k_div(k, k_add(k, k_sub(k, c->box.hi[a], c->box.lo[a]), k_i64(k, 1)), k_i64(k, 2));
 }
 
-/* Rows of the box that meet x through the taps tap[0..]; x_at, dy_at: pixels so far, of the panels. */
+/* Turns of the micro-kernel for a row of the box, and for the box. */
+enum { TURN = 4 };
+static int64_t row_turns(const DwPlan *p) { return p->box[p->naxes - 1] / (p->pairs ? 2 * TURN : TURN); }
+static int64_t piece_turns(const DwPlan *p) {
+  int64_t rows = 1, last = p->box[p->naxes - 1];
+  for (int a = 0; a < p->naxes - 1; a++) rows *= p->box[a];
+  return max64(p->merged ? rows * last / (p->pairs ? 2 * TURN : TURN) : rows * row_turns(p), 1);
+}
+
+/* `len` places of row number `row` of the box. */
+static void row_products(const DwCode *c, const MicroTile *mt, int channels, KV x_at, KV dy_at, KV row,
+                         KV len) {
+  KFn *k = c->k;
+  MicroTile mine = *mt;
+  DwAhead ahead;
+  if (mt->ask) {
+    ahead = *(const DwAhead *)mt->ask_ctx;
+    KV before = k_mul(k, row, k_i64(k, row_turns(c->pl)));
+    for (int i = 0; i < 2; i++) ahead.turn0[i] = k_add(k, ahead.turn0[i], before);
+    mine.ask_ctx = &ahead;
+  }
+  tile_fma(&mine, 0, channels, x_at, dy_at, len);
+}
+
+/* Rows of the box that meet x through the taps tap[0..]; x_at, dy_at: elements of what is read, so far; row: number in the box. */
 static void piece_rows(const DwCode *c, const MicroTile *mt, int channels, const KV *tap, int a, KV x_at,
-                       KV dy_at, KV x_col, KV dy_col) {
+                       KV dy_at, KV row) {
   const DwPlan *p = c->pl;
   KFn *k = c->k;
   KV lo, hi, t = a ? tap[a - 1] : k_i64(k, 0);
@@ -79,13 +105,13 @@ static void piece_rows(const DwCode *c, const MicroTile *mt, int channels, const
   KV x_i = k_sub(k, k_add(k, k_mul(k, i, k_i64(k, p->stride[a])), t), k_i64(k, p->pad[a])), dy_i = i;
   if (packed) x_i = k_sub(k, x_i, c->x0[a]), dy_i = k_sub(k, i, c->box.lo[a]);
   if (p->pairs && inner) x_i = t, dy_i = k_i64(k, 0);
-  x_at = k_add(k, k_mul(k, x_at, k_i64(k, c->xp.extent[a])), x_i);
-  dy_at = k_add(k, k_mul(k, dy_at, k_i64(k, c->dyp.extent[a])), dy_i);
-  if (inner)
-    tile_fma(mt, 0, channels, k_add(k, k_mul(k, x_at, k_i64(k, c->xp.width)), x_col),
-             k_add(k, k_mul(k, dy_at, k_i64(k, c->dyp.width)), dy_col),
-             p->pairs ? row_pairs(c) : k_sub(k, hi, lo));
-  else piece_rows(c, mt, channels, tap, a + 1, x_at, dy_at, x_col, dy_col);
+  x_at = k_add(k, x_at, k_mul(k, x_i, k_i64(k, c->x_step[a])));
+  dy_at = k_add(k, dy_at, k_mul(k, dy_i, k_i64(k, c->dy_step[a])));
+  if (inner) row_products(c, mt, channels, x_at, dy_at, row, p->pairs ? row_pairs(c) : k_sub(k, hi, lo));
+  else {
+    row = k_add(k, k_mul(k, row, k_i64(k, p->box[a])), k_sub(k, i, c->box.lo[a]));
+    piece_rows(c, mt, channels, tap, a + 1, x_at, dy_at, row);
+  }
   if (open) k_end(k);
 }
 
@@ -143,13 +169,15 @@ static void piece_store(const DwCode *c, int channels, int vectors, KV at, KV ma
   k_end(k);
 }
 
-/* Tiles of channels of x in the slice; turns of the micro-kernel for each. */
-static int64_t slice_tiles(const DwCode *c) { return ceil_div(c->pl->slice_cin, c->b.pixels); }
-enum { TURN = 4 };
-static int64_t piece_turns(const DwPlan *p) {
-  int64_t places = 1;
-  for (int a = 0; a < p->naxes; a++) places *= p->box[a];
-  return max64(places / (p->pairs ? 2 * TURN : TURN), 1);
+/* Tiles of channels of x in what they are cut from, in the slice; the number of the one at channel cin. */
+static int64_t run_tiles(const DwCode *c) { return ceil_div(c->pl->run_cin, c->b.pixels); }
+static int64_t slice_tiles(const DwCode *c) { return c->pl->slice_cin / c->pl->run_cin * run_tiles(c); }
+static KV tile_number(const DwCode *c, KV cin) {
+  KFn *k = c->k;
+  KV run = k_i64(k, c->pl->run_cin), pixels = k_i64(k, c->b.pixels);
+  if (c->pl->run_cin == c->pl->slice_cin) return k_div(k, cin, pixels);
+  KV before = k_mul(k, k_div(k, cin, run), k_i64(k, run_tiles(c)));
+  return k_add(k, before, k_div(k, k_rem(k, cin, run), pixels));
 }
 
 /* One piece of dW over the box: channels cin.. (of the slice) and block, all taps. */
@@ -162,7 +190,7 @@ static void piece(const DwCode *c, KV cin, int channels, KV block, bool tail, KV
                   .a = c->xp.z,
                   .b = c->dyp.z,
                   .ap = 1,
-                  .am = c->xp.width * p->stride[ns] * (p->pairs && !p->merged ? 2 : 1),
+                  .am = c->x_step[ns] * p->stride[ns] * (p->pairs && !p->merged ? 2 : 1),
                   .pairs = p->pairs,
                   .bm = c->dyp.width,
                   .vectors = vectors,
@@ -171,13 +199,13 @@ static void piece(const DwCode *c, KV cin, int channels, KV block, bool tail, KV
                   .acc = c->acc};
   DwAhead ahead = c->ahead;
   if (p->ahead) {
-    KV tile = k_add(k, k_mul(k, k_sub(k, block, c->first), k_i64(k, slice_tiles(c))),
-                    k_div(k, cin, k_i64(k, c->b.pixels)));
-    ahead.turn0 = k_mul(k, tile, k_i64(k, piece_turns(p)));
+    KV tile = tile_number(c, cin), blocks = k_mul(k, k_sub(k, block, c->first), k_i64(k, slice_tiles(c)));
+    ahead.turn0[0] = k_mul(k, k_add(k, blocks, tile), k_i64(k, piece_turns(p)));
+    ahead.turn0[1] = k_mul(k, tile, k_i64(k, piece_turns(p)));
     mt.ask = dw_ahead_ask, mt.ask_ctx = &ahead;
   }
   KV tap[MAX_SPATIAL], number = k_i64(k, 0), col = k_mul(k, block, k_i64(k, c->b.vectors * c->b.lanes));
-  KV width = k_i64(k, c->xp.width), x_col = k_add(k, c->cin0, cin);
+  KV width = k_i64(k, c->xp.width), x_col = view_channel(k, &p->x, k_add(k, c->cin0, cin));
   int64_t first = 0;
   if (p->source == TAPS) k_is_const(k, cin, &first);
   else if (packed)
@@ -189,7 +217,7 @@ static void piece(const DwCode *c, KV cin, int channels, KV block, bool tail, KV
   tile_zero(k, c->acc, channels * vectors);
   if (p->source == TAPS) piece_taps(c, &mt, first, channels, col);
   else if (p->merged) piece_merged(c, &mt, channels, x_col);
-  else piece_rows(c, &mt, channels, tap, 0, k_i64(k, 0), k_i64(k, 0), x_col, packed ? k_i64(k, 0) : col);
+  else piece_rows(c, &mt, channels, tap, 0, x_col, packed ? k_i64(k, 0) : col, k_i64(k, 0));
   KV at = k_add(k, k_mul(k, number, k_i64(k, p->cin)), k_add(k, c->cin0, cin));
   at = k_add(k, k_add(k, k_mul(k, at, k_i64(k, p->s.cout)), col), c->part_at);
   piece_store(c, channels, vectors, at, mask);
@@ -214,28 +242,44 @@ static void pack_dy(DwCode *c, KV block, bool tail) {
   if (tail && c->b.tail_lanes) channels -= lanes - c->b.tail_lanes;
   c->dyp = dy_panels(p, channels, width, k->lanes);
   c->dyp.z = z;
+  memcpy(c->dy_step, view_of(p->naxes, c->dyp.extent, width).step, sizeof c->dy_step);
+  DwView view = view_of(p->naxes, p->extent, p->s.cout);
   DwPairs pairs = {.start = c->box.lo[p->naxes - 1], .step = 2, .apart = 1};
   if (p->pairs) {
     pairs.entries = row_pairs(c);
-    panels_fill_pairs(k, &c->dyp, c->dy, p->extent, p->s.cout, channel, c->box.lo, c->box.hi, &pairs,
-                      p->merged);
-  } else panels_fill(k, &c->dyp, c->dy, p->extent, p->s.cout, channel, c->box.lo, c->box.hi, p->merged);
+    panels_fill_pairs(k, &c->dyp, c->dy, &view, channel, c->box.lo, c->box.hi, &pairs, p->merged);
+  } else panels_fill(k, &c->dyp, c->dy, &view, channel, c->box.lo, c->box.hi, p->merged);
+}
+
+/* The block of dy that is asked for while this one is at work: the next one, of the next box after the last. */
+static void next_block(DwCode *c, KV block) {
+  KFn *k = c->k;
+  KV next = k_add(k, block, k_i64(k, 1)), here = k_lt(k, next, c->end);
+  KV col = k_mul(k, k_select(k, here, next, c->first), k_i64(k, c->b.vectors * c->b.lanes));
+  c->ahead.side[1].base = k_add(k, k_select(k, here, c->dy_box[0], c->dy_box[1]), col);
 }
 
 static void block_pieces(DwCode *c, KV block, bool tail) {
   KFn *k = c->k;
-  int64_t slice = c->pl->slice_cin, full = slice - slice % c->b.pixels;
+  int64_t run = c->pl->run_cin, runs = c->pl->slice_cin / run, full = run - run % c->b.pixels;
   KV mask = tail && c->b.tail_lanes ? k_first_lanes(k, k_i64(k, c->b.tail_lanes)) : K_NONE;
   if (c->pl->source != DIRECT && c->pl->source != TAPS) pack_dy(c, block, tail);
+  if (c->pl->ahead) next_block(c, block);
   if (c->pl->source == TAPS) {
     for (int64_t row = 0; row < full; row += c->b.pixels)
       piece(c, k_i64(k, row), c->b.pixels, block, tail, mask);
-  } else if (full) {
+    if (run > full) piece(c, k_i64(k, full), (int)(run - full), block, tail, mask);
+    return;
+  }
+  KV r = runs > 1 ? k_for(k, k_i64(k, 0), k_i64(k, runs), 1) : k_i64(k, 0),
+     first = k_mul(k, r, k_i64(k, run));
+  if (full) {
     KV cin = k_for(k, k_i64(k, 0), k_i64(k, full), c->b.pixels);
-    piece(c, cin, c->b.pixels, block, tail, mask);
+    piece(c, k_add(k, first, cin), c->b.pixels, block, tail, mask);
     k_end(k);
   }
-  if (slice > full) piece(c, k_i64(k, full), (int)(slice - full), block, tail, mask);
+  if (run > full) piece(c, k_add(k, first, k_i64(k, full)), (int)(run - full), block, tail, mask);
+  if (runs > 1) k_end(k);
 }
 
 /* Blocks first <= block < end, the tail block among them if end reaches it. */
@@ -275,12 +319,14 @@ static void look_ahead(DwCode *c, KV number, const DwInput *input) {
   const DwPlan *p = c->pl;
   KFn *k = c->k;
   DwCode next = *c;
-  KV col = k_mul(k, c->first, k_i64(k, c->b.vectors * c->b.lanes));
-  int64_t turns = slice_tiles(c) * c->slice_blocks * piece_turns(p);
-  int64_t cout = min64(c->slice_blocks * c->b.vectors * c->b.lanes, p->s.cout);
+  int64_t block_turns = slice_tiles(c) * piece_turns(p), turns = p->slice_blocks * block_turns;
+  int64_t width = min64(c->b.vectors * c->b.lanes, p->s.cout);
+  KV zero = k_i64(k, 0);
   find_box(&next, k_min(k, k_add(k, number, k_i64(k, 1)), k_i64(k, p->boxes - 1)));
-  c->ahead.side[1] =
-      dw_ahead_side(k, c->dy, p->naxes, p->extent, p->box, cout, p->s.cout, next.box.lo, col, turns);
+  DwView dy = view_of(p->naxes, p->extent, p->s.cout);
+  c->dy_box[0] = dw_ahead_side(k, c->dy, &dy, p->box, width, c->box.lo, zero, block_turns).base;
+  c->ahead.side[1] = dw_ahead_side(k, c->dy, &dy, p->box, width, next.box.lo, zero, block_turns);
+  c->dy_box[1] = c->ahead.side[1].base;
   if (p->source == COMPUTED) {
     const ConvShape *s = &input->s;
     int64_t tensor[MAX_AXES] = {s->n}, extent[MAX_AXES] = {p->box[0]};
@@ -291,11 +337,9 @@ static void look_ahead(DwCode *c, KV number, const DwInput *input) {
       KV lo = k_sub(k, k_mul(k, next.box.lo[a], k_i64(k, s->stride[a - 1])), k_i64(k, s->pad[a - 1]));
       first[a] = k_max(k, lo, k_i64(k, 0));
     }
-    c->ahead.side[0] =
-        dw_ahead_side(k, input->x, p->naxes, tensor, extent, p->slice_cin, s->cin, first, c->cin0, turns);
-  } else
-    c->ahead.side[0] =
-        dw_ahead_side(k, c->x, p->naxes, p->in, p->box, p->slice_cin, p->s.cin, next.box.lo, c->cin0, turns);
+    DwView x = view_of(p->naxes, tensor, s->cin);
+    c->ahead.side[0] = dw_ahead_side(k, input->x, &x, extent, p->slice_cin, first, c->cin0, turns);
+  } else c->ahead.side[0] = dw_ahead_side(k, c->x, &p->x, p->box, p->slice_cin, next.box.lo, c->cin0, turns);
 }
 
 /* Channels of a panel of x: all of the slice, in whole vectors, so that they are written by aligned stores. Only few channels of
@@ -317,6 +361,8 @@ static void place_operands(DwCode *c) {
   c->xp = panels_of(p->naxes, p->in, p->cin, p->cin, k->lanes);
   c->dyp = panels_of(p->naxes, p->extent, p->s.cout, p->s.cout, k->lanes);
   c->xp.z = c->x, c->dyp.z = c->dy;
+  memcpy(c->x_step, p->x.step, sizeof c->x_step);
+  memcpy(c->dy_step, view_of(p->naxes, p->extent, p->s.cout).step, sizeof c->dy_step);
   if (p->source == DIRECT) return;
   if (p->source == TAPS) {
     c->taps = dw_taps_of(&p->s, p->box, k->lanes);
@@ -329,6 +375,7 @@ static void place_operands(DwCode *c) {
   c->dyp = dy_panels(p, width, width, k->lanes);
   c->xp.z = k_scratch(k, p->pairs ? K_I32 : K_F32, panels_elements(&c->xp), "x");
   c->dyp.z = k_scratch(k, p->pairs ? K_I32 : K_F32, panels_elements(&c->dyp), "dy");
+  memcpy(c->x_step, view_of(p->naxes, c->xp.extent, c->xp.width).step, sizeof c->x_step);
 }
 
 /* Pairs of x: a row's own, as those of dy, or with an entry for every pixel that the taps meet. */
@@ -340,7 +387,7 @@ static void pack_x_pairs(const DwCode *c) {
   r.start = k_sub(k, k_mul(k, c->box.lo[last], k_i64(k, p->stride[last])), k_i64(k, p->pad[last]));
   KV pairs = row_pairs(c), steps = k_mul(k, k_sub(k, pairs, k_i64(k, 1)), k_i64(k, 2 * p->stride[last]));
   r.entries = p->merged ? pairs : k_add(k, steps, k_i64(k, p->k[last]));
-  panels_fill_pairs(k, &c->xp, c->x, p->in, p->s.cin, c->cin0, c->x0, c->x1, &r, p->merged);
+  panels_fill_pairs(k, &c->xp, c->x, &p->x, c->cin0, c->x0, c->x1, &r, p->merged);
 }
 
 static void pack_x(DwCode *c, const DwInput *input) {
@@ -349,7 +396,7 @@ static void pack_x(DwCode *c, const DwInput *input) {
   case DIRECT: break;
   case PACKED:
     if (p->pairs) pack_x_pairs(c);
-    else panels_fill(c->k, &c->xp, c->x, p->in, p->s.cin, c->cin0, c->x0, c->x1, p->merged);
+    else panels_fill(c->k, &c->xp, c->x, &p->x, c->cin0, c->x0, c->x1, p->merged);
     break;
   case TAPS: dw_taps_fill(c->k, &c->taps, c->x, &p->s, &c->box); break;
   case COMPUTED: dw_input_box(c->k, input, &c->xp, &c->box, c->cin0, p->pairs); break;
@@ -358,20 +405,16 @@ static void pack_x(DwCode *c, const DwInput *input) {
 
 static int64_t dw_kernel(Build *b, const DwPlan *pl, const DwInput *input, int isa, KV x, KV dy, KV dw) {
   KFn *k = build_kernel(b, isa);
-  DwCode c = {.pl = pl, .k = k, .x = x, .dy = dy, .dw = dw};
-  c.b =
-      conv_block(&pl->slice_cin, 1, pl->s.cout, 1, pl->machine->set[isa].lanes, pl->machine->set[isa].nregs);
+  DwCode c = {.pl = pl, .b = pl->b, .k = k, .x = x, .dy = dy, .dw = dw};
   int64_t owners = pl->parts * pl->slices_cin;
-  int64_t slices = min64(ceil_div(pl->machine->tasks / 2, owners), c.b.blocks),
-          slice_blocks = ceil_div(c.b.blocks, slices);
-  slices = ceil_div(c.b.blocks, slice_blocks);
+  int64_t slices = pl->slices_cout;
   k_if(k, k_lt(k, k_task(k), k_i64(k, owners * slices)));
   c.acc = tile_locals(k->arena, k, c.b.pixels * (int)max64(c.b.vectors, c.b.tail_vectors));
   place_operands(&c);
   KV slice = k_div(k, k_task(k), k_i64(k, pl->slices_cin)), part = k_div(k, slice, k_i64(k, slices));
-  KV first = k_mul(k, k_rem(k, slice, k_i64(k, slices)), k_i64(k, slice_blocks));
-  KV end = k_min(k, k_add(k, first, k_i64(k, slice_blocks)), k_i64(k, c.b.blocks));
-  c.first = first, c.slice_blocks = slice_blocks;
+  KV first = k_mul(k, k_rem(k, slice, k_i64(k, slices)), k_i64(k, pl->slice_blocks));
+  KV end = k_min(k, k_add(k, first, k_i64(k, pl->slice_blocks)), k_i64(k, c.b.blocks));
+  c.first = first, c.end = end;
   c.cin0 = k_mul(k, k_rem(k, k_task(k), k_i64(k, pl->slices_cin)), k_i64(k, pl->slice_cin));
   c.part_at = k_mul(k, part, k_i64(k, conv_taps(&pl->s) * pl->s.cin * pl->s.cout));
   KV boxes = k_i64(k, pl->boxes), parts = k_i64(k, pl->parts);
