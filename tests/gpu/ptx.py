@@ -495,6 +495,26 @@ def matrix(l, descriptor, rows, who):
     return out
 
 
+def turned_matrix(l, descriptor, rows, who):
+    """The same of a matrix whose rows lie next to each other: a pattern is 8 places of the sum's axis by as many rows of 16 bits as fill a line of the
+    swizzle's width; the next 8 places are SBO further on, the next rows LBO (CUTLASS: Swizzle o ((8,J,m),(8,k)):((1,8,LBO),(8J,SBO)), J pieces of 16 bytes a line)."""
+    d = [int(v) for v in descriptor]
+    out = np.zeros((len(d), rows, 8), U32)
+    r = np.arange(0, rows, 2)
+    for i, v in enumerate(d):
+        start, lbo, sbo, base, mode = (v & 0x3FFF) << 4, (v >> 16 & 0x3FFF) << 4, (v >> 32 & 0x3FFF) << 4, v >> 49 & 7, v >> 62
+        if base or not mode:
+            raise RuntimeError("a descriptor with a base offset, or without swizzle")
+        width = {1: 128, 2: 64, 3: 32}[mode]
+        for k in range(16):
+            at = start + k % 8 * width + k // 8 * sbo + 2 * r // width * lbo + 2 * r % width
+            at ^= (at >> 7 & (width // 16 - 1)) << 4
+            pair = l.load("shared", at, 4, np.full(len(r), who[i])).astype(U32)
+            out[i, 0::2, k // 2] |= (pair & U32(0xFFFF)) << U32(16 * (k % 2))
+            out[i, 1::2, k // 2] |= (pair >> U32(16)) << U32(16 * (k % 2))
+    return out
+
+
 def wgmma(l, op, x):
     if op[1] == "fence":
         def fence(mask):
@@ -505,8 +525,11 @@ def wgmma(l, op, x):
     columns, bf16 = int(re.search(r"n(\d+)k", op[4])[1]), op[-1] == "bf16"
     d, in_registers = x[0].strip("{} ").replace(" ", "").split(","), x[1].startswith("{")
     a = x[1].strip("{} ").replace(" ", "").split(",")
-    if x[4:6] != ["1", "1"] or (bf16 and any(y != "0" for y in x[6:])):
+    if x[4:6] != ["1", "1"]:
         raise RuntimeError(f"wgmma with {x[3:]}")
+    turned = [y == "1" for y in x[6:]] if bf16 else []
+    turned_a, turned_b = not in_registers and bf16 and turned[0], bf16 and turned[-1]
+    read_a, read_b = turned_matrix if turned_a else matrix, turned_matrix if turned_b else matrix
     g, t = np.arange(32) // 4, np.arange(32) % 4
 
     def step(mask):
@@ -521,8 +544,8 @@ def wgmma(l, op, x):
                 am[:, :, g + 8 * (r % 2), t + 4 * (r // 2)] = l.get(name, "b32")[who]
             am = am.reshape(n, 64, 8)
         else:
-            am = matrix(l, l.get(x[1], "u64")[first], 64, first)
-        product = unpack(am, bf16) @ unpack(matrix(l, l.get(x[2], "u64")[first], columns, first), bf16).swapaxes(1, 2)
+            am = read_a(l, l.get(x[1], "u64")[first], 64, first)
+        product = unpack(am, bf16) @ unpack(read_b(l, l.get(x[2], "u64")[first], columns, first), bf16).swapaxes(1, 2)
         if not l.get(x[3], "pred")[who].all():
             raise RuntimeError("wgmma that does not add")
         product = product.reshape(n, 4, 16, columns)
