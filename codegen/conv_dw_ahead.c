@@ -5,8 +5,7 @@
  * than two dozen at once would hold up the loads after them.
  */
 #include "conv_dw.h"
-
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+#include "ints.h"
 
 static void add_axis(DwAheadSide *s, int64_t extent, int64_t step) {
   s->extent[s->naxes] = extent, s->step[s->naxes++] = step;

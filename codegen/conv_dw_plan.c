@@ -2,6 +2,7 @@
  * parts. All of it follows from the shape, the machine's numbers and the instruction set, never from the number of threads.
  */
 #include "conv_dw.h"
+#include "ints.h"
 
 enum {
   BOX_ROW = 128,       /* of them along a row, where x has a halo: long loops, not too much of it */
@@ -13,10 +14,6 @@ enum {
   NEAR_PIXELS = 32,    /* but so many pixels at least */
   TAP_ROWS = 128
 };
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* The longest that a box may be along an axis, when `pixels` are left to it. */
 static int64_t box_limit(const DwPlan *p, int a, int64_t pixels) {

@@ -1,11 +1,8 @@
 /* conv_geom.c - shapes of convolutions, phases and tiles of the innermost axis, choice of the register tile.
  */
 #include "conv_geom.h"
+#include "ints.h"
 #include <string.h>
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* Does a value of type t with this order lie in memory as with order `want`? Axes of extent 1 lie anywhere.
  */

@@ -1,12 +1,11 @@
 /* dw_run.c - runs of depthwise results (dw_run.h). */
 #include "dw_run.h"
+#include "ints.h"
 
 enum {
   MOST_ROWS = 9,
   MOST_SPAN = 32
 }; /* rows of a kernel; pixels of a row of the source that a run reads: a lane each */
-
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static int64_t kernel_rows(const DwShape *d) {
   int64_t n = 1;

@@ -13,10 +13,7 @@
 #include <string.h>
 #include "tc.h"
 #include "wino.h"
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+#include "ints.h"
 
 /* What is decided before code is written, for one instruction set. */
 typedef struct {

@@ -19,10 +19,7 @@
 #include "conv_dw.h"
 #include "dw_tc.h"
 #include "wino_dw.h"
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+#include "ints.h"
 
 typedef struct {
   const DwPlan *pl;

@@ -10,6 +10,7 @@
  */
 #include "conv_geom.h"
 #include "dw_tc.h"
+#include "ints.h"
 
 /* NEAR: bytes of the second-level cache a step may count on. Where the weights leave room in it, a segment is so
  * narrow that the rows of x its depthwise convolutions share stay there from step to step; where they do not,
@@ -48,10 +49,6 @@ typedef struct {
 } Code;
 
 enum { LINE = 16 }; /* floats of a cache line */
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* The largest divisor of n up to `most`, at least 1. */
 static int64_t divisor(int64_t n, int64_t most) {

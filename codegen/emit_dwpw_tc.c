@@ -10,8 +10,7 @@
  */
 #include "dw_tc.h"
 #include "expr.h"
-
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+#include "ints.h"
 
 typedef struct {
   DwRuns r;

@@ -9,6 +9,7 @@
  * coordinates. */
 #include <string.h>
 #include "visit.h"
+#include "ints.h"
 
 enum { ROWS = 6, TILE_K = 4, RANGE = 4096 };
 
@@ -24,7 +25,6 @@ static bool same_tail(const Node *a, const Node *b) {
 }
 
 static int64_t tail_count(const Node *n) { return type_count(n->type) / n->type.dim[0]; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* ---- matmul ---- */
 

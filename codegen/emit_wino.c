@@ -1,11 +1,9 @@
 /* emit_wino.c - the launches of a Winograd convolution (wino.h). */
 #include <string.h>
 #include "wino.h"
+#include "ints.h"
 
 enum { TASKS = 64 };
-
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 typedef struct {
   Emit *e;

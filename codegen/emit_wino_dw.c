@@ -7,11 +7,9 @@
  * these are few, two launches before transform them once (WinoDw.shared).
  */
 #include "wino_dw.h"
+#include "ints.h"
 
 enum { N = WINO_MAX_N };
-
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 typedef struct {
   const WinoDw *p;

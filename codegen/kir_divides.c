@@ -1,10 +1,9 @@
 /* kir_divides.c - what is known to divide an index: memory that is aligned, at a place that is a multiple of the lanes, is
  * aligned there, too. */
 #include "kir_internal.h"
+#include "ints.h"
 
 enum { MOST = 64, DEEPEST = 12 }; /* deeper terms, which are shared again and again, count as odd */
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static int64_t of_constant(int64_t c) {
   int64_t d = 1;

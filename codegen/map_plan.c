@@ -2,6 +2,7 @@
  */
 #include <stdlib.h>
 #include "map.h"
+#include "ints.h"
 
 static bool in_group(const Fn *f, const GroupInfo *g, int node) {
   return f->node[node].group == f->node[g->node[0]].group;
@@ -258,8 +259,6 @@ static void order_loops(const Emit *e, Sweep *s) {
 }
 
 /* ---- tasks: by shapes alone, so that sums come out the same on every machine ---- */
-
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static int64_t dim_units(const Sweep *s, int d) {
   return d == s->v ? ceil_div(s->dim[d].extent, MAP_GRAIN) : s->dim[d].extent;

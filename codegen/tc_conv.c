@@ -10,9 +10,8 @@
  * launch adds them and has the epilogue (tc_results.c).
  */
 #include "tc_conv.h"
+#include "ints.h"
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static KV i32v(KFn *k, int64_t v) { return k_splat(k, k_i32(k, (int32_t)v)); }
 
 /* ---- planning ---- */

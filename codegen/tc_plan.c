@@ -1,8 +1,7 @@
 /* tc_plan.c - which contractions go by tensor cores, and in which tiles (tc.h). Both follow from shapes alone. */
 #include "tc.h"
 #include "wgmma.h"
-
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+#include "ints.h"
 
 /* Tiles, and how near to the rate of the largest one they come: a large tile multiplies more of what it copies. */
 static const struct {

@@ -5,8 +5,7 @@
  * and adds these in order, so that the sum is the same whichever block was done first.
  */
 #include "tc_conv.h"
-
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+#include "ints.h"
 
 /* ---- where rows lie ---- */
 

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include "visit.h"
+#include "ints.h"
 
 int visit_lane_axis(const Box *b) {
   int a = b->rank - 1;
@@ -15,8 +16,6 @@ typedef struct {
   int inner, mid; /* axes; mid = -1: there is none */
   int64_t ci, ni, cm, nm, units, per;
 } Cut;
-
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static Cut cut_box(const Box *b) {
   Cut c = {.inner = visit_lane_axis(b), .mid = -1, .cm = 1, .nm = 1};

@@ -1,6 +1,7 @@
 /* wino_dw_plan.c - shapes, blocks and costs of weight gradients by Winograd's F(4,3) (wino_dw.h). */
 #include "wino.h"
 #include "wino_dw.h"
+#include "ints.h"
 
 enum {
   BLOCK_TILES = 64,   /* depth of a product: reading and writing dU takes a twentieth of it */
@@ -15,9 +16,6 @@ enum { SCRATCH_BUDGET = 2000 << 10, WORKSPACE_BUDGET = 16 << 20 };
 /* Operands are transformed once when each task would do it for one of so many slices, on average, and it fits. */
 enum { SHARED_SLICES = 8, SHARED_BUDGET = 64 << 20 };
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t whole(int64_t c) { return ceil_div(c, VECTOR) * VECTOR; }
 static int64_t tiles_of(const WinoDw *p, int64_t planes) { return p->images * planes * p->ty * p->tx; }
 

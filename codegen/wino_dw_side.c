@@ -1,7 +1,6 @@
 /* wino_dw_side.c - operands of Winograd's weight gradients: blocks of tiles, transformed (wino_dw.h). */
 #include "wino_dw.h"
-
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+#include "ints.h"
 
 static int64_t odd_lines(int64_t elements) {
   enum { LINE = 16 };

@@ -1,9 +1,6 @@
 /* wino_plan.c - shapes, blocks and memory of Winograd convolutions, and the choice among the ways (wino.h). */
 #include "wino.h"
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+#include "ints.h"
 
 /* Fewer channels than this fill no vector. */
 enum { LEAST_CHANNELS = 8 };

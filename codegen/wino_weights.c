@@ -1,8 +1,6 @@
 /* wino_weights.c - the weights of a Winograd convolution: turned round for conv_dx, transformed (wino.h). */
 #include "wino.h"
-
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t round_up(int64_t a, int64_t to) { return (a + to - 1) / to * to; }
+#include "ints.h"
 
 static int64_t weights_bytes(const WinoShape *s) {
   return 4 * s->taps * WINO_TAPS * WINO_TAPS * s->cin * s->cout;
