@@ -56,6 +56,8 @@ typedef struct {
 
 typedef struct {
   const char *path;
+  void *data; /* the file, which all texts and values lie in */
+  size_t bytes;
   NetcDevice device;
   NetcDeviceText *text;
   NetcDeviceCode *code;
@@ -139,6 +141,12 @@ static void read_launch(Reader *r, const Cases *c, const CaseFn *f, CaseLaunch *
   get(r, l->param, (size_t)c->code[l->code].nparams * sizeof *l->param);
 }
 
+static void cases_free(Cases *c) {
+  for (int i = 0; i < c->nfn; i++) free(c->fn[i].buffer), free(c->fn[i].launch);
+  free(c->fn), free(c->text), free(c->code), free(c->spoilt);
+  if (c->data) munmap(c->data, c->bytes);
+}
+
 static bool read_cases(Cases *c, const char *path, char err[ERR_MAX]) {
   struct stat st;
   int fd = open(path, O_RDONLY);
@@ -147,6 +155,7 @@ static bool read_cases(Cases *c, const char *path, char err[ERR_MAX]) {
   const uint8_t *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
   close(fd);
   if (data == MAP_FAILED) return err_sys(err, "%s", path);
+  c->data = (void *)(uintptr_t)data, c->bytes = (size_t)st.st_size;
   Reader r = {data, data + st.st_size, false};
   const char *magic = skip(&r, sizeof CASES_MAGIC - 1);
   if (!magic || memcmp(magic, CASES_MAGIC, sizeof CASES_MAGIC - 1))
@@ -154,6 +163,7 @@ static bool read_cases(Cases *c, const char *path, char err[ERR_MAX]) {
   read_codes(&r, c);
   c->nfn = r.short_ ? 0 : get_i32(&r);
   c->fn = table(&r, c->nfn, sizeof *c->fn);
+  if (r.short_) c->nfn = 0; /* the table has not as many */
   for (CaseFn *f = c->fn; !r.short_ && f < c->fn + c->nfn; f++) {
     f->name = get_text(&r);
     get(&r, &f->tolerance, sizeof f->tolerance);
@@ -520,7 +530,7 @@ static bool replay(const Waiter *options, const char *path) {
   const char *slash = strrchr(path, '/');
   double start = seconds();
   w.name = slash ? slash + 1 : path, w.c = &c;
-  if (!read_cases(&c, path, err)) return printf("%s\n", err), false;
+  if (!read_cases(&c, path, err)) return printf("%s\n", err), cases_free(&c), false;
   bool good = run_file(&w);
   printf("%s %s on %s: %d launches (%d sm_75, %d sm_80, %d sm_90a), %d wrong, %d faults, %d codes refused; "
          "largest "
@@ -535,6 +545,7 @@ static bool replay(const Waiter *options, const char *path) {
             w.name, good ? "ok" : "FAIL", w.launches, w.per_family[0], w.per_family[1], w.per_family[2],
             w.bad, w.faults, w.refused, w.worst, seconds() - start);
   fflush(NULL);
+  cases_free(&c);
   return good;
 }
 
