@@ -147,10 +147,11 @@ static bool read_progress(const StFile *f, const char *path, Progress *at, char 
   return true;
 }
 
-static bool load_variables(const Session *s, const StFile *f, const char *path, const NetcFn *fn,
-                           char err[ERR_MAX]) {
+static bool load_variables(const Session *s, const StFile *f, const char *path, const NetcFn *const *fn,
+                           int nfn, char err[ERR_MAX]) {
   const NetcModule *d = s->module->desc;
-  if (!check_names(s, f, path, fn, err)) return false;
+  for (int i = 0; i < nfn; i++)
+    if (!check_names(s, f, path, fn[i], err)) return false;
   for (int i = 0; i < d->nvars; i++) {
     const StTensor *t = st_find(f, d->vars[i].array.name);
     if (t && !finite_values(&d->vars[i].array, t->data, err, path)) return false;
@@ -171,12 +172,17 @@ static bool load_variables(const Session *s, const StFile *f, const char *path, 
   return true;
 }
 
-bool checkpoint_load(const Session *s, const char *path, const NetcFn *fn, Progress *at, char err[ERR_MAX]) {
+bool checkpoint_load_for(const Session *s, const char *path, const NetcFn *const *fn, int nfn, Progress *at,
+                         char err[ERR_MAX]) {
   StFile *f = st_open(path, err);
   if (!f) return false;
-  bool ok = (!at || read_progress(f, path, at, err)) && load_variables(s, f, path, fn, err);
+  bool ok = (!at || read_progress(f, path, at, err)) && load_variables(s, f, path, fn, nfn, err);
   st_close(f);
   return ok;
+}
+
+bool checkpoint_load(const Session *s, const char *path, const NetcFn *fn, Progress *at, char err[ERR_MAX]) {
+  return checkpoint_load_for(s, path, &fn, 1, at, err);
 }
 
 bool checkpoint_progress(const char *path, Progress *at, char err[ERR_MAX]) {

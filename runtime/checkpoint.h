@@ -21,6 +21,9 @@ bool checkpoint_save(const Session *s, const char *path, const Progress *at, cha
  * files of another network (listing the first differences) and values that are not finite; the session is
  * untouched then. `at` may be NULL. */
 bool checkpoint_load(const Session *s, const char *path, const NetcFn *fn, Progress *at, char err[ERR_MAX]);
+/* The same for nfn functions, none of them NULL: the file is read once. */
+bool checkpoint_load_for(const Session *s, const char *path, const NetcFn *const *fn, int nfn, Progress *at,
+                         char err[ERR_MAX]);
 /* Reads only what the file says of its run. */
 bool checkpoint_progress(const char *path, Progress *at, char err[ERR_MAX]);
 #endif

@@ -25,13 +25,19 @@ static const NetcFn *offered(const NetcModel *m, const char *function) {
   return f && is_offered(f) ? f : NULL;
 }
 
+/* Every variable that one of the offered functions reads must be there. */
 static bool load_weights(const NetcModel *m, const char *weights, char error[NETC_ERROR_MAX]) {
   const NetcModule *d = m->module->desc;
   session_init(m->session, 0);
+  if (!weights) return true;
+  const NetcFn **fn = malloc(((size_t)d->nfns + 1) * sizeof *fn);
+  if (!fn) return err_memory(error, "a list of functions", d->nfns);
+  int n = 0;
   for (int i = 0; i < d->nfns; i++)
-    if (weights && is_offered(&d->fns[i]) && !checkpoint_load(m->session, weights, &d->fns[i], NULL, error))
-      return false;
-  return true;
+    if (is_offered(&d->fns[i])) fn[n++] = &d->fns[i];
+  bool ok = n == 0 || checkpoint_load_for(m->session, weights, fn, n, NULL, error);
+  free(fn);
+  return ok;
 }
 
 NetcModel *netc_open(const char *module, const char *weights, int threads, int device,
