@@ -1,36 +1,38 @@
 /* mutants.h - kernels of small functions, spoilt in one place, and whether the emulation sees it (test_gpu_mutants.c,
- * test_gpu_tensor_mutants.c). */
+ * test_gpu_tensor_mutants.c, test_gpu_wgmma_mutants.c, test_gpu_parts.c). */
 #ifndef NETC_MUTANTS_H
 #define NETC_MUTANTS_H
+#include "one_arena.h"
 #include "run_emit.h"
 #include "codegen/kir_internal.h"
 #include "passes/passes.h"
 #include "tests/passes/op_cases.h"
 
-static Arena *arena;
-static inline int set_up(void **state) {
-  (void)state;
-  arena = arena_new();
-  return 0;
-}
-static inline int tear_down(void **state) {
-  (void)state;
-  arena_free(arena);
-  return 0;
+/* ---- spoilt copies ---- */
+
+/* A copy of k without code yet, and where its instructions will be noted. */
+static inline KFn *spoilt_begin(const KFn *k, KV **map) {
+  KFn *out = k_new(arena, k->name, k->lanes);
+  out->nargs = k->nargs, out->warps = k->warps, out->over = k->over;
+  *map = arena_alloc(arena, ((size_t)k->n + 1) * sizeof **map);
+  return out;
 }
 
-/* ---- spoilt copies ---- */
+/* Instruction v of k, with the copy's operands. */
+static inline KIns spoilt_ins(const KFn *k, int v, const KV *map) {
+  KIns ins = k->ins[v];
+  for (int o = 0; o < 4; o++)
+    if (ins.in[o] >= 0) ins.in[o] = map[ins.in[o]];
+  return ins;
+}
 
 /* k without instruction `drop` (a statement), or with `shift` added to the element number of access `at`. */
 static inline KFn *altered(const KFn *k, int drop, int at, int shift) {
-  KFn *out = k_new(arena, k->name, k->lanes);
-  out->nargs = k->nargs, out->warps = k->warps, out->over = k->over;
-  KV *map = arena_alloc(arena, ((size_t)k->n + 1) * sizeof *map);
+  KV *map;
+  KFn *out = spoilt_begin(k, &map);
   for (int v = 0; v < k->n; v++) {
-    KIns ins = k->ins[v];
     if (v == drop) continue;
-    for (int o = 0; o < 4; o++)
-      if (ins.in[o] >= 0) ins.in[o] = map[ins.in[o]];
+    KIns ins = spoilt_ins(k, v, map);
     if (v == at) {
       bool lanes = k->ins[k->ins[v].in[1]].type.vec;
       KV by = lanes ? k_splat(out, k_i32(out, shift)) : k_i64(out, shift);

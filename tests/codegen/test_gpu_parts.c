@@ -265,13 +265,10 @@ static bool applies(const Subject *s, int v, Kind kind) {
 }
 
 static KFn *spoilt(const KFn *k, int at, Kind kind, int64_t by) {
-  KFn *out = k_new(arena, k->name, k->lanes);
-  out->nargs = k->nargs, out->warps = k->warps, out->over = k->over;
-  KV *map = arena_alloc(arena, ((size_t)k->n + 1) * sizeof *map);
+  KV *map;
+  KFn *out = spoilt_begin(k, &map);
   for (int v = 0; v < k->n; v++) {
-    KIns ins = k->ins[v];
-    for (int o = 0; o < 4; o++)
-      if (ins.in[o] >= 0) ins.in[o] = map[ins.in[o]];
+    KIns ins = spoilt_ins(k, v, map);
     if (v == at && kind == LOST) {
       map[v] = ins.in[0];
       continue;

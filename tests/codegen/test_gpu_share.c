@@ -5,21 +5,10 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
+#include "one_arena.h"
 #include "codegen/emulate.h"
 #include "codegen/kir_internal.h"
 #include "codegen/simt.h"
-
-static Arena *arena;
-static int set_up(void **state) {
-  (void)state;
-  arena = arena_new();
-  return 0;
-}
-static int tear_down(void **state) {
-  (void)state;
-  arena_free(arena);
-  return 0;
-}
 
 static SharedCodes share(const KFn *a, const KFn *b, ShareMode mode) {
   const KFn *k[2] = {a, b};

@@ -52,13 +52,10 @@ static int stage_words(const KFn *k, const KIns *end) {
 }
 
 static KFn *spoilt(const KFn *k, int at, Kind kind) {
-  KFn *out = k_new(arena, k->name, k->lanes);
-  out->nargs = k->nargs, out->warps = k->warps, out->over = k->over;
-  KV *map = arena_alloc(arena, ((size_t)k->n + 1) * sizeof *map);
+  KV *map;
+  KFn *out = spoilt_begin(k, &map);
   for (int v = 0; v < k->n; v++) {
-    KIns ins = k->ins[v];
-    for (int o = 0; o < 4; o++)
-      if (ins.in[o] >= 0) ins.in[o] = map[ins.in[o]];
+    KIns ins = spoilt_ins(k, v, map);
     int64_t c = 0;
     if (v == at) switch (kind) {
       case WAITS_LESS: ins.imm++; break;

@@ -60,13 +60,10 @@ static void drop(const Subject *s, Counts *c) {
 
 /* k with another number in instruction `at`, or with `by` added to its operand. */
 static KFn *spoilt(const KFn *k, int at, int64_t number, int operand, int64_t by) {
-  KFn *out = k_new(arena, k->name, k->lanes);
-  out->nargs = k->nargs, out->warps = k->warps, out->over = k->over;
-  KV *map = arena_alloc(arena, ((size_t)k->n + 1) * sizeof *map);
+  KV *map;
+  KFn *out = spoilt_begin(k, &map);
   for (int v = 0; v < k->n; v++) {
-    KIns ins = k->ins[v];
-    for (int o = 0; o < 4; o++)
-      if (ins.in[o] >= 0) ins.in[o] = map[ins.in[o]];
+    KIns ins = spoilt_ins(k, v, map);
     if (v == at && operand >= 0) ins.in[operand] = k_add(out, ins.in[operand], k_i64(out, by));
     else if (v == at) ins.imm = number;
     map[v] = kir_append(out, &ins);

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "one_arena.h"
 #include "codegen/kir_internal.h"
 #include "codegen/llvm_lower.h"
 
 enum { COUNT = 64, GUARD = 12345 };
-static Arena *arena;
 
 static int lanes_of(int isa) { return isa == NETC_ISA_AVX2 ? 8 : 16; }
 
@@ -475,17 +475,6 @@ static void test_verifier(void **state) {
   expect_bad(k, "4 lanes");
 }
 
-static int setup(void **state) {
-  (void)state;
-  arena = arena_new();
-  return 0;
-}
-static int teardown(void **state) {
-  (void)state;
-  arena_free(arena);
-  return 0;
-}
-
 /* ---- what goes past the caches ---- */
 
 /* y[task * 32 + i + off] = x[..] * 2 for i = 0, lanes, .. */
@@ -569,5 +558,5 @@ int main(void) {
       cmocka_unit_test(test_folding),    cmocka_unit_test(test_misuse),    cmocka_unit_test(test_verifier),
       cmocka_unit_test(test_streamed),   cmocka_unit_test(test_divides),   cmocka_unit_test(test_transpose),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -6,10 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "one_arena.h"
 #include "codegen/kir_internal.h"
 #include "codegen/llvm_lower.h"
-
-static Arena *arena;
 
 static KFn *scale(const char *name, double by, int lanes) {
   KFn *k =
@@ -185,19 +184,8 @@ static void test_hash(void **state) {
   assert_true(h != kir_hash(scale("a", 0.5, 8)));
 }
 
-static int setup(void **state) {
-  (void)state;
-  arena = arena_new();
-  return 0;
-}
-static int teardown(void **state) {
-  (void)state;
-  arena_free(arena);
-  return 0;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_print), cmocka_unit_test(test_parse),
                                      cmocka_unit_test(test_parse_errors), cmocka_unit_test(test_hash)};
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, set_up, tear_down);
 }

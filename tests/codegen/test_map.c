@@ -1,10 +1,10 @@
 /* Map kernels against the interpreter: every elementwise op, broadcasts, reductions over any axes, channels
  * unrolled and by lanes, and the pieces of training steps they are made for. */
+#include "one_arena.h"
 #include "run_emit.h"
 #include "ir/philox.h"
 #include "tests/ir/gen.h"
 
-static Arena *arena;
 static uint64_t drawn;
 
 static int draw(int n) {
@@ -403,18 +403,6 @@ static void misplaced_argmax_is_refused(void **state) {
   Emit *e = emit_new(arena, f, NULL);
   assert_false(emit_map(e, &group_values(f)[0]));
   assert_non_null(strstr(e->err, "argmax over axis 2"));
-}
-
-static int set_up(void **state) {
-  (void)state;
-  arena = arena_new();
-  return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  arena_free(arena);
-  return 0;
 }
 
 int main(void) {

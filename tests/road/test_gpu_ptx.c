@@ -7,25 +7,11 @@
 #include <stdio.h>
 #include <unistd.h>
 #include "codegen/simt_lower.h"
+#include "tests/codegen/ptxas.h"
 
 static const char *const kinds[] = {"sm_75", "sm_80",  "sm_86",  "sm_89",
                                     "sm_90", "sm_90a", "sm_100", "sm_120"};
 enum { SM_90A = 5, KINDS = sizeof kinds / sizeof *kinds };
-
-typedef struct {
-  int kernels, spills, registers, shared; /* the most of any */
-  int advice;                             /* of wgmma: they are serialized, say */
-} Totals;
-
-static const char *find_ptxas(void) {
-  static const char *const place[] = {"ptxas", "/usr/local/cuda/bin/ptxas"};
-  char command[128];
-  for (int i = 0; i < 2; i++) {
-    snprintf(command, sizeof command, "%s --version >/dev/null 2>&1", place[i]);
-    if (system(command) == 0) return place[i];
-  }
-  return NULL;
-}
 
 /* Texts with one header become one text: the first with its header, of the others what follows theirs. */
 static void join(Bytes *all, const Bytes *text) {
@@ -33,44 +19,6 @@ static void join(Bytes *all, const Bytes *text) {
   assert_non_null(body);
   size_t skip = all->n ? (size_t)(body - from) + strlen(".address_size 64\n") : 0;
   bytes_add(all, text->data + skip, text->n - 1 - skip);
-}
-
-static void read_report(FILE *f, Totals *t) {
-  char line[1024];
-  while (fgets(line, sizeof line, f)) {
-    const char *used = strstr(line, "Used "), *shared = strstr(line, " bytes smem");
-    int stack, stores, loads, registers;
-    if (sscanf(line, "%d bytes stack frame, %d bytes spill stores, %d bytes spill loads", &stack, &stores,
-               &loads) == 3)
-      t->spills += stores + loads > 0;
-    t->advice += strstr(line, "wgmma") != NULL;
-    if (!used || sscanf(used, "Used %d registers", &registers) != 1) continue;
-    t->kernels++;
-    if (registers > t->registers) t->registers = registers;
-    while (shared && shared > line && shared[-1] >= '0' && shared[-1] <= '9') shared--;
-    if (shared && atoi(shared) > t->shared) t->shared = atoi(shared);
-  }
-}
-
-static void assemble(const char *ptxas, const char *kind, const Bytes *text, Totals *t) {
-  char path[] = "/tmp/netc_ptx_XXXXXX", command[256], report[64];
-  int fd = mkstemp(path);
-  assert_true(fd >= 0);
-  assert_int_equal(write(fd, text->data, text->n), (ssize_t)text->n);
-  close(fd);
-  snprintf(report, sizeof report, "%s.report", path);
-  snprintf(command, sizeof command, "%s -arch=%s -v -o /dev/null %s >%s 2>&1", ptxas, kind, path, report);
-  int status = system(command);
-  FILE *f = fopen(report, "r");
-  assert_non_null(f);
-  if (status) {
-    char why[400] = "";
-    size_t n = fread(why, 1, sizeof why - 1, f);
-    fail_msg("%s: ptxas -arch=%s: %.*s", path, kind, (int)n, why);
-  }
-  read_report(f, t);
-  fclose(f);
-  unlink(path), unlink(report);
 }
 
 /* Is the kernel one that test `which` looks at? NULL: all are. */
@@ -119,6 +67,17 @@ static SharedCodes codes_of(Arena *a, const Emit *e) {
   return share_kernels(a, k, mode, e->nkernel);
 }
 
+/* Those of a module of model `path`: of all its functions, or of the first. */
+static SharedCodes codes_of_model(Arena *a, const Machine *m, const char *path, const Define *define, int n,
+                                  bool all) {
+  char err[256] = "";
+  Program *p = compile_model(a, path, define, n);
+  Emit *e = NULL;
+  for (int i = 0; i < (all ? p->nfn : 1); i++)
+    if (!(e = emit_fn_on(m, a, p->fn[i], e, err))) fail_msg("%s", err);
+  return codes_of(a, e);
+}
+
 static void check_family(const SharedCodes *c, NetcSm sm, const char *path, const char *ptxas, int few,
                          bool each) {
   Bytes all = {0};
@@ -147,15 +106,10 @@ static void check_family(const SharedCodes *c, NetcSm sm, const char *path, cons
 /* One in `few` of the kernels of model `path`; `each` for every kind of GPU, else for one of them. */
 static void check_model_on(const Machine *m, const char *path, const Define *define, int n, int few,
                            bool each) {
-  char err[256] = "";
   const char *ptxas = find_ptxas();
   if (getenv("NETC_PTX_ALL")) few = 1;
   Arena *a = arena_new();
-  Program *p = compile_model(a, path, define, n);
-  Emit *e = NULL;
-  for (int i = 0; i < p->nfn; i++)
-    if (!(e = emit_fn_on(m, a, p->fn[i], e, err))) fail_msg("%s", err);
-  SharedCodes codes = codes_of(a, e);
+  SharedCodes codes = codes_of_model(a, m, path, define, n, true);
   for (int sm = NETC_SM_75; sm < NETC_SM_COUNT; sm++)
     check_family(&codes, (NetcSm)sm, path, ptxas, few, each);
   if (!ptxas) print_message("%s: no ptxas on this machine, PTX is not assembled\n", path);
@@ -181,13 +135,9 @@ static void check_dybac(const Machine *m, const char *path, const Define *define
   static const char *const which[] = {
       "dwpw:", "conv_dw:", NULL}; /* those of them that multiply are for sm_80 */
   const char *ptxas = find_ptxas();
-  char err[256] = "";
   if (getenv("NETC_PTX_ALL")) few = 1;
   Arena *a = arena_new();
-  Program *p = compile_model(a, path, define, n);
-  Emit *e = emit_fn_on(m, a, p->fn[0], NULL, err);
-  if (!e) fail_msg("%s", err);
-  SharedCodes codes = codes_of(a, e);
+  SharedCodes codes = codes_of_model(a, m, path, define, n, false);
   Bytes all = {0};
   int count = texts(&codes, NETC_SM_80, which, 0, 1, &all);
   assert_true(count >= 4);
@@ -221,13 +171,9 @@ static void dybac_assembles(void **state) {
 static void check_parts(const Machine *m, const char *path, const Define *define, int n, int few) {
   static const char *const part[] = {":part", NULL}, *const sum[] = {"sum_parts:n1_ic", NULL};
   const char *ptxas = find_ptxas();
-  char err[256] = "";
   if (getenv("NETC_PTX_ALL")) few = 1;
   Arena *a = arena_new();
-  Program *p = compile_model(a, path, define, n);
-  Emit *e = emit_fn_on(m, a, p->fn[0], NULL, err);
-  if (!e) fail_msg("%s", err);
-  SharedCodes codes = codes_of(a, e);
+  SharedCodes codes = codes_of_model(a, m, path, define, n, false);
   for (int kind = 0; kind < KINDS; kind += few) {
     NetcSm sm = kind == 0 ? NETC_SM_75 : kind == SM_90A ? NETC_SM_90A : NETC_SM_80;
     Bytes all = {0};
