@@ -5,8 +5,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "../passes/remat.h"
-#include "module.h"
+#include "passes/remat.h"
+#include "codegen/module.h"
 
 enum { HOLDERS = 6 };
 static const double OVERLAYS =

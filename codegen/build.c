@@ -1,7 +1,7 @@
 /* build.c - what emitters call to declare buffers, kernels and launches (emit.h). */
 #include <stdarg.h>
 #include <string.h>
-#include "emit.h"
+#include "codegen/emit.h"
 
 /* Half of a large third-level cache, and more than what others of the machine leave of it: what is written to such a value
  * first is gone when the last of it is. */

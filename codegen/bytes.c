@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "bytes.h"
+#include "codegen/bytes.h"
 
 static void reserve(Bytes *b, size_t more) {
   if (b->cap - b->n >= more) return;

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include "cache.h"
+#include "codegen/cache.h"
 
 typedef struct {
   char magic[16];

@@ -5,8 +5,8 @@
 #ifndef NETC_CACHE_H
 #define NETC_CACHE_H
 #include <stdatomic.h>
-#include "bytes.h"
-#include "../ir/mem.h"
+#include "codegen/bytes.h"
+#include "ir/mem.h"
 
 typedef struct {
   const char *dir;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "cache.h"
+#include "codegen/cache.h"
 
 enum { DEFAULT_MB = 1024 };
 

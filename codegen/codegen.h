@@ -1,8 +1,8 @@
 /* codegen.h - a program whose passes have run becomes one shared object. */
 #ifndef NETC_CODEGEN_H
 #define NETC_CODEGEN_H
-#include "../ir/ir.h"
-#include "cache.h"
+#include "ir/ir.h"
+#include "codegen/cache.h"
 
 /* What a compile did, and the seconds it took. */
 typedef struct {

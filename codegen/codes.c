@@ -3,10 +3,10 @@
  * alike but for numbers share one (simt_share.h). */
 #include <stdlib.h>
 #include <string.h>
-#include "kir_internal.h"
-#include "module.h"
-#include "simt.h"
-#include "simt_share.h"
+#include "codegen/kir_internal.h"
+#include "codegen/module.h"
+#include "codegen/simt.h"
+#include "codegen/simt_share.h"
 
 const char *code_symbol(char out[64], const Code *c) {
   static const char *const name[] = {"avx2", "avx512", "avx512_bf16"};

@@ -2,7 +2,7 @@
  * recomputed input of DyBAC's pointwise weight gradient: x = dwconv(x0 [* s(N,1,S)], w(N,C,K)). */
 #ifndef NETC_CONV_DW_H
 #define NETC_CONV_DW_H
-#include "conv_geom.h"
+#include "codegen/conv_geom.h"
 
 enum { MAX_AXES = MAX_SPATIAL + 1 };
 

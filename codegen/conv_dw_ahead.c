@@ -4,8 +4,8 @@
  * wait for memory and multiply nothing meanwhile. Requests are few for every turn of the micro-kernel and evenly spread: more
  * than two dozen at once would hold up the loads after them.
  */
-#include "conv_dw.h"
-#include "ints.h"
+#include "codegen/conv_dw.h"
+#include "codegen/ints.h"
 
 static void add_axis(DwAheadSide *s, int64_t extent, int64_t step) {
   s->extent[s->naxes] = extent, s->step[s->naxes++] = step;

@@ -1,6 +1,6 @@
 /* conv_dw_input.c - rows of a depthwise convolution into scratch, for emit_conv_dw.c. Lanes are channels; a
  * tile of pixels of the row is kept in registers, its ends settled as in conv_geom.h. */
-#include "conv_dw.h"
+#include "codegen/conv_dw.h"
 
 /* The operand of mul that is one value per pixel, s(N,1,S); the other is x0. */
 static bool match_gate(const Fn *f, const Node *mul, DwInput *in) {

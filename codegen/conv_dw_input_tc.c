@@ -11,9 +11,9 @@
  *
  * Boxes are cut into parts, whose sums a second launch adds in order.
  */
-#include "conv_dw.h"
-#include "dw_tc.h"
-#include "ints.h"
+#include "codegen/conv_dw.h"
+#include "codegen/dw_tc.h"
+#include "codegen/ints.h"
 
 typedef struct {
   DwRuns r;

@@ -6,7 +6,7 @@
  * that meets pixel i at q meets at q and q + 1. Entries along a row reach over the ends of the image, where they hold zeros: every
  * tap has the same loop. The last pair of an odd row has a zero in both.
  */
-#include "conv_dw.h"
+#include "codegen/conv_dw.h"
 
 /* What an entry is made of: pixels from and from + apart. */
 typedef struct {

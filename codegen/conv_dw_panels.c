@@ -1,5 +1,5 @@
 /* conv_dw_panels.c - operands of weight gradients, packed. */
-#include "conv_dw.h"
+#include "codegen/conv_dw.h"
 
 Panels panels_of(int naxes, const int64_t *extent, int64_t channels, int64_t width, int lanes) {
   int64_t line = lanes > 16 ? lanes : 16; /* of the cache, or a vector */

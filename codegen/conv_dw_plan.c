@@ -1,8 +1,8 @@
 /* conv_dw_plan.c - what is decided of a weight gradient before code is written: where its operands are read, boxes of pixels, slices and
  * parts. All of it follows from the shape, the machine's numbers and the instruction set, never from the number of threads.
  */
-#include "conv_dw.h"
-#include "ints.h"
+#include "codegen/conv_dw.h"
+#include "codegen/ints.h"
 
 enum {
   BOX_ROW = 128,       /* of them along a row, where x has a halo: long loops, not too much of it */

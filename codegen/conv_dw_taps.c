@@ -2,7 +2,7 @@
  * channels. What the taps of a box reach is copied once, zeros where it is outside of x; a row of the tile is then that copy,
  * read from a place of its own on.
  */
-#include "conv_dw.h"
+#include "codegen/conv_dw.h"
 
 DwTaps dw_taps_of(const ConvShape *s, const int64_t *box, int lanes) {
   DwTaps t = {.naxes = s->ns + 1, .cin = s->cin};

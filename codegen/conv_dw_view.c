@@ -5,7 +5,7 @@
  * the channels. Those of the taps along the innermost axis are neighbours in memory, a run; the other taps are so many runs, at steps of
  * their own. dW, (K.., C, O) in memory, is then that of the pointwise convolution as it lies.
  */
-#include "conv_dw.h"
+#include "codegen/conv_dw.h"
 
 DwView view_of(int naxes, const int64_t *extent, int64_t channels) {
   DwView v = {.naxes = naxes, .run = channels};

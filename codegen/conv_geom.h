@@ -11,7 +11,7 @@
  */
 #ifndef NETC_CONV_GEOM_H
 #define NETC_CONV_GEOM_H
-#include "emit.h"
+#include "codegen/emit.h"
 
 /* `in` is what is read pixel by pixel (x; dy for conv_dx), `out` the result (y, dx). conv_dw has the shape of
  * its forward convolution. cin channels are summed over, cout lie along the lanes. */

@@ -1,6 +1,6 @@
 /* conv_pack.c - weights (K.., C, O) into panels, in the order in which the loops of conv and conv_dx read
  * them. */
-#include "conv_geom.h"
+#include "codegen/conv_geom.h"
 
 /* conv_dx reads C along the lanes and needs panels, and so does whoever wants rounded weights; conv is better off with them when a
  * row of the weights is long (the few vectors of a block then lie in many pages) and there are pixels enough to pay for

@@ -2,7 +2,7 @@
  * operand and one operand of whole vectors. Each step of the loop loads `vectors` vectors and one scalar per
  * pixel and makes pixels * vectors multiply-adds; with pixels * vectors + vectors + 1 registers nothing is
  * spilled. */
-#include "conv_geom.h"
+#include "codegen/conv_geom.h"
 
 KV *tile_locals(Arena *a, KFn *k, int n) {
   KV *acc = arena_alloc(a, (size_t)n * sizeof *acc);

@@ -1,5 +1,5 @@
 /* dw_row.c - rows of depthwise convolutions. */
-#include "dw_row.h"
+#include "codegen/dw_row.h"
 
 bool dw_supported(Emit *e, const DwShape *d) {
   for (int a = 0; a < d->ns; a++)

@@ -9,7 +9,7 @@
  */
 #ifndef NETC_DW_ROW_H
 #define NETC_DW_ROW_H
-#include "visit.h"
+#include "codegen/visit.h"
 
 enum { DW_MAX_STRIDE = 16, DW_MAX_SIZE = 64 };
 

@@ -1,6 +1,6 @@
 /* dw_run.c - runs of depthwise results (dw_run.h). */
-#include "dw_run.h"
-#include "ints.h"
+#include "codegen/dw_run.h"
+#include "codegen/ints.h"
 
 enum {
   MOST_ROWS = 9,

@@ -11,7 +11,7 @@
  */
 #ifndef NETC_DW_RUN_H
 #define NETC_DW_RUN_H
-#include "dw_row.h"
+#include "codegen/dw_row.h"
 
 enum { DW_RUN_MOST = 8 }; /* pixels */
 

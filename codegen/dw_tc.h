@@ -2,8 +2,8 @@
  * is said of shapes here is all that decides between these kernels and the plain ones. */
 #ifndef NETC_DW_TC_H
 #define NETC_DW_TC_H
-#include "dw_run.h"
-#include "tc.h"
+#include "codegen/dw_run.h"
+#include "codegen/tc.h"
 
 /* Does dwpw, of depthwise shape d with cout channels of its result, go by tensor cores on this machine? bf16: are operands rounded? */
 bool dwpw_tc_takes(const Emit *e, const DwShape *d, int64_t cout, bool bf16);

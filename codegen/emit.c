@@ -1,5 +1,5 @@
 /* emit.c - every group of a function, in order, to the emitter of its kind. */
-#include "emit.h"
+#include "codegen/emit.h"
 
 static bool (*const emitter[G_KINDS])(Emit *, const GroupInfo *) = {
     [G_MAP] = emit_map,     [G_CONV] = emit_conv, [G_CONV_DW] = emit_conv_dw, [G_DW] = emit_dw,

@@ -3,11 +3,11 @@
  */
 #ifndef NETC_EMIT_H
 #define NETC_EMIT_H
-#include "../passes/fuse.h"
-#include "../passes/passes.h"
-#include "../passes/storage.h"
-#include "kir.h"
-#include "machine.h"
+#include "passes/fuse.h"
+#include "passes/passes.h"
+#include "passes/storage.h"
+#include "codegen/kir.h"
+#include "codegen/machine.h"
 
 /* A buffer: a materialised graph value, or workspace between the launches of one group. */
 typedef struct {

@@ -11,9 +11,9 @@
  * the near cache, so that they stay in cache while the rows pass by.
  */
 #include <string.h>
-#include "tc.h"
-#include "wino.h"
-#include "ints.h"
+#include "codegen/tc.h"
+#include "codegen/wino.h"
+#include "codegen/ints.h"
 
 /* What is decided before code is written, for one instruction set. */
 typedef struct {

@@ -16,10 +16,10 @@
  * into panels (conv_dw_input.c), and never stored.
  */
 #include <string.h>
-#include "conv_dw.h"
-#include "dw_tc.h"
-#include "wino_dw.h"
-#include "ints.h"
+#include "codegen/conv_dw.h"
+#include "codegen/dw_tc.h"
+#include "codegen/wino_dw.h"
+#include "codegen/ints.h"
 
 typedef struct {
   const DwPlan *pl;

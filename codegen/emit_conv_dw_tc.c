@@ -8,9 +8,9 @@
  * Pixels are cut into parts, each with blocks of its own, where dW alone has too few; partial sums are added in order by a second
  * launch (conv_dw_sum_parts). Parts follow from the shape alone.
  */
-#include "conv_dw.h"
-#include "tc.h"
-#include "ints.h"
+#include "codegen/conv_dw.h"
+#include "codegen/tc.h"
+#include "codegen/ints.h"
 
 typedef struct {
   ConvShape s;

@@ -5,7 +5,7 @@
  * pixels lie, piece by piece, and a piece whose tap meets the padding becomes zeros. Which taps of a row do is a bit mask, made once.
  * Where that axis is cut into parts, the epilogue is a launch of its own (tc_results.c).
  */
-#include "tc_conv.h"
+#include "codegen/tc_conv.h"
 
 enum { MOST_ROWS = 32 }; /* of a thread, in a stage */
 

@@ -1,7 +1,7 @@
 /* emit_dw.c - depthwise convolutions with a kernel per sample and channel: G_DW (forward, adjoint in x) and
  * G_DW_DW (adjoint in the kernels). All are bound by memory: each reads its operands once from memory, rows
  * again from cache. */
-#include "dw_row.h"
+#include "codegen/dw_row.h"
 
 /* ---- forward and adjoint in x ---- */
 

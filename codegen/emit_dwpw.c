@@ -8,9 +8,9 @@
  * depthwise result never reach memory. While a step contracts, which leaves the memory idle, it asks for the
  * rows of x that the next step reads first.
  */
-#include "conv_geom.h"
-#include "dw_tc.h"
-#include "ints.h"
+#include "codegen/conv_geom.h"
+#include "codegen/dw_tc.h"
+#include "codegen/ints.h"
 
 /* NEAR: bytes of the second-level cache a step may count on. Where the weights leave room in it, a segment is so
  * narrow that the rows of x its depthwise convolutions share stay there from step to step; where they do not,

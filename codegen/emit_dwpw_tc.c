@@ -8,9 +8,9 @@
  * Words of a row of bf16 hold channels 32 apart, c and c + 32, so that a lane has a channel in both halves. The order of the summed
  * axis is anyone's, if that of the weights, which are packed by a launch before, is the same.
  */
-#include "dw_tc.h"
-#include "expr.h"
-#include "ints.h"
+#include "codegen/dw_tc.h"
+#include "codegen/expr.h"
+#include "codegen/ints.h"
 
 typedef struct {
   DwRuns r;

@@ -1,6 +1,6 @@
 /* emit_map.c - map groups (passes/fuse.h): elementwise values and reductions over one domain. */
 #include <string.h>
-#include "map.h"
+#include "codegen/map.h"
 
 /* Declares arguments: what the sweep reads, its stores, then results or partial results of its reductions. */
 static void declare_arguments(Build *b, Sweep *s) {

@@ -8,8 +8,8 @@
  * same order in both tensors, r is one flat axis; otherwise the plain loops at the end of this file run over
  * coordinates. */
 #include <string.h>
-#include "visit.h"
-#include "ints.h"
+#include "codegen/visit.h"
+#include "codegen/ints.h"
 
 enum { ROWS = 6, TILE_K = 4, RANGE = 4096 };
 

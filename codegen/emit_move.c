@@ -1,6 +1,6 @@
 /* emit_move.c - G_MOVE: data movement, by family. Lanes run along the innermost axis of the result, which for
  * images is the channels, so that most of these are runs of whole vectors from one place to another. */
-#include "move.h"
+#include "codegen/move.h"
 
 Build move_begin(const Move *m, const char *detail) {
   char dims[96];

@@ -1,7 +1,7 @@
 /* emit_wino.c - the launches of a Winograd convolution (wino.h). */
 #include <string.h>
-#include "wino.h"
-#include "ints.h"
+#include "codegen/wino.h"
+#include "codegen/ints.h"
 
 enum { TASKS = 64 };
 

@@ -6,8 +6,8 @@
  * of the next block are prefetched. Where channels are so many that many tasks would transform the same tiles, and
  * these are few, two launches before transform them once (WinoDw.shared).
  */
-#include "wino_dw.h"
-#include "ints.h"
+#include "codegen/wino_dw.h"
+#include "codegen/ints.h"
 
 enum { N = WINO_MAX_N };
 

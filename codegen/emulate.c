@@ -11,9 +11,9 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include "emulate_internal.h"
-#include "fragment.h"
-#include "wgmma.h"
+#include "codegen/emulate_internal.h"
+#include "codegen/fragment.h"
+#include "codegen/wgmma.h"
 
 static uint32_t roll(Emulator *e, uint32_t n) {
   e->dice = e->dice * 6364136223846793005u + 1442695040888963407u;

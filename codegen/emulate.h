@@ -14,8 +14,8 @@
  */
 #ifndef NETC_EMULATE_H
 #define NETC_EMULATE_H
-#include "abi.h"
-#include "simt_share.h"
+#include "codegen/abi.h"
+#include "codegen/simt_share.h"
 
 typedef struct {
   void *data;

@@ -1,12 +1,12 @@
 /* emulate_internal.h - what the files of the emulator share. */
 #ifndef NETC_EMULATE_INTERNAL_H
 #define NETC_EMULATE_INTERNAL_H
-#include "emulate.h"
-#include "fiber.h"
-#include "kir_internal.h"
-#include "llvm_lower.h"
-#include "simt_lower.h"
-#include "simt_share.h"
+#include "codegen/emulate.h"
+#include "codegen/fiber.h"
+#include "codegen/kir_internal.h"
+#include "codegen/llvm_lower.h"
+#include "codegen/simt_lower.h"
+#include "codegen/simt_share.h"
 
 typedef enum { THREAD, WARP, BLOCK, ALL } Group;
 typedef struct {

@@ -5,9 +5,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "emulate_internal.h"
-#include "fragment.h"
-#include "wgmma.h"
+#include "codegen/emulate_internal.h"
+#include "codegen/fragment.h"
+#include "codegen/wgmma.h"
 
 enum { THREADS = WGMMA_WARPS * SIMT_LANES, NAN_BITS = 0x7fc1ffc5, LINES = 16 };
 

@@ -1,7 +1,7 @@
 /* expr.c - values of a group's elementwise nodes at a place: loads, memo, stores (emit.h, expr.h). */
 #include <stdlib.h>
 #include <string.h>
-#include "expr.h"
+#include "codegen/expr.h"
 
 /* ---- walks ---- */
 

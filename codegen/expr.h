@@ -11,7 +11,7 @@
  */
 #ifndef NETC_EXPR_H
 #define NETC_EXPR_H
-#include "emit.h"
+#include "codegen/emit.h"
 
 typedef struct {
   int64_t base, stride[MAX_RANK];

@@ -1,6 +1,6 @@
 /* expr_ops.c - what each elementwise op is at the kernel level. */
 #include <math.h>
-#include "expr.h"
+#include "codegen/expr.h"
 
 /* After a mistake (k->err) values are K_NONE. */
 static bool is_vec(const KFn *k, KV v) { return v >= 0 && k->ins[v].type.vec; }

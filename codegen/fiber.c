@@ -1,6 +1,6 @@
 /* fiber.c - a switch saves what a call preserves on the stack it leaves, and takes it from the one it enters. Below every
  * stack lies a page that nobody may touch. */
-#include "fiber.h"
+#include "codegen/fiber.h"
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -2,10 +2,10 @@
  * does on the host, in the same doubles and with the same bits (abi.h, NetcView). A task is a row of a sample, lanes are its elements.
  */
 #include <string.h>
-#include "../ir/gauss.h"
-#include "module.h"
-#include "simt.h"
-#include "visit.h"
+#include "ir/gauss.h"
+#include "codegen/module.h"
+#include "codegen/simt.h"
+#include "codegen/visit.h"
 
 /* As the sampler's. */
 enum { SITE_NOISE = 3000 };

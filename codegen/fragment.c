@@ -1,7 +1,7 @@
 /* fragment.c - what fragment.h says, for who emulates it. */
 #include <math.h>
 #include <string.h>
-#include "fragment.h"
+#include "codegen/fragment.h"
 
 enum { M = 16, N = 8, K_MOST = 16, TF32_LOST = 0x1fff };
 

@@ -6,8 +6,8 @@
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/LLJIT.h>
-#include "llvm_lower.h"
-#include "simt_lower.h"
+#include "codegen/llvm_lower.h"
+#include "codegen/simt_lower.h"
 
 struct Jit {
   LLVMOrcLLJITRef lljit;

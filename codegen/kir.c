@@ -3,13 +3,13 @@
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
-#include "../ir/bf16.h"
-#include "kir.h"
-#include "kir_internal.h"
+#include "ir/bf16.h"
+#include "codegen/kir.h"
+#include "codegen/kir_internal.h"
 
 const KOpInfo kop_info[K_OP_COUNT] = {
 #define KOP(name, operands, kind, meaning) {#name, operands, #kind},
-#include "kir.def"
+#include "codegen/kir.def"
 };
 
 static KV fail(KFn *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

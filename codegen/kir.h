@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include "../ir/mem.h"
+#include "ir/mem.h"
 
 /* K_BF16 is what a buffer holds, never a value: a load widens it to f32, a store rounds an f32 to the nearest (ties to
  * even; NaN stays NaN). */
@@ -34,7 +34,7 @@ typedef struct {
 
 typedef enum {
 #define KOP(name, ...) K_##name,
-#include "kir.def"
+#include "codegen/kir.def"
   K_OP_COUNT
 } KOp;
 

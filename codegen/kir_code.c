@@ -1,7 +1,7 @@
 /* kir_code.c - a kernel's code as bytes: everything lowering looks at, and nothing else. Equal bytes are equal
  * machine code. Names are left out; operands are distances backwards, so most numbers take one byte. */
 #include <string.h>
-#include "kir_internal.h"
+#include "codegen/kir_internal.h"
 
 void kir_code(const KFn *k, Bytes *out) {
   bytes_number(out, (uint64_t)k->lanes | (uint64_t)(k->warps - 1) << 8);

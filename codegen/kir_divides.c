@@ -1,7 +1,7 @@
 /* kir_divides.c - what is known to divide an index: memory that is aligned, at a place that is a multiple of the lanes, is
  * aligned there, too. */
-#include "kir_internal.h"
-#include "ints.h"
+#include "codegen/kir_internal.h"
+#include "codegen/ints.h"
 
 enum { MOST = 64, DEEPEST = 12 }; /* deeper terms, which are shared again and again, count as odd */
 

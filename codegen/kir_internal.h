@@ -1,8 +1,8 @@
 /* kir_internal.h - what the files that work on kernels share and emitters do not need. */
 #ifndef NETC_KIR_INTERNAL_H
 #define NETC_KIR_INTERNAL_H
-#include "bytes.h"
-#include "kir.h"
+#include "codegen/bytes.h"
+#include "codegen/kir.h"
 
 enum { KIND_VALUE, KIND_BUFFER, KIND_LOCAL, KIND_REGS };
 

@@ -7,8 +7,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include "kir.h"
-#include "kir_internal.h"
+#include "codegen/kir.h"
+#include "codegen/kir_internal.h"
 
 enum { WORDS = 64 };
 

@@ -16,8 +16,8 @@
  */
 #include <inttypes.h>
 #include <string.h>
-#include "kir.h"
-#include "kir_internal.h"
+#include "codegen/kir.h"
+#include "codegen/kir_internal.h"
 
 static const char *const base_name[][4] = {
     /* value, vector, buffer, local */

@@ -3,9 +3,9 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include "kir.h"
-#include "kir_internal.h"
-#include "wgmma.h"
+#include "codegen/kir.h"
+#include "codegen/kir_internal.h"
+#include "codegen/wgmma.h"
 
 enum { MAX_DEPTH = 64 };
 /* Scratch lies on the stack of a worker thread, which has 8 MiB (runtime/pool.c). */

@@ -1,6 +1,6 @@
 /* kir_warp.c - the builder of what a GPU's warps do together: registers that hold matrices, their products, copies that arrive
  * later (kir.h). As in kir.c the first misuse is kept in k->err. */
-#include "kir_internal.h"
+#include "codegen/kir_internal.h"
 
 static KV fail(KFn *k, const char *who, const char *what) {
   if (!k->err[0]) snprintf(k->err, sizeof k->err, "%s: %s", who, what);

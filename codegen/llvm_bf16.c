@@ -1,6 +1,6 @@
 /* llvm_bf16.c - widening is a shift by 16 bits. Rounding to nearest even adds half of the last kept place, less one when
  * that place is even, and cuts; NaN is taken aside, as the addition could carry it into infinity or past the sign. */
-#include "llvm_bf16.h"
+#include "codegen/llvm_bf16.h"
 #include <string.h>
 
 /* i32, or a vector of it, with as many lanes as `like`. */

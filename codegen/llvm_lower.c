@@ -5,9 +5,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "llvm_bf16.h"
-#include "llvm_lower.h"
-#include "lower_internal.h"
+#include "codegen/llvm_bf16.h"
+#include "codegen/llvm_lower.h"
+#include "codegen/lower_internal.h"
 
 LLVMTypeRef lower_base_type(LLVMContextRef c, KBase base) {
   switch (base) {

@@ -4,9 +4,9 @@
 #define NETC_LLVM_LOWER_H
 #include <llvm-c/Core.h>
 #include <llvm-c/TargetMachine.h>
-#include "bytes.h"
-#include "kir.h"
-#include "abi.h"
+#include "codegen/bytes.h"
+#include "codegen/kir.h"
+#include "codegen/abi.h"
 
 LLVMTargetMachineRef lower_target(NetcIsa isa,
                                   char err[256]); /* x86-64-v3, x86-64-v4, x86-64-v4 with avx512bf16; PIC */

@@ -4,7 +4,7 @@
 #ifndef NETC_LOWER_INTERNAL_H
 #define NETC_LOWER_INTERNAL_H
 #include <llvm-c/Core.h>
-#include "kir_internal.h"
+#include "codegen/kir_internal.h"
 
 enum { LOWER_DEPTH = 64 };
 

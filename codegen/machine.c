@@ -1,5 +1,5 @@
 /* machine.c - the numbers of machine.h. */
-#include "machine.h"
+#include "codegen/machine.h"
 
 /* Tasks for the threads of a large machine, and cache as a core of a small one has it: half of the second level is 256 KB. */
 const Machine machine_host = {

@@ -6,7 +6,7 @@
 #define NETC_MACHINE_H
 #include <stdbool.h>
 #include <stdint.h>
-#include "abi.h"
+#include "codegen/abi.h"
 
 typedef struct {
   const char *name;

@@ -12,7 +12,7 @@
  */
 #ifndef NETC_MAP_H
 #define NETC_MAP_H
-#include "expr.h"
+#include "codegen/expr.h"
 
 enum {
   MAP_GRAIN = 256, /* elements along the lanes that a task takes at least: a multiple of every block's */

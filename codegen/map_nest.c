@@ -9,7 +9,7 @@
  * one accumulator, the loop is cut into runs that start from zero and are added to a total when they end.
  */
 #include <math.h>
-#include "map.h"
+#include "codegen/map.h"
 
 typedef struct {
   Emit *e;

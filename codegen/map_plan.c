@@ -1,8 +1,8 @@
 /* map_plan.c - which sweeps a map group needs, and the shape of each: folded dims, lanes, loop order, tasks.
  */
 #include <stdlib.h>
-#include "map.h"
-#include "ints.h"
+#include "codegen/map.h"
+#include "codegen/ints.h"
 
 static bool in_group(const Fn *f, const GroupInfo *g, int node) {
   return f->node[node].group == f->node[g->node[0]].group;

@@ -1,6 +1,6 @@
 /* map_reduce.c - what reductions are made of, and the launch that joins the partial results of tasks. */
 #include <math.h>
-#include "map.h"
+#include "codegen/map.h"
 
 KV reduce_identity(KFn *k, Op op) {
   return k_f32(k, op == OP_sum ? 0 : op == OP_amax ? -INFINITY : INFINITY);

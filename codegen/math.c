@@ -7,8 +7,8 @@
  */
 #include <math.h>
 #include <string.h>
-#include "kir.h"
-#include "kir_internal.h"
+#include "codegen/kir.h"
+#include "codegen/kir_internal.h"
 
 static KV f(KFn *k, double v) { return k_f32(k, v); }
 static KV i(KFn *k, int32_t v) { return k_i32(k, v); }

@@ -9,8 +9,8 @@
  * is copied out before the first launch. */
 #include <stdlib.h>
 #include <string.h>
-#include "../passes/plan.h"
-#include "module.h"
+#include "passes/plan.h"
+#include "codegen/module.h"
 
 static int64_t align_up(int64_t n) { return (n + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN; }
 

@@ -3,9 +3,9 @@
 #ifndef NETC_MODULE_H
 #define NETC_MODULE_H
 #include <llvm-c/Types.h>
-#include "bytes.h"
-#include "codegen.h"
-#include "emit.h"
+#include "codegen/bytes.h"
+#include "codegen/codegen.h"
+#include "codegen/emit.h"
 
 /* An argument of a function. A batch field that the function does not read is one too: the host fills it. */
 typedef struct {

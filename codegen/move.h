@@ -2,7 +2,7 @@
  * it. */
 #ifndef NETC_MOVE_H
 #define NETC_MOVE_H
-#include "visit.h"
+#include "codegen/visit.h"
 
 typedef struct {
   Emit *e;

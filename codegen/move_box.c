@@ -6,7 +6,7 @@
  * merged, so that a copy of rows becomes one long run. Operands of a concat that lie in the result, and slices that
  * lie in their operand (passes/storage.h), are not copied.
  */
-#include "move.h"
+#include "codegen/move.h"
 
 typedef struct {
   int rank;

@@ -1,5 +1,5 @@
 /* move_index.c - movement by computed places: orient, argmax, argmin. */
-#include "move.h"
+#include "codegen/move.h"
 
 typedef struct {
   const Move *m;

@@ -1,6 +1,6 @@
 /* move_pool.c - sumpool, maxpool and maxpool_dx. */
 #include <math.h>
-#include "move.h"
+#include "codegen/move.h"
 
 enum { UNROLL = 8, MAX_BLOCK = 64 };
 

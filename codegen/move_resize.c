@@ -10,7 +10,7 @@
  * merged, as in move_box.c, so that a kernel along one axis (pass `canon` and autodiff make such ones) has long rows for its
  * lanes however few channels there are.
  */
-#include "move.h"
+#include "codegen/move.h"
 
 /* An axis of the box of results, outermost first. */
 typedef struct {

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <llvm-c/Analysis.h>
-#include "llvm_lower.h"
-#include "module.h"
-#include "simt_lower.h"
+#include "codegen/llvm_lower.h"
+#include "codegen/module.h"
+#include "codegen/simt_lower.h"
 
 typedef struct {
   char *llvm, *assembly;

@@ -1,5 +1,5 @@
 #include <string.h>
-#include "places.h"
+#include "codegen/places.h"
 
 static bool same_text(const char *a, const char *b) { return a == b || (a && b && !strcmp(a, b)); }
 

@@ -2,8 +2,8 @@
  * come before the places they called. */
 #ifndef NETC_PLACES_H
 #define NETC_PLACES_H
-#include "abi.h"
-#include "../ir/ir.h"
+#include "codegen/abi.h"
+#include "ir/ir.h"
 
 typedef struct {
   Arena *arena;

@@ -1,6 +1,6 @@
 /* random.c - the numbers of ir/philox.h as kernel code: the same rounds, on 32-bit lanes. */
-#include "kir.h"
-#include "kir_internal.h"
+#include "codegen/kir.h"
+#include "codegen/kir_internal.h"
 
 typedef struct {
   KV x[4];

@@ -9,8 +9,8 @@
  */
 #ifndef NETC_SIMT_H
 #define NETC_SIMT_H
-#include "abi.h"
-#include "kir.h"
+#include "codegen/abi.h"
+#include "codegen/kir.h"
 
 enum {
   SIMT_LANES = 32,

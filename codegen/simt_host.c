@@ -1,8 +1,8 @@
 /* simt_host.c - the leaves of emulated threads: every access and whatever crosses lanes is a call (SimtCalls), so that an
  * emulator sees all of it. */
 #include <stddef.h>
-#include "llvm_bf16.h"
-#include "simt_lower.h"
+#include "codegen/llvm_bf16.h"
+#include "codegen/simt_lower.h"
 
 enum { CALLS, THREAD, LANE, WARP, TASK, STEP, WORDS, PARAMETERS };
 

@@ -2,8 +2,8 @@
  * llvm_lower.c; memory, masks and what crosses lanes are here.
  */
 #include <string.h>
-#include "llvm_bf16.h"
-#include "simt_lower.h"
+#include "codegen/llvm_bf16.h"
+#include "codegen/simt_lower.h"
 
 LLVMValueRef simt_call(Lower *l, const char *name, LLVMValueRef *args, int n) {
   unsigned id = LLVMLookupIntrinsicID(name, strlen(name));

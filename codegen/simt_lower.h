@@ -5,11 +5,11 @@
 #ifndef NETC_SIMT_LOWER_H
 #define NETC_SIMT_LOWER_H
 #include <llvm-c/TargetMachine.h>
-#include "abi.h"
-#include "bytes.h"
-#include "lower_internal.h"
-#include "simt.h"
-#include "wgmma.h"
+#include "codegen/abi.h"
+#include "codegen/bytes.h"
+#include "codegen/lower_internal.h"
+#include "codegen/simt.h"
+#include "codegen/wgmma.h"
 
 typedef struct SimtLower SimtLower;
 typedef struct {

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Target.h>
-#include "llvm_lower.h"
-#include "simt_lower.h"
+#include "codegen/llvm_lower.h"
+#include "codegen/simt_lower.h"
 
 enum { GLOBAL = 1, SHARED = 3 };
 

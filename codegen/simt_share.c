@@ -5,11 +5,11 @@
  * becomes a parameter, and places that differ alike become the same one: extents, strides and offsets of a shape
  * come in many copies.
  */
-#include "simt_share.h"
+#include "codegen/simt_share.h"
 #include <stdlib.h>
 #include <string.h>
-#include "kir_internal.h"
-#include "simt.h"
+#include "codegen/kir_internal.h"
+#include "codegen/simt.h"
 
 /* On the least of the devices that run the texts (300 GB/s, 8 TFLOP/s) this takes no longer than a launch does by itself. */
 enum { LIGHT_BYTES = 1 << 20, LIGHT_FLOPS = 16 << 20 };

@@ -6,8 +6,8 @@
  */
 #ifndef NETC_SIMT_SHARE_H
 #define NETC_SIMT_SHARE_H
-#include "abi.h"
-#include "kir.h"
+#include "codegen/abi.h"
+#include "codegen/kir.h"
 
 typedef enum {
   SHARE_HEAVY, /* much arithmetic: numbers stay where the device's compiler makes faster code of knowing them */

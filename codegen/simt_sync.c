@@ -10,8 +10,8 @@
  * only when the value was there before the loop began. A sync stands outside of loops that need it only when they begin.
  */
 #include <string.h>
-#include "kir_internal.h"
-#include "simt.h"
+#include "codegen/kir_internal.h"
+#include "codegen/simt.h"
 
 typedef enum { ONE, RUN, ANY } Shape; /* a scalar; neighbours; wherever a vector of offsets says */
 

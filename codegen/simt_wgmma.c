@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include "simt_lower.h"
+#include "codegen/simt_lower.h"
 
 /* Text of an asm statement without operands that memory is ordered by. */
 static void plain(SimtLower *s, const char *text) {

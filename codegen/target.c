@@ -5,7 +5,7 @@
 #include <llvm-c/Error.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
-#include "llvm_lower.h"
+#include "codegen/llvm_lower.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void init(void) {

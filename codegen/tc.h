@@ -20,7 +20,7 @@
  */
 #ifndef NETC_TC_H
 #define NETC_TC_H
-#include "conv_geom.h"
+#include "codegen/conv_geom.h"
 
 typedef struct {
   int m, n, warps_m, warps_n;

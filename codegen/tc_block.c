@@ -1,6 +1,6 @@
 /* tc_block.c - the code of a block: stages, products, results (tc.h). */
-#include "tc.h"
-#include "wgmma.h"
+#include "codegen/tc.h"
+#include "codegen/wgmma.h"
 
 static KV i32v(KFn *k, int64_t v) { return k_splat(k, k_i32(k, (int32_t)v)); }
 

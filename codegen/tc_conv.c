@@ -9,8 +9,8 @@
  * Where tiles are too few for the processors, steps are cut into parts, each with blocks of its own, which store their sums; a second
  * launch adds them and has the epilogue (tc_results.c).
  */
-#include "tc_conv.h"
-#include "ints.h"
+#include "codegen/tc_conv.h"
+#include "codegen/ints.h"
 
 static KV i32v(KFn *k, int64_t v) { return k_splat(k, k_i32(k, (int32_t)v)); }
 

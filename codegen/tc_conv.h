@@ -2,9 +2,9 @@
  * the rows of a stage come about is the emitter's own. */
 #ifndef NETC_TC_CONV_H
 #define NETC_TC_CONV_H
-#include "dw_row.h"
-#include "expr.h"
-#include "tc.h"
+#include "codegen/dw_row.h"
+#include "codegen/expr.h"
+#include "codegen/tc.h"
 
 /* One axis of a phase: result pixel out0 + q*ostep, q < count, meets the operand at q*istep + base + j with tap tap0 + j*tap_step,
  * j < taps. */

@@ -4,8 +4,8 @@
  * partial sums, f32, part after part, and a launch of its own adds them: a warp has 32 channels of some rows, fetches them of all parts
  * and adds these in order, so that the sum is the same whichever block was done first.
  */
-#include "tc_conv.h"
-#include "ints.h"
+#include "codegen/tc_conv.h"
+#include "codegen/ints.h"
 
 /* ---- where rows lie ---- */
 

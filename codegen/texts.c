@@ -6,8 +6,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "module.h"
-#include "simt_lower.h"
+#include "codegen/module.h"
+#include "codegen/simt_lower.h"
 
 enum { TEXT_BYTES = 256 << 10 };
 

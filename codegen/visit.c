@@ -1,8 +1,8 @@
 /* visit.c - loop nests over boxes, strided access, and the small things every emitter asks of a node. */
 #include <stdarg.h>
 #include <string.h>
-#include "visit.h"
-#include "ints.h"
+#include "codegen/visit.h"
+#include "codegen/ints.h"
 
 int visit_lane_axis(const Box *b) {
   int a = b->rank - 1;

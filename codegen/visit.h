@@ -3,7 +3,7 @@
  */
 #ifndef NETC_VISIT_H
 #define NETC_VISIT_H
-#include "emit.h"
+#include "codegen/emit.h"
 
 enum { VISIT_RANK = 12 };
 

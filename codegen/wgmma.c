@@ -1,7 +1,7 @@
 /* wgmma.c - what wgmma.h says, for who emulates it. */
-#include "wgmma.h"
+#include "codegen/wgmma.h"
 #include <math.h>
-#include "fragment.h"
+#include "codegen/fragment.h"
 
 WgmmaMatrix wgmma_matrix(uint64_t d) {
   static const uint32_t swapped[] = {0, 128, 64, 32};

@@ -17,8 +17,8 @@
  */
 #ifndef NETC_WINO_H
 #define NETC_WINO_H
-#include "conv_geom.h"
-#include "wino_tile.h"
+#include "codegen/conv_geom.h"
+#include "codegen/wino_tile.h"
 
 /* The convolution of stride 1 that is computed: `in` what is read, `out` what is written, weights turned round if back. */
 typedef struct {

@@ -1,6 +1,6 @@
 /* wino_code.c - the steps of a Winograd convolution: tiles of the operand transformed, products, results transformed back
  * and given to the epilogue (wino.h). */
-#include "wino.h"
+#include "codegen/wino.h"
 
 /* Where a tile of the block lies: image, and coordinates of its first result in the plane. */
 typedef struct {

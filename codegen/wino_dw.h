@@ -12,8 +12,8 @@
  */
 #ifndef NETC_WINO_DW_H
 #define NETC_WINO_DW_H
-#include "conv_dw.h"
-#include "wino_tile.h"
+#include "codegen/conv_dw.h"
+#include "codegen/wino_tile.h"
 
 enum { WINO_POINTS = WINO_MAX_N * WINO_MAX_N };
 

@@ -1,5 +1,5 @@
 /* wino_tile.c - Winograd's matrices on both sides of a tile (wino_tile.h). */
-#include "wino_tile.h"
+#include "codegen/wino_tile.h"
 
 /* Rows first: a row of the operand becomes a row of in X^T, then columns of that become columns of the result. */
 void wino_both_sides(KFn *k, const WinoMatrix *y, const WinoMatrix *x, const WinoEnds *ends) {

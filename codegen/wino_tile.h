@@ -10,7 +10,7 @@
  */
 #ifndef NETC_WINO_TILE_H
 #define NETC_WINO_TILE_H
-#include "winograd.h"
+#include "codegen/winograd.h"
 
 typedef struct {
   KV (*get)(void *of, int i, int j); /* i < y->cols, j < x->cols */

@@ -1,5 +1,5 @@
 /* winograd.c - the matrices of F(2,3) and F(4,3), and code that applies them (winograd.h). */
-#include "winograd.h"
+#include "codegen/winograd.h"
 #include <math.h>
 
 /* ---- matrices ---- */

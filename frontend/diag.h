@@ -7,7 +7,7 @@
  */
 #ifndef NETC_DIAG_H
 #define NETC_DIAG_H
-#include "../ir/ir.h"
+#include "ir/ir.h"
 
 /* A file that was read. Lines end at '\n'; columns count characters (UTF-8 code points) from 1. */
 typedef struct Source {

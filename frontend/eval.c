@@ -1,5 +1,5 @@
 /* eval.c - expressions and statements. */
-#include "eval.h"
+#include "frontend/eval.h"
 #include <math.h>
 #include <string.h>
 

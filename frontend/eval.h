@@ -5,8 +5,8 @@
  */
 #ifndef NETC_EVAL_H
 #define NETC_EVAL_H
-#include "ast.h"
-#include "frontend.h"
+#include "frontend/ast.h"
+#include "frontend/frontend.h"
 
 typedef enum {
   V_POISON, /* the result of something that failed and was reported */

@@ -1,7 +1,7 @@
 /* frontend.h - a .net file becomes a Program: parsed, checked, unrolled, shaped. Language: docs/language.md. */
 #ifndef NETC_FRONTEND_H
 #define NETC_FRONTEND_H
-#include "../ir/ir.h"
+#include "ir/ir.h"
 
 typedef struct {
   const char *name,

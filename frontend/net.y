@@ -1,6 +1,6 @@
 /* net.y - the grammar. docs/language.md explains it. */
 %code requires {
-#include "parser.h"
+#include "frontend/parser.h"
 }
 %code {
 #include <string.h>

@@ -8,11 +8,11 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include "frontend.h"
-#include "netc_cache.h"
-#include "../passes/passes.h"
-#include "../codegen/abi.h"
-#include "../codegen/codegen.h"
+#include "frontend/frontend.h"
+#include "frontend/netc_cache.h"
+#include "passes/passes.h"
+#include "codegen/abi.h"
+#include "codegen/codegen.h"
 
 static const char usage[] =
     "usage: netc FILE.net -o OUT.so [options]\n"

@@ -1,7 +1,7 @@
 /* netc_cache.c - whole modules in the cache. */
-#include "netc_cache.h"
+#include "frontend/netc_cache.h"
 #include <string.h>
-#include "diag.h"
+#include "frontend/diag.h"
 
 static void add_text(Bytes *b, const char *text) { bytes_text(b, text, strlen(text)); }
 

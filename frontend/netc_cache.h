@@ -3,8 +3,8 @@
  * list of files, under the options and the text of the first, and the module, under the options and all texts. */
 #ifndef NETC_NETC_CACHE_H
 #define NETC_NETC_CACHE_H
-#include "frontend.h"
-#include "../codegen/codegen.h"
+#include "frontend/frontend.h"
+#include "codegen/codegen.h"
 
 typedef struct {
   const char *input;

@@ -1,5 +1,5 @@
 /* operators.c - what + - * / and the rest mean for numbers, strings, lists and tensors. */
-#include "eval.h"
+#include "frontend/eval.h"
 #include <math.h>
 #include <string.h>
 

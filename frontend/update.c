@@ -1,5 +1,5 @@
 /* update.c - training statements: what is minimized, gradients, optimiser steps, averages, logged values. */
-#include "eval.h"
+#include "frontend/eval.h"
 #include <math.h>
 #include <string.h>
 
@@ -158,7 +158,7 @@ static void step_adam(Eval *c, const Optimiser *o, int v, int nth, Bias b, int g
 static bool differentiable(const Node *n) {
   static const char *const rule[] = {
 #define OP(name, least, most, attrs, cls, shape, gradient, form, text) #gradient,
-#include "../ir/ops.def"
+#include "ir/ops.def"
 #undef OP
   };
   return n->type.dt == F32 && strcmp(rule[n->op], "zero");

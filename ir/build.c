@@ -1,5 +1,5 @@
 /* build.c - constructors: every node of a function is made by ir_node(), which infers its type. */
-#include "ir.h"
+#include "ir/ir.h"
 #include <string.h>
 
 /* The attributes an op uses, the rest zero, so that equal nodes have equal attributes. */

@@ -1,8 +1,8 @@
 /* interp.c - the reference interpreter: binds names to data, runs the kernels in order, rounds, commits
  * stores. */
-#include "interp_ref.h"
-#include "bf16.h"
-#include "philox.h"
+#include "ir/interp_ref.h"
+#include "ir/bf16.h"
+#include "ir/philox.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static RefKernel *const kernel_of[OP_COUNT] = {
 #define REF_MOVE(name)                            ref_##name
 #define REF_META(name)                            NULL
 #define OP(name, min_in, max_in, attrs, cls, ...) [OP_##name] = REF_##cls(name),
-#include "ops.def"
+#include "ir/ops.def"
 };
 
 /* ---- leaves ---- */

@@ -16,7 +16,7 @@
  */
 #ifndef NETC_INTERP_H
 #define NETC_INTERP_H
-#include "ir.h"
+#include "ir/ir.h"
 
 typedef enum { INTERP_F32, INTERP_F64 } InterpMode;
 typedef struct Interp Interp;

@@ -4,7 +4,7 @@
  * place) of x * w * y. The op says which of the three is the result. walk() visits the terms; a depthwise
  * convolution is N*C independent ones with one channel each and kernels of their own.
  */
-#include "interp_ref.h"
+#include "ir/interp_ref.h"
 
 typedef struct {
   int64_t n, c, o;          /* samples, channels of x, channels of y */

@@ -1,5 +1,5 @@
 /* interp_ew.c - reference kernels of elementwise ops, reductions and composites. */
-#include "interp_ref.h"
+#include "ir/interp_ref.h"
 #include <math.h>
 
 /* ---- elementwise: one expression of the operands a, b, c per op ---- */
@@ -57,7 +57,7 @@ static Elementwise *const expression_of[OP_COUNT] = {
 #define CASE_MOVE(name)
 #define CASE_META(name)
 #define OP(name, min_in, max_in, attrs, cls, ...) CASE_##cls(name)
-#include "ops.def"
+#include "ir/ops.def"
 };
 
 void ref_elementwise(double *out, const Ref *r) {

@@ -1,5 +1,5 @@
 /* interp_move.c - reference kernels of data movement: reshaping, joining, pooling, resampling, turning. */
-#include "interp_ref.h"
+#include "ir/interp_ref.h"
 #include <math.h>
 #include <string.h>
 

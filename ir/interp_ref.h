@@ -5,7 +5,7 @@
  */
 #ifndef NETC_INTERP_REF_H
 #define NETC_INTERP_REF_H
-#include "interp.h"
+#include "ir/interp.h"
 
 typedef struct {
   Op op;
@@ -30,7 +30,7 @@ typedef void RefKernel(double *out, const Ref *r);
 #define REF_MOVE(name) RefKernel ref_##name;
 #define REF_META(name)
 #define OP(name, min_in, max_in, attrs, cls, ...) REF_##cls(name)
-#include "ops.def"
+#include "ir/ops.def"
 #undef REF_LEAF
 #undef REF_EW
 #undef REF_RED

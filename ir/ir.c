@@ -1,12 +1,12 @@
 /* ir.c - the op table as data, types, programs and functions. */
-#include "ir.h"
+#include "ir/ir.h"
 #include <stdarg.h>
 #include <string.h>
 
 const OpInfo op_info[OP_COUNT] = {
 #define OP(name, min_in, max_in, attrs, cls, shape, grad, form, meaning)                                     \
   [OP_##name] = {#name, min_in, max_in, attrs, cls, form, meaning},
-#include "ops.def"
+#include "ir/ops.def"
 };
 
 int op_by_name(const char *name) {

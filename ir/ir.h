@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include "mem.h"
+#include "ir/mem.h"
 
 enum { MAX_RANK = 6, MAX_IN = 8, MAX_SPATIAL = 3 };
 
@@ -35,7 +35,7 @@ typedef struct {
 
 typedef enum {
 #define OP(name, ...) OP_##name,
-#include "ops.def"
+#include "ir/ops.def"
   OP_COUNT
 } Op;
 

@@ -2,7 +2,7 @@
  * compilation takes one small chunk. A large one touches gigabytes, and half of its time went into page faults: chunks
  * double in size, and large ones ask for huge pages. */
 #define _DEFAULT_SOURCE /* madvise */
-#include "mem.h"
+#include "ir/mem.h"
 #include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>

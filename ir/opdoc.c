@@ -1,12 +1,12 @@
 /* opdoc.c - ops.def as the table of docs/ops.md. */
-#include "ir.h"
+#include "ir/ir.h"
 #include <string.h>
 
 static const struct {
   const char *shape, *grad;
 } rule[OP_COUNT] = {
 #define OP(name, min_in, max_in, attrs, cls, shape, grad, ...) [OP_##name] = {#shape, #grad},
-#include "ops.def"
+#include "ir/ops.def"
 };
 
 static const char *const class_title[] = {

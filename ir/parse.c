@@ -4,7 +4,7 @@
  * so the code reads as if nothing could fail. A node is built by ir_node(), which checks it; a type written
  * behind a node must be the one inferred.
  */
-#include "text.h"
+#include "ir/text.h"
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>

@@ -1,6 +1,6 @@
 /* print.c - the text form of programs (docs/ir.md). What is written here is what parse.c reads; floats are
  * written with 17 digits so that they come back bit for bit. Places in .net files appear as comments. */
-#include "text.h"
+#include "ir/text.h"
 #include <math.h>
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * A rule sees the operands' types and the attributes and writes the result's type. Every failure is one
  * sentence behind "OP of TYPE and TYPE: ", so that both shapes are always told.
  */
-#include "ir.h"
+#include "ir/ir.h"
 #include <stdarg.h>
 #include <string.h>
 
@@ -460,7 +460,7 @@ static bool shape_grad(Rule *r) {
 
 static bool (*const rule_of[OP_COUNT])(Rule *) = {
 #define OP(name, min_in, max_in, attrs, cls, shape, ...) [OP_##name] = shape_##shape,
-#include "ops.def"
+#include "ir/ops.def"
 };
 
 bool infer_type(Op op, int nin, const Type *in, const Attrs *at, const Type *given, Type *out,

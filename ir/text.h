@@ -1,7 +1,7 @@
 /* text.h - the words of the text form, shared by print.c and parse.c. Indexed by the enums of ir.h. */
 #ifndef NETC_TEXT_H
 #define NETC_TEXT_H
-#include "ir.h"
+#include "ir/ir.h"
 
 static const char *const word_init[] = {"const", "uniform", "normal", "copy", NULL};
 static const char *const word_role[] = {"param", "buffer", "ema", "optim", NULL};

@@ -1,5 +1,5 @@
 /* verify.c - what must hold of every program between any two passes. */
-#include "ir.h"
+#include "ir/ir.h"
 #include <stdarg.h>
 #include <string.h>
 

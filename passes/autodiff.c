@@ -7,13 +7,13 @@
  *
  * Contributions to an adjoint are added in the order of the reverse sweep: the sum is the same in every run.
  */
-#include "grad.h"
-#include "rewrite.h"
+#include "passes/grad.h"
+#include "passes/rewrite.h"
 #include <string.h>
 
 static GradRule *const rules[OP_COUNT] = {
 #define OP(name, min_in, max_in, attrs, cls, shape, grad, form, meaning) [OP_##name] = grad_##grad,
-#include "../ir/ops.def"
+#include "ir/ops.def"
 };
 
 bool grad_wants(const Sweep *s, const Node *n, int operand) { return s->need[n->in[operand]]; }

@@ -27,7 +27,7 @@
  */
 #ifndef NETC_FUSE_H
 #define NETC_FUSE_H
-#include "../ir/ir.h"
+#include "ir/ir.h"
 
 enum { G_MAP, G_CONV, G_CONV_DW, G_DW, G_DW_DW, G_DWPW, G_MATMUL, G_MOVE, G_KINDS };
 extern const char *const group_kind_name[G_KINDS];

@@ -1,6 +1,6 @@
 /* fuse_values.c - what each group of a fused function reads and stores, from Node.group alone. */
-#include "fuse.h"
-#include "passes.h"
+#include "passes/fuse.h"
+#include "passes/passes.h"
 #include <string.h>
 
 int value_source(const Fn *f, int node) {

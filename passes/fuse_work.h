@@ -9,9 +9,9 @@
  */
 #ifndef NETC_FUSE_WORK_H
 #define NETC_FUSE_WORK_H
-#include "fuse.h"
-#include "order.h"
-#include "rewrite.h"
+#include "passes/fuse.h"
+#include "passes/order.h"
+#include "passes/rewrite.h"
 
 enum {
   MAX_FRONT = 24,    /* values an inline expression may read before it is cut */

@@ -6,7 +6,7 @@
  */
 #ifndef NETC_GRAD_H
 #define NETC_GRAD_H
-#include "../ir/ir.h"
+#include "ir/ir.h"
 
 typedef struct {
   Fn *f;

@@ -2,7 +2,7 @@
  * an adjoint: conv, conv_dx and conv_dw are one trilinear form seen from its three sides, and so are the depthwise
  * ones and matmul and inner.
  */
-#include "grad.h"
+#include "passes/grad.h"
 
 static const int64_t *spatial_dims(const Fn *f, int x) { return f->node[x].type.dim + 2; }
 

@@ -1,7 +1,7 @@
 /* order.h - what passes need of memory orders beyond passes.h. */
 #ifndef NETC_ORDER_H
 #define NETC_ORDER_H
-#include "passes.h"
+#include "passes/passes.h"
 
 /* Channels last from rank 4 on, else row-major. */
 void order_default(uint8_t *order, int rank);

@@ -15,7 +15,7 @@
  */
 #ifndef NETC_PASSES_H
 #define NETC_PASSES_H
-#include "../ir/ir.h"
+#include "ir/ir.h"
 
 typedef struct Pass {
   const char *name;

@@ -1,6 +1,6 @@
 /* pipeline.c - the passes in order, and the driver that runs, verifies and dumps them. */
-#include "fuse_check.h"
-#include "passes.h"
+#include "passes/fuse_check.h"
+#include "passes/passes.h"
 #include <string.h>
 
 const Pass pass_table[] = {

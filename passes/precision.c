@@ -8,8 +8,8 @@
  *
  * Contractions of bf16 images have their other operand rounded, too (Attrs.narrow): see narrow_pays.
  */
-#include "fuse.h"
-#include "passes.h"
+#include "passes/fuse.h"
+#include "passes/passes.h"
 #include <string.h>
 
 /* Fewer elements than this save nothing worth a rounding. */

@@ -13,8 +13,8 @@
  */
 #ifndef NETC_REMAT_H
 #define NETC_REMAT_H
-#include "fuse.h"
-#include "passes.h"
+#include "passes/fuse.h"
+#include "passes/passes.h"
 
 enum { REMAT_CUTS = 6 }; /* most cuts of a value */
 

@@ -1,8 +1,8 @@
 /* remat_emit.c - writes a fused function anew with copies of groups, cut down to the values that are computed again, in
  * front of their readers.
  */
-#include "remat.h"
-#include "rewrite.h"
+#include "passes/remat.h"
+#include "passes/rewrite.h"
 #include <string.h>
 
 void remat_closure(const Remat *r, int node, int *seen, int mark) {

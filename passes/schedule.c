@@ -11,8 +11,8 @@
  * operands are, and are written before their first reader. Where losses couple the forward passes this gains nothing;
  * the order with the lower peak is kept.
  */
-#include "passes.h"
-#include "rewrite.h"
+#include "passes/passes.h"
+#include "passes/rewrite.h"
 #include <limits.h>
 #include <stdlib.h>
 

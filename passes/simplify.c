@@ -5,8 +5,8 @@
  * same bit for bit in float32 (the sign of a zero apart): folding happens only for operations whose float32
  * result is the rounded exact one.
  */
-#include "simplify_fold.h"
-#include "rewrite.h"
+#include "passes/simplify_fold.h"
+#include "passes/rewrite.h"
 #include <string.h>
 
 typedef struct {

@@ -1,7 +1,7 @@
 /* storage.c - which values lie inside of others: operands of concatenations and results of slices (storage.h). */
-#include "storage.h"
-#include "order.h"
-#include "passes.h"
+#include "passes/storage.h"
+#include "passes/order.h"
+#include "passes/passes.h"
 #include <string.h>
 
 /* The region of a value that a piece takes: from index `lo` of `axis` on. */

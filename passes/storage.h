@@ -14,7 +14,7 @@
  */
 #ifndef NETC_STORAGE_H
 #define NETC_STORAGE_H
-#include "fuse.h"
+#include "passes/fuse.h"
 
 enum { STORAGE_RUN = 8 };
 

@@ -1,6 +1,6 @@
 #include <stdio.h>
 #include <string.h>
-#include "array.h"
+#include "runtime/array.h"
 
 int64_t array_count(const NetcArray *a) {
   int64_t n = 1;

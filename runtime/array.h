@@ -1,7 +1,7 @@
 /* array.h - arrays between row-major order of their logical shape (files) and memory order (the arena). */
 #ifndef NETRUN_ARRAY_H
 #define NETRUN_ARRAY_H
-#include "err.h"
+#include "runtime/err.h"
 
 int64_t array_count(const NetcArray *a);
 /* logical[i] are 4-byte elements in row-major order; mem is the array in the order a->order says. */

@@ -1,10 +1,10 @@
 /* netrun bench: how long a function takes, and where the time goes. */
 #include <stdio.h>
 #include <stdlib.h>
-#include "bench_report.h"
-#include "bench_scaling.h"
-#include "cli.h"
-#include "device.h"
+#include "runtime/bench_report.h"
+#include "runtime/bench_scaling.h"
+#include "runtime/cli.h"
+#include "runtime/device.h"
 
 static const CliOption options[] = {
     {"iterations", "N", "iterations to measure, after one that warms up (5)"},

@@ -8,7 +8,7 @@
  */
 #ifndef NETRUN_BENCH_H
 #define NETRUN_BENCH_H
-#include "load.h"
+#include "runtime/load.h"
 
 /* ---- measuring (bench_measure.c) ---- */
 

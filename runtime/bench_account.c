@@ -2,7 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "bench.h"
+#include "runtime/bench.h"
 
 static double roofline(const NetcKernel *k, const Machine *m) {
   double pairs = m->pair_flops > 0 ? (double)k->pair_flops : 0;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "bench.h"
+#include "runtime/bench.h"
 
 enum { CHAINS = 12, STEPS = 1 << 16, TASKS_PER_THREAD = 16, ROUNDS = 8 };
 

@@ -3,9 +3,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include "array.h"
-#include "bench.h"
-#include "philox.h"
+#include "runtime/array.h"
+#include "runtime/bench.h"
+#include "ir/philox.h"
 
 /* ---- inputs ---- */
 

@@ -1,8 +1,8 @@
 /* Tables of costs, as text and as JSON. */
 #include <stdio.h>
 #include <stdlib.h>
-#include "bench.h"
-#include "bench_report.h"
+#include "runtime/bench.h"
+#include "runtime/bench_report.h"
 
 static double ratio(double a, double b) { return b > 0 ? a / b : 0; }
 

@@ -2,7 +2,7 @@
 #ifndef NETRUN_BENCH_REPORT_H
 #define NETRUN_BENCH_REPORT_H
 #include <cjson/cJSON.h>
-#include "bench.h"
+#include "runtime/bench.h"
 
 /* rss: peak resident size of the process, taken before the machine was measured. */
 bool bench_print(const Session *s, const Bench *b, const Machine *m, int64_t rss, char err[ERR_MAX]);

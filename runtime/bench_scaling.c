@@ -1,7 +1,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "bench_scaling.h"
+#include "runtime/bench_scaling.h"
 
 enum { MOST = 64, LISTED = 15 };
 

@@ -8,7 +8,7 @@
 #ifndef NETRUN_BENCH_SCALING_H
 #define NETRUN_BENCH_SCALING_H
 #include <cjson/cJSON.h>
-#include "bench.h"
+#include "runtime/bench.h"
 
 typedef struct {
   const NetcFn *fn;

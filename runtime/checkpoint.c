@@ -2,8 +2,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "array.h"
-#include "checkpoint.h"
+#include "runtime/array.h"
+#include "runtime/checkpoint.h"
 
 enum { META_COUNT = 10, MAX_DIFFERENCES = 4 };
 

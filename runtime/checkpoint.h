@@ -2,8 +2,8 @@
  * in its logical shape, so that the file does not depend on how a module lays things out. */
 #ifndef NETRUN_CHECKPOINT_H
 #define NETRUN_CHECKPOINT_H
-#include "load.h"
-#include "safetensors.h"
+#include "runtime/load.h"
+#include "runtime/safetensors.h"
 
 /* What a checkpoint says of the run it belongs to. */
 typedef struct {

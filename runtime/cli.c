@@ -1,7 +1,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include "cli.h"
+#include "runtime/cli.h"
 
 static const Command *const commands[] = {&cmd_train, &cmd_eval, &cmd_predict,
                                           &cmd_info,  &cmd_exec, &cmd_bench};

@@ -5,7 +5,7 @@
  * everything else to stderr. */
 #ifndef NETRUN_CLI_H
 #define NETRUN_CLI_H
-#include "err.h"
+#include "runtime/err.h"
 
 enum { CLI_MAX_ARGS = 64 };
 

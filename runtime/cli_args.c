@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "cli.h"
-#include "load.h"
+#include "runtime/cli.h"
+#include "runtime/load.h"
 
 const char *cli_value(const CliArgs *a, const char *name) {
   for (int i = a->ngiven - 1; i >= 0; i--)

@@ -1,9 +1,9 @@
 /* Opening a GPU for a session, its memory and code. */
-#include "cuda.h"
+#include "runtime/cuda.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "footprint.h"
+#include "runtime/footprint.h"
 
 enum { STEP_BYTES = 64 };
 

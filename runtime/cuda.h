@@ -11,9 +11,9 @@
  */
 #ifndef NETRUN_CUDA_H
 #define NETRUN_CUDA_H
-#include "cuda_store.h"
-#include "device.h"
-#include "gpu.h"
+#include "runtime/cuda_store.h"
+#include "runtime/device.h"
+#include "runtime/gpu.h"
 
 /* NETRUN_CUDA_LAUNCH: graph (default), plain: launch by launch, checked: and wait for each. */
 typedef enum { LAUNCH_GRAPH, LAUNCH_PLAIN, LAUNCH_CHECKED } LaunchMode;

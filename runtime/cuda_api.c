@@ -1,5 +1,5 @@
 /* Finding the driver. */
-#include "cuda_api.h"
+#include "runtime/cuda_api.h"
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>

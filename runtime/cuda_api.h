@@ -11,7 +11,7 @@
 #ifndef NETRUN_CUDA_API_H
 #define NETRUN_CUDA_API_H
 #include <stddef.h>
-#include "err.h"
+#include "runtime/err.h"
 
 /* CODE(name, value) of CUresult. */
 #define CUDA_CODES(CODE)                                                                                     \

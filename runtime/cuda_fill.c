@@ -1,8 +1,8 @@
 /* Batches that the device makes of images it keeps (cuda_store.h). */
 #include <stdlib.h>
 #include <string.h>
-#include "array.h"
-#include "cuda.h"
+#include "runtime/array.h"
+#include "runtime/cuda.h"
 
 /* ---- opening ---- */
 

@@ -1,8 +1,8 @@
 /* What goes to the device and what comes back. */
 #include <stdlib.h>
 #include <string.h>
-#include "array.h"
-#include "cuda.h"
+#include "runtime/array.h"
+#include "runtime/cuda.h"
 
 enum { APART = 4096 }; /* bytes between outputs that are copied along rather than left out */
 

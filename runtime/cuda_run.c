@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "cuda.h"
+#include "runtime/cuda.h"
 
 /* ---- launches ---- */
 

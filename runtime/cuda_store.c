@@ -1,4 +1,4 @@
-#include "cuda_store.h"
+#include "runtime/cuda_store.h"
 #include <stdlib.h>
 #include <string.h>
 

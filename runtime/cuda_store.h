@@ -7,8 +7,8 @@
  */
 #ifndef NETRUN_CUDA_STORE_H
 #define NETRUN_CUDA_STORE_H
-#include "data.h"
-#include "gpu.h"
+#include "runtime/data.h"
+#include "runtime/gpu.h"
 
 typedef struct {
   bool there;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "picture.h"
+#include "runtime/picture.h"
 
 enum {
   PANEL_W = 360,

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "data_impl.h"
+#include "runtime/data_impl.h"
 
 static int find_case(Dataset *d, const char *kase) {
   DataImpl *m = d->impl;

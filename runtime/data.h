@@ -16,7 +16,7 @@
 #define NETRUN_DATA_H
 #include <stdbool.h>
 #include <stdint.h>
-#include "abi.h"
+#include "codegen/abi.h"
 
 enum { ERR_MAX = 512 };
 

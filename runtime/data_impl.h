@@ -2,8 +2,8 @@
 #ifndef NETRUN_DATA_IMPL_H
 #define NETRUN_DATA_IMPL_H
 #include <pthread.h>
-#include "data.h"
-#include "raster.h"
+#include "runtime/data.h"
+#include "runtime/raster.h"
 
 /* Where an item's data lie. A raster, a volume, or one slice of a volume along z. */
 typedef struct {

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "data_impl.h"
+#include "runtime/data_impl.h"
 
 static const float window_lo = -200, window_hi = 250, ct_below = -500;
 

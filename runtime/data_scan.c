@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "data_impl.h"
+#include "runtime/data_impl.h"
 
 enum { PATH_ROOM = 4096, BLOCK_SLICES = 8 };
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "data_impl.h"
+#include "runtime/data_impl.h"
 
 /* FNV-1a, 64 bit. */
 uint64_t name_hash(const char *s) {

@@ -3,7 +3,7 @@
 #ifndef NETRUN_DEVICE_H
 #define NETRUN_DEVICE_H
 #include <stddef.h>
-#include "bench.h"
+#include "runtime/bench.h"
 
 struct Device {
   void (*close)(Session *s);

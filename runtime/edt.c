@@ -6,8 +6,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "edt.h"
-#include "data.h"
+#include "runtime/edt.h"
+#include "runtime/data.h"
 
 typedef struct {
   double *f, *from;

@@ -1,10 +1,10 @@
 /* embed.c - netc.h: what libnetc.so exports, over sessions and predictors. */
-#include "netc.h"
+#include "runtime/netc.h"
 #include <stdlib.h>
 #include <string.h>
-#include "array.h"
-#include "checkpoint.h"
-#include "predictor.h"
+#include "runtime/array.h"
+#include "runtime/checkpoint.h"
+#include "runtime/predictor.h"
 
 _Static_assert((int)NETC_ERROR_MAX == (int)ERR_MAX && (int)NETC_RANK_MAX == (int)NETC_MAX_RANK &&
                    (int)NETC_CPU == (int)ON_HOST,

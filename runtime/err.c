@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include "err.h"
+#include "runtime/err.h"
 
 bool err_set(char err[ERR_MAX], const char *fmt, ...) {
   va_list ap;

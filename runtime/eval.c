@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "checkpoint.h"
-#include "cli.h"
-#include "eval.h"
-#include "file.h"
-#include "overlay.h"
-#include "picture.h"
-#include "raster.h"
+#include "runtime/checkpoint.h"
+#include "runtime/cli.h"
+#include "runtime/eval.h"
+#include "runtime/file.h"
+#include "runtime/overlay.h"
+#include "runtime/picture.h"
+#include "runtime/raster.h"
 
 enum { GROUP_2D = 32, GROUP_3D = 1 };
 

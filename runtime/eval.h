@@ -2,8 +2,8 @@
 #ifndef NETRUN_EVAL_H
 #define NETRUN_EVAL_H
 #include <stdio.h>
-#include "predictor.h"
-#include "score.h"
+#include "runtime/predictor.h"
+#include "runtime/score.h"
 
 typedef struct {
   Split split;

@@ -2,11 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "array.h"
-#include "checkpoint.h"
-#include "cli.h"
-#include "exec.h"
-#include "npy.h"
+#include "runtime/array.h"
+#include "runtime/checkpoint.h"
+#include "runtime/cli.h"
+#include "runtime/exec.h"
+#include "runtime/npy.h"
 
 /* ---- inputs ---- */
 

@@ -2,7 +2,7 @@
  * frameworks. */
 #ifndef NETRUN_EXEC_H
 #define NETRUN_EXEC_H
-#include "load.h"
+#include "runtime/load.h"
 
 typedef struct {
   const char *name, *path; /* input = path of a .npy file */

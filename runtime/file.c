@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "file.h"
+#include "runtime/file.h"
 
 bool file_map(const char *path, Bytes *out, char err[ERR_MAX]) {
   *out = (Bytes){NULL, 0};

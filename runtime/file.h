@@ -3,7 +3,7 @@
 #define NETRUN_FILE_H
 #include <stddef.h>
 #include <stdio.h>
-#include "err.h"
+#include "runtime/err.h"
 
 typedef struct {
   const uint8_t *data;

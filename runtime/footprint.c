@@ -1,7 +1,7 @@
-#include "footprint.h"
+#include "runtime/footprint.h"
 #include <string.h>
 #include <unistd.h>
-#include "array.h"
+#include "runtime/array.h"
 
 Footprint footprint_plan(const NetcModule *d, const NetcFn *f, int threads) {
   Footprint p = {.variables = d->variable_bytes, .working = f->working, .scratch = f->scratch * threads};

@@ -2,7 +2,7 @@
 #ifndef NETRUN_FOOTPRINT_H
 #define NETRUN_FOOTPRINT_H
 #include <stdio.h>
-#include "load.h"
+#include "runtime/load.h"
 
 typedef struct {
   int64_t variables, working; /* of the arena */

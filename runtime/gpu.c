@@ -1,4 +1,4 @@
-#include "gpu.h"
+#include "runtime/gpu.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

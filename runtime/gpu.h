@@ -11,9 +11,9 @@
  * share it, undisturbed; nothing here resets a device. */
 #ifndef NETRUN_GPU_H
 #define NETRUN_GPU_H
-#include "abi.h"
-#include "cuda_api.h"
-#include "pool.h"
+#include "codegen/abi.h"
+#include "runtime/cuda_api.h"
+#include "runtime/pool.h"
 
 typedef struct {
   Cuda api;

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "gpu.h"
+#include "runtime/gpu.h"
 
 enum { LOG_BYTES = 4096, LOG_LINES = 3 };
 

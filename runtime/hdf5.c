@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "file.h"
-#include "raster.h"
+#include "runtime/file.h"
+#include "runtime/raster.h"
 
 /* What goes ahead of the values. */
 typedef struct {

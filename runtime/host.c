@@ -1,8 +1,8 @@
 /* The host as a device: its memory is the arena, a launch is a call of the pool. Arguments are resolved to addresses once. */
 #include <stdlib.h>
-#include "array.h"
-#include "device.h"
-#include "footprint.h"
+#include "runtime/array.h"
+#include "runtime/device.h"
+#include "runtime/footprint.h"
 
 typedef void *const *Args;
 

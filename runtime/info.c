@@ -3,11 +3,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include "array.h"
-#include "cli.h"
-#include "footprint.h"
-#include "info.h"
-#include "load.h"
+#include "runtime/array.h"
+#include "runtime/cli.h"
+#include "runtime/footprint.h"
+#include "runtime/info.h"
+#include "runtime/load.h"
 
 static const char *const fn_kind[] = {"training step", "predict", "forward"};
 static const char *const source_name[] = {"labeled", "unlabeled", "all"};

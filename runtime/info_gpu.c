@@ -1,8 +1,8 @@
 /* netrun info --device cuda:N: the device, and what it makes of a module. */
 #include <inttypes.h>
 #include <stdlib.h>
-#include "gpu.h"
-#include "info.h"
+#include "runtime/gpu.h"
+#include "runtime/info.h"
 
 static bool print_gpu(const Gpu *g, FILE *out, char err[ERR_MAX]) {
   int64_t free_bytes, total;

@@ -2,9 +2,9 @@
  * index, so neither the layout nor the number of threads nor the other variables matter. */
 #include <math.h>
 #include <string.h>
-#include "array.h"
-#include "load.h"
-#include "philox.h"
+#include "runtime/array.h"
+#include "runtime/load.h"
+#include "ir/philox.h"
 
 static uint64_t fnv1a(const char *s) {
   uint64_t h = 0xcbf29ce484222325u;

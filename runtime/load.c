@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "array.h"
-#include "load.h"
+#include "runtime/array.h"
+#include "runtime/load.h"
 
 const char *isa_name(NetcIsa isa) {
   static const char *const name[NETC_ISA_COUNT] = {"avx2", "avx512", "avx512_bf16"};

@@ -11,8 +11,8 @@
  */
 #ifndef NETRUN_LOAD_H
 #define NETRUN_LOAD_H
-#include "err.h"
-#include "pool.h"
+#include "runtime/err.h"
+#include "runtime/pool.h"
 
 typedef struct {
   const NetcModule *desc;

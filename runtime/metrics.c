@@ -2,8 +2,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "edt.h"
-#include "metrics.h"
+#include "runtime/edt.h"
+#include "runtime/metrics.h"
 
 const char *const metric_name[METRIC_COUNT] = {"DI", "JA", "AC", "SE", "SP", "VOE", "ASD", "ASSD", "95HD"};
 

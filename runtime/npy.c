@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "file.h"
-#include "npy.h"
+#include "runtime/file.h"
+#include "runtime/npy.h"
 
 static const struct {
   const char *descr;

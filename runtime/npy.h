@@ -2,7 +2,7 @@
 #ifndef NETRUN_NPY_H
 #define NETRUN_NPY_H
 #include <stddef.h>
-#include "err.h"
+#include "runtime/err.h"
 
 typedef enum { NPY_F4, NPY_F8, NPY_I4, NPY_I8, NPY_U1 } NpyType;
 enum { NPY_MAX_RANK = 8 };

@@ -1,7 +1,7 @@
 #include <stdlib.h>
-#include "err.h"
-#include "overlay.h"
-#include "picture.h"
+#include "runtime/err.h"
+#include "runtime/overlay.h"
+#include "runtime/picture.h"
 
 /* The plane (Y,X) of a volume (X,Y,Z) at z. */
 static void plane_bytes(const uint8_t *v, const int64_t *dim, int64_t z, uint8_t *out) {

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "data_impl.h"
-#include "philox.h"
+#include "runtime/data_impl.h"
+#include "ir/philox.h"
 
 enum { PHANTOM_TRAIN = 64, PHANTOM_TEST = 16 };
 static const uint64_t phantom_seed = 20220607;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "picture.h"
+#include "runtime/picture.h"
 
 enum { GAP = 4, PANEL = 256 }; /* pixels between panels; small images are enlarged to this height */
 

@@ -4,7 +4,7 @@
 #define NETRUN_PICTURE_H
 #include <stdbool.h>
 #include <stdint.h>
-#include "data.h"
+#include "runtime/data.h"
 
 /* rgb: (H,W,3) bytes. Written to a temporary name first, then renamed. */
 bool png_write_rgb(const char *path, const uint8_t *rgb, int64_t h, int64_t w, char err[ERR_MAX]);

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include "pool.h"
+#include "runtime/pool.h"
 
 enum { SPIN_ROUNDS = 2000, STACK_BYTES = 8 << 20, CACHE_LINE = 64 };
 

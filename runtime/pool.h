@@ -9,7 +9,7 @@
 #ifndef NETRUN_POOL_H
 #define NETRUN_POOL_H
 #include <stdint.h>
-#include "err.h"
+#include "runtime/err.h"
 
 typedef struct Pool Pool;
 typedef void (*PoolTask)(void *ctx, int64_t task);

@@ -5,13 +5,13 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include "checkpoint.h"
-#include "cli.h"
-#include "file.h"
-#include "overlay.h"
-#include "picture.h"
-#include "predictor.h"
-#include "raster.h"
+#include "runtime/checkpoint.h"
+#include "runtime/cli.h"
+#include "runtime/file.h"
+#include "runtime/overlay.h"
+#include "runtime/picture.h"
+#include "runtime/predictor.h"
+#include "runtime/raster.h"
 
 /* ---- one file ---- */
 

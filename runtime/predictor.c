@@ -1,8 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
-#include "array.h"
-#include "predictor.h"
-#include "slide.h"
+#include "runtime/array.h"
+#include "runtime/predictor.h"
+#include "runtime/slide.h"
 
 /* The one input that is an image: float, (N,C,S). */
 static const NetcArray *image_input(const NetcFn *f, int spatial) {

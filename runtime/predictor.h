@@ -9,7 +9,7 @@
  * The class of an element is the one with the largest output, the first among equals. */
 #ifndef NETRUN_PREDICTOR_H
 #define NETRUN_PREDICTOR_H
-#include "load.h"
+#include "runtime/load.h"
 
 typedef struct {
   const Session *session;

@@ -1,8 +1,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include "array.h"
-#include "prefetch.h"
+#include "runtime/array.h"
+#include "runtime/prefetch.h"
 
 enum { MAX_FIELDS = 8 };
 

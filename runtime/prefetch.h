@@ -1,7 +1,7 @@
 /* prefetch.h - a thread that prepares the next batch while the current iteration runs. */
 #ifndef NETRUN_PREFETCH_H
 #define NETRUN_PREFETCH_H
-#include "load.h"
+#include "runtime/load.h"
 
 /* Fills the fields of a stream's batch: dst[k] belongs to field k, channels last. Called on the prefetch
  * thread. */

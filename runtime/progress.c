@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include "progress.h"
+#include "runtime/progress.h"
 
 void meter_start(Meter *m, FILE *out, int64_t log_every) {
   *m =

@@ -3,7 +3,7 @@
 #ifndef NETRUN_PROGRESS_H
 #define NETRUN_PROGRESS_H
 #include <stdio.h>
-#include "load.h"
+#include "runtime/load.h"
 
 typedef struct {
   FILE *out; /* NULL: silent */

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <jpeglib.h>
-#include "file.h"
-#include "raster.h"
+#include "runtime/file.h"
+#include "runtime/raster.h"
 
 enum { MAX_SIDE = 1 << 16 };
 

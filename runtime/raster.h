@@ -1,7 +1,7 @@
 /* raster.h - files of images and volumes as plain arrays; the layer below data.h. Errors name the file. */
 #ifndef NETRUN_RASTER_H
 #define NETRUN_RASTER_H
-#include "data.h"
+#include "runtime/data.h"
 
 /* An image of 8-bit samples: (h,w,c) interleaved, c 1 or 3. */
 typedef struct {

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "file.h"
-#include "rundir.h"
+#include "runtime/file.h"
+#include "runtime/rundir.h"
 
 static const char *const result_files[] = {"last.safetensors", "metrics.csv", "timing.csv", "val.csv"};
 enum { RESULT_FILES = sizeof result_files / sizeof *result_files };

@@ -5,7 +5,7 @@
 #ifndef NETRUN_RUNDIR_H
 #define NETRUN_RUNDIR_H
 #include <stdio.h>
-#include "load.h"
+#include "runtime/load.h"
 
 typedef struct {
   char *dir, *checkpoint;

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "safetensors.h"
+#include "runtime/safetensors.h"
 
 static const struct {
   const char *name;

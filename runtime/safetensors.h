@@ -9,8 +9,8 @@
 #ifndef NETRUN_SAFETENSORS_H
 #define NETRUN_SAFETENSORS_H
 #include <stddef.h>
-#include "err.h"
-#include "file.h"
+#include "runtime/err.h"
+#include "runtime/file.h"
 
 enum { ST_MAX_RANK = 8 };
 typedef enum {

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "abi.h"
-#include "data_impl.h"
-#include "gauss.h"
-#include "philox.h"
+#include "codegen/abi.h"
+#include "runtime/data_impl.h"
+#include "ir/gauss.h"
+#include "ir/philox.h"
 
 struct Sampler {
   Dataset *data;

@@ -1,6 +1,6 @@
 #include <math.h>
 #include <stdlib.h>
-#include "score.h"
+#include "runtime/score.h"
 
 static int64_t count_of(int spatial, const int64_t *dim) {
   int64_t n = 1;

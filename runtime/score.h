@@ -1,8 +1,8 @@
 /* score.h - metrics of masks with any number of classes, their means, and cleaning of predictions. */
 #ifndef NETRUN_SCORE_H
 #define NETRUN_SCORE_H
-#include "err.h"
-#include "metrics.h"
+#include "runtime/err.h"
+#include "runtime/metrics.h"
 
 /* Classes 0..classes-1 per element. Two classes: metrics of class 1. More: the mean over the foreground
  * classes, each against all others; a distance is the mean over the classes where it is defined. */

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
-#include "device.h"
-#include "footprint.h"
+#include "runtime/device.h"
+#include "runtime/footprint.h"
 
 /* Bytes the machine could hand out now, swap included; -1 = unknown. */
 static int64_t memory_available(void) {

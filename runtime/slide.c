@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "slide.h"
+#include "runtime/slide.h"
 
 typedef struct {
   int spatial;

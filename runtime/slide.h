@@ -2,7 +2,7 @@
  * larger than it, class probabilities summed and divided by their count. */
 #ifndef NETRUN_SLIDE_H
 #define NETRUN_SLIDE_H
-#include "data.h"
+#include "runtime/data.h"
 
 /* Runs the network on one window: image (C,S) row-major -> prob (classes,S) row-major; false to stop, with
  * err set. */

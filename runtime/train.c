@@ -2,10 +2,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "device.h"
-#include "progress.h"
-#include "rundir.h"
-#include "train.h"
+#include "runtime/device.h"
+#include "runtime/progress.h"
+#include "runtime/rundir.h"
+#include "runtime/train.h"
 
 typedef struct {
   const Session *session;

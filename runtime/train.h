@@ -4,8 +4,8 @@
 #define NETRUN_TRAIN_H
 #include <signal.h>
 #include <stdio.h>
-#include "checkpoint.h"
-#include "prefetch.h"
+#include "runtime/checkpoint.h"
+#include "runtime/prefetch.h"
 
 /* Called between iterations, with `done` iterations behind. */
 typedef bool (*EvalFn)(void *user, uint64_t done, char err[ERR_MAX]);

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "array.h"
-#include "cli.h"
-#include "eval.h"
-#include "file.h"
-#include "picture.h"
-#include "progress.h"
-#include "train.h"
+#include "runtime/array.h"
+#include "runtime/cli.h"
+#include "runtime/eval.h"
+#include "runtime/file.h"
+#include "runtime/picture.h"
+#include "runtime/progress.h"
+#include "runtime/train.h"
 
 enum { MAX_FIELDS = 8 };
 static volatile sig_atomic_t stop;

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "file.h"
-#include "picture.h"
-#include "raster.h"
+#include "runtime/file.h"
+#include "runtime/picture.h"
+#include "runtime/raster.h"
 
 void volume_free(Volume *v) {
   free(v->value);

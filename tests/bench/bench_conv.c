@@ -11,7 +11,7 @@
 #include "codegen/emit.h"
 #include "codegen/llvm_lower.h"
 #include "ir/bf16.h"
-#include "layers.h"
+#include "tests/bench/layers.h"
 
 /* dybac: bwd_w of a 1x1 layer whose input is recomputed from a gated depthwise 3x3. dwpw: forward of the same. dw, dw_x, dw_w: that
  * depthwise convolution alone, its adjoint in x, and in the kernels. */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "layers.h"
+#include "tests/bench/layers.h"
 
 enum { FWD, BWD_D, BWD_W, DIRECTIONS };
 static const char *const direction[] = {"fwd", "bwd_d", "bwd_w"};

@@ -2,8 +2,8 @@
  * test_gpu_tensor_mutants.c, test_gpu_wgmma_mutants.c, test_gpu_parts.c). */
 #ifndef NETC_MUTANTS_H
 #define NETC_MUTANTS_H
-#include "one_arena.h"
-#include "run_emit.h"
+#include "tests/codegen/one_arena.h"
+#include "tests/codegen/run_emit.h"
 #include "codegen/kir_internal.h"
 #include "passes/passes.h"
 #include "tests/passes/op_cases.h"

@@ -1,7 +1,7 @@
 /* run_error.h - the rounding error of what an emitter made, against the interpreter in double precision. */
 #ifndef NETC_RUN_ERROR_H
 #define NETC_RUN_ERROR_H
-#include "run_emit.h"
+#include "tests/codegen/run_emit.h"
 
 static inline Interp *run_in_double(const RunCase *c) {
   char err[256] = "";

@@ -11,7 +11,7 @@
  */
 #ifndef NETC_RUN_PLAN_H
 #define NETC_RUN_PLAN_H
-#include "run_emit.h"
+#include "tests/codegen/run_emit.h"
 #include "codegen/module.h"
 
 typedef struct {

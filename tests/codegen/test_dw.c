@@ -1,6 +1,6 @@
 /* test_dw.c - depthwise convolutions and their adjoints against the interpreter, exactly, on small integers.
  */
-#include "one_group.h"
+#include "tests/codegen/one_group.h"
 
 typedef struct {
   int64_t n, c;

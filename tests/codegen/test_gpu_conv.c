@@ -13,4 +13,4 @@ static const Machine *conv_machine(void) {
 }
 #define CONV_MACHINE *conv_machine()
 #define CONV_RANDOM  2
-#include "test_conv.c"
+#include "tests/codegen/test_conv.c"

@@ -2,7 +2,7 @@
  * number is one too large or too small. Every such kernel must end in an error, or in other numbers. And small
  * kernels written for one defect each, for the text of its error; and what crosses lanes, right.
  */
-#include "mutants.h"
+#include "tests/codegen/mutants.h"
 
 static const struct {
   const char *name, *body;

@@ -1,3 +1,3 @@
 /* Every op's kernels for a GPU, emulated, against the interpreter: the cases of test_ops.c. */
 #define OPS_MACHINE machine_gpu
-#include "test_ops.c"
+#include "tests/codegen/test_ops.c"

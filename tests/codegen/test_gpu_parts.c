@@ -1,7 +1,7 @@
 /* Convolutions on tensor cores whose summed axis is cut into parts, emulated: drawn shapes against the interpreter, exactly; that parts are added
  * in order; and kernels spoilt so that a part is lost, counted twice, out of order, or begins elsewhere. */
-#include "one_group.h"
-#include "mutants.h"
+#include "tests/codegen/one_group.h"
+#include "tests/codegen/mutants.h"
 #include "codegen/tc.h"
 
 /* To cut costs nothing, so that small shapes are cut; what tile is best depends on the processors. */

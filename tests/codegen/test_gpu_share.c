@@ -5,7 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
-#include "one_arena.h"
+#include "tests/codegen/one_arena.h"
 #include "codegen/emulate.h"
 #include "codegen/kir_internal.h"
 #include "codegen/simt.h"

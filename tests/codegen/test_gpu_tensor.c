@@ -3,9 +3,9 @@
  */
 #include <stdio.h>
 #include <unistd.h>
-#include "one_arena.h"
-#include "ptxas.h"
-#include "run_emit.h"
+#include "tests/codegen/one_arena.h"
+#include "tests/codegen/ptxas.h"
+#include "tests/codegen/run_emit.h"
 #include "codegen/fragment.h"
 #include "codegen/kir_internal.h"
 #include "codegen/simt_lower.h"

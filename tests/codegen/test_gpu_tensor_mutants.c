@@ -2,7 +2,7 @@
  * group less, the ring of stages is one stage shorter than is waited for, an offset is one piece off, a word goes to the wrong place, rounding
  * is left out.
  */
-#include "mutants.h"
+#include "tests/codegen/mutants.h"
 
 /* Each with its gradients: three products. */
 static const struct {

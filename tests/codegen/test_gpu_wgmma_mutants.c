@@ -1,7 +1,7 @@
 /* The emitters' kernels for sm_90a, spoilt in one place each: a barrier, a wait or a fence is taken out, a matrix begins one piece
  * further, its rows are swapped in another way, its eighth row is elsewhere, its next 32 bytes are others, it is not turned.
  */
-#include "mutants.h"
+#include "tests/codegen/mutants.h"
 #include "codegen/wgmma.h"
 
 /* Each with its gradients; for a GPU of one processor, to which large tiles are best. */

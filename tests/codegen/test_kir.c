@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "one_arena.h"
+#include "tests/codegen/one_arena.h"
 #include "codegen/kir_internal.h"
 #include "codegen/llvm_lower.h"
 

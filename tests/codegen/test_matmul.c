@@ -1,6 +1,6 @@
 /* test_matmul.c - matmul in both modes and inner, exactly, on small integers; any number of axes behind the
  * first. */
-#include "one_group.h"
+#include "tests/codegen/one_group.h"
 
 static Type shape(int rank, const int64_t *d) {
   Type t = {F32, rank, {0}};

@@ -1,5 +1,5 @@
 /* Any bytes are a PNG or JPEG picture or an error. */
-#include "fuzz_file.h"
+#include "tests/fuzz/fuzz_file.h"
 #include "runtime/raster.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,7 +1,7 @@
 /* cases.c - writes the launches of a program for a GPU as cases.h says, with the interpreter's values. */
 #include <errno.h>
-#include "cases.h"
-#include "write_cases.h"
+#include "tests/gpu/cases.h"
+#include "tests/gpu/write_cases.h"
 #include "codegen/simt_lower.h"
 #include "tests/road/gpu_launches.h"
 

@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include "cases.h"
+#include "tests/gpu/cases.h"
 #include "ir/bf16.h"
 #include "runtime/gpu.h"
 

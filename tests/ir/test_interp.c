@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "gen.h"
+#include "tests/ir/gen.h"
 #include "ir/interp.h"
 
 enum { MAX_VALUES = 512 };

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "gen.h"
+#include "tests/ir/gen.h"
 
 /* The printed program, to be freed. */
 static char *printed(const Program *p) {

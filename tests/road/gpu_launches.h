@@ -7,7 +7,7 @@
  */
 #ifndef TESTS_GPU_LAUNCHES_H
 #define TESTS_GPU_LAUNCHES_H
-#include "gpu_models.h"
+#include "tests/road/gpu_models.h"
 
 typedef struct {
   const char *path;

@@ -1,7 +1,7 @@
 /* The compiler's cache: the same bytes with it and without; what changed is noticed, in the file, in what it uses, in the
  * options; damage, a full or unusable directory and other compiles at the same time never harm. */
 #define SHELL_ROOT "/tmp/netc_cache_XXXXXX"
-#include "shell.h"
+#include "tests/road/shell.h"
 #include "codegen/cache.h"
 
 static const char hit[] = "the module is in the cache";

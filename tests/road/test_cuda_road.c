@@ -2,7 +2,7 @@
  * kernels for GPUs compiled for this machine (emulated.c). Losses are those of the host but for rounding; every run gives the same
  * bits, with graphs and without. */
 #define SHELL_ROOT "/tmp/netc_cuda_XXXXXX"
-#include "shell.h"
+#include "tests/road/shell.h"
 #include <math.h>
 #include "runtime/checkpoint.h"
 #include "runtime/npy.h"

@@ -3,7 +3,7 @@
 #include "codegen/kir.h"
 
 #define SHELL_ROOT "/tmp/netc_dumps_XXXXXX"
-#include "shell.h"
+#include "tests/road/shell.h"
 
 static char source[4096];
 static Arena *arena;

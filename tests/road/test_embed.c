@@ -1,6 +1,6 @@
 /* libnetc.so in a program of its own: what it computes is what netrun computes, its messages, and what it exports. */
 #define SHELL_ROOT "/tmp/netc-embed-XXXXXX"
-#include "shell.h"
+#include "tests/road/shell.h"
 #include <pthread.h>
 #include "runtime/netc.h"
 

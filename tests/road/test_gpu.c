@@ -1,6 +1,6 @@
 /* The shipped U-Nets and the V-Net on an emulated GPU (gpu_launches.h): every launch of training, in which the network's forward pass is,
  * and of the network alone. */
-#include "gpu_launches.h"
+#include "tests/road/gpu_launches.h"
 
 #define CHECK(path, tolerance, ...)                                                                          \
   const Define define[] = {__VA_ARGS__};                                                                     \

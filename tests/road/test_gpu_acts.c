@@ -1,5 +1,5 @@
 /* ASE-Net on an emulated GPU, in 2-D and 3-D (gpu_launches.h): every launch of its iterations, and of the network alone. */
-#include "gpu_launches.h"
+#include "tests/road/gpu_launches.h"
 
 #define CHECK(path, tolerance, ...)                                                                          \
   const Define define[] = {__VA_ARGS__};                                                                     \

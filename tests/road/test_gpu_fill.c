@@ -1,6 +1,6 @@
 /* Batches that a device makes of images it keeps have the bits of those that the host makes: windows, flips, turns, noise, labels. The kernels
  * are emulated, with all their numbers as parameters and with none; images lie in a pool of the test's. */
-#include "gpu_models.h"
+#include "tests/road/gpu_models.h"
 #include <stdio.h>
 #include <unistd.h>
 #include "runtime/data.h"

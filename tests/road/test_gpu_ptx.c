@@ -3,7 +3,7 @@
  * model, and compiling takes its time: each is assembled for one kind of GPU, in turn, those of the U-Net for all, and of the
  * largest models one in a few is taken. With NETC_PTX_ALL=1 all of them are.
  */
-#include "gpu_models.h"
+#include "tests/road/gpu_models.h"
 #include <stdio.h>
 #include <unistd.h>
 #include "codegen/simt_lower.h"

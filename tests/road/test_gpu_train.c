@@ -1,5 +1,5 @@
 /* Whole iterations on an emulated GPU, in one arena as the GPU's memory plan lays it out, have the losses of the host's kernels. */
-#include "gpu_models.h"
+#include "tests/road/gpu_models.h"
 
 /* A program for one machine, with an arena of its own. */
 typedef struct {

@@ -1,7 +1,7 @@
 /* Memory through the two programs: a smaller budget never gives a larger plan, the least that netc names can be had, values
  * keep their bits under the tightest budget, and what a process really takes is what the plan says. */
 #define SHELL_ROOT "/tmp/netc_memory_XXXXXX"
-#include "shell.h"
+#include "tests/road/shell.h"
 #include <math.h>
 
 static char models[4096];

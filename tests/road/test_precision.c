@@ -1,7 +1,7 @@
 /* precision=bf16 through the two programs: half the working memory, the same bits for any number of threads, and a
  * network that learns the phantom as it does in float32. */
 #define SHELL_ROOT "/tmp/netc_precision_XXXXXX"
-#include "shell.h"
+#include "tests/road/shell.h"
 #include <math.h>
 
 static char source[4096];

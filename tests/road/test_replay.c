@@ -1,6 +1,6 @@
 /* Recorded launches (tests/gpu) on the fake driver: what replay says when all is well, and when something is not. */
 #define SHELL_ROOT "/tmp/netc_replay_XXXXXX"
-#include "shell.h"
+#include "tests/road/shell.h"
 
 static char source[4096];
 

@@ -1,7 +1,7 @@
 /* The whole road through the two programs: compile, train, stop, resume, evaluate, predict, measure; the same bytes with
  * one and two threads and after kill -9; and what a person sees when something is wrong. */
 #define SHELL_ROOT "/tmp/netc_road_XXXXXX"
-#include "shell.h"
+#include "tests/road/shell.h"
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <signal.h>

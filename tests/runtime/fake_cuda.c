@@ -24,7 +24,7 @@
 #include <string.h>
 #include "codegen/fiber.h"
 #include "codegen/fragment.h"
-#include "fake_kernels.h"
+#include "tests/runtime/fake_kernels.h"
 #include "runtime/cuda_api.h"
 
 enum {

@@ -18,7 +18,7 @@
 #include "runtime/train.h"
 
 #define SCRATCH_ROOT "/tmp/netrun_cuda_XXXXXX"
-#include "scratch.h"
+#include "tests/runtime/scratch.h"
 
 #define TOY    TEST_MODULES "/toy_gpu.so"
 #define NO_PTX TEST_MODULES "/toy.so"

@@ -11,7 +11,7 @@
 #include "runtime/file.h"
 
 #define SCRATCH_ROOT "/tmp/netrun_eval_XXXXXX"
-#include "scratch.h"
+#include "tests/runtime/scratch.h"
 
 enum { SIDE = 16, PIXELS = SIDE * SIDE };
 static char err[ERR_MAX];

@@ -16,7 +16,7 @@
 #include "runtime/npy.h"
 
 #define SCRATCH_ROOT "/tmp/netrun_module_XXXXXX"
-#include "scratch.h"
+#include "tests/runtime/scratch.h"
 
 #define TOY TEST_MODULES "/toy.so"
 

@@ -15,7 +15,7 @@
 #include "runtime/train.h"
 
 #define SCRATCH_ROOT "/tmp/netrun_train_XXXXXX"
-#include "scratch.h"
+#include "tests/runtime/scratch.h"
 
 /* ---- a data set: images of noise, label 1 where the value is above 0.5 ---- */
 

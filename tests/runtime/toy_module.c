@@ -6,8 +6,8 @@
  * memory; the PTX is none, but fake_cuda.c finds the functions here by its entries. */
 #include <math.h>
 #include <stddef.h>
-#include "abi.h"
-#include "philox.h"
+#include "codegen/abi.h"
+#include "ir/philox.h"
 
 #ifndef TOY_VERSION
 #define TOY_VERSION NETC_ABI_VERSION
