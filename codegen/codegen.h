@@ -2,7 +2,7 @@
 #ifndef NETC_CODEGEN_H
 #define NETC_CODEGEN_H
 #include "ir/ir.h"
-#include "codegen/cache.h"
+#include "codegen/cache/cache.h"
 
 /* What a compile did, and the seconds it took. */
 typedef struct {

@@ -1,12 +1,12 @@
 /* codes.c - the different codes among a module's kernels. Names and numbers of kernels do not enter, so what is
  * compiled for a code, its symbol included, depends on nothing else and can be kept from compile to compile. On GPUs kernels that are
- * alike but for numbers share one (simt_share.h). */
+ * alike but for numbers share one (codegen/gpu/share.h). */
 #include <stdlib.h>
 #include <string.h>
-#include "codegen/kir_internal.h"
+#include "codegen/kir/internal.h"
 #include "codegen/module.h"
-#include "codegen/simt.h"
-#include "codegen/simt_share.h"
+#include "codegen/gpu/simt.h"
+#include "codegen/gpu/share.h"
 
 const char *code_symbol(char out[64], const Code *c) {
   static const char *const name[] = {"avx2", "avx512", "avx512_bf16"};

@@ -13,7 +13,7 @@
  */
 #include "codegen/conv_dw.h"
 #include "codegen/dw_tc.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 
 typedef struct {
   DwRuns r;

@@ -1,7 +1,7 @@
 /* conv_geom.c - shapes of convolutions, phases and tiles of the innermost axis, choice of the register tile.
  */
 #include "codegen/conv_geom.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 #include <string.h>
 
 /* Does a value of type t with this order lie in memory as with order `want`? Axes of extent 1 lie anywhere.

@@ -1,6 +1,6 @@
 /* dw_run.c - runs of depthwise results (dw_run.h). */
 #include "codegen/dw_run.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 
 enum {
   MOST_ROWS = 9,

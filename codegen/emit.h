@@ -6,7 +6,7 @@
 #include "passes/fuse.h"
 #include "passes/passes.h"
 #include "passes/storage.h"
-#include "codegen/kir.h"
+#include "codegen/kir/kir.h"
 #include "codegen/machine.h"
 
 /* A buffer: a materialised graph value, or workspace between the launches of one group. */

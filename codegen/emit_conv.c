@@ -13,7 +13,7 @@
 #include <string.h>
 #include "codegen/tc.h"
 #include "codegen/wino.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 
 /* What is decided before code is written, for one instruction set. */
 typedef struct {

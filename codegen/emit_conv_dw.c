@@ -19,7 +19,7 @@
 #include "codegen/conv_dw.h"
 #include "codegen/dw_tc.h"
 #include "codegen/wino_dw.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 
 typedef struct {
   const DwPlan *pl;

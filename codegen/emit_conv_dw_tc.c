@@ -3,14 +3,14 @@
  * A product of matrices: rows are taps and, inside, channels of x, columns channels of dy, the axis summed over are pixels. In memory
  * a pixel's channels are neighbours, so here both operands lie turned (tc.h): a line of a stage is a pixel.
  *
- * On compute capability 9.0 four warps multiply bf16 together (wgmma.h), which takes operands as they lie; tf32 it would not.
+ * On compute capability 9.0 four warps multiply bf16 together (codegen/kir/wgmma.h), which takes operands as they lie; tf32 it would not.
  *
  * Pixels are cut into parts, each with blocks of its own, where dW alone has too few; partial sums are added in order by a second
  * launch (conv_dw_sum_parts). Parts follow from the shape alone.
  */
 #include "codegen/conv_dw.h"
 #include "codegen/tc.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 
 typedef struct {
   ConvShape s;

@@ -10,7 +10,7 @@
  */
 #include "codegen/conv_geom.h"
 #include "codegen/dw_tc.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 
 /* NEAR: bytes of the second-level cache a step may count on. Where the weights leave room in it, a segment is so
  * narrow that the rows of x its depthwise convolutions share stay there from step to step; where they do not,

@@ -10,7 +10,7 @@
  */
 #include "codegen/dw_tc.h"
 #include "codegen/expr.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 
 typedef struct {
   DwRuns r;

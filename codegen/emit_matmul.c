@@ -9,7 +9,7 @@
  * coordinates. */
 #include <string.h>
 #include "codegen/visit.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 
 enum { ROWS = 6, TILE_K = 4, RANGE = 4096 };
 

@@ -1,7 +1,7 @@
 /* emit_wino.c - the launches of a Winograd convolution (wino.h). */
 #include <string.h>
 #include "codegen/wino.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 
 enum { TASKS = 64 };
 

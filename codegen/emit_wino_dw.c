@@ -7,7 +7,7 @@
  * these are few, two launches before transform them once (WinoDw.shared).
  */
 #include "codegen/wino_dw.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 
 enum { N = WINO_MAX_N };
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "ir/gauss.h"
 #include "codegen/module.h"
-#include "codegen/simt.h"
+#include "codegen/gpu/simt.h"
 #include "codegen/visit.h"
 
 /* As the sampler's. */

@@ -3,7 +3,7 @@
 #ifndef NETC_MODULE_H
 #define NETC_MODULE_H
 #include <llvm-c/Types.h>
-#include "codegen/bytes.h"
+#include "codegen/util/bytes.h"
 #include "codegen/codegen.h"
 #include "codegen/emit.h"
 

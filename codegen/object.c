@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <llvm-c/Analysis.h>
-#include "codegen/llvm_lower.h"
+#include "codegen/llvm/lower.h"
 #include "codegen/module.h"
-#include "codegen/simt_lower.h"
+#include "codegen/gpu/lower.h"
 
 typedef struct {
   char *llvm, *assembly;

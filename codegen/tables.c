@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <llvm-c/Core.h>
-#include "codegen/llvm_lower.h"
+#include "codegen/llvm/lower.h"
 #include "codegen/module.h"
 #include "codegen/places.h"
-#include "codegen/simt.h"
+#include "codegen/gpu/simt.h"
 
 /* The graph's enums are the module's. */
 _Static_assert((int)NETC_F32 == (int)F32 && (int)NETC_I32 == (int)I32, "element types");

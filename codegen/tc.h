@@ -28,7 +28,7 @@ typedef struct {
   int stages;
   bool turned;
   bool
-      wide; /* products by four warps together (wgmma.h): each four have rows of their own, and all columns */
+      wide; /* products by four warps together (codegen/kir/wgmma.h): each four have rows of their own, and all columns */
 } TcTile;
 
 /* Words of a piece, of a row as tc_tile has it; products along a row; bytes of a block that tiles may take; stages, taps (bits of a word), and parts of a summed axis, at most. */

@@ -1,6 +1,6 @@
 /* tc_block.c - the code of a block: stages, products, results (tc.h). */
 #include "codegen/tc.h"
-#include "codegen/wgmma.h"
+#include "codegen/kir/wgmma.h"
 
 static KV i32v(KFn *k, int64_t v) { return k_splat(k, k_i32(k, (int32_t)v)); }
 
@@ -19,7 +19,7 @@ KV tc_word(TcBlock *b, KV r, KV p) {
 }
 
 /* Where a lane's row begins of what load_matrix takes of a step's a: rows 0-7 and 8-15, first piece, then second; and of b: of
- * columns 0-7 first piece and second, then of columns 8-15 (fragment.h). Rows further on by multiples of 16 are moved alike. */
+ * columns 0-7 first piece and second, then of columns 8-15 (codegen/kir/fragment.h). Rows further on by multiples of 16 are moved alike. */
 static void piece_places(TcBlock *b) {
   KFn *k = b->k;
   KV low = k_bin(k, K_and, b->lane, i32v(k, 7)), eight = k_bin(k, K_and, b->lane, i32v(k, 8));
@@ -55,7 +55,7 @@ static void turned_places(TcBlock *b) {
   b->b_at[0] = k_add(k, k_add(k, k_mul(k, b_line, i32v(k, lb)), b_col), i32v(k, start));
 }
 
-/* Line by line; wide: piece by piece, swapped with the number of the line as the machine does it (wgmma.h). */
+/* Line by line; wide: piece by piece, swapped with the number of the line as the machine does it (codegen/kir/wgmma.h). */
 KV tc_turned_word(TcBlock *b, int length, int start, KV line, KV at) {
   KFn *k = b->k;
   int bytes = tc_wide_line(length), part = bytes / 2, pieces_of_line = bytes / 16;

@@ -10,7 +10,7 @@
  * launch adds them and has the epilogue (tc_results.c).
  */
 #include "codegen/tc_conv.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 
 static KV i32v(KFn *k, int64_t v) { return k_splat(k, k_i32(k, (int32_t)v)); }
 

@@ -1,7 +1,7 @@
 /* tc_plan.c - which contractions go by tensor cores, and in which tiles (tc.h). Both follow from shapes alone. */
 #include "codegen/tc.h"
-#include "codegen/wgmma.h"
-#include "codegen/ints.h"
+#include "codegen/kir/wgmma.h"
+#include "codegen/util/ints.h"
 
 /* Tiles, and how near to the rate of the largest one they come: a large tile multiplies more of what it copies. */
 static const struct {

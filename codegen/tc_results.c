@@ -5,7 +5,7 @@
  * and adds these in order, so that the sum is the same whichever block was done first.
  */
 #include "codegen/tc_conv.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 
 /* ---- where rows lie ---- */
 

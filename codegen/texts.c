@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "codegen/module.h"
-#include "codegen/simt_lower.h"
+#include "codegen/gpu/lower.h"
 
 enum { TEXT_BYTES = 256 << 10 };
 

@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include "codegen/visit.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 
 int visit_lane_axis(const Box *b) {
   int a = b->rank - 1;

@@ -1,7 +1,7 @@
 /* wino_dw_plan.c - shapes, blocks and costs of weight gradients by Winograd's F(4,3) (wino_dw.h). */
 #include "codegen/wino.h"
 #include "codegen/wino_dw.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 
 enum {
   BLOCK_TILES = 64,   /* depth of a product: reading and writing dU takes a twentieth of it */

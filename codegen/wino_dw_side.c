@@ -1,6 +1,6 @@
 /* wino_dw_side.c - operands of Winograd's weight gradients: blocks of tiles, transformed (wino_dw.h). */
 #include "codegen/wino_dw.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 
 static int64_t odd_lines(int64_t elements) {
   enum { LINE = 16 };

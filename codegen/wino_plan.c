@@ -1,6 +1,6 @@
 /* wino_plan.c - shapes, blocks and memory of Winograd convolutions, and the choice among the ways (wino.h). */
 #include "codegen/wino.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 
 /* Fewer channels than this fill no vector. */
 enum { LEAST_CHANNELS = 8 };

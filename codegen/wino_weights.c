@@ -1,6 +1,6 @@
 /* wino_weights.c - the weights of a Winograd convolution: turned round for conv_dx, transformed (wino.h). */
 #include "codegen/wino.h"
-#include "codegen/ints.h"
+#include "codegen/util/ints.h"
 
 static int64_t weights_bytes(const WinoShape *s) {
   return 4 * s->taps * WINO_TAPS * WINO_TAPS * s->cin * s->cout;

@@ -24,7 +24,7 @@
  */
 #ifndef NETC_WINOGRAD_H
 #define NETC_WINOGRAD_H
-#include "codegen/kir.h"
+#include "codegen/kir/kir.h"
 
 enum { WINO_TAPS = 3, WINO_MAX_M = 4, WINO_MAX_N = 6 };
 

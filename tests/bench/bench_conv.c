@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 #include "codegen/emit.h"
-#include "codegen/llvm_lower.h"
+#include "codegen/llvm/lower.h"
 #include "ir/bf16.h"
 #include "tests/bench/layers.h"
 

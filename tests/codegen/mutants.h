@@ -4,7 +4,7 @@
 #define NETC_MUTANTS_H
 #include "tests/codegen/one_arena.h"
 #include "tests/codegen/run_emit.h"
-#include "codegen/kir_internal.h"
+#include "codegen/kir/internal.h"
 #include "passes/passes.h"
 #include "tests/passes/op_cases.h"
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "codegen/bytes.h"
+#include "codegen/util/bytes.h"
 
 typedef struct {
   int kernels, spills, registers, shared; /* the most of any */

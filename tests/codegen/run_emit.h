@@ -3,8 +3,8 @@
  *   RunCase c = run_case(fn, tolerance);             // every input and variable filled by `fill`
  *   run_check(&c, emit);                             // cmocka assertions
  *
- * For every instruction set (one the machine lacks: its lanes, see jit.c), or, of kernels for a GPU, under emulation
- * (codegen/emulate.h), the launches run with their tasks in order, then shuffled (the
+ * For every instruction set (one the machine lacks: its lanes, see codegen/emulator/jit.c), or, of kernels for a GPU, under emulation
+ * (codegen/emulator/emulator.h), the launches run with their tasks in order, then shuffled (the
  * same bits must come out), then with results laid over inputs wherever Launch.inplace allows it (the same
  * bits again). Buffers end in a guard that must stay as it was; workspace and results start as NaN patterns.
  */
@@ -21,9 +21,9 @@
 #include "ir/bf16.h"
 #include "ir/interp.h"
 #include "codegen/emit.h"
-#include "codegen/emulate.h"
-#include "codegen/llvm_lower.h"
-#include "codegen/simt.h"
+#include "codegen/emulator/emulator.h"
+#include "codegen/llvm/lower.h"
+#include "codegen/gpu/simt.h"
 
 typedef struct {
   const Fn *fn;
@@ -244,7 +244,7 @@ static inline void run_compare_node(const Run *r, const Interp *in, int buffer) 
   }
 }
 
-/* newest: of a GPU's kernels the form for sm_90a, where there is one. Kernels of a GPU with all their numbers as parameters, or, every other time, with those that differ (simt_share.h). */
+/* newest: of a GPU's kernels the form for sm_90a, where there is one. Kernels of a GPU with all their numbers as parameters, or, every other time, with those that differ (codegen/gpu/share.h). */
 static inline Emulator *run_emulator(const Emit *e, bool newest, char err[256]) {
   static int functions;
   const KFn **k = calloc((size_t)e->nkernel + 1, sizeof *k);

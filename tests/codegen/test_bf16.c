@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "codegen/kir_internal.h"
-#include "codegen/llvm_lower.h"
+#include "codegen/kir/internal.h"
+#include "codegen/llvm/lower.h"
 #include "ir/bf16.h"
 
 static Arena *arena;

@@ -3,8 +3,8 @@
  * and one; tf32 and bf16, which has a form for sm_90a that takes both operands turned: of every tile and both lengths of steps.
  */
 #include "tests/codegen/one_group.h"
-#include "codegen/kir_internal.h"
-#include "codegen/wgmma.h"
+#include "codegen/kir/internal.h"
+#include "codegen/kir/wgmma.h"
 
 typedef struct {
   int64_t n, c, o;

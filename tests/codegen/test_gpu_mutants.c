@@ -28,7 +28,7 @@ static int find_sync(const KFn *k, int number) {
   return -1;
 }
 
-/* Not every sync is needed in every run: simt_sync.c takes elements to be the same that it cannot tell apart, some code is not
+/* Not every sync is needed in every run: codegen/gpu/sync.c takes elements to be the same that it cannot tell apart, some code is not
  * reached with these shapes, and where many stand in turn, others do a missing one's work. So first those go that nobody
  * misses; then no further one may. */
 static void syncs_are_needed(void **state) {

@@ -6,9 +6,9 @@
 #include <cmocka.h>
 #include <string.h>
 #include "tests/codegen/one_arena.h"
-#include "codegen/emulate.h"
-#include "codegen/kir_internal.h"
-#include "codegen/simt.h"
+#include "codegen/emulator/emulator.h"
+#include "codegen/kir/internal.h"
+#include "codegen/gpu/simt.h"
 
 static SharedCodes share(const KFn *a, const KFn *b, ShareMode mode) {
   const KFn *k[2] = {a, b};

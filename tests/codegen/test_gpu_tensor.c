@@ -6,9 +6,9 @@
 #include "tests/codegen/one_arena.h"
 #include "tests/codegen/ptxas.h"
 #include "tests/codegen/run_emit.h"
-#include "codegen/fragment.h"
-#include "codegen/kir_internal.h"
-#include "codegen/simt_lower.h"
+#include "codegen/kir/fragment.h"
+#include "codegen/kir/internal.h"
+#include "codegen/gpu/lower.h"
 
 /* ---- a product of matrices: 32 x 16 of a (32 x depth) and b (16 x depth), two warps of 16 rows, two stages ---- */
 

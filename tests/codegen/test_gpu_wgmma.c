@@ -1,4 +1,4 @@
-/* Products by groups of four warps (codegen/wgmma.h), emulated: all ways that rows may lie, both types, a in shared memory and in
+/* Products by groups of four warps (codegen/kir/wgmma.h), emulated: all ways that rows may lie, both types, a in shared memory and in
  * registers, against plain sums; for every rule a kernel that breaks it; PTX, which ptxas takes where it is at hand, without
  * spills or serialized instructions.
  */
@@ -7,9 +7,9 @@
 #include "tests/codegen/one_arena.h"
 #include "tests/codegen/ptxas.h"
 #include "tests/codegen/run_emit.h"
-#include "codegen/kir_internal.h"
-#include "codegen/simt_lower.h"
-#include "codegen/wgmma.h"
+#include "codegen/kir/internal.h"
+#include "codegen/gpu/lower.h"
+#include "codegen/kir/wgmma.h"
 
 /* ---- a product: 128 x n of a (128 x depth) and b (n x depth), by two groups of four warps ---- */
 

@@ -2,7 +2,7 @@
  * further, its rows are swapped in another way, its eighth row is elsewhere, its next 32 bytes are others, it is not turned.
  */
 #include "tests/codegen/mutants.h"
-#include "codegen/wgmma.h"
+#include "codegen/kir/wgmma.h"
 
 /* Each with its gradients; for a GPU of one processor, to which large tiles are best. */
 static const struct {

@@ -1,4 +1,4 @@
-/* Products by groups of four warps of bf16 matrices that lie turned (codegen/wgmma.h), emulated: where the ISA's examples and the canonical
+/* Products by groups of four warps of bf16 matrices that lie turned (codegen/kir/wgmma.h), emulated: where the ISA's examples and the canonical
  * layouts say that elements lie, which is written out here once more; all kinds of patterns, one after the other along either axis,
  * against plain sums; for every rule a kernel that breaks it; PTX, which ptxas takes where it is at hand.
  */
@@ -7,9 +7,9 @@
 #include "tests/codegen/one_arena.h"
 #include "tests/codegen/ptxas.h"
 #include "tests/codegen/run_emit.h"
-#include "codegen/kir_internal.h"
-#include "codegen/simt_lower.h"
-#include "codegen/wgmma.h"
+#include "codegen/kir/internal.h"
+#include "codegen/gpu/lower.h"
+#include "codegen/kir/wgmma.h"
 
 /* ---- layouts, as functions from coordinates to bytes ---- */
 

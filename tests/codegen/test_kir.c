@@ -8,8 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include "tests/codegen/one_arena.h"
-#include "codegen/kir_internal.h"
-#include "codegen/llvm_lower.h"
+#include "codegen/kir/internal.h"
+#include "codegen/llvm/lower.h"
 
 enum { COUNT = 64, GUARD = 12345 };
 

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include "tests/codegen/one_arena.h"
-#include "codegen/kir_internal.h"
-#include "codegen/llvm_lower.h"
+#include "codegen/kir/internal.h"
+#include "codegen/llvm/lower.h"
 
 static KFn *scale(const char *name, double by, int lanes) {
   KFn *k =

@@ -1,7 +1,7 @@
 /* No text harms the reader of kernels, and what it takes prints to a text that reads back as the same kernel. */
 #include <stdlib.h>
 #include <string.h>
-#include "codegen/kir.h"
+#include "codegen/kir/kir.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

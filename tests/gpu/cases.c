@@ -2,7 +2,7 @@
 #include <errno.h>
 #include "tests/gpu/cases.h"
 #include "tests/gpu/write_cases.h"
-#include "codegen/simt_lower.h"
+#include "codegen/gpu/lower.h"
 #include "tests/road/gpu_launches.h"
 
 static void put_raw(FILE *f, const void *p, size_t n) { fwrite(p, 1, n, f); }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Runs recorded launches (cases.h) from their PTX text, instruction by instruction as the PTX ISA says, and compares what they store. The emulation of
-codegen/emulate.c runs a kernel before LLVM has made PTX of it; this runs what a driver gets. It knows nothing of the compiler: fragments,
+codegen/emulator/emulator.c runs a kernel before LLVM has made PTX of it; this runs what a driver gets. It knows nothing of the compiler: fragments,
 descriptors and swizzles are written down here once more. Needs numpy; some ten launches a second.
 
     tests/gpu/ptx.py CASES .. [--family sm_80] [--launches A:B] [--most-blocks N] [--tolerance T]

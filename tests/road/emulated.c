@@ -1,6 +1,6 @@
 /* emulated.c - the kernels that `netc --target ptx` compiles for a GPU, compiled for this machine instead: a shared object for
  * fake_cuda.c, so that netrun --device cuda:0 runs a real module without a GPU. The program of a thread is the one that a GPU's
- * thread runs, but for its leaves (codegen/simt_lower.h).
+ * thread runs, but for its leaves (codegen/gpu/lower.h).
  *
  *   emulated FILE.net OUT.so [--grads] [--processors N] [--cases FILE TOLERANCE [--tensor]] [NAME=VALUE ..]
  *
@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "codegen/llvm_lower.h"
+#include "codegen/llvm/lower.h"
 #include "codegen/module.h"
-#include "codegen/simt_lower.h"
+#include "codegen/gpu/lower.h"
 #include "frontend/frontend.h"
 #include "passes/passes.h"
 #include "tests/gpu/write_cases.h"
@@ -20,7 +20,7 @@
 
 _Static_assert(sizeof(FakeCalls) == sizeof(SimtCalls) &&
                    offsetof(FakeCalls, wgmma) == offsetof(SimtCalls, wgmma),
-               "fake_kernels.h says what simt_lower.h says");
+               "fake_kernels.h says what codegen/gpu/lower.h says");
 
 static int die(const char *what) {
   fprintf(stderr, "emulated: %s\n", what);

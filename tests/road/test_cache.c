@@ -2,7 +2,7 @@
  * options; damage, a full or unusable directory and other compiles at the same time never harm. */
 #define SHELL_ROOT "/tmp/netc_cache_XXXXXX"
 #include "tests/road/shell.h"
-#include "codegen/cache.h"
+#include "codegen/cache/cache.h"
 
 static const char hit[] = "the module is in the cache";
 

@@ -1,6 +1,6 @@
 /* What netc --emit prints of a model: all of its kernels, as text that parses back as the same kernels. */
 #include <ctype.h>
-#include "codegen/kir.h"
+#include "codegen/kir/kir.h"
 
 #define SHELL_ROOT "/tmp/netc_dumps_XXXXXX"
 #include "tests/road/shell.h"

@@ -6,7 +6,7 @@
 #include "tests/road/gpu_models.h"
 #include <stdio.h>
 #include <unistd.h>
-#include "codegen/simt_lower.h"
+#include "codegen/gpu/lower.h"
 #include "tests/codegen/ptxas.h"
 
 static const char *const kinds[] = {"sm_75", "sm_80",  "sm_86",  "sm_89",

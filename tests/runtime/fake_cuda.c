@@ -22,8 +22,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "codegen/fiber.h"
-#include "codegen/fragment.h"
+#include "codegen/emulator/fiber.h"
+#include "codegen/kir/fragment.h"
 #include "tests/runtime/fake_kernels.h"
 #include "runtime/cuda_api.h"
 
@@ -273,7 +273,7 @@ static void mma(void *thread, int32_t ins, int32_t bf16, float *sum, const uint3
   meet(t, &t->warp[first / 32], 32);
 }
 
-/* At once: codegen/emulate.c is the one that is strict. */
+/* At once: codegen/emulator/emulator.c is the one that is strict. */
 static void copy_async(void *thread, int32_t ins, int32_t to, int64_t to_at, int32_t from, int64_t from_at,
                        int32_t bytes) {
   const int *element = ((Thread *)thread)->task->op->kernel->element;

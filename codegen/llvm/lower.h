@@ -1,0 +1,31 @@
+/* lower.h - kernel level to LLVM IR (one switch in lower.c), and from there to an object file or, in
+ * tests, to code in this process. Vectors are explicit, so no vectoriser runs. */
+#ifndef NETC_LLVM_LOWER_H
+#define NETC_LLVM_LOWER_H
+#include <llvm-c/Core.h>
+#include <llvm-c/TargetMachine.h>
+#include "codegen/util/bytes.h"
+#include "codegen/kir/kir.h"
+#include "codegen/abi.h"
+
+LLVMTargetMachineRef lower_target(NetcIsa isa,
+                                  char err[256]); /* x86-64-v3, x86-64-v4, x86-64-v4 with avx512bf16; PIC */
+const char *lower_cpu(NetcIsa isa), *lower_features(NetcIsa isa);
+LLVMTargetMachineRef lower_target_quick(char err[256]); /* code quickly made, for what runs little */
+/* Adds function `symbol` with the signature of NetcKernelFn. */
+LLVMValueRef lower_kernel(LLVMModuleRef m, const KFn *k, NetcIsa isa, const char *symbol);
+bool lower_optimise(LLVMModuleRef m, LLVMTargetMachineRef tm, char err[256]);
+/* Machine code or assembly of m, appended to *out; code generation changes m. */
+bool lower_generate(LLVMModuleRef m, LLVMTargetMachineRef tm, LLVMCodeGenFileType type, Bytes *out,
+                    char err[256]);
+
+/* In-process: compile kernels and look them up (tests). Where the machine lacks `isa`, with the lanes of `isa` and the
+ * instructions of the best set it has. */
+typedef struct Jit Jit;
+int lower_host_isa(void); /* best NetcIsa of this machine, -1 = none */
+Jit *jit_new(const KFn *const *k, int n, NetcIsa isa, char err[256]);
+/* Kernels prepared by simt_prepare; jit_get gives a SimtThreadFn. */
+Jit *jit_new_simt(const KFn *const *k, int n, char err[256]);
+NetcKernelFn jit_get(Jit *j, int i);
+void jit_free(Jit *j);
+#endif
