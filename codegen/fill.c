@@ -5,7 +5,7 @@
 #include "ir/gauss.h"
 #include "codegen/module.h"
 #include "codegen/gpu/simt.h"
-#include "codegen/visit.h"
+#include "codegen/emit/core/box.h"
 
 /* As the sampler's. */
 enum { SITE_NOISE = 3000 };

@@ -5,7 +5,7 @@
 #include <llvm-c/Types.h>
 #include "codegen/util/bytes.h"
 #include "codegen/codegen.h"
-#include "codegen/emit.h"
+#include "codegen/emit/core/emit.h"
 
 /* An argument of a function. A batch field that the function does not read is one too: the host fills it. */
 typedef struct {

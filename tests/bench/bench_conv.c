@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "codegen/emit.h"
+#include "codegen/emit/core/emit.h"
 #include "codegen/llvm/lower.h"
 #include "ir/bf16.h"
 #include "tests/bench/layers.h"

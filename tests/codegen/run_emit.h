@@ -20,7 +20,7 @@
 #include <cmocka.h>
 #include "ir/bf16.h"
 #include "ir/interp.h"
-#include "codegen/emit.h"
+#include "codegen/emit/core/emit.h"
 #include "codegen/emulator/emulator.h"
 #include "codegen/llvm/lower.h"
 #include "codegen/gpu/simt.h"

@@ -2,7 +2,7 @@
  * in order; and kernels spoilt so that a part is lost, counted twice, out of order, or begins elsewhere. */
 #include "tests/codegen/one_group.h"
 #include "tests/codegen/mutants.h"
-#include "codegen/tc.h"
+#include "codegen/emit/tensor_core/tensor_core.h"
 
 /* To cut costs nothing, so that small shapes are cut; what tile is best depends on the processors. */
 static Machine machine_of(int64_t processors) {

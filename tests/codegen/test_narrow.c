@@ -2,7 +2,7 @@
  * memory, weights f32. All numbers are integers whose sums are exact in f32, but weights and depthwise results have more digits than
  * a bf16, so that a rounding left out, or one too many, shows; and results must be equal whatever the order of sums. */
 #include "tests/codegen/one_group.h"
-#include "codegen/wino.h"
+#include "codegen/emit/winograd/winograd.h"
 
 typedef struct {
   int ns;

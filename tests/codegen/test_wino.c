@@ -3,7 +3,7 @@
  * relative to the largest result, in tests of its own against double precision. */
 #include "tests/codegen/one_group.h"
 #include "tests/codegen/run_error.h"
-#include "codegen/wino.h"
+#include "codegen/emit/winograd/winograd.h"
 
 typedef struct {
   int ns;

@@ -3,7 +3,7 @@
 #include "ir/bf16.h"
 #include "tests/codegen/one_group.h"
 #include "tests/codegen/run_error.h"
-#include "codegen/wino_dw.h"
+#include "codegen/emit/winograd/wgrad.h"
 
 typedef struct {
   int ns;

@@ -1,6 +1,6 @@
 /* Winograd's transforms: the matrices are identities, the code made from them computes them. */
 #include "tests/codegen/run_emit.h"
-#include "codegen/wino_tile.h"
+#include "codegen/emit/winograd/tile.h"
 
 /* ---- matrices ---- */
 

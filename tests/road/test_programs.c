@@ -8,7 +8,7 @@
 #include <ctype.h>
 #include <glob.h>
 #include <string.h>
-#include "codegen/emit.h"
+#include "codegen/emit/core/emit.h"
 #include "frontend/frontend.h"
 #include "ir/philox.h"
 #include "passes/passes.h"
