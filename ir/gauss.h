@@ -1,6 +1,6 @@
 /* gauss.h - a normal number from two uniform ones, by Box and Muller: sqrt(-2 log u) cos(2 pi w), u in (0,1] and w in [0,1) multiples of
  * 2^-24. In doubles, of additions, multiplications, one division and one square root in a fixed order, none of them fused:
- * the runtime (this function) and generated code (codegen/fill.c) give the same bits. Within 1e-13 of the exact value, relatively.
+ * the runtime (this function) and generated code (codegen/module/device_batch.c) give the same bits. Within 1e-13 of the exact value, relatively.
  */
 #ifndef NETC_GAUSS_H
 #define NETC_GAUSS_H

@@ -68,7 +68,7 @@ static bool by_host(const NetcView *v, int kind) {
   return (kind == NETC_FIELD_IMAGE ? v->image : v->label) < 0;
 }
 
-/* Samples that the device lacks, by way of the slot's pinned memory. Samples lie one behind the other: fill.c sees to that. */
+/* Samples that the device lacks, by way of the slot's pinned memory. Samples lie one behind the other: codegen/module/device_batch.c sees to that. */
 static bool send_samples(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int kind,
                          char err[ERR_MAX]) {
   const CudaDevice *d = cuda_of(s);

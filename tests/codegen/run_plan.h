@@ -12,7 +12,7 @@
 #ifndef NETC_RUN_PLAN_H
 #define NETC_RUN_PLAN_H
 #include "tests/codegen/run_emit.h"
-#include "codegen/module.h"
+#include "codegen/module/module.h"
 
 typedef struct {
   const char *what;

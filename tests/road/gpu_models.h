@@ -2,7 +2,7 @@
 #ifndef TESTS_GPU_MODELS_H
 #define TESTS_GPU_MODELS_H
 #include "tests/codegen/run_emit.h"
-#include "codegen/module.h"
+#include "codegen/module/module.h"
 #include "frontend/frontend.h"
 #include "passes/passes.h"
 

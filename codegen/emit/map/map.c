@@ -59,7 +59,7 @@ static bool is_next_value(const Fn *f, int load, int node) {
 }
 
 /* Two rounds over the stores: first each may take over the variable it is the new value of, which saves a copy; then
- * what is left may take over temporaries. The memory of variables is nobody else's (memory.c). */
+ * what is left may take over temporaries. The memory of variables is nobody else's (codegen/module/memory.c). */
 static void allow_overlays(Build *b, const Sweep *s) {
   const Fn *f = b->e->fn;
   for (int own = 1; own >= 0; own--)

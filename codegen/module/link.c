@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "codegen/module.h"
+#include "codegen/module/module.h"
 
 extern char **environ;
 

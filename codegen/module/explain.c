@@ -2,7 +2,7 @@
  * machine of given rates. `netrun bench` sets measured times beside the same numbers. */
 #include <stdlib.h>
 #include <string.h>
-#include "codegen/module.h"
+#include "codegen/module/module.h"
 
 typedef struct {
   const char *name;

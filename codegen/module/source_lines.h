@@ -1,4 +1,4 @@
-/* places.h - the lines of the .net files that launches come from, each once: a list of NetcPlace in which callers
+/* source_lines.h - the lines of the .net files that launches come from, each once: a list of NetcPlace in which callers
  * come before the places they called. */
 #ifndef NETC_PLACES_H
 #define NETC_PLACES_H

@@ -1,5 +1,5 @@
 #include <string.h>
-#include "codegen/places.h"
+#include "codegen/module/source_lines.h"
 
 static bool same_text(const char *a, const char *b) { return a == b || (a && b && !strcmp(a, b)); }
 

@@ -76,14 +76,14 @@ void module_codes(Module *m);
 void module_free_codes(Module *m);
 const char *code_symbol(char out[64], const Code *c);
 
-/* object.c: object code for all of it, or PTX texts ended by a 0, in parallel. */
+/* compile.c: object code for all of it, or PTX texts ended by a 0, in parallel. */
 bool compile_codes(Module *m, char err[512]);
 
-/* fill.c: kernels that take batches from images on the device, for the streams that can have them. After all functions are emitted; their
+/* device_batch.c: kernels that take batches from images on the device, for the streams that can have them. After all functions are emitted; their
  * kernels join the module's. */
 bool emit_fills(Module *m, char err[512]);
 
-/* texts.c: PTX of several codes as one text each, for a driver to compile side by side. */
+/* ptx_texts.c: PTX of several codes as one text each, for a driver to compile side by side. */
 typedef struct {
   int n;
   Bytes *text; /* ended by a 0 */

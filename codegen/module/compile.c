@@ -1,4 +1,4 @@
-/* object.c - kernels to object code. Every code is an LLVM module of its own, so that its object depends on it alone
+/* compile.c - kernels to object code. Every code is an LLVM module of its own, so that its object depends on it alone
  * and can be kept. Threads share nothing but the number of the next code; the longest come first, so that they end
  * together. */
 #include <pthread.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <llvm-c/Analysis.h>
 #include "codegen/llvm/lower.h"
-#include "codegen/module.h"
+#include "codegen/module/module.h"
 #include "codegen/gpu/lower.h"
 
 typedef struct {

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "passes/plan.h"
-#include "codegen/module.h"
+#include "codegen/module/module.h"
 
 static int64_t align_up(int64_t n) { return (n + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN; }
 

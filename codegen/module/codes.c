@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "codegen/kir/internal.h"
-#include "codegen/module.h"
+#include "codegen/module/module.h"
 #include "codegen/gpu/simt.h"
 #include "codegen/gpu/share.h"
 

@@ -1,9 +1,9 @@
-/* fill.c - kernels that take a batch from images on the device: windows, flips, quarter turns and noise, as runtime/sampler.c
+/* device_batch.c - kernels that take a batch from images on the device: windows, flips, quarter turns and noise, as runtime/sampler.c
  * does on the host, in the same doubles and with the same bits (abi.h, NetcView). A task is a row of a sample, lanes are its elements.
  */
 #include <string.h>
 #include "ir/gauss.h"
-#include "codegen/module.h"
+#include "codegen/module/module.h"
 #include "codegen/gpu/simt.h"
 #include "codegen/emit/core/box.h"
 

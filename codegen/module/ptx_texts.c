@@ -1,4 +1,4 @@
-/* texts.c - PTX of several codes as one text: a driver takes a text at a time, with work of its own for each, and several at once.
+/* ptx_texts.c - PTX of several codes as one text: a driver takes a text at a time, with work of its own for each, and several at once.
  *
  * A code belongs to the least of the functions that use it, so that predicting has none of training's compiled. The codes of a
  * function are cut into texts of TEXT_BYTES or so: there are several for the threads that compile them, and none takes long. A text
@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "codegen/module.h"
+#include "codegen/module/module.h"
 #include "codegen/gpu/lower.h"
 
 enum { TEXT_BYTES = 256 << 10 };

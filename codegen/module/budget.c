@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "passes/remat.h"
-#include "codegen/module.h"
+#include "codegen/module/module.h"
 
 enum { HOLDERS = 6 };
 static const double OVERLAYS =

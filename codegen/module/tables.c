@@ -6,8 +6,8 @@
 #include <string.h>
 #include <llvm-c/Core.h>
 #include "codegen/llvm/lower.h"
-#include "codegen/module.h"
-#include "codegen/places.h"
+#include "codegen/module/module.h"
+#include "codegen/module/source_lines.h"
 #include "codegen/gpu/simt.h"
 
 /* The graph's enums are the module's. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "codegen/module.h"
+#include "codegen/module/module.h"
 
 /* What the kernels of p's launches take on the stack, the largest of any set. */
 static int64_t scratch_bytes(const FnPlan *p) {

@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "codegen/module.h"
+#include "codegen/module/module.h"
 
 void describe_kernels(const Module *m) {
   for (int i = 0; i < m->nkernel; i++)
