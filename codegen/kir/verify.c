@@ -8,7 +8,7 @@
 #include "codegen/kir/wgmma.h"
 
 enum { MAX_DEPTH = 64 };
-/* Scratch lies on the stack of a worker thread, which has 8 MiB (runtime/pool.c). */
+/* Scratch lies on the stack of a worker thread, which has 8 MiB (runtime/base/pool.c). */
 static const int64_t max_scratch_bytes = 2 << 20;
 
 typedef struct {

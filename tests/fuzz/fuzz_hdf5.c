@@ -1,6 +1,6 @@
 /* Any bytes are an HDF5 file with a volume in it or an error. */
 #include "tests/fuzz/fuzz_file.h"
-#include "runtime/raster.h"
+#include "runtime/io/raster.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

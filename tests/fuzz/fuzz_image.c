@@ -1,6 +1,6 @@
 /* Any bytes are a PNG or JPEG picture or an error. */
 #include "tests/fuzz/fuzz_file.h"
-#include "runtime/raster.h"
+#include "runtime/io/raster.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

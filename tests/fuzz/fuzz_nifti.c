@@ -1,6 +1,6 @@
 /* Any bytes are a NIfTI volume or an error. zlib reads files under a .gz name that are not compressed, too. */
 #include "tests/fuzz/fuzz_file.h"
-#include "runtime/raster.h"
+#include "runtime/io/raster.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

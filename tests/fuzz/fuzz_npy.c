@@ -1,5 +1,5 @@
 /* Any bytes are a .npy file or an error; every element of what is accepted can be read. */
-#include "runtime/npy.h"
+#include "runtime/io/npy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

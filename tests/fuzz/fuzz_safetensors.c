@@ -1,6 +1,6 @@
 /* Any bytes are a .safetensors file or an error; what is accepted lies inside the bytes. */
 #include <stdlib.h>
-#include "runtime/safetensors.h"
+#include "runtime/io/safetensors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -23,7 +23,7 @@
 #include <unistd.h>
 #include "tests/gpu/cases.h"
 #include "ir/bf16.h"
-#include "runtime/gpu.h"
+#include "runtime/device/gpu.h"
 
 enum { GUARD = 256, LINE = 1024, MOST_RESTARTS = 40, LOAD_SECONDS = 300 };
 

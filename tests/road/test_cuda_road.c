@@ -4,9 +4,9 @@
 #define SHELL_ROOT "/tmp/netc_cuda_XXXXXX"
 #include "tests/road/shell.h"
 #include <math.h>
-#include "runtime/checkpoint.h"
-#include "runtime/npy.h"
-#include "runtime/picture.h"
+#include "runtime/session/checkpoint.h"
+#include "runtime/io/npy.h"
+#include "runtime/io/picture.h"
 
 static char source[4096];
 

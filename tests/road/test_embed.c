@@ -2,7 +2,7 @@
 #define SHELL_ROOT "/tmp/netc-embed-XXXXXX"
 #include "tests/road/shell.h"
 #include <pthread.h>
-#include "runtime/netc.h"
+#include "runtime/embed/netc.h"
 
 #ifdef __SANITIZE_ADDRESS__ /* the library is built with them */
 #define SANITIZERS "-fsanitize=address,undefined"

@@ -13,9 +13,9 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "runtime/array.h"
-#include "runtime/load.h"
-#include "runtime/safetensors.h"
+#include "runtime/base/array.h"
+#include "runtime/session/session.h"
+#include "runtime/io/safetensors.h"
 
 extern char **environ;
 static char err[ERR_MAX];

@@ -3,7 +3,7 @@
 #include "tests/road/gpu_models.h"
 #include <stdio.h>
 #include <unistd.h>
-#include "runtime/data.h"
+#include "runtime/data/data.h"
 
 static char root[] = "/tmp/netc_fill_XXXXXX";
 static int set_up(void **state) {

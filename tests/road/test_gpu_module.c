@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "runtime/load.h"
+#include "runtime/session/session.h"
 
 static char root[] = "/tmp/netc_gpu_XXXXXX";
 static char said[1 << 22]; /* stdout and stderr of the last command */

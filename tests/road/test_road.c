@@ -7,10 +7,10 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/stat.h>
-#include "runtime/checkpoint.h"
-#include "runtime/npy.h"
-#include "runtime/picture.h"
-#include "runtime/raster.h"
+#include "runtime/session/checkpoint.h"
+#include "runtime/io/npy.h"
+#include "runtime/io/picture.h"
+#include "runtime/io/raster.h"
 
 extern char **environ;
 static char source[4096];

@@ -25,7 +25,7 @@
 #include "codegen/emulator/fiber.h"
 #include "codegen/kir/fragment.h"
 #include "tests/runtime/fake_kernels.h"
-#include "runtime/cuda_api.h"
+#include "runtime/device/cuda_api.h"
 
 enum {
   MAX_BLOCKS = 4096,

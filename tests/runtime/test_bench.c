@@ -7,8 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "runtime/bench_report.h"
-#include "runtime/bench_scaling.h"
+#include "runtime/bench/report.h"
+#include "runtime/bench/scaling.h"
 
 static Session *toy(int threads) {
   char err[ERR_MAX];

@@ -12,10 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "ir/philox.h"
-#include "runtime/bench_report.h"
-#include "runtime/gpu.h"
-#include "runtime/predictor.h"
-#include "runtime/train.h"
+#include "runtime/bench/report.h"
+#include "runtime/device/gpu.h"
+#include "runtime/eval/predictor.h"
+#include "runtime/train/train.h"
 
 #define SCRATCH_ROOT "/tmp/netrun_cuda_XXXXXX"
 #include "tests/runtime/scratch.h"

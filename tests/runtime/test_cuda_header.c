@@ -1,4 +1,4 @@
-/* cuda_api.h against what NVIDIA says: the toolkit's cuda.h, where the machine has one, for types, arguments, constants and which of
+/* runtime/device/cuda_api.h against what NVIDIA says: the toolkit's cuda.h, where the machine has one, for types, arguments, constants and which of
  * a function's versions goes by its name; the toolkit's libcuda.so, which has the driver's symbols and nothing behind them. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
-#include "runtime/cuda_api.h"
+#include "runtime/device/cuda_api.h"
 
 /* ---- types and constants: seen by the compiler ---- */
 
@@ -34,7 +34,7 @@ SAME(CU_CAPTURE_THREAD_LOCAL, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
 SAME(CU_EVENT_BLOCKING, CU_EVENT_BLOCKING_SYNC);
 SAME(CU_EVENT_NO_TIMING, CU_EVENT_DISABLE_TIMING);
 
-/* What cuda_api.h says where it stands alone. */
+/* What runtime/device/cuda_api.h says where it stands alone. */
 _Static_assert(sizeof(CUresult) == sizeof(int) && sizeof(CUdevice) == sizeof(int), "codes and devices");
 _Static_assert(sizeof(CUdevice_attribute) == sizeof(int) && sizeof(CUfunction_attribute) == sizeof(int),
                "attributes");
@@ -89,7 +89,7 @@ int main(void) {
 #else
 static void no_header(void **state) {
   (void)state;
-  print_message("no cuda.h of a toolkit here: cuda_api.h is not compared\n");
+  print_message("no cuda.h of a toolkit here: runtime/device/cuda_api.h is not compared\n");
   skip();
 }
 

@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "codegen/abi.h"
-#include "runtime/data.h"
-#include "runtime/picture.h"
-#include "runtime/raster.h"
-#include "runtime/slide.h"
+#include "runtime/data/data.h"
+#include "runtime/io/picture.h"
+#include "runtime/io/raster.h"
+#include "runtime/eval/slide.h"
 
 static char dir[64], err[ERR_MAX];
 

@@ -7,8 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "runtime/eval.h"
-#include "runtime/file.h"
+#include "runtime/eval/eval.h"
+#include "runtime/base/file.h"
 
 #define SCRATCH_ROOT "/tmp/netrun_eval_XXXXXX"
 #include "tests/runtime/scratch.h"

@@ -6,9 +6,9 @@
 #include <cmocka.h>
 #include <math.h>
 #include <string.h>
-#include "runtime/data.h"
-#include "runtime/edt.h"
-#include "runtime/metrics.h"
+#include "runtime/data/data.h"
+#include "runtime/image/edt.h"
+#include "runtime/eval/metrics.h"
 #include "ir/philox.h"
 
 static const double unit[3] = {1, 1, 1};

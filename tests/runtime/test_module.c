@@ -9,11 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 #include <cjson/cJSON.h>
-#include "runtime/array.h"
-#include "runtime/checkpoint.h"
-#include "runtime/exec.h"
-#include "runtime/info.h"
-#include "runtime/npy.h"
+#include "runtime/base/array.h"
+#include "runtime/session/checkpoint.h"
+#include "runtime/cli/exec.h"
+#include "runtime/cli/info.h"
+#include "runtime/io/npy.h"
 
 #define SCRATCH_ROOT "/tmp/netrun_module_XXXXXX"
 #include "tests/runtime/scratch.h"

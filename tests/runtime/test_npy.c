@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "runtime/file.h"
-#include "runtime/npy.h"
+#include "runtime/base/file.h"
+#include "runtime/io/npy.h"
 
 static char dir[] = "/tmp/netrun_npy_XXXXXX";
 static char path[64];

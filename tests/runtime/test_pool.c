@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <stdatomic.h>
 #include <string.h>
-#include "runtime/pool.h"
+#include "runtime/base/pool.h"
 
 enum { MOST = 1000 };
 

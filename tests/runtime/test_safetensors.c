@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "runtime/safetensors.h"
+#include "runtime/io/safetensors.h"
 
 static char dir[] = "/tmp/netrun_st_XXXXXX";
 static char path[64];

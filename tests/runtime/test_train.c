@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "ir/philox.h"
-#include "runtime/train.h"
+#include "runtime/train/train.h"
 
 #define SCRATCH_ROOT "/tmp/netrun_train_XXXXXX"
 #include "tests/runtime/scratch.h"

@@ -1,0 +1,305 @@
+/* netrun train: options, data sets as batches, evaluation between iterations. The loop itself is runtime/train/train.c. */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "runtime/base/array.h"
+#include "runtime/cli/cli.h"
+#include "runtime/eval/eval.h"
+#include "runtime/base/file.h"
+#include "runtime/io/picture.h"
+#include "runtime/train/progress.h"
+#include "runtime/train/train.h"
+
+enum { MAX_FIELDS = 8 };
+static volatile sig_atomic_t stop;
+
+static void on_signal(int number) {
+  (void)number;
+  stop = 1;
+}
+
+/* The first SIGINT or SIGTERM ends the run after the iteration at hand; the second one kills. */
+static void catch_signals(void) {
+  struct sigaction a = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+  sigemptyset(&a.sa_mask);
+  sigaction(SIGINT, &a, NULL);
+  sigaction(SIGTERM, &a, NULL);
+}
+
+typedef struct {
+  const Session *session;
+  const NetcFn *fn;
+  Dataset *data;
+  Sampler **sampler; /* per stream */
+  TrainOptions opt;
+  Predictor predictor; /* where eval_every > 0 */
+  EvalOptions eval;
+} Trainer;
+
+/* ---- batches ---- */
+
+static const NetcArray *input_of(const NetcFn *fn, const NetcField *f) {
+  return f->input < fn->ninputs ? &fn->inputs[f->input] : NULL;
+}
+
+static const NetcArray *first_image(const NetcModule *d, const NetcFn *fn) {
+  for (int i = 0; i < d->nstreams; i++)
+    for (int k = 0; k < d->streams[i].nfields; k++)
+      if (d->streams[i].fields[k].kind == NETC_FIELD_IMAGE && input_of(fn, &d->streams[i].fields[k]))
+        return input_of(fn, &d->streams[i].fields[k]);
+  return NULL;
+}
+
+/* Images of all streams have one shape, which is the data set's; labels and distance maps its spatial part:
+ * what a sample is written into is as large as the sample. */
+static bool batch_shape(const Module *m, const NetcFn *fn, DataShape *shape, char err[ERR_MAX]) {
+  const NetcModule *d = m->desc;
+  const NetcArray *first = first_image(d, fn);
+  char a[128], b[128];
+  for (int i = 0; i < d->nstreams && first; i++)
+    for (int k = 0; k < d->streams[i].nfields; k++) {
+      const NetcField *f = &d->streams[i].fields[k];
+      const NetcArray *in = input_of(fn, f);
+      if (!in) continue;
+      if (in->rank != d->spatial + 2)
+        return err_set(err, "%s: batch field %s is %s; an image has %d axes", m->path, in->name,
+                       array_str(in, a), d->spatial + 2);
+      int64_t channels = f->kind == NETC_FIELD_IMAGE ? first->dim[1] : 1;
+      if (in->dim[1] != channels ||
+          memcmp(first->dim + 2, in->dim + 2, sizeof *in->dim * (size_t)d->spatial) != 0)
+        return err_set(err, "%s: %s is %s but %s is %s; images of one data set have one shape", m->path,
+                       first->name, array_str(first, a), in->name, array_str(in, b));
+    }
+  if (!first) return err_set(err, "%s: none of its batches has an image", m->path);
+  *shape = (DataShape){.spatial = d->spatial, .channels = (int)first->dim[1]};
+  memcpy(shape->size, first->dim + 2, sizeof *shape->size * (size_t)d->spatial);
+  shape->classes = d->classes > 1 ? d->classes : 2;
+  return true;
+}
+
+/* The stream's fields with their places; returns how many. */
+static int batch_fields(const Trainer *t, int stream, void *const *dst, BatchField field[MAX_FIELDS]) {
+  const NetcStream *s = &t->session->module->desc->streams[stream];
+  for (int k = 0; k < s->nfields; k++)
+    field[k] = (BatchField){s->fields[k].kind, t->fn->inputs[s->fields[k].input].dim[0], dst[k]};
+  return s->nfields;
+}
+
+static bool fill_batch(void *user, int stream, uint64_t iteration, void *const *dst, char err[ERR_MAX]) {
+  const Trainer *t = user;
+  BatchField field[MAX_FIELDS];
+  int n = batch_fields(t, stream, dst, field);
+  return sampler_batch(t->sampler[stream], iteration, field, n, err);
+}
+
+static bool fill_views(void *user, int stream, uint64_t iteration, void *const *dst, const ImageStore *store,
+                       NetcView *view, char err[ERR_MAX]) {
+  const Trainer *t = user;
+  BatchField field[MAX_FIELDS];
+  int n = batch_fields(t, stream, dst, field);
+  return sampler_views(t->sampler[stream], iteration, field, n, store, view, err);
+}
+
+static bool open_samplers(Trainer *t, char err[ERR_MAX]) {
+  const NetcModule *d = t->session->module->desc;
+  t->sampler = calloc((size_t)d->nstreams + 1, sizeof *t->sampler);
+  if (!t->sampler) return err_memory(err, "the batches", 0);
+  for (int i = 0; i < d->nstreams; i++) {
+    t->sampler[i] = sampler_new(t->data, d->streams[i].source, d->streams[i].augment, i, t->opt.seed, err);
+    if (!t->sampler[i]) return false;
+  }
+  return true;
+}
+
+/* Iterations of an epoch: what the module says, or else once through the labelled images. */
+static int64_t epoch_length(const Trainer *t) {
+  const NetcModule *d = t->session->module->desc;
+  if (d->epoch_iterations > 0) return d->epoch_iterations;
+  for (int pass = 0; pass < 2; pass++)
+    for (int i = 0; i < d->nstreams; i++)
+      if (d->streams[i].nfields && (pass || d->streams[i].source == NETC_SRC_LABELED))
+        return sampler_epoch(t->sampler[i], t->fn->inputs[d->streams[i].fields[0].input].dim[0]);
+  return 1;
+}
+
+/* ---- evaluation between iterations ---- */
+
+static bool append_row(const char *dir, uint64_t done, const Summary *s, char err[ERR_MAX]) {
+  char *path = path_join(dir, "val.csv");
+  FILE *f = path ? fopen(path, "a") : NULL;
+  bool ok = f != NULL;
+  if (ok && fseek(f, 0, SEEK_END) == 0 && ftell(f) == 0) {
+    fprintf(f, "iteration");
+    for (int k = 0; k < METRIC_COUNT; k++) fprintf(f, ",%s", metric_name[k]);
+    fputc('\n', f);
+  }
+  if (ok) {
+    fprintf(f, "%" PRIu64, done);
+    for (int k = 0; k < METRIC_COUNT; k++) fprintf(f, ",%.9g", summary_mean(s, k));
+    fputc('\n', f);
+  }
+  if (f) ok = fclose(f) == 0;
+  if (!ok) err_sys(err, "cannot write %s/val.csv", dir);
+  free(path);
+  return ok;
+}
+
+static bool evaluate(void *user, uint64_t done, char err[ERR_MAX]) {
+  Trainer *t = user;
+  Summary s;
+  if (!eval_run(&t->predictor, t->data, &t->eval, &s, err)) return false;
+  if (t->opt.progress)
+    fprintf(t->opt.progress, "%siteration %" PRIu64 ": DI %.4f over %d images\n",
+            isatty(fileno(t->opt.progress)) ? "\n" : "", done, summary_mean(&s, 0), s.items);
+  return append_row(t->opt.out, done, &s, err);
+}
+
+static bool prepare_eval(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
+  const char *split = cli_value(args, "eval-split");
+  t->eval.split = SPLIT_VAL;
+  if (split && !split_named(split, &t->eval.split, err)) return false;
+  if (split && !t->opt.eval_every) return err_set(err, "--eval-split needs --eval-every N");
+  if (!t->opt.eval_every) return true;
+  if (!data_count(t->data, t->eval.split, false))
+    return err_set(err, "--eval-every: data set %s has no %s images; choose another --eval-split",
+                   t->data->name, split ? split : "val");
+  if (!predictor_new(&t->predictor, t->session, err)) return false;
+  const DataShape *a = &t->predictor.shape, *b = &t->data->shape;
+  if (a->channels != b->channels || a->classes != b->classes || memcmp(a->size, b->size, sizeof a->size) != 0)
+    return err_set(err, "--eval-every: predict takes images of another shape than the batches");
+  t->opt.eval = evaluate;
+  return true;
+}
+
+/* ---- options ---- */
+
+static const CliOption options[] = {
+    {"data", "NAME[:DIR]", "data set: lits, isic2018, la, folder or phantom; DIR, or $NETRUN_DATA/NAME"},
+    {"labeled", "HOW", "labelled training cases: 10%, a number, or a file that lists them (100%)"},
+    {"iterations", "N", "length of the run (what the module says)"},
+    {"seed", "S", "seed of initial values, batches and noise (0)"},
+    {"threads", "T", "threads (all CPUs); results do not depend on it"},
+    {"device", "NAME", "cpu or cuda:N (cpu)"},
+    {"out", "DIR", "directory of the run (run)"},
+    {"resume", NULL, "continue the run in --out after its last checkpoint"},
+    {"force", NULL, "throw the results in --out away and start anew"},
+    {"save-every", "N", "a checkpoint every N iterations (1000)"},
+    {"log-every", "N", "without a terminal: a line every N iterations (100)"},
+    {"eval-every", "N", "score the val split every N iterations, into val.csv (never)"},
+    {"eval-split", "NAME", "the split of --eval-every: val, test or train (val)"},
+    {NULL, NULL, NULL}};
+
+/* What the run in --out was started with is kept where the command line does not say it again. */
+static bool recall(TrainOptions *o, const CliArgs *args, Progress *at, char err[ERR_MAX]) {
+  char *path = path_join(o->out, "last.safetensors");
+  bool ok = path ? true : err_memory(err, "a file name", 0);
+  if (ok && file_exists(path)) { /* without one, train_run says what to do */
+    ok = checkpoint_progress(path, at, err);
+    if (ok && !cli_given(args, "seed")) o->seed = at->seed;
+    if (ok && !cli_given(args, "iterations")) o->iterations = at->max_iterations;
+    if (!o->labeled && at->labeled[0]) o->labeled = at->labeled;
+    else if (ok && o->labeled && strncmp(o->labeled, at->labeled, sizeof at->labeled - 1) != 0)
+      ok = err_set(err, "%s was started %s%s, not with --labeled %s", path,
+                   at->labeled[0] ? "with --labeled " : "without --labeled", at->labeled, o->labeled);
+  }
+  free(path);
+  return ok;
+}
+
+static bool read_options(TrainOptions *o, const CliArgs *args, const Module *m, Progress *at,
+                         char err[ERR_MAX]) {
+  int64_t seed, iterations;
+  o->out = cli_value(args, "out") ? cli_value(args, "out") : "run";
+  o->labeled = cli_value(args, "labeled");
+  o->resume = cli_given(args, "resume"), o->force = cli_given(args, "force");
+  if (o->resume && o->force) return err_set(err, "--resume and --force exclude each other");
+  if (!cli_int(args, "seed", 0, 0, INT64_MAX, &seed, err) ||
+      !cli_int(args, "iterations", m->desc->max_iterations, 1, INT64_C(1) << 40, &iterations, err) ||
+      !cli_int(args, "save-every", 1000, 1, INT64_MAX, &o->save_every, err) ||
+      !cli_int(args, "log-every", 100, 1, INT64_MAX, &o->log_every, err) ||
+      !cli_int(args, "eval-every", 0, 1, INT64_MAX, &o->eval_every, err))
+    return false;
+  o->seed = (uint64_t)seed, o->iterations = iterations;
+  if (o->resume && !recall(o, args, at, err)) return false;
+  return o->iterations > 0 || err_set(err, "how long? %s does not say; give --iterations N", m->path);
+}
+
+static bool same_data(const Trainer *t, const Progress *at, char err[ERR_MAX]) {
+  if (!at->data[0] || strcmp(at->data, t->data->name) == 0) return true;
+  return err_set(err, "the run in %s was started with --data %s, not %s", t->opt.out, at->data,
+                 t->data->name);
+}
+
+static bool draw_curves(const char *dir, FILE *progress, int64_t rows, char err[ERR_MAX]) {
+  if (rows < 2) return true;
+  char *csv = path_join(dir, "metrics.csv"), *png = path_join(dir, "curves.png");
+  bool ok = csv && png ? picture_curves(csv, png, err) : err_memory(err, "a file name", 0);
+  if (ok && progress) fprintf(progress, "curves in %s\n", png);
+  free(csv), free(png);
+  return ok;
+}
+
+/* Rows of metrics.csv, without its header. */
+static int64_t count_rows(const char *dir) {
+  char *path = path_join(dir, "metrics.csv");
+  FILE *f = path ? fopen(path, "r") : NULL;
+  int64_t lines = 0;
+  for (int c; f && (c = getc(f)) != EOF;) lines += c == '\n';
+  if (f) fclose(f);
+  free(path);
+  return lines - 1;
+}
+
+static bool train(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
+  const Module *m = t->session->module;
+  const char *spec;
+  DataShape shape;
+  Progress at = {.iteration = 0};
+  if (!cli_required(args, "data", &spec, err) || !read_options(&t->opt, args, m, &at, err) ||
+      !batch_shape(m, t->fn, &shape, err) || !(t->data = data_open(spec, &shape, err)) ||
+      !same_data(t, &at, err))
+    return false;
+  if (t->opt.labeled && !data_split_labeled(t->data, t->opt.labeled, t->opt.seed, err)) return false;
+  if (!open_samplers(t, err) || !prepare_eval(t, args, err)) return false;
+  TrainOptions *o = &t->opt;
+  o->fn = t->fn, o->epoch_iterations = epoch_length(t), o->data = t->data->name;
+  o->views = fill_views, o->items = t->data->nitem, o->bytes = data_bytes(t->data);
+  o->batch = fill_batch, o->user = t, o->stop = &stop, o->progress = stderr;
+  fprintf(stderr, "%s: %d training images (%d labelled), %" PRId64 " iterations, epochs of %" PRId64 ", %s\n",
+          t->data->name, data_count(t->data, SPLIT_TRAIN, false), data_count(t->data, SPLIT_TRAIN, true),
+          o->iterations, o->epoch_iterations, t->session->where);
+  catch_signals();
+  return train_run(t->session, o, err) && draw_curves(o->out, o->progress, count_rows(o->out), err);
+}
+
+static bool run(const CliArgs *args, char err[ERR_MAX]) {
+  int64_t threads;
+  int gpu;
+  Trainer t = {.session = NULL};
+  if (!cli_int(args, "threads", 0, 1, POOL_MAX_THREADS, &threads, err) || !cli_device(args, &gpu, err))
+    return false;
+  Module *m = module_open(args->operand[0], err);
+  if (m && !(t.fn = module_fn_of_kind(m, NETC_FN_TRAIN)))
+    err_set(err, "%s has no training function: add a `train` block to %s", m->path,
+            m->desc->source ? m->desc->source : "its source");
+  Session *s = t.fn ? session_on(m, (int)threads, gpu, err) : NULL;
+  t.session = s;
+  bool ok = s && train(&t, args, err);
+  for (int i = 0; t.sampler && i < m->desc->nstreams; i++) sampler_free(t.sampler[i]);
+  free(t.sampler);
+  predictor_free(&t.predictor);
+  data_close(t.data);
+  session_free(s);
+  module_close(m);
+  return ok;
+}
+
+const Command cmd_train = {"train",
+                           "MODULE --data NAME[:DIR]",
+                           "Trains a module; leaves last.safetensors, metrics.csv and curves.png in --out.",
+                           1,
+                           1,
+                           options,
+                           run};

@@ -1,0 +1,117 @@
+/* data.h - images with masks, in the layouts of the field, as samples a module can eat.
+ *
+ * A data set is a list of items. In 2-D an item is one image (a PNG/JPEG, or one slice of a volume); in 3-D
+ * it is one volume. Items belong to a case (a patient): splits and labelled fractions are made by case, never
+ * by item.
+ *
+ *   DataShape shape = {.spatial = 2, .channels = 1, .size = {256, 256}, .classes = 2};
+ *   Dataset *d = data_open("lits:/data/lits/slices", &shape, err);
+ *   data_split_labeled(d, "10%", seed, err);
+ *   Sample s;  data_load(d, item, &s, err); ... sample_free(&s);
+ *
+ * Functions that can fail return false or NULL and put one sentence into err: what happened, the file, what
+ * to do.
+ */
+#ifndef NETRUN_DATA_H
+#define NETRUN_DATA_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "codegen/abi.h"
+
+enum { ERR_MAX = 512 };
+
+/* What the module wants. size: (H,W) in 2-D, (D,H,W) axes in the module's order in 3-D: the patch. */
+typedef struct {
+  int spatial, channels;
+  int64_t size[3];
+  int64_t classes;
+} DataShape;
+
+typedef enum { SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST, SPLIT_NONE } Split; /* NONE: in no list, left out */
+
+typedef struct {
+  char *name; /* case00012_z031, ISIC_0000000, ... unique */
+  int kase;   /* index of its case */
+  Split split;
+  bool labeled; /* set by data_split_labeled for training items; test and val items are always labelled */
+} Item;
+
+typedef struct Dataset {
+  char *name; /* as given: lits, isic2018, la, folder, phantom */
+  char *root; /* directory, NULL for the phantom */
+  DataShape shape;
+  int nitem;
+  Item *item;
+  int ncase;
+  double spacing[3]; /* mm between neighbours along each axis, 1 where unknown */
+  void *impl;
+} Dataset;
+
+/* One item. image: float, (C, S) row-major, normalised as docs/data.md says; label: one byte per element of
+ * S, or NULL where the item has none. 2-D: already resized to the module's size, and own_label/own_dim hold
+ * the mask at the image's own size. 3-D: the whole volume at its own size. */
+typedef struct {
+  float *image;
+  uint8_t *label;
+  int64_t dim[3];
+  uint8_t *own_label;
+  int64_t own_dim[3];
+  double spacing[3];
+} Sample;
+
+/* spec: NAME:DIR, or NAME to look for $NETRUN_DATA/NAME; names lits, isic2018 (isic), la, folder, phantom (no
+ * directory needed). */
+Dataset *data_open(const char *spec, const DataShape *shape, char err[ERR_MAX]);
+void data_close(Dataset *d);
+/* how: "10%", "12" (cases), or the path of a text file with one case or item name a line. Chosen by (seed,
+ * name) so that the 10 % cases are among the 20 % cases. */
+bool data_split_labeled(Dataset *d, const char *how, uint64_t seed, char err[ERR_MAX]);
+int data_count(const Dataset *d, Split split, bool labeled_only);
+bool data_load(const Dataset *d, int item, Sample *out, char err[ERR_MAX]);
+void sample_free(Sample *s);
+/* One image file for predict (2-D image or volume), prepared as the data set's items are; no label, own_dim
+ * is set. A 2-D module and a volume (NIfTI): every slice along z. image is then (slices, C, H, W), dim
+ * {slices, H, W} and own_dim {slices, own H, own W}; with a single image dim[2] and own_dim[2] are 0. */
+bool data_load_file(const char *path, const DataShape *shape, Sample *out, char err[ERR_MAX]);
+/* Writes a mask (spatial 2: (H,W); 3: a volume, axes as data_load_file gave them) as PNG or NIfTI by the
+ * extension of `path`, atomically. `like` is the file the mask belongs to: a NIfTI mask takes over its
+ * geometry. */
+bool data_write_mask(const char *path, const char *like, const uint8_t *mask, int spatial, const int64_t *dim,
+                     char err[ERR_MAX]);
+
+/* ---- batches (sampler.c): which items make up batch `iteration` of a stream, and their augmentation, all a
+ * pure function of (seed, iteration, stream): a resumed run sees what the first would have seen. ---- */
+typedef struct Sampler Sampler;
+typedef struct {
+  int32_t kind;  /* NetcFieldKind */
+  int64_t batch; /* N */
+  void *dst;     /* float (IMAGE, SDF) or int32_t (LABEL), in the input's memory order: channels last */
+} BatchField;
+Sampler *sampler_new(Dataset *d, int source, uint32_t augment, int stream, uint64_t seed, char err[ERR_MAX]);
+void sampler_free(Sampler *s);
+/* Iterations in which every item of the source is seen once: max(1, items / batch). */
+int64_t sampler_epoch(const Sampler *s, int64_t batch);
+/* Fills every field with N samples of the module's size. Loaded items are kept in memory up to a budget.
+ * Thread-safe per sampler. */
+bool sampler_batch(Sampler *s, uint64_t iteration, const BatchField *field, int nfield, char err[ERR_MAX]);
+
+/* Images kept on a device, which takes samples from them by itself (NetcView). Items are those of the data set. */
+typedef struct {
+  void *user;
+  /* Is the item there? Its extents, and where its image and label begin (view->image, view->label; -1: none). */
+  bool (*find)(void *user, int item, int64_t dim[3], NetcView *view);
+  /* Puts it there if there is room. label may be NULL. */
+  bool (*keep)(void *user, int item, const float *image, int64_t floats, const uint8_t *label, int64_t bytes,
+               const int64_t dim[3], char err[ERR_MAX]);
+} ImageStore;
+/* As sampler_batch, but images and labels of the samples that are in the store, or find room there, are not made: their views are
+ * written instead, of the others view->image and view->label are -1. view: N of them. */
+bool sampler_views(Sampler *s, uint64_t iteration, const BatchField *field, int nfield,
+                   const ImageStore *store, NetcView *view, char err[ERR_MAX]);
+/* Bytes that all images of the samplers' data set and their labels take on a device; -1: not known before they are read. */
+int64_t data_bytes(const Dataset *d);
+
+/* ---- signed distance map (runtime/image/edt.c), methods 4.5: label (spatial dims) -> float in [-1,1] ---- */
+/* false when memory is lacking. */
+bool sdf_map(const uint8_t *mask, int spatial, const int64_t *dim, float *out);
+#endif

@@ -1,0 +1,54 @@
+/* internal.h - what the files behind data.h share. */
+#ifndef NETRUN_DATA_IMPL_H
+#define NETRUN_DATA_IMPL_H
+#include <pthread.h>
+#include "runtime/data/data.h"
+#include "runtime/io/raster.h"
+
+/* Where an item's data lie. A raster, a volume, or one slice of a volume along z. */
+typedef struct {
+  char *image, *mask; /* paths; mask NULL: none. The same HDF5 file holds both. */
+  int slice;          /* -1: not a slice */
+  int volume;         /* number of its volume among those taken slice-wise */
+} Source;
+
+/* Volumes taken slice-wise: every slice at the module's size, 8 bits for the image and 8 for the label, in an
+ * unlinked temporary file that the system may page out. A volume's slices are made when the first is asked
+ * for. */
+typedef struct {
+  uint8_t *map;
+  int64_t slices, plane; /* total number; bytes of one image plane */
+  int nvolume;
+  int64_t *first; /* per volume: its first slice in the map */
+  bool *ready;
+} SliceStore;
+
+typedef struct DataImpl {
+  Source *source; /* per item */
+  char **kase;    /* per case: name */
+  int room;
+  SliceStore store;
+  pthread_mutex_t lock;
+  int own_volume; /* volume whose masks are in `own`, -1 = none */
+  Volume own;
+} DataImpl;
+
+/* While scanning: append an item; false when memory is lacking. Strings are copied. */
+bool data_add(Dataset *d, const char *kase, const char *name, const char *image, const char *mask, int slice,
+              int volume);
+
+/* scan.c: finds the items of a directory. */
+bool scan_directory(Dataset *d, const char *kind, char err[ERR_MAX]);
+/* Number of slices along z of a volume file, read from its header; -1 and a message on failure. */
+int64_t volume_slices(const char *path, char err[ERR_MAX]);
+/* split.c */
+bool split_cases(Dataset *d, const char *kind, char err[ERR_MAX]);
+uint64_t name_hash(const char *s);
+
+/* load.c: as data_load; own_label only when asked for. */
+bool data_load_part(const Dataset *d, int item, bool own, Sample *out, char err[ERR_MAX]);
+
+/* phantom.c */
+bool phantom_items(Dataset *d);
+bool phantom_load(const Dataset *d, int item, Sample *out, char err[ERR_MAX]);
+#endif

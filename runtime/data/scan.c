@@ -1,0 +1,228 @@
+/* scan.c - finds images and masks in the layouts of the field:
+ *
+ *   ROOT/images + ROOT/masks (or labels)                     PNG, JPEG, NIfTI; lits slices, ISIC,
+ * hippocampus, any folder ROOT/volume-N.nii[.gz] + ROOT/segmentation-N.nii[.gz]    LiTS
+ *   ROOT/ISIC2018_Task1-2_Training_Input + .._Task1_Training_GroundTruth
+ *   ROOT/CASE/mri_norm2.h5                                   LA as UA-MT published it; any ROOT/x.h5 with
+ * image and label
+ *
+ * A 2-D module takes volumes slice by slice along z. */
+#include <dirent.h>
+#include <errno.h>
+#include <nifti1_io.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "runtime/data/internal.h"
+
+enum { PATH_ROOM = 4096, BLOCK_SLICES = 8 };
+
+static bool ends_with(const char *s, const char *end) {
+  size_t n = strlen(s), e = strlen(end);
+  return n >= e && !strcasecmp(s + n - e, end);
+}
+
+static bool is_h5(const char *name) { return ends_with(name, ".h5") || ends_with(name, ".hdf5"); }
+
+static bool is_data(const char *name) {
+  return *name != '.' && (ends_with(name, ".png") || ends_with(name, ".jpg") || ends_with(name, ".jpeg") ||
+                          is_nifti(name) || is_h5(name));
+}
+
+/* File name without directory and data ending. */
+static void stem_of(const char *path, char *out, size_t room) {
+  const char *base = strrchr(path, '/');
+  snprintf(out, room, "%s", base ? base + 1 : path);
+  if (is_nifti(out)) out[strlen(out) - (ends_with(out, ".gz") ? 7 : 4)] = 0;
+  else if (strrchr(out, '.')) *strrchr(out, '.') = 0;
+}
+
+int64_t volume_slices(const char *path, char err[ERR_MAX]) {
+  int64_t n = -1;
+  if (is_h5(path)) {
+    Volume v;
+    if (!volume_shape_hdf5(path, "image", &v, err)) return -1;
+    n = v.dim[2];
+  } else {
+    nifti_set_debug_level(0);
+    nifti_image *image = nifti_image_read(path, 0);
+    if (image) n = image->nz, nifti_image_free(image);
+  }
+  if (n <= 0)
+    snprintf(err, ERR_MAX, "%s: not a readable volume (damaged, cut short, or another format)", path), n = -1;
+  return n;
+}
+
+/* A case's name from its item's: what precedes _z031, _slice031 or _s031. */
+static void case_of(const char *item, char *out, size_t room) {
+  snprintf(out, room, "%s", item);
+  static const char *const mark[] = {"_slice", "_z", "_s"};
+  for (size_t i = 0; i < sizeof mark / sizeof *mark; i++)
+    for (char *p = strstr(out, mark[i]); p; p = strstr(p + 1, mark[i])) {
+      const char *digits = p + strlen(mark[i]);
+      if (*digits == '_' || *digits == '-') digits++;
+      if (*digits && strspn(digits, "0123456789") == strlen(digits)) {
+        *p = 0;
+        return;
+      }
+    }
+}
+
+typedef struct {
+  Dataset *d;
+  int volumes;
+  char *err;
+} Scan;
+
+/* Adds one file: an item, or for a volume and a 2-D module an item per slice. */
+static bool add_file(Scan *s, const char *name, const char *image, const char *mask) {
+  Dataset *d = s->d;
+  bool volume = is_nifti(image) || is_h5(image), ok = true;
+  char item[PATH_ROOM], kase[PATH_ROOM];
+  if (!volume && d->shape.spatial == 3)
+    return snprintf(s->err, ERR_MAX,
+                    "%s: the module wants volumes (3-D), this is a picture; use a 2-D module", image),
+           false;
+  case_of(name, kase, sizeof kase);
+  if (!volume || d->shape.spatial == 3) ok = data_add(d, kase, name, image, mask, -1, -1);
+  else {
+    int64_t n = volume_slices(image, s->err);
+    if (n < 0) return false;
+    for (int64_t z = 0; ok && z < n; z++) {
+      snprintf(item, sizeof item, "%.4000s_z%03d", name, (int)z);
+      ok = data_add(d, name, item, image, mask, (int)z, s->volumes);
+    }
+    s->volumes++;
+  }
+  return ok ? true
+            : (snprintf(s->err, ERR_MAX, "%s: not enough memory for the list of items", d->root), false);
+}
+
+static int visible(const struct dirent *e) { return *e->d_name != '.'; }
+
+/* Sorted names of a directory; -1 when it cannot be read. */
+static int list(const char *dir, struct dirent ***names) { return scandir(dir, names, visible, alphasort); }
+
+static void list_free(struct dirent **names, int n) {
+  for (int i = 0; i < n; i++) free(names[i]);
+  free(names);
+}
+
+static bool exists(const char *path) { return !access(path, F_OK); }
+
+/* The mask of image STEM: DIR/STEM[suffix].ending; false when there is none. */
+static bool find_mask(const char *dir, const char *stem, char *out) {
+  static const char *const suffix[] = {"", "_segmentation", "_mask", "_label", "_seg", "_gt"};
+  static const char *const ending[] = {".png", ".nii.gz", ".nii", ".jpg", ".jpeg"};
+  for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++)
+    for (size_t k = 0; k < sizeof ending / sizeof *ending; k++) {
+      snprintf(out, PATH_ROOM, "%s/%s%s%s", dir, stem, suffix[i], ending[k]);
+      if (exists(out)) return true;
+    }
+  return false;
+}
+
+static bool scan_pairs(Scan *s, const char *images, const char *masks) {
+  struct dirent **name;
+  int n = list(images, &name);
+  char path[PATH_ROOM], mask[PATH_ROOM], stem[PATH_ROOM];
+  bool ok = n >= 0;
+  if (!ok) snprintf(s->err, ERR_MAX, "%s: %s", images, strerror(errno));
+  for (int i = 0; ok && i < n; i++) {
+    if (!is_data(name[i]->d_name)) continue;
+    snprintf(path, sizeof path, "%s/%s", images, name[i]->d_name);
+    stem_of(path, stem, sizeof stem);
+    bool has = is_h5(path) || find_mask(masks, stem, mask);
+    ok = add_file(s, stem, path, !has ? NULL : is_h5(path) ? path : mask);
+  }
+  if (n >= 0) list_free(name, n);
+  return ok;
+}
+
+/* volume-N.nii[.gz] with segmentation-N.nii[.gz]. */
+static bool scan_lits(Scan *s, const char *dir) {
+  struct dirent **name;
+  int n = list(dir, &name);
+  char path[PATH_ROOM], mask[PATH_ROOM], stem[PATH_ROOM], number[64];
+  bool ok = true;
+  for (int i = 0; ok && i < n; i++) {
+    if (strncmp(name[i]->d_name, "volume-", 7) || !is_nifti(name[i]->d_name)) continue;
+    snprintf(path, sizeof path, "%s/%s", dir, name[i]->d_name);
+    stem_of(path, stem, sizeof stem);
+    snprintf(number, sizeof number, "segmentation-%.40s", stem + 7);
+    ok = add_file(s, stem, path, find_mask(dir, number, mask) ? mask : NULL);
+  }
+  if (n >= 0) list_free(name, n);
+  return ok;
+}
+
+/* ROOT/CASE/mri_norm2.h5, and ROOT/CASE.h5. */
+static bool scan_h5(Scan *s) {
+  struct dirent **name;
+  int n = list(s->d->root, &name);
+  char path[PATH_ROOM], stem[PATH_ROOM];
+  bool ok = true;
+  for (int i = 0; ok && i < n; i++) {
+    snprintf(path, sizeof path, "%s/%s/mri_norm2.h5", s->d->root, name[i]->d_name);
+    if (exists(path)) ok = add_file(s, name[i]->d_name, path, path);
+    else if (is_h5(name[i]->d_name)) {
+      snprintf(path, sizeof path, "%s/%s", s->d->root, name[i]->d_name);
+      stem_of(path, stem, sizeof stem);
+      ok = add_file(s, stem, path, path);
+    }
+  }
+  if (n >= 0) list_free(name, n);
+  return ok;
+}
+
+/* A single volume taken slice-wise has no other cases to split off: blocks of neighbouring slices count as
+ * cases. */
+static bool blocks_as_cases(Dataset *d) {
+  char kase[64];
+  if (d->ncase != 1 || d->nitem < 2 * BLOCK_SLICES || d->shape.spatial != 2) return true;
+  int n = d->nitem;
+  DataImpl *m = d->impl;
+  Item *item = d->item;
+  Source *source = m->source;
+  d->item = NULL, m->source = NULL, d->nitem = m->room = 0, d->ncase = 0;
+  free(m->kase[0]);
+  bool ok = true;
+  for (int i = 0; i < n; i++) {
+    snprintf(kase, sizeof kase, "block%03d", i / BLOCK_SLICES);
+    ok = ok &&
+         data_add(d, kase, item[i].name, source[i].image, source[i].mask, source[i].slice, source[i].volume);
+    free(item[i].name), free(source[i].image), free(source[i].mask);
+  }
+  free(item), free(source);
+  return ok;
+}
+
+bool scan_directory(Dataset *d, const char *kind, char err[ERR_MAX]) {
+  static const char *const pair[][2] = {
+      {"images", "masks"},
+      {"images", "labels"},
+      {"imagesTr", "labelsTr"},
+      {"slices/images", "slices/masks"},
+      {"ISIC2018_Task1-2_Training_Input", "ISIC2018_Task1_Training_GroundTruth"}};
+  char images[PATH_ROOM], masks[PATH_ROOM];
+  Scan s = {.d = d, .err = err};
+  bool ok = true;
+  for (size_t i = 0; ok && !d->nitem && i < sizeof pair / sizeof *pair; i++) {
+    snprintf(images, sizeof images, "%s/%s", d->root, pair[i][0]),
+        snprintf(masks, sizeof masks, "%s/%s", d->root, pair[i][1]);
+    if (d->shape.spatial == 3 && !strncmp(pair[i][0], "slices/", 7)) continue; /* pictures are no volumes */
+    if (exists(images) && exists(masks)) ok = scan_pairs(&s, images, masks);
+  }
+  if (ok && !d->nitem) ok = scan_lits(&s, d->root);
+  snprintf(images, sizeof images, "%s/volumes", d->root);
+  if (ok && !d->nitem) ok = scan_lits(&s, images);
+  if (ok && !d->nitem) ok = scan_h5(&s);
+  if (ok && !d->nitem)
+    ok = false, snprintf(err, ERR_MAX,
+                         "%s: no images found; %s expects images/ + masks/ (or labels/), volume-N.nii.gz + "
+                         "segmentation-N.nii.gz, or CASE/mri_norm2.h5",
+                         d->root, kind);
+  if (ok && !blocks_as_cases(d)) ok = false, snprintf(err, ERR_MAX, "%s: not enough memory", d->root);
+  return ok;
+}

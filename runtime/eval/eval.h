@@ -1,0 +1,19 @@
+/* eval.h - predictions of a data set's items against their masks. */
+#ifndef NETRUN_EVAL_H
+#define NETRUN_EVAL_H
+#include <stdio.h>
+#include "runtime/eval/predictor.h"
+#include "runtime/eval/score.h"
+
+typedef struct {
+  Split split;
+  bool fill, largest; /* clean_mask before scoring */
+  const char *out;    /* directory for eval.csv and pictures; NULL: neither */
+  int overlays;       /* pictures of so many items, spread evenly over the split */
+  FILE *progress;     /* NULL: silent */
+} EvalOptions;
+
+/* 2-D items are predicted at the module's size and scored at their own, 3-D ones by sliding windows. */
+bool eval_run(Predictor *p, const Dataset *d, const EvalOptions *o, Summary *out, char err[ERR_MAX]);
+bool split_named(const char *name, Split *out, char err[ERR_MAX]); /* train, val, test */
+#endif

@@ -1,0 +1,63 @@
+/* resample.c - scaling of planes, and intensity normalisation. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "runtime/io/raster.h"
+
+/* One axis: out[o * so + l * sl], o < on, from in[i * si + l * sl'], for `lines` lines. The filter is a
+ * triangle of half-width max(1, step), normalised over the elements that exist. */
+static void scale_axis(const float *in, int64_t n, int64_t si, int64_t in_line, float *out, int64_t on,
+                       int64_t so, int64_t out_line, int64_t lines) {
+  double step = (double)n / (double)on, half = step > 1 ? step : 1;
+  for (int64_t o = 0; o < on; o++) {
+    double centre = ((double)o + 0.5) * step - 0.5;
+    int64_t lo = (int64_t)ceil(centre - half), hi = (int64_t)floor(centre + half);
+    lo = lo < 0 ? 0 : lo, hi = hi > n - 1 ? n - 1 : hi;
+    double total = 0;
+    for (int64_t i = lo; i <= hi; i++) total += fmax(0, 1 - fabs((double)i - centre) / half);
+    for (int64_t l = 0; l < lines; l++) {
+      double sum = 0;
+      for (int64_t i = lo; i <= hi; i++)
+        sum += fmax(0, 1 - fabs((double)i - centre) / half) * (double)in[i * si + l * in_line];
+      out[o * so + l * out_line] = (float)(sum / total);
+    }
+  }
+}
+
+bool resize_plane(const float *in, int64_t h, int64_t w, float *out, int64_t oh, int64_t ow) {
+  if (h == oh && w == ow) {
+    for (int64_t i = 0; i < h * w; i++) out[i] = in[i];
+    return true;
+  }
+  float *rows = malloc((size_t)(h * ow) * sizeof *rows);
+  if (!rows) return false;
+  scale_axis(in, w, 1, w, rows, ow, 1, ow, h);
+  scale_axis(rows, h, ow, 1, out, oh, ow, 1, ow);
+  free(rows);
+  return true;
+}
+
+void resize_nearest(const uint8_t *in, int64_t h, int64_t w, uint8_t *out, int64_t oh, int64_t ow) {
+  for (int64_t y = 0; y < oh; y++)
+    for (int64_t x = 0; x < ow; x++)
+      out[y * ow + x] = in[(2 * y + 1) * h / (2 * oh) * w + (2 * x + 1) * w / (2 * ow)];
+}
+
+void standardise(float *v, int64_t n) {
+  double sum = 0, square = 0;
+  for (int64_t i = 0; i < n; i++) sum += (double)v[i];
+  double mean = sum / (double)n;
+  for (int64_t i = 0; i < n; i++) square += ((double)v[i] - mean) * ((double)v[i] - mean);
+  double scale = square > 0 ? 1 / sqrt(square / (double)n) : 0;
+  for (int64_t i = 0; i < n; i++) v[i] = (float)(((double)v[i] - mean) * scale);
+}
+
+bool check_finite(const float *v, int64_t n, const char *path, char err[ERR_MAX]) {
+  for (int64_t i = 0; i < n; i++)
+    if (!isfinite(v[i])) {
+      snprintf(err, ERR_MAX, "%s: element %lld is %g; images must hold finite numbers", path, (long long)i,
+               (double)v[i]);
+      return false;
+    }
+  return true;
+}

@@ -1,0 +1,193 @@
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "runtime/base/array.h"
+#include "runtime/session/checkpoint.h"
+
+enum { META_COUNT = 10, MAX_DIFFERENCES = 4 };
+
+static bool finite_values(const NetcArray *a, const void *data, char err[ERR_MAX], const char *where) {
+  int64_t n = array_count(a);
+  for (int64_t i = 0; a->dtype == NETC_F32 && i < n; i++) {
+    float v;
+    memcpy(&v, (const char *)data + 4 * i, 4); /* data in a file are not aligned */
+    if (!isfinite(v))
+      return err_set(err, "%s: element %lld of variable %.120s is %s", where, (long long)i, a->name,
+                     isnan(v) ? "not a number (NaN)" : "infinite");
+  }
+  return true;
+}
+
+/* ---- saving ---- */
+
+typedef struct {
+  const Session *session;
+  const char *path;
+} Saver;
+
+static bool fill_variable(void *user, int i, void *dst, char err[ERR_MAX]) {
+  const Saver *s = user;
+  const NetcArray *a = &s->session->module->desc->vars[i].array;
+  array_from_memory(a, session_at(s->session, a), dst);
+  char where[256];
+  snprintf(where, sizeof where, "%.200s is not written", s->path);
+  return finite_values(a, dst, err, where);
+}
+
+bool checkpoint_save(const Session *s, const char *path, const Progress *at, char err[ERR_MAX]) {
+  const NetcModule *d = s->module->desc;
+  if (!session_fetch(s, err)) return false;
+  StTensor *t = calloc((size_t)d->nvars + 1, sizeof *t);
+  if (!t) return err_memory(err, path, d->nvars * (int64_t)sizeof *t);
+  for (int i = 0; i < d->nvars; i++) {
+    const NetcArray *a = &d->vars[i].array;
+    t[i] = (StTensor){
+        .name = (char *)(uintptr_t)a->name, .type = a->dtype == NETC_I32 ? ST_I32 : ST_F32, .rank = a->rank};
+    memcpy(t[i].dim, a->dim, sizeof a->dim);
+  }
+  char number[5][32], producer[] = "netrun " NETC_VERSION;
+  snprintf(number[0], 32, "%" PRIu64, at->iteration);
+  snprintf(number[1], 32, "%" PRIu64, at->seed);
+  snprintf(number[2], 32, "%.17g", at->epoch);
+  snprintf(number[3], 32, "%" PRId64, at->max_iterations);
+  snprintf(number[4], 32, "%016" PRIx64, d->fingerprint);
+  StMeta meta[META_COUNT] = {{"format", "netc"},
+                             {"producer", producer},
+                             {"iteration", number[0]},
+                             {"seed", number[1]},
+                             {"epoch", number[2]},
+                             {"max_iterations", number[3]},
+                             {"fingerprint", number[4]},
+                             {"options", (char *)(uintptr_t)(d->options ? d->options : "")},
+                             {"data", (char *)(uintptr_t)at->data},
+                             {"labeled", (char *)(uintptr_t)at->labeled}};
+  Saver saver = {s, path};
+  bool ok = st_write(path, t, d->nvars, meta, META_COUNT, fill_variable, &saver, err);
+  free(t);
+  return ok;
+}
+
+/* ---- loading ---- */
+
+static bool same_shape(const NetcArray *a, const StTensor *t) {
+  if (a->rank != t->rank || (a->dtype == NETC_I32 ? ST_I32 : ST_F32) != t->type) return false;
+  for (int i = 0; i < a->rank; i++)
+    if (a->dim[i] != t->dim[i]) return false;
+  return true;
+}
+
+static void shape_str(const StTensor *t, char buf[128]) {
+  static const char *const name[] = {"f32", "f64", "i32", "i64", "u8", "other type"};
+  int n = snprintf(buf, 128, "%s[", name[t->type]);
+  for (int i = 0; i < t->rank && n < 128; i++)
+    n += snprintf(buf + n, (size_t)(128 - n), "%s%lld", i ? "," : "", (long long)t->dim[i]);
+  if (n < 127) snprintf(buf + n, (size_t)(128 - n), "]");
+}
+
+/* Does a launch of f have an argument inside the variable? */
+static bool works_on(const NetcFn *f, const NetcArray *var) {
+  for (int i = 0; i < f->nlaunches; i++)
+    for (int k = 0; k < f->launches[i].nargs; k++) {
+      int64_t at = f->args[f->launches[i].arg + k];
+      if (at >= var->offset && at < var->offset + var->bytes) return true;
+    }
+  return false;
+}
+
+static bool required(const NetcVar *v, const NetcFn *fn) {
+  return !fn || (v->role != NETC_ROLE_OPTIM && works_on(fn, &v->array));
+}
+
+/* All required variables are in the file, and those that are have the right shape; else the first few that do
+ * not. */
+static bool check_names(const Session *s, const StFile *f, const char *path, const NetcFn *fn,
+                        char err[ERR_MAX]) {
+  const NetcModule *d = s->module->desc;
+  int bad = 0, n = 0;
+  char list[ERR_MAX / 2] = "";
+  for (int i = 0; i < d->nvars; i++) {
+    const NetcArray *a = &d->vars[i].array;
+    const StTensor *t = st_find(f, a->name);
+    if (t ? same_shape(a, t) : !required(&d->vars[i], fn)) continue;
+    char want[128], have[128] = "missing";
+    array_str(a, want);
+    if (t) shape_str(t, have);
+    if (bad++ >= MAX_DIFFERENCES) continue;
+    int more = snprintf(list + n, sizeof list - (size_t)n, "%s%s: %s in the module, %s in the file",
+                        n ? "; " : "", a->name, want, have);
+    if (n + more < (int)sizeof list) n += more;
+    else list[n] = 0; /* whole entries only */
+  }
+  if (bad == 0) return true;
+  return err_set(err, "%s holds weights of another network (%d of %d variables differ: %s%s)", path, bad,
+                 d->nvars, list, bad > MAX_DIFFERENCES ? "; ..." : "");
+}
+
+static bool meta_u64(const StFile *f, const char *key, uint64_t *out) {
+  const char *v = st_meta(f, key);
+  char *end;
+  if (!v || *v < '0' || *v > '9') return false;
+  *out = strtoull(v, &end, 10);
+  return *end == '\0';
+}
+
+static bool read_progress(const StFile *f, const char *path, Progress *at, char err[ERR_MAX]) {
+  uint64_t max = 0;
+  const char *data = st_meta(f, "data"), *labeled = st_meta(f, "labeled"), *epoch = st_meta(f, "epoch");
+  memset(at, 0, sizeof *at);
+  if (!meta_u64(f, "iteration", &at->iteration) || !meta_u64(f, "seed", &at->seed) ||
+      !meta_u64(f, "max_iterations", &max))
+    return err_set(err, "%s does not say at which iteration it was written: it is no checkpoint of netrun",
+                   path);
+  at->max_iterations = (int64_t)max;
+  at->epoch = epoch ? atof(epoch) : 0;
+  snprintf(at->data, sizeof at->data, "%s", data ? data : "");
+  snprintf(at->labeled, sizeof at->labeled, "%s", labeled ? labeled : "");
+  return true;
+}
+
+static bool load_variables(const Session *s, const StFile *f, const char *path, const NetcFn *const *fn,
+                           int nfn, char err[ERR_MAX]) {
+  const NetcModule *d = s->module->desc;
+  for (int i = 0; i < nfn; i++)
+    if (!check_names(s, f, path, fn[i], err)) return false;
+  for (int i = 0; i < d->nvars; i++) {
+    const StTensor *t = st_find(f, d->vars[i].array.name);
+    if (t && !finite_values(&d->vars[i].array, t->data, err, path)) return false;
+  }
+  for (int i = 0; i < d->nvars; i++) {
+    const NetcArray *a = &d->vars[i].array;
+    const StTensor *t = st_find(f, a->name);
+    if (!t) continue;
+    /* Data in a file lie at any address; copy once so that elements are aligned. */
+    size_t bytes = (size_t)array_count(a) * 4;
+    void *aligned = malloc(bytes);
+    if (!aligned) return err_memory(err, path, (int64_t)bytes);
+    memcpy(aligned, t->data, bytes);
+    array_to_memory(a, aligned, session_at(s, a));
+    free(aligned);
+  }
+  session_changed(s);
+  return true;
+}
+
+bool checkpoint_load_for(const Session *s, const char *path, const NetcFn *const *fn, int nfn, Progress *at,
+                         char err[ERR_MAX]) {
+  StFile *f = st_open(path, err);
+  if (!f) return false;
+  bool ok = (!at || read_progress(f, path, at, err)) && load_variables(s, f, path, fn, nfn, err);
+  st_close(f);
+  return ok;
+}
+
+bool checkpoint_load(const Session *s, const char *path, const NetcFn *fn, Progress *at, char err[ERR_MAX]) {
+  return checkpoint_load_for(s, path, &fn, 1, at, err);
+}
+
+bool checkpoint_progress(const char *path, Progress *at, char err[ERR_MAX]) {
+  StFile *f = st_open(path, err);
+  bool ok = f && read_progress(f, path, at, err);
+  st_close(f);
+  return ok;
+}
