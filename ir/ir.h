@@ -145,7 +145,7 @@ typedef struct {
   int node;
 } Output; /* result of the function; in a training function: a value to log */
 
-/* A kernel-to-be: nodes with the same `group`. Pass `fuse` fills the list (passes/fuse.h says what kinds mean). */
+/* A kernel-to-be: nodes with the same `group`. Pass `fuse` fills the list (passes/fuse/fuse.h says what kinds mean). */
 typedef struct {
   int kind;
   int anchor;

@@ -2,7 +2,7 @@
  * enlarges several axes goes along one axis after the other where that is less work.
  */
 #include <string.h>
-#include "passes/rewrite.h"
+#include "passes/graph/rewrite.h"
 
 /* max subtracted, so that exp never overflows */
 static int shifted(Fn *f, int x, unsigned axes) { return ir_sub(f, x, ir_reduce(f, OP_amax, x, axes)); }

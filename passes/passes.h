@@ -9,9 +9,9 @@
  *   moments   mean and variance of large values in one sweep instead of two.
  *   layout    sets Node.order and Var.order (see below).
  *   schedule  reorders nodes so that large values live shortly: each forward pass shortly before its backward one.
- *   fuse      sets Node.group and Fn.group (fuse.h). May clone cheap nodes so that each is in one group.
+ *   fuse      sets Node.group and Fn.group (passes/fuse/fuse.h). May clone cheap nodes so that each is in one group.
  *   precision when Program.storage is BF16, gives large stored activations and their gradients type bf16.
- *   remat     computes values again for the backward pass instead of keeping them (remat.h). Promises of fuse.h hold.
+ *   remat     computes values again for the backward pass instead of keeping them (passes/remat/remat.h). Promises of passes/fuse/fuse.h hold.
  */
 #ifndef NETC_PASSES_H
 #define NETC_PASSES_H

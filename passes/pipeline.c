@@ -1,5 +1,5 @@
 /* pipeline.c - the passes in order, and the driver that runs, verifies and dumps them. */
-#include "passes/fuse_check.h"
+#include "passes/fuse/check.h"
 #include "passes/passes.h"
 #include <string.h>
 

@@ -8,7 +8,7 @@
  *
  * Contractions of bf16 images have their other operand rounded, too (Attrs.narrow): see narrow_pays.
  */
-#include "passes/fuse.h"
+#include "passes/fuse/fuse.h"
 #include "passes/passes.h"
 #include <string.h>
 

@@ -12,7 +12,7 @@
  * the order with the lower peak is kept.
  */
 #include "passes/passes.h"
-#include "passes/rewrite.h"
+#include "passes/graph/rewrite.h"
 #include <limits.h>
 #include <stdlib.h>
 

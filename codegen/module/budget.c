@@ -1,11 +1,11 @@
-/* budget.c - `netc --memory`: recomputation until the plan fits. passes/remat.h offers levels, in an order that does not depend
+/* budget.c - `netc --memory`: recomputation until the plan fits. passes/remat/remat.h offers levels, in an order that does not depend
  * on the budget; each function takes the first one, from the default on, whose plan fits. Plans are made for real, with
  * workspace and overlays, since only launches know these.
  */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "passes/remat.h"
+#include "passes/remat/remat.h"
 #include "codegen/module/module.h"
 
 enum { HOLDERS = 6 };

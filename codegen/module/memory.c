@@ -1,5 +1,5 @@
 /* memory.c - where everything lies. Variables have fixed offsets at the start of the arena, the same for all
- * functions; behind them each function lays out its inputs, results and temporaries anew (passes/plan.h).
+ * functions; behind them each function lays out its inputs, results and temporaries anew (passes/memory/plan.h).
  *
  * A function reads variables as they were at its start and stores new values at its end. So that most stores
  * cost nothing, the stored value's buffer is put right onto its variable. That is allowed when nobody reads
@@ -9,7 +9,7 @@
  * is copied out before the first launch. */
 #include <stdlib.h>
 #include <string.h>
-#include "passes/plan.h"
+#include "passes/memory/plan.h"
 #include "codegen/module/module.h"
 
 static int64_t align_up(int64_t n) { return (n + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN; }

@@ -3,7 +3,7 @@
  * compared with the interpreter on the fused function (float32), and that one's results with the function as it was
  * before simplify, expand, layout and fuse (float64). test_gpu_ops.c is the same for the kernels of a GPU. */
 #include "tests/codegen/run_emit.h"
-#include "passes/fuse_check.h"
+#include "passes/fuse/check.h"
 #include "passes/passes.h"
 #include "tests/ir/gen.h"
 #include "tests/passes/op_cases.h"

@@ -1,6 +1,6 @@
-/* Values that lie inside of others (passes/storage.h): random graphs full of concatenations and slices, with the gradient
+/* Values that lie inside of others (passes/memory/storage.h): random graphs full of concatenations and slices, with the gradient
  * of a loss, placed in an arena and run beside the interpreter; and what is to move nothing. */
-#include "passes/storage.h"
+#include "passes/memory/storage.h"
 #include "tests/codegen/run_plan.h"
 #include "tests/ir/gen.h"
 

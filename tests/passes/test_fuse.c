@@ -1,10 +1,10 @@
-/* Fusion: the promises of fuse.h on random graphs, and the groups of small known ones. */
+/* Fusion: the promises of passes/fuse/fuse.h on random graphs, and the groups of small known ones. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
-#include "passes/fuse_check.h"
+#include "passes/fuse/check.h"
 #include "passes/passes.h"
 #include "tests/ir/gen.h"
 

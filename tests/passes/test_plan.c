@@ -5,7 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <stdlib.h>
-#include "passes/plan.h"
+#include "passes/memory/plan.h"
 
 static uint32_t state;
 static int below(int n) { return (int)((state = state * 1664525u + 1013904223u) >> 8) % n; }

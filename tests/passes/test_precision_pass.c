@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
-#include "passes/fuse.h"
+#include "passes/fuse/fuse.h"
 #include "passes/passes.h"
 
 /* A training step: convolution, batch statistics, activation, 12 classes, a weight gradient, an optimiser step. */

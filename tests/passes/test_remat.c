@@ -1,4 +1,4 @@
-/* Recomputation: values stay the same bit for bit at every level, the promises of fuse.h hold, each level needs less
+/* Recomputation: values stay the same bit for bit at every level, the promises of passes/fuse/fuse.h hold, each level needs less
  * memory than the one before, counted here from the function's text alone, and no budget is missed that can be met. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "ir/interp.h"
-#include "passes/fuse_check.h"
-#include "passes/remat.h"
+#include "passes/fuse/check.h"
+#include "passes/remat/remat.h"
 #include "tests/ir/gen.h"
 
 static int one_of(Gen *g, const int *list, int n) { return list[gen_int(g, n)]; }

@@ -1,11 +1,11 @@
-/* emit.h - graph groups to kernels. Each group (passes/fuse.h) becomes one or more launches; a launch is a kernel
+/* emit.h - graph groups to kernels. Each group (passes/fuse/fuse.h) becomes one or more launches; a launch is a kernel
  * with its buffers. Emitters write KIR once per lane count. Memory is planned after this, over the launches.
  */
 #ifndef NETC_EMIT_H
 #define NETC_EMIT_H
-#include "passes/fuse.h"
+#include "passes/fuse/fuse.h"
 #include "passes/passes.h"
-#include "passes/storage.h"
+#include "passes/memory/storage.h"
 #include "codegen/kir/kir.h"
 #include "codegen/emit/core/machine.h"
 

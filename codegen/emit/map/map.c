@@ -1,4 +1,4 @@
-/* map.c - map groups (passes/fuse.h): elementwise values and reductions over one domain. */
+/* map.c - map groups (passes/fuse/fuse.h): elementwise values and reductions over one domain. */
 #include <string.h>
 #include "codegen/emit/map/map.h"
 

@@ -4,7 +4,7 @@
  * box's coordinates: the operands of a concat, the zeros and the middle of a pad; in an upsample every
  * spatial axis becomes two, the second with source stride 0. Axes that follow each other in both memories are
  * merged, so that a copy of rows becomes one long run. Operands of a concat that lie in the result, and slices that
- * lie in their operand (passes/storage.h), are not copied.
+ * lie in their operand (passes/memory/storage.h), are not copied.
  */
 #include "codegen/emit/move/move.h"
 

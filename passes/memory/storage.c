@@ -1,6 +1,6 @@
 /* storage.c - which values lie inside of others: operands of concatenations and results of slices (storage.h). */
-#include "passes/storage.h"
-#include "passes/order.h"
+#include "passes/memory/storage.h"
+#include "passes/graph/order.h"
 #include "passes/passes.h"
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* rewrite.c - see rewrite.h. */
-#include "passes/rewrite.h"
+#include "passes/graph/rewrite.h"
 #include <string.h>
 
 Rewrite rewrite_begin(const Fn *f) {

@@ -1,5 +1,5 @@
-/* fuse_values.c - what each group of a fused function reads and stores, from Node.group alone. */
-#include "passes/fuse.h"
+/* values.c - what each group of a fused function reads and stores, from Node.group alone. */
+#include "passes/fuse/fuse.h"
 #include "passes/passes.h"
 #include <string.h>
 

@@ -14,7 +14,7 @@
  */
 #ifndef NETC_STORAGE_H
 #define NETC_STORAGE_H
-#include "passes/fuse.h"
+#include "passes/fuse/fuse.h"
 
 enum { STORAGE_RUN = 8 };
 

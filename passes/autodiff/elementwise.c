@@ -1,7 +1,7 @@
-/* grad_elementwise.c - gradient rules of elementwise ops, reductions and composites. y is the op's result, from
+/* elementwise.c - gradient rules of elementwise ops, reductions and composites. y is the op's result, from
  * which the rule is written where that saves keeping the operand.
  */
-#include "passes/grad.h"
+#include "passes/autodiff/grad.h"
 
 /* m ? dy : 0 */
 static int where(Fn *f, int m, int dy) { return ir_select(f, m, dy, ir_const(f, 0)); }

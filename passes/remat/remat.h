@@ -1,5 +1,5 @@
-/* remat.h - recomputation, shared by the files of pass `remat`: remat.c chooses, remat_walk.c says what a choice means,
- * remat_emit.c writes the function.
+/* remat.h - recomputation, shared by the files of pass `remat`: remat.c chooses, walk.c says what a choice means,
+ * write.c writes the function.
  *
  * A value is an array that one group stores and others read. A *cut* of a value is a moment: whoever reads the value
  * later reads a copy, computed again by the same expression in a kernel of its own just before the first of them, so that
@@ -13,7 +13,7 @@
  */
 #ifndef NETC_REMAT_H
 #define NETC_REMAT_H
-#include "passes/fuse.h"
+#include "passes/fuse/fuse.h"
 #include "passes/passes.h"
 
 enum { REMAT_CUTS = 6 }; /* most cuts of a value */
@@ -81,7 +81,7 @@ static inline int64_t remat_key(const Remat *r, int64_t slot, int group) { retur
 static inline int remat_slot(const Remat *r, int64_t key) { return (int)(key / r->slots); }
 static inline int remat_group(const Remat *r, int64_t key) { return (int)(key % r->slots); }
 
-/* ---- remat_walk.c ---- */
+/* ---- walk.c ---- */
 Remat *remat_new(const Fn *f);
 void remat_add(Remat *r, int value, int64_t key);
 void remat_take_back(Remat *r, int ncut); /* keeps the first ncut */
@@ -103,7 +103,7 @@ RematLadder remat_ladder(const Fn *fused, double most);
 int remat_free_level(const RematLadder *l);
 Fn *remat_apply(const RematLadder *l, int level, char err[256]);
 
-/* ---- remat_emit.c ---- */
+/* ---- write.c ---- */
 /* Marks the nodes of its group that `node` is computed again from, itself included. Behind a contraction these end at
  * what its group stores: relu of a stored convolution is a map over that. */
 void remat_closure(const Remat *r, int node, int *seen, int mark);

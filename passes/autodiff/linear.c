@@ -1,8 +1,8 @@
-/* grad_linear.c - gradient rules of contractions and data movement. All are linear in each operand, so each rule is
+/* linear.c - gradient rules of contractions and data movement. All are linear in each operand, so each rule is
  * an adjoint: conv, conv_dx and conv_dw are one trilinear form seen from its three sides, and so are the depthwise
  * ones and matmul and inner.
  */
-#include "passes/grad.h"
+#include "passes/autodiff/grad.h"
 
 static const int64_t *spatial_dims(const Fn *f, int x) { return f->node[x].type.dim + 2; }
 

@@ -1,4 +1,4 @@
-/* simplify_fold.h - constant folding of values that are one number repeated. */
+/* fold_constants.h - constant folding of values that are one number repeated. */
 #ifndef NETC_SIMPLIFY_FOLD_H
 #define NETC_SIMPLIFY_FOLD_H
 #include "ir/ir.h"

@@ -1,7 +1,7 @@
-/* simplify_fold.c - see simplify_fold.h. Only ops whose float32 result is the exact one rounded once are
+/* fold_constants.c - see fold_constants.h. Only ops whose float32 result is the exact one rounded once are
  * folded, in double and then rounded, which is the same; exp and its like are left to the kernels.
  */
-#include "passes/simplify_fold.h"
+#include "passes/fold_constants.h"
 #include <math.h>
 
 static bool fold_unary(Op op, double a, double slope, double *v) {

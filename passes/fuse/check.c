@@ -1,8 +1,8 @@
-/* fuse_check.c - tests every promise of fuse.h on a fused function. Written from the promises, not from the
+/* check.c - tests every promise of fuse.h on a fused function. Written from the promises, not from the
  * pass. */
-#include "passes/fuse_check.h"
-#include "passes/order.h"
-#include "passes/rewrite.h"
+#include "passes/fuse/check.h"
+#include "passes/graph/order.h"
+#include "passes/graph/rewrite.h"
 #include <stdarg.h>
 
 typedef struct {

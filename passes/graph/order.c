@@ -1,5 +1,5 @@
 /* order.c - memory orders of tensors: which axis is outermost, which innermost (see passes.h). */
-#include "passes/order.h"
+#include "passes/graph/order.h"
 #include <string.h>
 
 int64_t order_stride(Type t, const uint8_t *order, int axis) {

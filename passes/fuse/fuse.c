@@ -1,7 +1,7 @@
-/* fuse.c - pass `fuse`: which node is computed in which kernel. The method is told in fuse_work.h, the
- * promises in fuse.h; fuse_emit.c carries the decisions out.
+/* fuse.c - pass `fuse`: which node is computed in which kernel. The method is told in work.h, the
+ * promises in fuse.h; write.c carries the decisions out.
  */
-#include "passes/fuse_work.h"
+#include "passes/fuse/work.h"
 #include <string.h>
 
 const char *const group_kind_name[G_KINDS] = {"map",   "conv", "conv_dw", "dw",

@@ -1,5 +1,5 @@
-/* fuse_rules.c - predicates of pass `fuse`: which node may be computed where. */
-#include "passes/fuse_work.h"
+/* rules.c - predicates of pass `fuse`: which node may be computed where. */
+#include "passes/fuse/work.h"
 
 bool is_elementwise(const Node *n) { return op_info[n->op].cls == EW || n->op == OP_broadcast; }
 

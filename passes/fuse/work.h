@@ -1,4 +1,4 @@
-/* fuse_work.h - the decisions of pass `fuse`, shared by the files that make them and the one that carries
+/* work.h - the decisions of pass `fuse`, shared by the files that make them and the one that carries
  * them out.
  *
  * Every node gets a place: in memory already (variables, inputs), a view, a root (computed by one group and
@@ -9,9 +9,9 @@
  */
 #ifndef NETC_FUSE_WORK_H
 #define NETC_FUSE_WORK_H
-#include "passes/fuse.h"
-#include "passes/order.h"
-#include "passes/rewrite.h"
+#include "passes/fuse/fuse.h"
+#include "passes/graph/order.h"
+#include "passes/graph/rewrite.h"
 
 enum {
   MAX_FRONT = 24,    /* values an inline expression may read before it is cut */
@@ -67,7 +67,7 @@ typedef struct {
   int now;                      /* last position handed out */
 } Fuse;
 
-/* ---- fuse_rules.c: what may be where ---- */
+/* ---- rules.c: what may be where ---- */
 bool is_unrolled_red(const Fn *f,
                      const Node *n); /* reduction over axis 1 only, of at most MAP_UNROLL_C elements */
 bool is_map_red(const Fn *f, const Node *n); /* reduction a map computes (the others are G_MOVE) */
@@ -81,6 +81,6 @@ bool *find_folds(const Fn *f, const Uses *uses, const bool *live, const bool *ke
 bool unrolls_with(Type narrow, Type wide); /* equal but for axis 1, which is 1 against 2..MAP_UNROLL_C */
 bool epilogue_operand(Type operand, Type result);
 
-/* ---- fuse_emit.c ---- */
+/* ---- write.c ---- */
 Fn *fuse_emit(Fuse *z, char err[256]);
 #endif

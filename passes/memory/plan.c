@@ -3,7 +3,7 @@
  * tried and the smallest arena wins. In-place pairs of equal size are tried both ways: merged into one block
  * that lives through both, and apart.
  */
-#include "passes/plan.h"
+#include "passes/memory/plan.h"
 #include "ir/mem.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
-/* remat_emit.c - writes a fused function anew with copies of groups, cut down to the values that are computed again, in
+/* write.c - writes a fused function anew with copies of groups, cut down to the values that are computed again, in
  * front of their readers.
  */
-#include "passes/remat.h"
-#include "passes/rewrite.h"
+#include "passes/remat/remat.h"
+#include "passes/graph/rewrite.h"
 #include <string.h>
 
 void remat_closure(const Remat *r, int node, int *seen, int mark) {

@@ -1,7 +1,7 @@
-/* fuse_emit.c - carries out what pass `fuse` decided: writes the groups one after another in the order of
+/* write.c - carries out what pass `fuse` decided: writes the groups one after another in the order of
  * their positions, cloning inline nodes and leaves into every group that reads them.
  */
-#include "passes/fuse_work.h"
+#include "passes/fuse/work.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -7,8 +7,8 @@
  *
  * Contributions to an adjoint are added in the order of the reverse sweep: the sum is the same in every run.
  */
-#include "passes/grad.h"
-#include "passes/rewrite.h"
+#include "passes/autodiff/grad.h"
+#include "passes/graph/rewrite.h"
 #include <string.h>
 
 static GradRule *const rules[OP_COUNT] = {
