@@ -5,7 +5,7 @@
  *   if (!m || !netc_segment(m, image, (const int64_t[]){512, 512}, mask, error)) fprintf(stderr, "%s\n", error);
  *   netc_close(m);
  *
- *   cc program.c -lnetc
+ *   cc frontend/eval/program.c -lnetc
  *
  * The library needs libc and libcjson, a module nothing. It reads no image files: arrays are row-major in their logical shape (N,C,H,W) or
  * (N,C,D,H,W), float images normalised as in training (docs/data.md). Results do not depend on the number of threads.

@@ -1,7 +1,7 @@
 /* ast.h - the syntax tree of a .net file. One node type; which fields a kind uses stands beside the kind. */
 #ifndef NETC_AST_H
 #define NETC_AST_H
-#include "frontend/diag.h"
+#include "frontend/syntax/diag.h"
 
 typedef enum {
   /* expressions */

@@ -1,6 +1,6 @@
 /* net.y - the grammar. docs/language.md explains it. */
 %code requires {
-#include "frontend/parser.h"
+#include "frontend/syntax/parser.h"
 }
 %code {
 #include <string.h>

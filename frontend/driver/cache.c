@@ -1,7 +1,7 @@
-/* netc_cache.c - whole modules in the cache. */
-#include "frontend/netc_cache.h"
+/* cache.c - whole modules in the cache. */
+#include "frontend/driver/cache.h"
 #include <string.h>
-#include "frontend/diag.h"
+#include "frontend/syntax/diag.h"
 
 static void add_text(Bytes *b, const char *text) { bytes_text(b, text, strlen(text)); }
 

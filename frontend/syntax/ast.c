@@ -1,5 +1,5 @@
 /* ast.c - prints the syntax tree, one node a line: kind, what it says, where it stands. */
-#include "frontend/ast.h"
+#include "frontend/syntax/ast.h"
 
 const char *const oper_name[] = {
     "+", "-", "*", "/", "//", "%", "**", "<", "<=", ">", ">=", "==", "!=", "and", "or", "-", "not"};

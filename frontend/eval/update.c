@@ -1,5 +1,5 @@
 /* update.c - training statements: what is minimized, gradients, optimiser steps, averages, logged values. */
-#include "frontend/eval.h"
+#include "frontend/eval/eval.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* parser.h - what scanner, token filter and grammar share. */
 #ifndef NETC_PARSER_H
 #define NETC_PARSER_H
-#include "frontend/ast.h"
+#include "frontend/syntax/ast.h"
 
 typedef struct {
   int code; /* token of net.tab.h */

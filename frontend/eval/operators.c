@@ -1,5 +1,5 @@
 /* operators.c - what + - * / and the rest mean for numbers, strings, lists and tensors. */
-#include "frontend/eval.h"
+#include "frontend/eval/eval.h"
 #include <math.h>
 #include <string.h>
 

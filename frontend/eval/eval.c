@@ -1,5 +1,5 @@
 /* eval.c - expressions and statements. */
-#include "frontend/eval.h"
+#include "frontend/eval/eval.h"
 #include <math.h>
 #include <string.h>
 

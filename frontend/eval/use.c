@@ -1,5 +1,5 @@
 /* use.c - reading files, and the library's entry. */
-#include "frontend/eval.h"
+#include "frontend/eval/eval.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>

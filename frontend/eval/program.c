@@ -1,5 +1,5 @@
 /* program.c - the parts of a file: options, batches, train, predict, forward. */
-#include "frontend/eval.h"
+#include "frontend/eval/eval.h"
 #include <string.h>
 
 /* ---- options ---- */

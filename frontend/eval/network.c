@@ -1,6 +1,6 @@
 /* network.c - networks: their parameters, where these lie in the tree of names, and what every variable holds
  * now. */
-#include "frontend/eval.h"
+#include "frontend/eval/eval.h"
 #include <string.h>
 
 /* ---- variables in single assignment ---- */

@@ -1,5 +1,5 @@
 /* suggest.c - what somebody may have meant by a name that does not exist. */
-#include "frontend/eval.h"
+#include "frontend/eval/eval.h"
 #include <ctype.h>
 #include <string.h>
 

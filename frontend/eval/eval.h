@@ -5,7 +5,7 @@
  */
 #ifndef NETC_EVAL_H
 #define NETC_EVAL_H
-#include "frontend/ast.h"
+#include "frontend/syntax/ast.h"
 #include "frontend/frontend.h"
 
 typedef enum {

@@ -1,5 +1,5 @@
 /* call.c - calls: arguments to parameters, builtins, blocks, nets and networks. */
-#include "frontend/eval.h"
+#include "frontend/eval/eval.h"
 #include <math.h>
 #include <string.h>
 

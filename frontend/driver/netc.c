@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "frontend/frontend.h"
-#include "frontend/netc_cache.h"
+#include "frontend/driver/cache.h"
 #include "passes/passes.h"
 #include "codegen/abi.h"
 #include "codegen/codegen.h"

@@ -1,5 +1,5 @@
 /* builtin_tensor.c - functions of tensors without parameters of their own. Many also take numbers. */
-#include "frontend/eval.h"
+#include "frontend/eval/eval.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* value.c - compile-time values: making, showing and comparing them. */
-#include "frontend/eval.h"
+#include "frontend/eval/eval.h"
 #include <stdlib.h>
 #include <string.h>
 

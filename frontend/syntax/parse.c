@@ -1,6 +1,6 @@
 /* parse.c - from text to tree: scanner, token filter, grammar. */
 #include <string.h>
-#include "frontend/parser.h"
+#include "frontend/syntax/parser.h"
 #include "net.tab.h"
 
 void parser_error(Parser *p, int line, int col, const char *fmt, ...) {

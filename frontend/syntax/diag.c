@@ -1,5 +1,5 @@
 /* diag.c - error messages with their source line. */
-#include "frontend/diag.h"
+#include "frontend/syntax/diag.h"
 #include <string.h>
 
 enum { SHOWN_BYTES = 200, MAX_CHAIN = 12 };

@@ -1,5 +1,5 @@
 /* builtin_basic.c - functions of compile-time values: lists, shapes, messages. */
-#include "frontend/eval.h"
+#include "frontend/eval/eval.h"
 #include <string.h>
 
 static Value bi_len(Eval *c, const Ast *at, Value *arg) {

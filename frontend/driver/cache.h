@@ -1,4 +1,4 @@
-/* netc_cache.h - whole modules in the cache. What a module depends on: the compiler, the options that say what is in it,
+/* cache.h - whole modules in the cache. What a module depends on: the compiler, the options that say what is in it,
  * and the text of every file that was read. The files are known only after a compile, so it leaves two entries: the
  * list of files, under the options and the text of the first, and the module, under the options and all texts. */
 #ifndef NETC_NETC_CACHE_H

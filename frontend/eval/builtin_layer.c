@@ -1,5 +1,5 @@
 /* builtin_layer.c - layers that own parameters, and those that behave differently when training. */
-#include "frontend/eval.h"
+#include "frontend/eval/eval.h"
 #include <math.h>
 #include <string.h>
 
