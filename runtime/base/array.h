@@ -1,6 +1,7 @@
 /* array.h - arrays between row-major order of their logical shape (files) and memory order (the arena). */
 #ifndef NETRUN_ARRAY_H
 #define NETRUN_ARRAY_H
+#include "codegen/abi.h"
 #include "runtime/base/err.h"
 
 int64_t array_count(const NetcArray *a);

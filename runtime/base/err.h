@@ -2,7 +2,9 @@
 #ifndef NETRUN_ERR_H
 #define NETRUN_ERR_H
 #include <stdbool.h>
-#include "runtime/data/data.h" /* ERR_MAX */
+#include <stdint.h>
+
+enum { ERR_MAX = 512 };
 
 /* Formats the message into err; always false, so that `return err_set(err, ...)` reads well. */
 bool err_set(char err[ERR_MAX], const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -4,14 +4,14 @@
 #include <string.h>
 #include "runtime/bench/bench.h"
 
-static double roofline(const NetcKernel *k, const Machine *m) {
+static double roofline(const NetcKernel *k, const Rates *m) {
   double pairs = m->pair_flops > 0 ? (double)k->pair_flops : 0;
   double arithmetic = ((double)k->flops - pairs) / m->flops;
   if (pairs > 0) arithmetic += pairs / m->pair_flops;
   return fmax(arithmetic, (double)k->bytes / m->bandwidth);
 }
 
-Account bench_account(const Session *s, const Bench *b, const Machine *m) {
+Account bench_account(const Session *s, const Bench *b, const Rates *m) {
   Account a = {.iteration = b->seconds};
   double wall = 0, busy = 0;
   for (int i = 0; i < b->plan->nlaunches; i++) {
@@ -44,13 +44,13 @@ static int dearest_first(const void *a, const void *b) {
   return x->key - y->key;
 }
 
-static void add(Cost *c, const NetcKernel *k, LaunchTime t, const Machine *m) {
+static void add(Cost *c, const NetcKernel *k, LaunchTime t, const Rates *m) {
   c->launches++;
   c->seconds += t.wall, c->busy += t.busy, c->roofline += roofline(k, m);
   c->flops += (double)k->flops, c->bytes += (double)k->bytes, c->work += (double)k->work;
 }
 
-Cost *bench_costs(const Session *s, const Bench *b, const Machine *m, CostBy by, int *n, char err[ERR_MAX]) {
+Cost *bench_costs(const Session *s, const Bench *b, const Rates *m, CostBy by, int *n, char err[ERR_MAX]) {
   const NetcModule *d = s->module->desc;
   int64_t keys = 1 + (by == BY_LINE ? d->nplaces : s->nkernels); /* entry 0: launches without a place */
   Cost *cost = calloc((size_t)keys, sizeof *cost);

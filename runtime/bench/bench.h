@@ -3,11 +3,12 @@
  *
  *   Bench b;
  *   bench_run(s, f, 5, &b, err);                    // b.launch[i]: seconds of launch i
- *   bench_machine(s->pool, isa, &machine, err);     // multiply-adds and memory traffic per second
- *   bench_account(s, &b, &machine)                  // where an iteration's time went, in parts that add up
+ *   session_rates(s, &rates, err);                  // multiply-adds and memory traffic per second
+ *   bench_account(s, &b, &rates)                    // where an iteration's time went, in parts that add up
  */
 #ifndef NETRUN_BENCH_H
 #define NETRUN_BENCH_H
+#include "runtime/session/rates.h"
 #include "runtime/session/session.h"
 
 /* ---- measuring (measure.c) ---- */
@@ -22,9 +23,10 @@ typedef struct {
   int iterations, threads; /* threads: 1 on a GPU */
   double *all;             /* seconds of every iteration */
   double median;           /* of them */
-  double
-      seconds; /* mean of the faster half of the iterations, which is what `launch` is about: means add up, */
-  LaunchTime *launch; /* and the slower half is where other programs had the processor */
+  /* Mean of the faster half of the iterations, which is what `launch` is about: means add up, and the slower half is
+   * where other programs had the processor. */
+  double seconds;
+  LaunchTime *launch;
 } Bench;
 
 /* Inputs are random: normal images, labels in range, distances in [-1,1]. One further iteration warms up. */
@@ -32,17 +34,6 @@ bool bench_run(const Session *s, const NetcFn *f, int iterations, Bench *out, ch
 void bench_free(Bench *b);
 /* Writes the inputs of iteration t: they do not outlive a run. */
 void bench_fill(const Session *s, const NetcFn *f, uint64_t t);
-
-/* ---- the machine (runtime/device/host_rates.c) ---- */
-typedef struct {
-  double flops;      /* per second: multiply-adds in registers, two flops each, on all threads of the pool */
-  double pair_flops; /* the same in dot products of pairs of bf16; 0 where the set has none */
-  double
-      bandwidth; /* bytes per second: a[i] = b[i] + c * d[i] over arrays larger than the caches, all threads */
-  double launch; /* seconds a launch of empty tasks takes */
-} Machine;
-/* Of the host; a session's device may be another (runtime/session/device.h). */
-bool bench_machine(Pool *pool, NetcIsa isa, Machine *out, char err[ERR_MAX]);
 
 /* ---- accounting (account.c) ---- */
 
@@ -63,8 +54,8 @@ typedef struct {
   double between;   /* between launches: the host */
 } Account;
 
-Account bench_account(const Session *s, const Bench *b, const Machine *m);
+Account bench_account(const Session *s, const Bench *b, const Rates *m);
 typedef enum { BY_KERNEL, BY_KIND, BY_LINE } CostBy;
 /* Costs, the dearest first; *n of them. NULL and a message when there is no memory. Free it. */
-Cost *bench_costs(const Session *s, const Bench *b, const Machine *m, CostBy by, int *n, char err[ERR_MAX]);
+Cost *bench_costs(const Session *s, const Bench *b, const Rates *m, CostBy by, int *n, char err[ERR_MAX]);
 #endif

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include "runtime/base/clock.h"
 #include "runtime/base/array.h"
 #include "runtime/bench/bench.h"
 #include "ir/philox.h"

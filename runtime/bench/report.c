@@ -43,7 +43,7 @@ static void print_row(const Cost *c, double iteration, int threads, const char *
          100 * ratio(c->roofline, c->seconds), 100 * idle(c, threads), name);
 }
 
-static bool print_table(const Session *s, const Bench *b, const Machine *m, CostBy by, char err[ERR_MAX]) {
+static bool print_table(const Session *s, const Bench *b, const Rates *m, CostBy by, char err[ERR_MAX]) {
   static const char *const title[] = {"kernel", "kind of kernel", "line"};
   int n;
   Cost *cost = bench_costs(s, b, m, by, &n, err);
@@ -58,7 +58,7 @@ static bool print_table(const Session *s, const Bench *b, const Machine *m, Cost
   return true;
 }
 
-bool bench_print(const Session *s, const Bench *b, const Machine *m, int64_t rss, char err[ERR_MAX]) {
+bool bench_print(const Session *s, const Bench *b, const Rates *m, int64_t rss, char err[ERR_MAX]) {
   Account a = bench_account(s, b, m);
   bool gpu = session_ahead(s);
   printf("%s: %.4f s per iteration (median of %d, %s%s%s), peak memory %.1f MiB\n", b->fn->name, b->median,
@@ -114,7 +114,7 @@ static cJSON *json_cost(const Session *s, const Cost *c, CostBy by, double itera
   return j;
 }
 
-static bool json_costs(cJSON *root, const char *name, const Session *s, const Bench *b, const Machine *m,
+static bool json_costs(cJSON *root, const char *name, const Session *s, const Bench *b, const Rates *m,
                        CostBy by, char err[ERR_MAX]) {
   int n;
   Cost *cost = bench_costs(s, b, m, by, &n, err);
@@ -125,7 +125,7 @@ static bool json_costs(cJSON *root, const char *name, const Session *s, const Be
   return true;
 }
 
-cJSON *bench_json(const Session *s, const Bench *b, const Machine *m, int64_t rss, char err[ERR_MAX]) {
+cJSON *bench_json(const Session *s, const Bench *b, const Rates *m, int64_t rss, char err[ERR_MAX]) {
   Account a = bench_account(s, b, m);
   cJSON *root = cJSON_CreateObject();
   cJSON_AddStringToObject(root, "function", b->fn->name);

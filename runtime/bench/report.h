@@ -5,6 +5,6 @@
 #include "runtime/bench/bench.h"
 
 /* rss: peak resident size of the process, taken before the machine was measured. */
-bool bench_print(const Session *s, const Bench *b, const Machine *m, int64_t rss, char err[ERR_MAX]);
-cJSON *bench_json(const Session *s, const Bench *b, const Machine *m, int64_t rss, char err[ERR_MAX]);
+bool bench_print(const Session *s, const Bench *b, const Rates *m, int64_t rss, char err[ERR_MAX]);
+cJSON *bench_json(const Session *s, const Bench *b, const Rates *m, int64_t rss, char err[ERR_MAX]);
 #endif

@@ -1,6 +1,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "runtime/base/clock.h"
 #include "runtime/bench/scaling.h"
 
 enum { MOST = 64, LISTED = 15 };
@@ -71,7 +72,7 @@ double scaling_makespan(const double *task, int64_t n, int threads) {
 }
 
 /* Launch i on a number of threads. */
-static double launch_seconds(const Session *s, const Tasks *t, const Machine *m, int i, int threads,
+static double launch_seconds(const Session *s, const Tasks *t, const Rates *m, int i, int threads,
                              bool traffic) {
   const NetcLaunch *l = &t->fn->launches[i];
   double end = scaling_makespan(t->seconds + t->first[i], l->tasks, threads);
@@ -80,7 +81,7 @@ static double launch_seconds(const Session *s, const Tasks *t, const Machine *m,
   return end + (threads > 1 && l->tasks > 1 ? m->launch : 0);
 }
 
-double scaling_seconds(const Session *s, const Tasks *t, const Machine *m, int threads, bool traffic) {
+double scaling_seconds(const Session *s, const Tasks *t, const Rates *m, int threads, bool traffic) {
   double sum = t->host;
   for (int i = 0; i < t->fn->nlaunches; i++) sum += launch_seconds(s, t, m, i, threads, traffic);
   return sum;
@@ -104,7 +105,7 @@ static int worst_first(const void *a, const void *b) {
   return (x < y) - (x > y);
 }
 
-static Limit *limits(const Session *s, const Tasks *t, const Machine *m, int *n, char err[ERR_MAX]) {
+static Limit *limits(const Session *s, const Tasks *t, const Rates *m, int *n, char err[ERR_MAX]) {
   int nkernels = s->module->desc->nkernels;
   Limit *l = calloc((size_t)nkernels + 1, sizeof *l);
   if (!l) {
@@ -139,7 +140,7 @@ static double timed_at(const Timed *timed, int threads) {
   return 0;
 }
 
-bool scaling_print(const Session *s, const Tasks *t, const Machine *m, const Timed *timed,
+bool scaling_print(const Session *s, const Tasks *t, const Rates *m, const Timed *timed,
                    char err[ERR_MAX]) {
   double one = scaling_seconds(s, t, m, 1, false);
   printf("\nscaling, simulated from the times of all tasks on one thread, %.1f us a launch, memory not "
@@ -166,7 +167,7 @@ bool scaling_print(const Session *s, const Tasks *t, const Machine *m, const Tim
   return true;
 }
 
-static cJSON *json_points(const Session *s, const Tasks *t, const Machine *m, const Timed *timed) {
+static cJSON *json_points(const Session *s, const Tasks *t, const Rates *m, const Timed *timed) {
   cJSON *list = cJSON_CreateArray();
   double one = scaling_seconds(s, t, m, 1, false);
   for (int threads = 1; threads <= MOST; threads *= 2) {
@@ -182,7 +183,7 @@ static cJSON *json_points(const Session *s, const Tasks *t, const Machine *m, co
   return list;
 }
 
-cJSON *scaling_json(const Session *s, const Tasks *t, const Machine *m, const Timed *timed,
+cJSON *scaling_json(const Session *s, const Tasks *t, const Rates *m, const Timed *timed,
                     char err[ERR_MAX]) {
   int n;
   Limit *l = limits(s, t, m, &n, err);

@@ -23,7 +23,7 @@ void scaling_free(Tasks *t);
 double scaling_makespan(const double *task, int64_t n, int threads);
 /* Seconds of an iteration. m->launch is added per launch of several tasks on several threads; with `traffic`, no launch is
  * faster than its bytes take at m->bandwidth. */
-double scaling_seconds(const Session *s, const Tasks *t, const Machine *m, int threads, bool traffic);
+double scaling_seconds(const Session *s, const Tasks *t, const Rates *m, int threads, bool traffic);
 
 /* Iterations timed with a real number of threads. */
 typedef struct {
@@ -31,7 +31,7 @@ typedef struct {
   double seconds;
 } Timed;
 /* The table for 1 to 64 threads and the kernels that stop scaling, as text and as JSON. `timed` ends with 0 threads. */
-bool scaling_print(const Session *s, const Tasks *t, const Machine *m, const Timed *timed, char err[ERR_MAX]);
-cJSON *scaling_json(const Session *s, const Tasks *t, const Machine *m, const Timed *timed,
+bool scaling_print(const Session *s, const Tasks *t, const Rates *m, const Timed *timed, char err[ERR_MAX]);
+cJSON *scaling_json(const Session *s, const Tasks *t, const Rates *m, const Timed *timed,
                     char err[ERR_MAX]);
 #endif

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "runtime/device/open.h"
 #include "runtime/cli/cli.h"
 #include "runtime/session/session.h"
 

@@ -1,6 +1,7 @@
 /* netrun bench: how long a function takes, and where the time goes. */
 #include <stdio.h>
 #include <stdlib.h>
+#include "runtime/device/open.h"
 #include "runtime/bench/report.h"
 #include "runtime/bench/scaling.h"
 #include "runtime/cli/cli.h"
@@ -61,7 +62,7 @@ static bool on_one_thread(Session *s, const NetcFn *f, int iterations, Tasks *t,
 }
 
 /* The report of --scaling: printed, or in *json. */
-static bool scaling(Session *s, const Bench *b, const Machine *m, cJSON **json, char err[ERR_MAX]) {
+static bool scaling(Session *s, const Bench *b, const Rates *m, cJSON **json, char err[ERR_MAX]) {
   Tasks t;
   double one;
   if (!on_one_thread(s, b->fn, b->iterations, &t, &one, err)) return false;
@@ -73,7 +74,7 @@ static bool scaling(Session *s, const Bench *b, const Machine *m, cJSON **json, 
 
 static bool report(Session *s, const Bench *b, bool json, bool scale, char err[ERR_MAX]) {
   int64_t rss = peak_rss(); /* before the probe of the memory takes its own */
-  Machine m;
+  Rates m;
   if (!s->device->rates(s, &m, err)) return false;
   if (!json) return bench_print(s, b, &m, rss, err) && (!scale || scaling(s, b, &m, NULL, err));
   cJSON *root = bench_json(s, b, &m, rss, err), *part;

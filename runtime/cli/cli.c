@@ -1,6 +1,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include "codegen/abi.h"
 #include "runtime/cli/cli.h"
 
 static const Command *const commands[] = {&cmd_train, &cmd_eval, &cmd_predict,

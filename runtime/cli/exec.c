@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "runtime/device/open.h"
 #include "runtime/base/array.h"
 #include "runtime/session/checkpoint.h"
 #include "runtime/cli/cli.h"

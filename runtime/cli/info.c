@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "runtime/device/open.h"
 #include "runtime/base/array.h"
 #include "runtime/cli/cli.h"
 #include "runtime/session/footprint.h"

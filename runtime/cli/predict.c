@@ -5,12 +5,14 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include "runtime/device/open.h"
 #include "runtime/session/checkpoint.h"
 #include "runtime/cli/cli.h"
 #include "runtime/base/file.h"
 #include "runtime/eval/overlay.h"
 #include "runtime/io/picture.h"
 #include "runtime/eval/predictor.h"
+#include "runtime/image/image.h"
 #include "runtime/io/raster.h"
 
 /* ---- one file ---- */
@@ -53,7 +55,7 @@ static bool predict_2d(Predictor *p, const Sample *x, const Job *job, char err[E
     int64_t dim[3] = {stack ? w : h, stack ? h : w, n};
     ok = predictor_slices(p, x->image, n, small, err);
     if (ok) to_own_size(x, &p->shape, small, plane, own);
-    ok = ok && data_write_mask(job->out, job->in, own, stack ? 3 : 2, dim, err);
+    ok = ok && mask_write(job->out, job->in, own, stack ? 3 : 2, dim, err);
     int64_t z = fullest(small, n, p->patch);
     if (ok && job->overlay)
       ok = picture_overlay(job->overlay, x->image + z * p->patch * p->shape.channels, p->shape.channels,
@@ -67,7 +69,7 @@ static bool predict_3d(Predictor *p, const Sample *x, const Job *job, char err[E
   int64_t n = x->dim[0] * x->dim[1] * x->dim[2];
   uint8_t *mask = malloc((size_t)n);
   bool ok = mask ? predictor_volume(p, x->image, x->dim, mask, err) : err_memory(err, job->in, n);
-  ok = ok && data_write_mask(job->out, job->in, mask, 3, x->dim, err) &&
+  ok = ok && mask_write(job->out, job->in, mask, 3, x->dim, err) &&
        (!job->overlay || overlay_volume(job->overlay, x->image, x->dim, NULL, mask, err));
   free(mask);
   return ok;

@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "runtime/device/open.h"
 #include "runtime/base/array.h"
 #include "runtime/cli/cli.h"
 #include "runtime/eval/eval.h"
 #include "runtime/base/file.h"
-#include "runtime/io/picture.h"
+#include "runtime/train/curves.h"
 #include "runtime/train/progress.h"
 #include "runtime/train/train.h"
 

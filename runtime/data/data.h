@@ -16,9 +16,8 @@
 #define NETRUN_DATA_H
 #include <stdbool.h>
 #include <stdint.h>
-#include "codegen/abi.h"
-
-enum { ERR_MAX = 512 };
+#include "runtime/base/err.h"
+#include "runtime/session/image_store.h"
 
 /* What the module wants. size: (H,W) in 2-D, (D,H,W) axes in the module's order in 3-D: the patch. */
 typedef struct {
@@ -73,11 +72,6 @@ void sample_free(Sample *s);
  * is set. A 2-D module and a volume (NIfTI): every slice along z. image is then (slices, C, H, W), dim
  * {slices, H, W} and own_dim {slices, own H, own W}; with a single image dim[2] and own_dim[2] are 0. */
 bool data_load_file(const char *path, const DataShape *shape, Sample *out, char err[ERR_MAX]);
-/* Writes a mask (spatial 2: (H,W); 3: a volume, axes as data_load_file gave them) as PNG or NIfTI by the
- * extension of `path`, atomically. `like` is the file the mask belongs to: a NIfTI mask takes over its
- * geometry. */
-bool data_write_mask(const char *path, const char *like, const uint8_t *mask, int spatial, const int64_t *dim,
-                     char err[ERR_MAX]);
 
 /* ---- batches (sampler.c): which items make up batch `iteration` of a stream, and their augmentation, all a
  * pure function of (seed, iteration, stream): a resumed run sees what the first would have seen. ---- */
@@ -95,23 +89,10 @@ int64_t sampler_epoch(const Sampler *s, int64_t batch);
  * Thread-safe per sampler. */
 bool sampler_batch(Sampler *s, uint64_t iteration, const BatchField *field, int nfield, char err[ERR_MAX]);
 
-/* Images kept on a device, which takes samples from them by itself (NetcView). Items are those of the data set. */
-typedef struct {
-  void *user;
-  /* Is the item there? Its extents, and where its image and label begin (view->image, view->label; -1: none). */
-  bool (*find)(void *user, int item, int64_t dim[3], NetcView *view);
-  /* Puts it there if there is room. label may be NULL. */
-  bool (*keep)(void *user, int item, const float *image, int64_t floats, const uint8_t *label, int64_t bytes,
-               const int64_t dim[3], char err[ERR_MAX]);
-} ImageStore;
 /* As sampler_batch, but images and labels of the samples that are in the store, or find room there, are not made: their views are
  * written instead, of the others view->image and view->label are -1. view: N of them. */
 bool sampler_views(Sampler *s, uint64_t iteration, const BatchField *field, int nfield,
                    const ImageStore *store, NetcView *view, char err[ERR_MAX]);
 /* Bytes that all images of the samplers' data set and their labels take on a device; -1: not known before they are read. */
 int64_t data_bytes(const Dataset *d);
-
-/* ---- signed distance map (runtime/image/edt.c), methods 4.5: label (spatial dims) -> float in [-1,1] ---- */
-/* false when memory is lacking. */
-bool sdf_map(const uint8_t *mask, int spatial, const int64_t *dim, float *out);
 #endif

@@ -3,6 +3,8 @@
 #define NETRUN_DATA_IMPL_H
 #include <pthread.h>
 #include "runtime/data/data.h"
+#include "runtime/image/edt.h"
+#include "runtime/image/image.h"
 #include "runtime/io/raster.h"
 
 /* Where an item's data lie. A raster, a volume, or one slice of a volume along z. */

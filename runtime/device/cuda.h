@@ -64,6 +64,7 @@ static inline CudaFn *cuda_fn(const Session *s, const NetcFn *f) {
 }
 
 /* cuda.c */
+bool cuda_device_open(Session *s, int number, char err[ERR_MAX]);
 bool cuda_prepare(const Session *s, const NetcFn *f, char err[ERR_MAX]);
 
 /* cuda_io.c */
@@ -95,5 +96,5 @@ bool cuda_begin(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_M
 bool cuda_finish(const Session *s, const NetcFn *f, char err[ERR_MAX]);
 bool cuda_run_observed(const Session *s, const NetcFn *f, NetcStep step, const Observer *o,
                        char err[ERR_MAX]);
-bool cuda_rates(const Session *s, Machine *out, char err[ERR_MAX]);
+bool cuda_rates(const Session *s, Rates *out, char err[ERR_MAX]);
 #endif

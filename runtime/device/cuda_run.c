@@ -183,10 +183,10 @@ static bool copy_rate(const CudaDevice *d, double *bandwidth, char err[ERR_MAX])
 }
 
 /* Arithmetic as the clock allows it, f32 without tensor cores; memory as measured. */
-bool cuda_rates(const Session *s, Machine *out, char err[ERR_MAX]) {
+bool cuda_rates(const Session *s, Rates *out, char err[ERR_MAX]) {
   const CudaDevice *d = cuda_of(s);
   int khz = 0, n = 0;
-  *out = (Machine){0};
+  *out = (Rates){0};
   if (!gpu_enter(&d->gpu, err) ||
       !GPU(&d->gpu, err, cuDeviceGetAttribute, &khz, CU_CLOCK_RATE, d->gpu.device) ||
       !GPU(&d->gpu, err, cuDeviceGetAttribute, &n, CU_MULTIPROCESSORS, d->gpu.device))

@@ -1,7 +1,8 @@
 /* The host as a device: its memory is the arena, a launch is a call of the pool. Arguments are resolved to addresses once. */
 #include <stdlib.h>
+#include "runtime/base/clock.h"
 #include "runtime/base/array.h"
-#include "runtime/session/device.h"
+#include "runtime/device/host.h"
 #include "runtime/session/footprint.h"
 
 typedef void *const *Args;
@@ -105,8 +106,8 @@ static bool give(const Session *s, const NetcFn *f, int slot, const BatchInput *
   return true;
 }
 
-static bool rates(const Session *s, Machine *out, char err[ERR_MAX]) {
-  return bench_machine(s->pool, s->module->isa, out, err);
+static bool rates(const Session *s, Rates *out, char err[ERR_MAX]) {
+  return host_rates(s->pool, s->module->isa, out, err);
 }
 
 static const Device host = {.close = close_host,

@@ -1,9 +1,10 @@
-/* What the machine can do: the two rates a kernel's time is held against, and what starting a launch costs. */
+/* host_rates.c - what the machine can do: the two rates a kernel's time is held against, and what starting a launch costs. */
 #include <immintrin.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "runtime/bench/bench.h"
+#include "runtime/base/clock.h"
+#include "runtime/device/host.h"
 
 enum { CHAINS = 12, STEPS = 1 << 16, TASKS_PER_THREAD = 16, ROUNDS = 8 };
 
@@ -114,7 +115,7 @@ static double launch_seconds(Pool *pool) {
   return (seconds_now() - start) / LAUNCHES;
 }
 
-bool bench_machine(Pool *pool, NetcIsa isa, Machine *out, char err[ERR_MAX]) {
+bool host_rates(Pool *pool, NetcIsa isa, Rates *out, char err[ERR_MAX]) {
   out->flops = flops_rate(pool, (Arithmetic){isa, false});
   out->pair_flops = isa == NETC_ISA_AVX512_BF16 ? flops_rate(pool, (Arithmetic){isa, true}) : 0;
   out->launch = launch_seconds(pool);

@@ -1,4 +1,5 @@
 /* netc.c - netc.h: what libnetc.so exports, over sessions and predictors. */
+#include "runtime/device/open.h"
 #include "runtime/embed/netc.h"
 #include <stdlib.h>
 #include <string.h>

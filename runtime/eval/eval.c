@@ -4,13 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "runtime/device/open.h"
 #include "runtime/session/checkpoint.h"
 #include "runtime/cli/cli.h"
 #include "runtime/eval/eval.h"
 #include "runtime/base/file.h"
 #include "runtime/eval/overlay.h"
 #include "runtime/io/picture.h"
-#include "runtime/io/raster.h"
+#include "runtime/image/image.h"
 
 enum { GROUP_2D = 32, GROUP_3D = 1 };
 

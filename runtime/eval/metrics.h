@@ -18,8 +18,4 @@ double metric_value(const Metrics *m, int i);
 /* spatial 2 or 3; dim and spacing have `spatial` entries. false when there is no memory. */
 bool metrics_of(const uint8_t *pred, const uint8_t *truth, int spatial, const int64_t *dim,
                 const double *spacing, Metrics *out);
-/* In place: background not connected (4- or 6-) to the border becomes foreground; keeps the largest
- * 8-/26-connected component. */
-bool fill_holes(uint8_t *mask, int spatial, const int64_t *dim);
-bool largest_component(uint8_t *mask, int spatial, const int64_t *dim);
 #endif

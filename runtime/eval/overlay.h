@@ -2,7 +2,8 @@
  * where there is no truth. */
 #ifndef NETRUN_OVERLAY_H
 #define NETRUN_OVERLAY_H
-#include "runtime/data/data.h"
+#include <stdint.h>
+#include "runtime/base/err.h"
 
 /* image, truth (may be NULL) and pred: (X,Y,Z) row-major, one channel. */
 bool overlay_volume(const char *path, const float *image, const int64_t *dim, const uint8_t *truth,

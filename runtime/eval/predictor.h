@@ -9,6 +9,7 @@
  * The class of an element is the one with the largest output, the first among equals. */
 #ifndef NETRUN_PREDICTOR_H
 #define NETRUN_PREDICTOR_H
+#include "runtime/data/data.h"
 #include "runtime/session/session.h"
 
 typedef struct {

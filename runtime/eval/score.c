@@ -1,6 +1,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "runtime/eval/score.h"
+#include "runtime/image/image.h"
 
 static int64_t count_of(int spatial, const int64_t *dim) {
   int64_t n = 1;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/image/edt.h"
-#include "runtime/data/data.h"
 
 typedef struct {
   double *f, *from;

@@ -1,7 +1,7 @@
 /* morph.c - hole filling and connected components of masks, by flood fill with an explicit stack. */
 #include <stdlib.h>
 #include <string.h>
-#include "runtime/eval/metrics.h"
+#include "runtime/image/image.h"
 
 typedef struct {
   int spatial;

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "runtime/io/raster.h"
+#include "runtime/image/image.h"
 
 /* One axis: out[o * so + l * sl], o < on, from in[i * si + l * sl'], for `lines` lines. The filter is a
  * triangle of half-width max(1, step), normalised over the elements that exist. */

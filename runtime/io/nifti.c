@@ -117,7 +117,7 @@ static bool write_nifti(const char *path, const char *like, const uint8_t *mask,
   return ok;
 }
 
-bool data_write_mask(const char *path, const char *like, const uint8_t *mask, int spatial, const int64_t *dim,
+bool mask_write(const char *path, const char *like, const uint8_t *mask, int spatial, const int64_t *dim,
                      char err[ERR_MAX]) {
   if (is_nifti(path)) {
     if (spatial == 3) return write_nifti(path, like, mask, dim, err);

@@ -1,10 +1,9 @@
-/* picture.h - PNG files people look at: overlays of image, truth and prediction, and curves of a training
- * run. */
+/* picture.h - PNG files people look at: overlays of image, truth and prediction. */
 #ifndef NETRUN_PICTURE_H
 #define NETRUN_PICTURE_H
 #include <stdbool.h>
 #include <stdint.h>
-#include "runtime/data/data.h"
+#include "runtime/base/err.h"
 
 /* rgb: (H,W,3) bytes. Written to a temporary name first, then renamed. */
 bool png_write_rgb(const char *path, const uint8_t *rgb, int64_t h, int64_t w, char err[ERR_MAX]);
@@ -13,6 +12,4 @@ bool png_write_gray(const char *path, const uint8_t *gray, int64_t h, int64_t w,
  * (red) over it. image (C,H,W) float of any range, truth may be NULL. */
 bool picture_overlay(const char *path, const float *image, int channels, int64_t h, int64_t w,
                      const uint8_t *truth, const uint8_t *pred, char err[ERR_MAX]);
-/* Curves of a metrics.csv as a picture: one panel per column, x the first column, axes labelled. */
-bool picture_curves(const char *csv_path, const char *png_path, char err[ERR_MAX]);
 #endif

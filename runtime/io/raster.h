@@ -1,7 +1,9 @@
-/* raster.h - files of images and volumes as plain arrays; the layer below runtime/data/data.h. Errors name the file. */
+/* raster.h - files of images and volumes as plain arrays; what format readers make. Errors name the file. */
 #ifndef NETRUN_RASTER_H
 #define NETRUN_RASTER_H
-#include "runtime/data/data.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include "runtime/base/err.h"
 
 /* An image of 8-bit samples: (h,w,c) interleaved, c 1 or 3. */
 typedef struct {
@@ -30,14 +32,9 @@ bool volume_shape_hdf5(const char *path, const char *dataset, Volume *out, char 
 void volume_free(Volume *v);
 bool is_nifti(const char *path);
 
-/* Scales a (h,w) plane to (oh,ow): a triangle filter as wide as the step, so that shrinking averages and
- * growing interpolates linearly (half-pixel centres). false when memory is lacking. */
-bool resize_plane(const float *in, int64_t h, int64_t w, float *out, int64_t oh, int64_t ow);
-/* Nearest element, half-pixel centres. */
-void resize_nearest(const uint8_t *in, int64_t h, int64_t w, uint8_t *out, int64_t oh, int64_t ow);
-
-/* In place: (x - mean) / standard deviation; a constant array becomes 0. */
-void standardise(float *v, int64_t n);
-/* false and a message naming the file and the first bad element when a value is not finite. */
-bool check_finite(const float *v, int64_t n, const char *path, char err[ERR_MAX]);
+/* Writes a mask (spatial 2: (H,W); 3: a volume, axes as data_load_file gave them) as PNG or NIfTI by the
+ * extension of `path`, atomically. `like` is the file the mask belongs to: a NIfTI mask takes over its
+ * geometry. */
+bool mask_write(const char *path, const char *like, const uint8_t *mask, int spatial, const int64_t *dim,
+                     char err[ERR_MAX]);
 #endif

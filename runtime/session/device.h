@@ -3,7 +3,8 @@
 #ifndef NETRUN_DEVICE_H
 #define NETRUN_DEVICE_H
 #include <stddef.h>
-#include "runtime/bench/bench.h"
+#include "runtime/session/rates.h"
+#include "runtime/session/session.h"
 
 struct Device {
   void (*close)(Session *s);
@@ -26,10 +27,7 @@ struct Device {
   bool (*images)(const Session *s, const NetcFn *f, int items, int64_t bytes, const ImageStore **out,
                  char err[ERR_MAX]);
   /* What it can do at best. */
-  bool (*rates)(const Session *s, Machine *out, char err[ERR_MAX]);
+  bool (*rates)(const Session *s, Rates *out, char err[ERR_MAX]);
   void (*memory_str)(const Session *s, const NetcFn *f, char *out, size_t size);
 };
-
-bool host_open(Session *s, char err[ERR_MAX]);
-bool cuda_device_open(Session *s, int number, char err[ERR_MAX]);
 #endif

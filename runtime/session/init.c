@@ -67,16 +67,6 @@ static void init_var(const Session *s, const NetcArray *a, const NetcVar *v, uin
   pool_run(s->pool, init_block, &in, (in.count + BLOCK - 1) / BLOCK);
 }
 
-const NetcVar *var_origin(const NetcModule *d, const NetcVar *v) {
-  for (int hops = 0; v && v->init == NETC_INIT_COPY && hops <= d->nvars; hops++) {
-    const NetcVar *from = NULL;
-    for (int i = 0; i < d->nvars; i++)
-      if (strcmp(d->vars[i].array.name, v->init_from) == 0) from = &d->vars[i];
-    v = from;
-  }
-  return v && v->init != NETC_INIT_COPY ? v : NULL;
-}
-
 void session_init(const Session *s, uint64_t seed) {
   const NetcModule *d = s->module->desc;
   for (int i = 0; i < d->nvars; i++) init_var(s, &d->vars[i].array, var_origin(d, &d->vars[i]), seed);

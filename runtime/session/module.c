@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/base/array.h"
-#include "runtime/session/session.h"
+#include "runtime/session/module.h"
 
 const char *isa_name(NetcIsa isa) {
   static const char *const name[NETC_ISA_COUNT] = {"avx2", "avx512", "avx512_bf16"};
@@ -275,4 +275,14 @@ const NetcFn *module_fn_named(const Module *m, const char *name, char err[ERR_MA
   for (int i = 0; i < m->desc->nfns && n < ERR_MAX; i++)
     n += snprintf(err + n, (size_t)(ERR_MAX - n), "%s %s", i ? "," : "", m->desc->fns[i].name);
   return NULL;
+}
+
+const NetcVar *var_origin(const NetcModule *d, const NetcVar *v) {
+  for (int hops = 0; v && v->init == NETC_INIT_COPY && hops <= d->nvars; hops++) {
+    const NetcVar *from = NULL;
+    for (int i = 0; i < d->nvars; i++)
+      if (strcmp(d->vars[i].array.name, v->init_from) == 0) from = &d->vars[i];
+    v = from;
+  }
+  return v && v->init != NETC_INIT_COPY ? v : NULL;
 }

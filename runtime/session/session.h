@@ -1,4 +1,4 @@
-/* session.h - a compiled module, and a session that runs its functions.
+/* session.h - a session runs the functions of a compiled module. runtime/device/open.h opens one.
  *
  *   Module *m = module_open("asenet.so", err);
  *   Session *s = session_new(m, threads, err);      // one arena, one thread pool; session_on(..): on a GPU
@@ -9,31 +9,12 @@
  *   session_free(s);
  *   module_close(m);
  */
-#ifndef NETRUN_LOAD_H
-#define NETRUN_LOAD_H
+#ifndef NETRUN_SESSION_H
+#define NETRUN_SESSION_H
 #include "runtime/base/err.h"
 #include "runtime/base/pool.h"
-
-typedef struct {
-  const NetcModule *desc;
-  char *path;
-  NetcIsa isa; /* instruction set whose code is run */
-  void *handle;
-} Module;
-
-/* Opens and checks a module. The environment variable NETRUN_ISA=avx2|avx512|avx512_bf16 chooses the instruction set;
- * otherwise the best one that the machine runs and the module has. */
-Module *module_open(const char *path, char err[ERR_MAX]);
-void module_close(Module *m);
-const char *isa_name(NetcIsa isa);
-/* Checks every table of a descriptor for values a host could trip over. `size_bytes` is sizeof(NetcModule). */
-bool module_check(const NetcModule *d, char err[ERR_MAX]);
-
-const NetcFn *module_fn(const Module *m, const char *name); /* NULL = none */
-/* The first function of a kind; NULL = none. NAME.grads functions are passed over. */
-const NetcFn *module_fn_of_kind(const Module *m, NetcFnKind kind);
-/* The function called `name`, or an error that lists the functions there are. */
-const NetcFn *module_fn_named(const Module *m, const char *name, char err[ERR_MAX]);
+#include "runtime/session/image_store.h"
+#include "runtime/session/module.h"
 
 /* What runs functions (device.h). */
 typedef struct Device Device;
@@ -52,10 +33,6 @@ typedef struct {
   char where[128];           /* "2 threads", "cuda:0 (NVIDIA H100)" */
 } Session;
 
-enum { ON_HOST = -1 };
-/* gpu: ON_HOST, or the number of an NVIDIA GPU. */
-Session *session_on(const Module *m, int threads, int gpu, char err[ERR_MAX]);
-Session *session_new(const Module *m, int threads, char err[ERR_MAX]); /* ON_HOST */
 void session_free(Session *s);
 /* Where the host writes and reads an array of the module's tables: variables, inputs and outputs of fn_run. */
 static inline void *session_at(const Session *s, const NetcArray *a) { return s->arena + a->offset; }
@@ -65,8 +42,6 @@ void session_changed(const Session *s);
 bool session_fetch(const Session *s, char err[ERR_MAX]);
 /* Sets all variables to their initial values; a pure function of seed and the module's tables (init.c). */
 void session_init(const Session *s, uint64_t seed);
-/* The variable whose recipe v follows: v itself, or where its chain of COPY ends; NULL when that is nowhere. */
-const NetcVar *var_origin(const NetcModule *d, const NetcVar *v);
 /* Writes the inputs "iteration", "epoch" and "max_iterations" of f, where it has them. */
 void session_scalars(const Session *s, const NetcFn *f, double iteration, double epoch,
                      double max_iterations);
@@ -113,6 +88,4 @@ bool session_images(const Session *s, const NetcFn *f, int items, int64_t bytes,
 /* Does the device make the images and labels of the stream then? */
 bool session_makes(const Session *s, int stream);
 void session_accept(const Session *s, const NetcFn *f, int slot);
-
-double seconds_now(void); /* a steady clock */
 #endif

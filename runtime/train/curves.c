@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "runtime/io/picture.h"
+#include "runtime/train/curves.h"
 
 enum {
   PANEL_W = 360,

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include "runtime/base/clock.h"
 #include "runtime/train/progress.h"
 
 void meter_start(Meter *m, FILE *out, int64_t log_every) {

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "runtime/base/clock.h"
 #include "runtime/session/device.h"
 #include "runtime/train/progress.h"
 #include "runtime/train/rundir.h"

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "runtime/device/open.h"
 #include "runtime/base/array.h"
 #include "runtime/session/session.h"
 #include "runtime/io/safetensors.h"

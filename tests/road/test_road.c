@@ -238,7 +238,7 @@ static void write_volume(const char *name, const int64_t dim[3]) {
             z = i % dim[2] - dim[2] / 2;
     v[i] = (uint8_t)((x * x + y * y + 2 * z * z < 60 ? 200 : 20) + i * 5 % 13);
   }
-  if (!data_write_mask(in_root(name), NULL, v, 3, dim, err)) fail_msg("%s", err);
+  if (!mask_write(in_root(name), NULL, v, 3, dim, err)) fail_msg("%s", err);
   free(v);
 }
 

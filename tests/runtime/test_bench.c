@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "runtime/device/host.h"
+#include "runtime/device/open.h"
 #include "runtime/bench/report.h"
 #include "runtime/bench/scaling.h"
 
@@ -33,7 +35,7 @@ static Bench measured(const Session *s) {
   return b;
 }
 
-static const Machine machine = {.flops = 1e9, .bandwidth = 1e8, .launch = 1e-6};
+static const Rates machine = {.flops = 1e9, .bandwidth = 1e8, .launch = 1e-6};
 
 static void near(double a, double b) { assert_true(fabs(a - b) <= 1e-9 * (fabs(a) + fabs(b)) + 1e-12); }
 
@@ -58,12 +60,12 @@ static void test_machine(void **state) {
   (void)state;
   char err[ERR_MAX];
   Session *s = toy(2);
-  Machine m;
-  assert_true(bench_machine(s->pool, s->module->isa, &m, err));
+  Rates m;
+  assert_true(host_rates(s->pool, s->module->isa, &m, err));
   assert_true(m.flops > 0 && isfinite(m.flops));
   assert_true(m.pair_flops == 0); /* the toy has no code for avx512_bf16 */
   if (__builtin_cpu_supports("avx512bf16")) {
-    assert_true(bench_machine(s->pool, NETC_ISA_AVX512_BF16, &m, err));
+    assert_true(host_rates(s->pool, NETC_ISA_AVX512_BF16, &m, err));
     assert_true(m.pair_flops > 0 && isfinite(m.pair_flops));
   }
   assert_true(m.bandwidth > 0 && isfinite(m.bandwidth));
@@ -98,7 +100,7 @@ static void test_pairs(void **state) {
   Session other = *s;
   other.kernels = kernel;
   double flops = 20 * 256 + 12 + 12;
-  Machine fast = machine;
+  Rates fast = machine;
   near(bench_account(&other, &b, &fast).roofline, flops / 1e9);
   fast.pair_flops = 2e9;
   near(bench_account(&other, &b, &fast).roofline, (0.75 + 0.25 / 2) * flops / 1e9);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "runtime/device/open.h"
 #include "ir/philox.h"
 #include "runtime/bench/report.h"
 #include "runtime/device/gpu.h"
@@ -410,7 +411,7 @@ static int benches(void) {
   Bench b;
   session_init(s, 0);
   if (!bench_run(s, module_fn(m, "toy"), 3, &b, err)) return 1;
-  Machine machine = {.flops = 1e9, .bandwidth = 1e9};
+  Rates machine = {.flops = 1e9, .bandwidth = 1e9};
   cJSON *j = bench_json(s, &b, &machine, 0, err);
   const cJSON *kernel = cJSON_GetArrayItem(cJSON_GetObjectItem(j, "kernels"), 0);
   bool ok = b.threads == 1 && b.plan->nlaunches == 3 && b.launch[1].wall > 0 &&

@@ -260,17 +260,17 @@ static void test_masks_written(void **state) {
   Volume v;
   Raster r;
   for (int i = 0; i < 60; i++) mask[i] = i % 3 == 1;
-  if (!data_write_mask(in_dir("out.nii.gz"), NULL, mask, 3, dim, err)) fail_msg("%s", err);
+  if (!mask_write(in_dir("out.nii.gz"), NULL, mask, 3, dim, err)) fail_msg("%s", err);
   assert_true(volume_read_nifti(in_dir("out.nii.gz"), &v, err));
   assert_memory_equal(v.dim, dim, sizeof dim);
   for (int i = 0; i < 60; i++) assert_int_equal((int)v.value[i], mask[i]);
   volume_free(&v);
-  assert_true(data_write_mask(in_dir("out.png"), NULL, mask, 2, dim, err));
+  assert_true(mask_write(in_dir("out.png"), NULL, mask, 2, dim, err));
   assert_true(raster_read(in_dir("out.png"), &r, err));
   assert_int_equal(r.byte[1], 255), assert_int_equal(r.byte[0], 0);
   raster_free(&r);
-  assert_false(data_write_mask(in_dir("nodir/out.nii.gz"), NULL, mask, 3, dim, err));
-  assert_false(data_write_mask(in_dir("out.gif"), NULL, mask, 2, dim, err));
+  assert_false(mask_write(in_dir("nodir/out.nii.gz"), NULL, mask, 3, dim, err));
+  assert_false(mask_write(in_dir("out.gif"), NULL, mask, 2, dim, err));
 }
 
 static void test_phantom(void **state) {

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "runtime/device/open.h"
 #include "runtime/eval/eval.h"
 #include "runtime/base/file.h"
 

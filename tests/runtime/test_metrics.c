@@ -9,6 +9,7 @@
 #include "runtime/data/data.h"
 #include "runtime/image/edt.h"
 #include "runtime/eval/metrics.h"
+#include "runtime/image/image.h"
 #include "ir/philox.h"
 
 static const double unit[3] = {1, 1, 1};

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <cjson/cJSON.h>
+#include "runtime/device/open.h"
 #include "runtime/base/array.h"
 #include "runtime/session/checkpoint.h"
 #include "runtime/cli/exec.h"

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "runtime/device/open.h"
 #include "ir/philox.h"
 #include "runtime/train/train.h"
 

@@ -1,0 +1,27 @@
+/* image.h - operations on planes and masks in memory: scaling, normalisation, holes, components. */
+#ifndef NETRUN_IMAGE_H
+#define NETRUN_IMAGE_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "runtime/base/err.h"
+
+/* ---- resample.c ---- */
+
+/* Scales a (h,w) plane to (oh,ow): a triangle filter as wide as the step, so that shrinking averages and
+ * growing interpolates linearly (half-pixel centres). false when memory is lacking. */
+bool resize_plane(const float *in, int64_t h, int64_t w, float *out, int64_t oh, int64_t ow);
+/* Nearest element, half-pixel centres. */
+void resize_nearest(const uint8_t *in, int64_t h, int64_t w, uint8_t *out, int64_t oh, int64_t ow);
+
+/* In place: (x - mean) / standard deviation; a constant array becomes 0. */
+void standardise(float *v, int64_t n);
+/* false and a message naming the file and the first bad element when a value is not finite. */
+bool check_finite(const float *v, int64_t n, const char *path, char err[ERR_MAX]);
+
+/* ---- morph.c: masks of `spatial` axes (2 or 3) ---- */
+
+/* In place: background not connected (4- or 6-) to the border becomes foreground; keeps the largest
+ * 8-/26-connected component. */
+bool fill_holes(uint8_t *mask, int spatial, const int64_t *dim);
+bool largest_component(uint8_t *mask, int spatial, const int64_t *dim);
+#endif
