@@ -9,51 +9,6 @@
 #include <unistd.h>
 #include "runtime/data/internal.h"
 
-static int find_case(Dataset *d, const char *kase) {
-  DataImpl *m = d->impl;
-  /* Items arrive case by case, so the last one is nearly always it. */
-  for (int i = d->ncase - 1; i >= 0; i--)
-    if (!strcmp(m->kase[i], kase)) return i;
-  return -1;
-}
-
-bool data_add(Dataset *d, const char *kase, const char *name, const char *image, const char *mask, int slice,
-              int volume) {
-  DataImpl *m = d->impl;
-  if (d->nitem == m->room) {
-    int room = m->room ? 2 * m->room : 256;
-    Item *item = realloc(d->item, (size_t)room * sizeof *item);
-    if (item) d->item = item;
-    Source *source = realloc(m->source, (size_t)room * sizeof *source);
-    if (source) m->source = source;
-    char **names = realloc(m->kase, (size_t)room * sizeof *names); /* never more cases than items */
-    if (names) m->kase = names;
-    if (!item || !source || !names) return false;
-    m->room = room;
-  }
-  int c = find_case(d, kase);
-  if (c < 0) {
-    if (!(m->kase[d->ncase] = strdup(kase))) return false;
-    c = d->ncase++;
-  }
-  Item it = {.name = strdup(name), .kase = c};
-  Source so = {.image = strdup(image), .mask = mask ? strdup(mask) : NULL, .slice = slice, .volume = volume};
-  d->item[d->nitem] = it, m->source[d->nitem] = so;
-  d->nitem++;
-  return it.name && so.image && (so.mask || !mask);
-}
-
-int data_count(const Dataset *d, Split split, bool labeled_only) {
-  int n = 0;
-  for (int i = 0; i < d->nitem; i++) n += d->item[i].split == split && (!labeled_only || d->item[i].labeled);
-  return n;
-}
-
-void sample_free(Sample *s) {
-  free(s->image), free(s->label), free(s->own_label);
-  s->image = NULL, s->label = s->own_label = NULL;
-}
-
 void data_close(Dataset *d) {
   if (!d) return;
   DataImpl *m = d->impl;

@@ -7,7 +7,7 @@
  */
 #ifndef NETRUN_CUDA_STORE_H
 #define NETRUN_CUDA_STORE_H
-#include "runtime/data/data.h"
+#include "runtime/session/image_store.h"
 #include "runtime/device/gpu.h"
 
 typedef struct {

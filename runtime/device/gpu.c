@@ -3,6 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *gpu_family_name(NetcSm sm) {
+  static const char *const name[NETC_SM_COUNT] = {"sm_75", "sm_80", "sm_90a"};
+  return name[sm];
+}
+
 /* CUDA_ERROR_ILLEGAL_ADDRESS .. CUDA_ERROR_LAUNCH_FAILED; 701 and 703 to 713 are about calls, not kernels. */
 bool gpu_is_fault(CUresult r) { return r == 700 || r == 702 || r == 710 || (r >= 714 && r <= 719); }
 

@@ -6,11 +6,6 @@
 
 enum { LOG_BYTES = 4096, LOG_LINES = 3 };
 
-const char *gpu_family_name(NetcSm sm) {
-  static const char *const name[NETC_SM_COUNT] = {"sm_75", "sm_80", "sm_90a"};
-  return name[sm];
-}
-
 /* Text for sm_90a is PTX 8.0, which drivers read from CUDA 12.0 on. */
 static bool runs(const Gpu *g, NetcSm sm) {
   if (sm > g->newest) return false;

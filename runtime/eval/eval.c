@@ -1,12 +1,9 @@
-/* netrun eval: images are loaded and scored in parallel, a group at a time; the network itself runs on all
+/* eval.c - images are loaded and scored in parallel, a group at a time; the network itself runs on all
  * threads for one batch after another. Rows come in the items' order whatever the number of threads. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "runtime/device/open.h"
-#include "runtime/session/checkpoint.h"
-#include "runtime/cli/cli.h"
 #include "runtime/eval/eval.h"
 #include "runtime/base/file.h"
 #include "runtime/eval/overlay.h"
@@ -195,7 +192,7 @@ static bool open_csv(AtomicFile *csv, const char *dir, char err[ERR_MAX]) {
   return true;
 }
 
-static const char *const split_name[] = {"train", "val", "test"};
+const char *const split_name[3] = {"train", "val", "test"};
 
 bool split_named(const char *name, Split *out, char err[ERR_MAX]) {
   for (int i = 0; i < 3; i++)
@@ -218,76 +215,3 @@ bool eval_run(Predictor *p, const Dataset *d, const EvalOptions *o, Summary *out
   free(item);
   return ok;
 }
-
-/* ---- the command ---- */
-
-static void print_summary(const Summary *s, const Dataset *d, const EvalOptions *o, int64_t classes) {
-  printf("%s, %s split, %d %s%s%s\n", d->name, split_name[o->split], s->items,
-         d->shape.spatial == 2 ? "images" : "volumes", o->fill ? ", holes filled" : "",
-         o->largest ? ", largest component" : "");
-  if (classes > 2)
-    printf("each value is the mean over the %lld foreground classes, each against all others\n",
-           (long long)classes - 1);
-  printf("%-6s %10s %10s %6s\n", "", "mean", "sd", "n");
-  for (int k = 0; k < METRIC_COUNT; k++)
-    printf("%-6s %10.4f %10.4f %6d\n", metric_name[k], summary_mean(s, k), summary_sd(s, k), s->n[k]);
-}
-
-static const CliOption options[] = {
-    {"data", "NAME[:DIR]", "data set: lits, isic2018, la, folder or phantom; DIR, or $NETRUN_DATA/NAME"},
-    {"weights", "FILE", "a checkpoint or other .safetensors file with the module's variables"},
-    {"split", "NAME", "test, val or train (test)"},
-    {"out", "DIR", "write DIR/eval.csv, one row per image, and the pictures"},
-    {"overlays", "N", "pictures of N images, spread evenly: image, truth green, prediction red (0)"},
-    {"fill", NULL, "fill the holes of predictions before scoring"},
-    {"largest", NULL, "keep the largest component of predictions before scoring"},
-    {"threads", "T", "threads (all CPUs)"},
-    {"device", "NAME", "cpu or cuda:N (cpu)"},
-    {NULL, NULL, NULL}};
-
-static bool evaluate(const Session *s, const CliArgs *args, const EvalOptions *o, char err[ERR_MAX]) {
-  const char *data, *weights;
-  Predictor p;
-  Summary sum;
-  if (!cli_required(args, "data", &data, err) || !cli_required(args, "weights", &weights, err) ||
-      !predictor_new(&p, s, err))
-    return false;
-  session_init(s, 0);
-  Dataset *d = checkpoint_load(s, weights, p.fn, NULL, err) ? data_open(data, &p.shape, err) : NULL;
-  bool ok = d && eval_run(&p, d, o, &sum, err);
-  if (ok) print_summary(&sum, d, o, p.shape.classes);
-  data_close(d);
-  predictor_free(&p);
-  return ok;
-}
-
-static bool run(const CliArgs *args, char err[ERR_MAX]) {
-  EvalOptions o = {.split = SPLIT_TEST,
-                   .fill = cli_given(args, "fill"),
-                   .largest = cli_given(args, "largest"),
-                   .out = cli_value(args, "out"),
-                   .progress = stderr};
-  const char *split = cli_value(args, "split");
-  int64_t threads, overlays;
-  int gpu;
-  if (!cli_int(args, "threads", 0, 1, POOL_MAX_THREADS, &threads, err) ||
-      !cli_int(args, "overlays", 0, 0, 1000000, &overlays, err) || !cli_device(args, &gpu, err) ||
-      (split && !split_named(split, &o.split, err)))
-    return false;
-  if (overlays && !o.out) return err_set(err, "--overlays needs --out DIR, where the pictures go");
-  o.overlays = (int)overlays;
-  Module *m = module_open(args->operand[0], err);
-  Session *s = m ? session_on(m, (int)threads, gpu, err) : NULL;
-  bool ok = s && evaluate(s, args, &o, err);
-  session_free(s);
-  module_close(m);
-  return ok;
-}
-
-const Command cmd_eval = {"eval",
-                          "MODULE --data NAME[:DIR] --weights FILE",
-                          "Scores predictions against masks: Dice, Jaccard, surface distances.",
-                          1,
-                          1,
-                          options,
-                          run};

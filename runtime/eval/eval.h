@@ -15,5 +15,6 @@ typedef struct {
 
 /* 2-D items are predicted at the module's size and scored at their own, 3-D ones by sliding windows. */
 bool eval_run(Predictor *p, const Dataset *d, const EvalOptions *o, Summary *out, char err[ERR_MAX]);
-bool split_named(const char *name, Split *out, char err[ERR_MAX]); /* train, val, test */
+extern const char *const split_name[3]; /* train, val, test */
+bool split_named(const char *name, Split *out, char err[ERR_MAX]);
 #endif
