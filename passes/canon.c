@@ -9,6 +9,7 @@
  * multiply-adds for a pixel as the outer channels have pairs. Where these are fewer - DyBAC's squeeze to one channel - the image in
  * between, its gradient and a wide contraction in each direction go; the gradients of v and w follow from the product's.
  */
+#include "passes/passes.h"
 #include "passes/graph/rewrite.h"
 
 static bool is_channel_factor(Type g, Type x) {

@@ -2,6 +2,7 @@
  * enlarges several axes goes along one axis after the other where that is less work.
  */
 #include <string.h>
+#include "passes/passes.h"
 #include "passes/graph/rewrite.h"
 
 /* max subtracted, so that exp never overflows */

@@ -7,6 +7,7 @@
  * an operand lies in a class of weights (or a weight comes out of such an op) a reshape to the same type,
  * another order, copies it. That is the only conversion there is.
  */
+#include "passes/passes.h"
 #include "passes/graph/order.h"
 #include "passes/graph/rewrite.h"
 #include <string.h>

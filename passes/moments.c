@@ -10,6 +10,7 @@
  * deviation alone makes that much variance). With p >= 1/PART at most PART times the rounding of the sums is left,
  * below 1e-5 of the variance, and next to nothing where the part is like the rest.
  */
+#include "passes/passes.h"
 #include "passes/graph/rewrite.h"
 #include <math.h>
 #include <string.h>

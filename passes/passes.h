@@ -7,7 +7,7 @@
  *   simplify  common subexpressions, dead nodes, constant folding, identities. Keeps values bit for bit.
  *   expand    rewrites COMP ops into EW and RED. Leaves no COMP and no `stop`.
  *   moments   mean and variance of large values in one sweep instead of two.
- *   layout    sets Node.order and Var.order (see below).
+ *   layout    sets Node.order and Var.order (passes/graph/order.h).
  *   schedule  reorders nodes so that large values live shortly: each forward pass shortly before its backward one.
  *   fuse      sets Node.group and Fn.group (passes/fuse/fuse.h). May clone cheap nodes so that each is in one group.
  *   precision when Program.storage is BF16, gives large stored activations and their gradients type bf16.
@@ -25,19 +25,16 @@ typedef struct Pass {
 extern const Pass pass_table[]; /* in pipeline order, ends with name == NULL */
 
 Fn *pass_canon(Fn *f, char err[256]);
-Fn *pass_autodiff(Fn *f, char err[256]);
 Fn *pass_simplify(Fn *f, char err[256]);
 Fn *pass_expand(Fn *f, char err[256]);
 Fn *pass_moments(Fn *f, char err[256]);
 Fn *pass_layout(Fn *f, char err[256]);
 Fn *pass_schedule(Fn *f, char err[256]);
-Fn *pass_fuse(Fn *f, char err[256]);
 Fn *pass_precision(Fn *f, char err[256]);
 bool precision_allows(Op op); /* may results of this op be stored as bf16? */
 /* Gives the marked nodes of a fused function, and views of them, type bf16, and says which contractions round their
  * operands; edits f. */
 void precision_set(Fn *f, const bool *narrow);
-Fn *pass_remat(Fn *f, char err[256]);
 
 typedef struct {
   const char *dump_after; /* pass name, "all", or NULL */
@@ -47,20 +44,4 @@ typedef struct {
 } PassOptions;
 /* Run the whole pipeline on every function of the program. false and a message on failure. */
 bool passes_run(Program *p, const PassOptions *opt, char err[256]);
-
-/* Memory order (pass layout). order[] lists the axes from outermost to innermost in memory:
- *   rank >= 4 (images and everything shaped like them)      0,2,3,..,1   channels last
- *   weights of conv/conv_dx, results of conv_dw, and what is elementwise on them: 2,3,..,1,0  (K..., C, O): the
- *                                                           output channel innermost
- *   dwconv weights (N,C,K) are channels last by the first rule; rank <= 3: 0,1,2 row-major.
- * A variable has one order for the whole program; its stores have the same. Elementwise nodes of full shape agree
- * with their operands. reshape that only inserts or drops axes of extent 1 is a view: its order follows its operand
- * so that the memory is the same. Any other reshape copies. */
-int64_t order_stride(Type t, const uint8_t *order,
-                     int axis); /* elements between neighbours along axis; 0 if extent 1 */
-void order_identity(uint8_t *order);
-void order_channels_last(uint8_t *order, int rank);
-void order_weights(uint8_t *order, int rank);
-/* true when x and y = reshape(x) lie in memory identically. */
-bool reshape_is_view(const Node *x, const Node *y);
 #endif

@@ -1,6 +1,9 @@
 /* pipeline.c - the passes in order, and the driver that runs, verifies and dumps them. */
+#include "passes/autodiff/autodiff.h"
 #include "passes/fuse/check.h"
+#include "passes/fuse/fuse.h"
 #include "passes/passes.h"
+#include "passes/remat/remat.h"
 #include <string.h>
 
 const Pass pass_table[] = {

@@ -11,6 +11,7 @@
  * operands are, and are written before their first reader. Where losses couple the forward passes this gains nothing;
  * the order with the lower peak is kept.
  */
+#include "passes/graph/order.h"
 #include "passes/passes.h"
 #include "passes/graph/rewrite.h"
 #include <limits.h>

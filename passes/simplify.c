@@ -5,6 +5,7 @@
  * same bit for bit in float32 (the sign of a zero apart): folding happens only for operations whose float32
  * result is the rounded exact one.
  */
+#include "passes/passes.h"
 #include "passes/fold_constants.h"
 #include "passes/graph/rewrite.h"
 #include <string.h>

@@ -7,6 +7,7 @@
  *
  * Contributions to an adjoint are added in the order of the reverse sweep: the sum is the same in every run.
  */
+#include "passes/autodiff/autodiff.h"
 #include "passes/autodiff/grad.h"
 #include "passes/graph/rewrite.h"
 #include <string.h>

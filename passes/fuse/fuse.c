@@ -4,9 +4,6 @@
 #include "passes/fuse/work.h"
 #include <string.h>
 
-const char *const group_kind_name[G_KINDS] = {"map",   "conv", "conv_dw", "dw",
-                                              "dw_dw", "dwpw", "matmul",  "move"};
-
 /* ---- explicit copies ---- */
 
 /* A store or an output must be computed by a group, and so must a leaf that is read from memory. Appends the

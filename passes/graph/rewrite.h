@@ -6,7 +6,7 @@
  */
 #ifndef NETC_REWRITE_H
 #define NETC_REWRITE_H
-#include "passes/passes.h"
+#include "ir/ir.h"
 
 typedef struct {
   const Fn *from;

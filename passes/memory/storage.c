@@ -1,7 +1,7 @@
 /* storage.c - which values lie inside of others: operands of concatenations and results of slices (storage.h). */
 #include "passes/memory/storage.h"
 #include "passes/graph/order.h"
-#include "passes/passes.h"
+#include "passes/graph/order.h"
 #include <string.h>
 
 /* The region of a value that a piece takes: from index `lo` of `axis` on. */

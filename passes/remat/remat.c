@@ -9,7 +9,7 @@
  * and would have to be kept for it. This sequence does not depend on any budget; a budget only says how far to go. So a
  * smaller budget never gives a larger plan.
  */
-#include "passes/remat/remat.h"
+#include "passes/remat/work.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* walk.c - the values of a fused function, and what a set of cuts means: which copies there are, how long every
  * array lives, how much memory is alive at a time. remat.h has the terms.
  */
-#include "passes/remat/remat.h"
+#include "passes/remat/work.h"
 #include "passes/fuse/work.h"
 #include <limits.h>
 #include <stdlib.h>

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "passes/fuse/fuse.h"
+#include "passes/passes.h"
 #include "codegen/emit/core/emit.h"
 #include "codegen/llvm/lower.h"
 #include "ir/bf16.h"

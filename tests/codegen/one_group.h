@@ -1,6 +1,7 @@
 /* one_group.h - functions of one group, laid out and grouped by hand, for tests of single emitters. */
 #ifndef NETC_ONE_GROUP_H
 #define NETC_ONE_GROUP_H
+#include "passes/fuse/fuse.h"
 #include "tests/codegen/run_emit.h"
 
 static inline Fn *one_begin(Arena *a, const char *name) { return fn_new(prog_new(a), name, FN_FORWARD); }

@@ -18,6 +18,8 @@
 #include <math.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include "passes/fuse/fuse.h"
+#include "passes/passes.h"
 #include "ir/bf16.h"
 #include "ir/interp.h"
 #include "codegen/emit/core/emit.h"

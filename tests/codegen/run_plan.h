@@ -11,6 +11,7 @@
  */
 #ifndef NETC_RUN_PLAN_H
 #define NETC_RUN_PLAN_H
+#include "passes/passes.h"
 #include "tests/codegen/run_emit.h"
 #include "codegen/module/module.h"
 

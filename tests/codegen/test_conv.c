@@ -1,5 +1,6 @@
 /* Convolutions and their gradients, compiled, against the reference interpreter: small integers, so exactly.
  */
+#include "passes/fuse/fuse.h"
 #include "tests/codegen/run_emit.h"
 #ifndef CONV_MACHINE
 #define CONV_MACHINE machine_host

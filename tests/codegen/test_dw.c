@@ -1,5 +1,6 @@
 /* test_dw.c - depthwise convolutions and their adjoints against the interpreter, exactly, on small integers.
  */
+#include "passes/fuse/fuse.h"
 #include "tests/codegen/one_group.h"
 
 typedef struct {

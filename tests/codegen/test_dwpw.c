@@ -1,5 +1,6 @@
 /* test_dwpw.c - DyBAC's forward pass as one kernel: (gate) -> depthwise -> 1x1 -> epilogue, exactly, on small
  * integers. */
+#include "passes/fuse/fuse.h"
 #include "tests/codegen/one_group.h"
 
 typedef struct {

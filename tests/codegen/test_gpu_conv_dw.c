@@ -2,6 +2,7 @@
  * so results must be equal. Drawn shapes, in 2-D and 3-D, taps, strides, channels that are copied by 16, 8 and 4 bytes, several parts
  * and one; tf32 and bf16, which has a form for sm_90a that takes both operands turned: of every tile and both lengths of steps.
  */
+#include "passes/fuse/fuse.h"
 #include "tests/codegen/one_group.h"
 #include "codegen/kir/internal.h"
 #include "codegen/kir/wgmma.h"

@@ -2,6 +2,7 @@
  * holds exactly, so results must be equal; of bf16 depthwise results have more digits, and a rounding left out shows. Shapes are
  * drawn, from one pixel to several boxes, and each is planned for a GPU with many processors and for one with a single one, to which large tiles
  * are best. */
+#include "passes/fuse/fuse.h"
 #include "tests/codegen/one_group.h"
 
 typedef struct {

@@ -1,5 +1,6 @@
 /* Convolutions on tensor cores whose summed axis is cut into parts, emulated: drawn shapes against the interpreter, exactly; that parts are added
  * in order; and kernels spoilt so that a part is lost, counted twice, out of order, or begins elsewhere. */
+#include "passes/fuse/fuse.h"
 #include "tests/codegen/one_group.h"
 #include "tests/codegen/mutants.h"
 #include "codegen/emit/tensor_core/tensor_core.h"

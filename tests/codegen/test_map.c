@@ -1,5 +1,7 @@
 /* Map kernels against the interpreter: every elementwise op, broadcasts, reductions over any axes, channels
  * unrolled and by lanes, and the pieces of training steps they are made for. */
+#include "passes/fuse/fuse.h"
+#include "passes/passes.h"
 #include "tests/codegen/one_arena.h"
 #include "tests/codegen/run_emit.h"
 #include "ir/philox.h"

@@ -1,5 +1,6 @@
 /* test_move.c - data movement against the interpreter: exact, but for interpolation between arbitrary
  * numbers. */
+#include "passes/fuse/fuse.h"
 #include "tests/codegen/one_group.h"
 
 static const int64_t channels[] = {1, 2, 3, 5, 16, 17, 33, 64};

@@ -2,6 +2,7 @@
  * machine: the cases of op_cases.h, and random graphs with a loss and its gradient in every input. Compiled values are
  * compared with the interpreter on the fused function (float32), and that one's results with the function as it was
  * before simplify, expand, layout and fuse (float64). test_gpu_ops.c is the same for the kernels of a GPU. */
+#include "passes/autodiff/autodiff.h"
 #include "tests/codegen/run_emit.h"
 #include "passes/fuse/check.h"
 #include "passes/passes.h"

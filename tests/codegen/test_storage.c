@@ -1,5 +1,6 @@
 /* Values that lie inside of others (passes/memory/storage.h): random graphs full of concatenations and slices, with the gradient
  * of a loss, placed in an arena and run beside the interpreter; and what is to move nothing. */
+#include "passes/passes.h"
 #include "passes/memory/storage.h"
 #include "tests/codegen/run_plan.h"
 #include "tests/ir/gen.h"

@@ -1,6 +1,7 @@
 /* Stores: variables that take each other's old and new values, in every tangle. Random programs of a few variables are
  * compiled, placed in an arena and run beside the interpreter; since their arithmetic is one float operation after
  * another, or exact, every bit must agree. */
+#include "passes/passes.h"
 #include "tests/codegen/run_plan.h"
 #include "tests/ir/gen.h"
 

@@ -1,6 +1,8 @@
 /* Winograd convolutions, every way of doing them, compiled, against the reference interpreter. F(2,3) computes with
  * halves, so that on small integers it is exact; the filter's transform of F(4,3) is not, and it is held to a bound
  * relative to the largest result, in tests of its own against double precision. */
+#include "passes/fuse/fuse.h"
+#include "passes/passes.h"
 #include "tests/codegen/one_group.h"
 #include "tests/codegen/run_error.h"
 #include "codegen/emit/winograd/winograd.h"

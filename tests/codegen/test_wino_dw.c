@@ -1,5 +1,6 @@
 /* Weight gradients by Winograd's F(4,3), against the interpreter. Numbers are such that the largest results are about 1,
  * so the tolerance is one relative to the largest. */
+#include "passes/fuse/fuse.h"
 #include "ir/bf16.h"
 #include "tests/codegen/one_group.h"
 #include "tests/codegen/run_error.h"

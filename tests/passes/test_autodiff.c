@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "passes/autodiff/autodiff.h"
 #include "ir/interp.h"
 #include "ir/philox.h"
 #include "passes/passes.h"

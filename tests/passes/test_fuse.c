@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
+#include "passes/fuse/fuse.h"
 #include "passes/fuse/check.h"
 #include "passes/passes.h"
 #include "tests/ir/gen.h"

@@ -6,9 +6,11 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include "passes/fuse/fuse.h"
+#include "passes/passes.h"
 #include "ir/interp.h"
 #include "passes/fuse/check.h"
-#include "passes/remat/remat.h"
+#include "passes/remat/work.h"
 #include "tests/ir/gen.h"
 
 static int one_of(Gen *g, const int *list, int n) { return list[gen_int(g, n)]; }

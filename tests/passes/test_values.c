@@ -6,6 +6,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "passes/fuse/fuse.h"
+#include "passes/autodiff/autodiff.h"
 #include "ir/interp.h"
 #include "passes/passes.h"
 #include "tests/ir/gen.h"

@@ -4,7 +4,7 @@
 #ifndef NETC_EMIT_H
 #define NETC_EMIT_H
 #include "passes/fuse/fuse.h"
-#include "passes/passes.h"
+#include "passes/graph/order.h"
 #include "passes/memory/storage.h"
 #include "codegen/kir/kir.h"
 #include "codegen/emit/core/machine.h"
