@@ -17,8 +17,8 @@ typedef struct {
   bool
       grads; /* also make NAME.grads: the training function with every gradient as output "grad:VARIABLE", no stores */
   int max_errors; /* 0: 20 */
-  const struct Source *
-      *sources; /* where not NULL: receives the files that were read (frontend/syntax/diag.h), the last one first */
+  const struct Source **
+      sources; /* where not NULL: receives the files that were read (frontend/syntax/diag.h), the last one first */
 } FrontendOptions;
 
 /* The program, or NULL after reporting at least one error. *options receives the options in force as text

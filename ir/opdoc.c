@@ -39,7 +39,8 @@ void ops_print_markdown(FILE *out) {
         "spatial axes;\n"
         "image-like tensors are (N,C,S). The rules of shapes are in `ir/shape.c` (`shape_RULE`), those of "
         "gradients in\n"
-        "`passes/autodiff/autodiff.c` (`grad_RULE`; `zero`: not differentiable, the gradient is 0). The syntax of "
+        "`passes/autodiff/autodiff.c` (`grad_RULE`; `zero`: not differentiable, the gradient is 0). The "
+        "syntax of "
         "whole programs\n"
         "is in [ir.md](ir.md).\n",
         out);

@@ -150,12 +150,16 @@ typedef struct Eval {
 Value eval_expr(Eval *c, const Ast *n);
 void exec(Eval *c, const Ast *n);
 void exec_list(Eval *c, const Ast *list);
+
+/* ---- state.c ---- */
 const Loc *place_of(Eval *c, const Ast *n); /* the full location: file position, block and callers */
 Value fail(Eval *c, const Ast *n, const char *fmt, ...)
     __attribute__((format(printf, 3, 4))); /* reports; poison */
 Value *scope_find(Scope *s, const char *name);
 void scope_set(Eval *c, Scope *s, const char *name, Value v);
 void assign(Eval *c, const Ast *at, const char *name, Value v);
+/* A value made within nograd: no gradient flows through it. */
+Value stopped_value(Eval *c, const Ast *at, Value v);
 bool charge(Eval *c, const Ast *at, int steps); /* false once the budget is spent */
 
 /* ---- suggest.c ---- */
@@ -207,9 +211,10 @@ typedef struct Builtin {
   Value (*run)(Eval *c, const Ast *at, Value *arg);
 } Builtin;
 extern const Builtin builtins_basic[], builtins_tensor[], builtins_layer[],
-    builtins_train[]; /* end with name NULL */
-const Builtin *find_builtin(const char *name);
+    builtins_train[];                          /* end with name NULL */
+const Builtin *find_builtin(const char *name); /* builtin_table.c */
 
+/* ---- args.c ---- */
 /* Arguments of builtins: each reports at `at` and returns false when the value does not fit. */
 bool arg_num(Eval *c, const Ast *at, const char *what, Value v, double *out);
 bool arg_int(Eval *c, const Ast *at, const char *what, Value v, int64_t lo, int64_t hi, int64_t *out);

@@ -140,8 +140,7 @@ static double timed_at(const Timed *timed, int threads) {
   return 0;
 }
 
-bool scaling_print(const Session *s, const Tasks *t, const Rates *m, const Timed *timed,
-                   char err[ERR_MAX]) {
+bool scaling_print(const Session *s, const Tasks *t, const Rates *m, const Timed *timed, char err[ERR_MAX]) {
   double one = scaling_seconds(s, t, m, 1, false);
   printf("\nscaling, simulated from the times of all tasks on one thread, %.1f us a launch, memory not "
          "contended\n"
@@ -183,8 +182,7 @@ static cJSON *json_points(const Session *s, const Tasks *t, const Rates *m, cons
   return list;
 }
 
-cJSON *scaling_json(const Session *s, const Tasks *t, const Rates *m, const Timed *timed,
-                    char err[ERR_MAX]) {
+cJSON *scaling_json(const Session *s, const Tasks *t, const Rates *m, const Timed *timed, char err[ERR_MAX]) {
   int n;
   Limit *l = limits(s, t, m, &n, err);
   if (!l) return NULL;

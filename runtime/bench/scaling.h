@@ -32,6 +32,5 @@ typedef struct {
 } Timed;
 /* The table for 1 to 64 threads and the kernels that stop scaling, as text and as JSON. `timed` ends with 0 threads. */
 bool scaling_print(const Session *s, const Tasks *t, const Rates *m, const Timed *timed, char err[ERR_MAX]);
-cJSON *scaling_json(const Session *s, const Tasks *t, const Rates *m, const Timed *timed,
-                    char err[ERR_MAX]);
+cJSON *scaling_json(const Session *s, const Tasks *t, const Rates *m, const Timed *timed, char err[ERR_MAX]);
 #endif

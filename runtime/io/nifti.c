@@ -118,7 +118,7 @@ static bool write_nifti(const char *path, const char *like, const uint8_t *mask,
 }
 
 bool mask_write(const char *path, const char *like, const uint8_t *mask, int spatial, const int64_t *dim,
-                     char err[ERR_MAX]) {
+                char err[ERR_MAX]) {
   if (is_nifti(path)) {
     if (spatial == 3) return write_nifti(path, like, mask, dim, err);
     return snprintf(err, ERR_MAX, "%s: a 2-D mask is written as PNG; give the name a .png ending", path),

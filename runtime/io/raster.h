@@ -36,5 +36,5 @@ bool is_nifti(const char *path);
  * extension of `path`, atomically. `like` is the file the mask belongs to: a NIfTI mask takes over its
  * geometry. */
 bool mask_write(const char *path, const char *like, const uint8_t *mask, int spatial, const int64_t *dim,
-                     char err[ERR_MAX]);
+                char err[ERR_MAX]);
 #endif
