@@ -14,7 +14,7 @@ static void print_summary(const Summary *s, const Dataset *d, const EvalOptions 
            (long long)classes - 1);
   printf("%-6s %10s %10s %6s\n", "", "mean", "sd", "n");
   for (int k = 0; k < METRIC_COUNT; k++)
-    printf("%-6s %10.4f %10.4f %6d\n", metric_name[k], summary_mean(s, k), summary_sd(s, k), s->n[k]);
+    printf("%-6s %10.4f %10.4f %6d\n", metric_info[k].column, summary_mean(s, k), summary_sd(s, k), s->n[k]);
 }
 
 static const CliOption options[] = {

@@ -133,7 +133,7 @@ static bool append_row(const char *dir, uint64_t done, const Summary *s, char er
   bool ok = f != NULL;
   if (ok && fseek(f, 0, SEEK_END) == 0 && ftell(f) == 0) {
     fprintf(f, "iteration");
-    for (int k = 0; k < METRIC_COUNT; k++) fprintf(f, ",%s", metric_name[k]);
+    for (int k = 0; k < METRIC_COUNT; k++) fprintf(f, ",%s", metric_info[k].column);
     fputc('\n', f);
   }
   if (ok) {

@@ -129,7 +129,7 @@ static bool report_group(const Group *g, int n, FILE *csv, Summary *sum, char er
     summary_add(sum, &s->metrics);
     if (csv) {
       fprintf(csv, "%s", name);
-      for (int k = 0; k < METRIC_COUNT; k++) fprintf(csv, ",%.9g", metric_value(&s->metrics, k));
+      for (int k = 0; k < METRIC_COUNT; k++) fprintf(csv, ",%.9g", s->metrics.value[k]);
       fputc('\n', csv);
     }
     if (s->overlay && !write_overlay(g, s, name, err)) return false;
@@ -187,7 +187,7 @@ static bool open_csv(AtomicFile *csv, const char *dir, char err[ERR_MAX]) {
   free(path);
   if (!ok) return false;
   fprintf(csv->file, "name");
-  for (int k = 0; k < METRIC_COUNT; k++) fprintf(csv->file, ",%s", metric_name[k]);
+  for (int k = 0; k < METRIC_COUNT; k++) fprintf(csv->file, ",%s", metric_info[k].column);
   fputc('\n', csv->file);
   return true;
 }

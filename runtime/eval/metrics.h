@@ -1,21 +1,33 @@
-/* metrics.h - spec 4.7: overlap and surface distance between a predicted and a true mask (0 / non-zero
- * bytes). DI Dice, JA Jaccard, AC accuracy, SE sensitivity, SP specificity, VOE 1-JA; ASD mean distance of
- * the prediction's surface to the truth's, ASSD pooled both ways, HD95 95th percentile of both ways together;
- * in units of spacing. */
+/* metrics.h - overlap and surface distance between a predicted and a true mask (0 / non-zero bytes). The metrics are the rows of
+ * metrics.def; their definitions, with references, stand at their functions in metrics.c. */
 #ifndef NETRUN_METRICS_H
 #define NETRUN_METRICS_H
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef struct {
-  double di, ja, ac, se, sp, voe, asd, assd, hd95; /* distances NaN where a surface is empty */
-} Metrics;
-enum { METRIC_COUNT = 9 };
-extern const char
-    *const metric_name[METRIC_COUNT]; /* DI JA AC SE SP VOE ASD ASSD 95HD, in the order of the struct */
-double metric_value(const Metrics *m, int i);
+enum {
+#define METRIC(name, column, better, undefined, meaning) METRIC_##name,
+#include "runtime/eval/metrics.def"
+#undef METRIC
+  METRIC_COUNT
+};
 
-/* spatial 2 or 3; dim and spacing have `spatial` entries. false when there is no memory. */
+typedef struct {
+  double value[METRIC_COUNT]; /* NaN where a metric is undefined */
+} Metrics;
+
+typedef enum { HIGHER, LOWER } Better;
+typedef enum { NEVER, EMPTY } Undefined; /* EMPTY: when the prediction or the truth has no surface */
+
+typedef struct {
+  const char *column, *meaning;
+  Better better;
+  Undefined undefined;
+} MetricInfo;
+extern const MetricInfo metric_info[METRIC_COUNT];
+
+/* spatial 2 or 3; dim and spacing (mm) have `spatial` entries, distances are in units of spacing. false when there is no
+ * memory. */
 bool metrics_of(const uint8_t *pred, const uint8_t *truth, int spatial, const int64_t *dim,
                 const double *spacing, Metrics *out);
 #endif

@@ -1,3 +1,4 @@
+/* score.c - metrics of masks with several classes, and their means. */
 #include <math.h>
 #include <stdlib.h>
 #include "runtime/eval/score.h"
@@ -13,10 +14,6 @@ static void pick_class(const uint8_t *mask, int64_t n, int64_t c, uint8_t *out) 
   for (int64_t i = 0; i < n; i++) out[i] = mask[i] == c;
 }
 
-static void metrics_from(const double *v, Metrics *m) {
-  *m = (Metrics){v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]};
-}
-
 bool score_masks(const uint8_t *pred, const uint8_t *truth, int64_t classes, int spatial, const int64_t *dim,
                  const double *spacing, Metrics *out, char err[ERR_MAX]) {
   int64_t n = count_of(spatial, dim);
@@ -29,12 +26,11 @@ bool score_masks(const uint8_t *pred, const uint8_t *truth, int64_t classes, int
     pick_class(pred, n, c, p), pick_class(truth, n, c, t);
     ok = metrics_of(p, t, spatial, dim, spacing, &one);
     for (int i = 0; ok && i < METRIC_COUNT; i++) {
-      double v = metric_value(&one, i);
+      double v = one.value[i];
       if (!isnan(v)) sum[i] += v, defined[i]++;
     }
   }
-  for (int i = 0; i < METRIC_COUNT; i++) sum[i] = defined[i] ? sum[i] / defined[i] : NAN;
-  metrics_from(sum, out);
+  for (int i = 0; i < METRIC_COUNT; i++) out->value[i] = defined[i] ? sum[i] / defined[i] : NAN;
   free(p);
   return ok || err_memory(err, "the metrics of a mask", n * 18);
 }
@@ -59,7 +55,7 @@ bool clean_mask(uint8_t *mask, int64_t classes, int spatial, const int64_t *dim,
 void summary_add(Summary *s, const Metrics *m) {
   s->items++;
   for (int i = 0; i < METRIC_COUNT; i++) {
-    double v = metric_value(m, i), before = v - s->mean[i];
+    double v = m->value[i], before = v - s->mean[i];
     if (isnan(v)) continue;
     s->mean[i] += before / ++s->n[i];
     s->squares[i] += before * (v - s->mean[i]);

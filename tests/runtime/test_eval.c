@@ -90,12 +90,13 @@ static void test_classes(void **state) {
   memcpy(pred, truth, 16);
   pred[14] = pred[15] = 0;
   assert_true(score_masks(pred, truth, 3, 2, dim, spacing, &m, err));
-  assert_true(fabs(m.di - 0.5) < 1e-6 && fabs(m.se - 0.5) < 1e-6 && m.hd95 == 0);
+  assert_true(fabs(m.value[METRIC_di] - 0.5) < 1e-6 && fabs(m.value[METRIC_se] - 0.5) < 1e-6 &&
+              m.value[METRIC_hd95] == 0);
   assert_true(score_masks(truth, truth, 3, 2, dim, spacing, &m, err));
-  assert_true(m.di == 1 && m.assd == 0);
+  assert_true(m.value[METRIC_di] == 1 && m.value[METRIC_assd] == 0);
   memset(pred, 0, 16);
   assert_true(score_masks(pred, truth, 3, 2, dim, spacing, &m, err));
-  assert_true(isnan(m.assd));
+  assert_true(isnan(m.value[METRIC_assd]));
 }
 
 static void test_cleaning(void **state) {
@@ -121,10 +122,10 @@ static void test_cleaning(void **state) {
 static void test_summary(void **state) {
   (void)state;
   Summary s = {0};
-  summary_add(&s, &(Metrics){.di = 0.5, .asd = NAN});
+  summary_add(&s, &(Metrics){.value = {[METRIC_di] = 0.5, [METRIC_asd] = NAN}});
   assert_true(isnan(summary_sd(&s, 0)) && isnan(summary_mean(&s, 6)));
-  summary_add(&s, &(Metrics){.di = 0.8, .asd = 3});
-  summary_add(&s, &(Metrics){.di = 0.8, .asd = NAN});
+  summary_add(&s, &(Metrics){.value = {[METRIC_di] = 0.8, [METRIC_asd] = 3}});
+  summary_add(&s, &(Metrics){.value = {[METRIC_di] = 0.8, [METRIC_asd] = NAN}});
   assert_int_equal(s.items, 3);
   assert_int_equal(s.n[6], 1);
   assert_true(fabs(summary_mean(&s, 0) - 0.7) < 1e-12);

@@ -34,11 +34,14 @@ static void test_golden(void **state) {
   Metrics m;
   golden_masks(a, b);
   assert_true(metrics_of(a, b, 2, dim, unit, &m));
-  near(m.di, 0.5, 1e-9), near(m.ja, 1 / 3., 1e-9), near(m.voe, 2 / 3., 1e-9);
-  near(m.hd95, 2.0, 1e-9), near(m.asd, 0.867851, 1e-6), near(m.assd, 1.040942, 1e-6);
-  near(m.se, 9 / 20., 1e-9), near(m.sp, 37 / 44., 1e-9), near(m.ac, 46 / 64., 1e-9);
+  near(m.value[METRIC_di], 0.5, 1e-9), near(m.value[METRIC_ja], 1 / 3., 1e-9),
+      near(m.value[METRIC_voe], 2 / 3., 1e-9);
+  near(m.value[METRIC_hd95], 2.0, 1e-9), near(m.value[METRIC_asd], 0.867851, 1e-6),
+      near(m.value[METRIC_assd], 1.040942, 1e-6);
+  near(m.value[METRIC_se], 9 / 20., 1e-9), near(m.value[METRIC_sp], 37 / 44., 1e-9),
+      near(m.value[METRIC_ac], 46 / 64., 1e-9);
   assert_true(metrics_of(b, a, 2, dim, unit, &m));
-  near(m.asd, 1.189306, 1e-6), near(m.assd, 1.040942, 1e-6);
+  near(m.value[METRIC_asd], 1.189306, 1e-6), near(m.value[METRIC_assd], 1.040942, 1e-6);
 }
 
 static void test_empty(void **state) {
@@ -49,10 +52,10 @@ static void test_empty(void **state) {
   golden_masks(b, a);
   memset(a, 0, sizeof a);
   assert_true(metrics_of(a, a, 2, dim, unit, &m));
-  near(m.di, 1, 0);
-  assert_true(isnan(m.asd) && isnan(m.hd95));
+  near(m.value[METRIC_di], 1, 0);
+  assert_true(isnan(m.value[METRIC_asd]) && isnan(m.value[METRIC_hd95]));
   assert_true(metrics_of(a, b, 2, dim, unit, &m));
-  assert_true(m.di < 1e-9 && isnan(m.assd));
+  assert_true(m.value[METRIC_di] < 1e-9 && isnan(m.value[METRIC_assd]));
 }
 
 /* Random masks, anisotropic spacing, 2-D and 3-D: every distance against the nearest of all. */
