@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include "runtime/device/open.h"
 #include "runtime/session/checkpoint.h"
@@ -13,7 +12,7 @@
 #include "runtime/io/picture.h"
 #include "runtime/eval/predictor.h"
 #include "runtime/image/image.h"
-#include "runtime/io/raster.h"
+#include "runtime/io/format.h"
 
 /* ---- one file ---- */
 
@@ -85,31 +84,12 @@ static bool predict_file(Predictor *p, const Job *job, char err[ERR_MAX]) {
 
 /* ---- a directory ---- */
 
-static const struct {
-  const char *in, *out;
-} endings[] = {{".nii.gz", ".nii.gz"}, {".nii", ".nii.gz"}, {".h5", ".nii.gz"}, {".hdf5", ".nii.gz"},
-               {".png", ".png"},       {".jpg", ".png"},    {".jpeg", ".png"}};
-enum { ENDINGS = sizeof endings / sizeof *endings };
-
-/* The number of an image's ending; -1 for other files. *stem: length of the name before it. */
-static int ending_of(const char *name, size_t *stem) {
-  for (int i = 0; i < ENDINGS; i++) {
-    size_t n = strlen(name), m = strlen(endings[i].in);
-    if (n > m && strcasecmp(name + n - m, endings[i].in) == 0) return *stem = n - m, i;
-  }
-  return -1;
-}
-
-static int is_image(const struct dirent *e) {
-  size_t stem;
-  return e->d_name[0] != '.' && ending_of(e->d_name, &stem) >= 0;
-}
+static int is_image(const struct dirent *e) { return e->d_name[0] != '.' && format_of(e->d_name); }
 
 /* The name of an image's mask. */
 static void mask_name(const char *name, char file[512]) {
-  size_t stem = 0;
-  int e = ending_of(name, &stem);
-  snprintf(file, 512, "%.*s%s", (int)stem, name, endings[e].out);
+  const Format *f = format_of_masks(format_of(name)->holds);
+  snprintf(file, 512, "%.*s%s", (int)format_stem(name), name, f->ending[0]);
 }
 
 static bool predict_named(Predictor *p, const char *in_dir, const char *out_dir, const char *name,
@@ -145,7 +125,8 @@ static bool predict_directory(Predictor *p, const char *in, const char *out, cha
   struct dirent **list = NULL;
   int n = scandir(in, &list, is_image, by_mask_name);
   if (n < 0) return err_sys(err, "cannot read directory %s", in);
-  bool ok = n > 0 || err_set(err, "%s holds no images (.png .jpg .jpeg .nii .nii.gz .h5 .hdf5)", in);
+  char endings[ALL_ENDINGS];
+  bool ok = n > 0 || err_set(err, "%s holds no images (%s)", in, format_endings(endings));
   ok = ok && distinct(list, n, in, err) && make_dirs(out, err);
   for (int i = 0; i < n; i++) {
     ok = ok && predict_named(p, in, out, list[i]->d_name, err);
@@ -159,7 +140,7 @@ static bool predict_directory(Predictor *p, const char *in, const char *out, cha
 
 static const CliOption options[] = {
     {"weights", "FILE", "a checkpoint or other .safetensors file with the module's variables"},
-    {"in", "IMAGE|DIR", "a picture or volume (.png .jpg .nii .nii.gz .h5), or a directory of them"},
+    {"in", "IMAGE|DIR", "a picture or volume (docs/data.md lists the formats), or a directory of them"},
     {"out", "MASK|DIR", ".png for a picture, .nii or .nii.gz for a volume; a directory if --in is one"},
     {"overlay", "PNG", "also a picture: the image, and the prediction's outline in red over it"},
     {"threads", "T", "threads (all CPUs)"},

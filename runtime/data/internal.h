@@ -5,7 +5,7 @@
 #include "runtime/data/data.h"
 #include "runtime/image/edt.h"
 #include "runtime/image/image.h"
-#include "runtime/io/raster.h"
+#include "runtime/io/format.h"
 
 /* Where an item's data lie. A raster, a volume, or one slice of a volume along z. */
 typedef struct {

@@ -17,14 +17,8 @@ static bool no_memory(const char *path, char err[ERR_MAX]) {
   return snprintf(err, ERR_MAX, "%s: not enough memory", path), false;
 }
 
-static bool is_volume(const char *path) {
-  size_t n = strlen(path);
-  return is_nifti(path) || (n > 3 && !strcmp(path + n - 3, ".h5")) ||
-         (n > 5 && !strcmp(path + n - 5, ".hdf5"));
-}
-
-static bool volume_read(const char *path, const char *dataset, Volume *v, char err[ERR_MAX]) {
-  return is_nifti(path) ? volume_read_nifti(path, v, err) : volume_read_hdf5(path, dataset, v, err);
+static bool volume_read(const char *path, const char *set, Volume *v, char err[ERR_MAX]) {
+  return format_of(path)->read(path, set, v, err);
 }
 
 static int64_t count_of(const Volume *v) { return v->dim[0] * v->dim[1] * v->dim[2]; }
@@ -149,7 +143,7 @@ static bool whole_volume(const char *path, const Source *s, const DataShape *sha
   if (!volume_read(path, "image", &v, err)) return false;
   int64_t n = count_of(&v);
   bool ok = check_finite(v.value, n, path, err) && (!s || !s->mask || volume_masks(s, &v, &mask, err));
-  if (ok && is_nifti(path)) {
+  if (ok && !format_of(path)->prepared) {
     bool ct = is_ct(&v);
     for (int64_t i = 0; ct && i < n; i++) v.value[i] = fminf(fmaxf(v.value[i], window_lo), window_hi);
     standardise(v.value, n);
@@ -303,9 +297,10 @@ static bool file_slices(const char *path, const DataShape *shape, Sample *out, c
 
 bool data_load_file(const char *path, const DataShape *shape, Sample *out, char err[ERR_MAX]) {
   *out = (Sample){.spacing = {1, 1, 1}};
+  char endings[ALL_ENDINGS];
   bool ok;
   if (shape->spatial == 3 && !is_volume(path))
-    ok = false, snprintf(err, ERR_MAX, "%s: the module wants a volume (.nii, .nii.gz, .h5)", path);
+    ok = err_set(err, "%s: the module wants a volume (%s)", path, format_endings_of(HOLDS_VOLUME, endings));
   else if (shape->spatial == 3) ok = whole_volume(path, NULL, shape, out, err);
   else if (is_volume(path)) ok = file_slices(path, shape, out, err);
   else ok = picture_image(path, shape, out, err);

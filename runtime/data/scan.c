@@ -9,7 +9,6 @@
  * A 2-D module takes volumes slice by slice along z. */
 #include <dirent.h>
 #include <errno.h>
-#include <nifti1_io.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,40 +17,26 @@
 
 enum { PATH_ROOM = 4096, BLOCK_SLICES = 8 };
 
-static bool ends_with(const char *s, const char *end) {
-  size_t n = strlen(s), e = strlen(end);
-  return n >= e && !strcasecmp(s + n - e, end);
-}
+static bool is_data(const char *name) { return *name != '.' && format_of(name); }
 
-static bool is_h5(const char *name) { return ends_with(name, ".h5") || ends_with(name, ".hdf5"); }
-
-static bool is_data(const char *name) {
-  return *name != '.' && (ends_with(name, ".png") || ends_with(name, ".jpg") || ends_with(name, ".jpeg") ||
-                          is_nifti(name) || is_h5(name));
+/* Does a file hold its mask, too? */
+static bool holds_mask(const char *path) {
+  const Format *f = format_of(path);
+  return f && f->sets;
 }
 
 /* File name without directory and data ending. */
 static void stem_of(const char *path, char *out, size_t room) {
   const char *base = strrchr(path, '/');
   snprintf(out, room, "%s", base ? base + 1 : path);
-  if (is_nifti(out)) out[strlen(out) - (ends_with(out, ".gz") ? 7 : 4)] = 0;
-  else if (strrchr(out, '.')) *strrchr(out, '.') = 0;
+  out[format_stem(out)] = 0;
 }
 
 int64_t volume_slices(const char *path, char err[ERR_MAX]) {
-  int64_t n = -1;
-  if (is_h5(path)) {
-    Volume v;
-    if (!volume_shape_hdf5(path, "image", &v, err)) return -1;
-    n = v.dim[2];
-  } else {
-    nifti_set_debug_level(0);
-    nifti_image *image = nifti_image_read(path, 0);
-    if (image) n = image->nz, nifti_image_free(image);
-  }
-  if (n <= 0)
-    snprintf(err, ERR_MAX, "%s: not a readable volume (damaged, cut short, or another format)", path), n = -1;
-  return n;
+  Volume v;
+  if (!format_of(path)->header(path, "image", &v, err)) return -1;
+  if (v.dim[2] > 0) return v.dim[2];
+  return err_set(err, "%s: not a readable volume (damaged, cut short, or another format)", path), -1;
 }
 
 /* A case's name from its item's: what precedes _z031, _slice031 or _s031. */
@@ -78,7 +63,7 @@ typedef struct {
 /* Adds one file: an item, or for a volume and a 2-D module an item per slice. */
 static bool add_file(Scan *s, const char *name, const char *image, const char *mask) {
   Dataset *d = s->d;
-  bool volume = is_nifti(image) || is_h5(image), ok = true;
+  bool volume = is_volume(image), ok = true;
   char item[PATH_ROOM], kase[PATH_ROOM];
   if (!volume && d->shape.spatial == 3)
     return snprintf(s->err, ERR_MAX,
@@ -114,12 +99,12 @@ static bool exists(const char *path) { return !access(path, F_OK); }
 /* The mask of image STEM: DIR/STEM[suffix].ending; false when there is none. */
 static bool find_mask(const char *dir, const char *stem, char *out) {
   static const char *const suffix[] = {"", "_segmentation", "_mask", "_label", "_seg", "_gt"};
-  static const char *const ending[] = {".png", ".nii.gz", ".nii", ".jpg", ".jpeg"};
   for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++)
-    for (size_t k = 0; k < sizeof ending / sizeof *ending; k++) {
-      snprintf(out, PATH_ROOM, "%s/%s%s%s", dir, stem, suffix[i], ending[k]);
-      if (exists(out)) return true;
-    }
+    for (int k = 0; format_table[k]; k++)
+      for (int e = 0; format_table[k]->ending[e] && !format_table[k]->sets; e++) {
+        snprintf(out, PATH_ROOM, "%s/%s%s%s", dir, stem, suffix[i], format_table[k]->ending[e]);
+        if (exists(out)) return true;
+      }
   return false;
 }
 
@@ -133,8 +118,8 @@ static bool scan_pairs(Scan *s, const char *images, const char *masks) {
     if (!is_data(name[i]->d_name)) continue;
     snprintf(path, sizeof path, "%s/%s", images, name[i]->d_name);
     stem_of(path, stem, sizeof stem);
-    bool has = is_h5(path) || find_mask(masks, stem, mask);
-    ok = add_file(s, stem, path, !has ? NULL : is_h5(path) ? path : mask);
+    bool both = holds_mask(path), has = both || find_mask(masks, stem, mask);
+    ok = add_file(s, stem, path, !has ? NULL : both ? path : mask);
   }
   if (n >= 0) list_free(name, n);
   return ok;
@@ -147,7 +132,7 @@ static bool scan_lits(Scan *s, const char *dir) {
   char path[PATH_ROOM], mask[PATH_ROOM], stem[PATH_ROOM], number[64];
   bool ok = true;
   for (int i = 0; ok && i < n; i++) {
-    if (strncmp(name[i]->d_name, "volume-", 7) || !is_nifti(name[i]->d_name)) continue;
+    if (strncmp(name[i]->d_name, "volume-", 7) || !is_volume(name[i]->d_name)) continue;
     snprintf(path, sizeof path, "%s/%s", dir, name[i]->d_name);
     stem_of(path, stem, sizeof stem);
     snprintf(number, sizeof number, "segmentation-%.40s", stem + 7);
@@ -166,7 +151,7 @@ static bool scan_h5(Scan *s) {
   for (int i = 0; ok && i < n; i++) {
     snprintf(path, sizeof path, "%s/%s/mri_norm2.h5", s->d->root, name[i]->d_name);
     if (exists(path)) ok = add_file(s, name[i]->d_name, path, path);
-    else if (is_h5(name[i]->d_name)) {
+    else if (holds_mask(name[i]->d_name)) {
       snprintf(path, sizeof path, "%s/%s", s->d->root, name[i]->d_name);
       stem_of(path, stem, sizeof stem);
       ok = add_file(s, stem, path, path);

@@ -26,11 +26,10 @@ static bool list_name(char *line) {
   line[strcspn(line, "\r\n")] = 0;
   char *slash = strrchr(line, '/');
   if (slash) memmove(line, slash + 1, strlen(slash + 1) + 1);
-  static const char *const ending[] = {".nii.gz", ".nii", ".h5", ".png", ".jpg", ".jpeg", ".bmp"};
-  for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) {
-    size_t n = strlen(line), e = strlen(ending[i]);
-    if (n > e && !strcmp(line + n - e, ending[i])) line[n - e] = 0;
-  }
+  line[format_stem(line)] = 0;
+  size_t n = strlen(line);
+  if (n > 4 && !strcmp(line + n - 4, ".bmp"))
+    line[n - 4] = 0; /* lists may name what the images were made from */
   return *line;
 }
 

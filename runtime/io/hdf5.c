@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "runtime/base/file.h"
-#include "runtime/io/raster.h"
+#include "runtime/io/format.h"
 
 /* What goes ahead of the values. */
 typedef struct {
@@ -130,10 +130,18 @@ static bool read_volume(const char *path, const char *dataset, bool values, Volu
   return ok;
 }
 
-bool volume_read_hdf5(const char *path, const char *dataset, Volume *out, char err[ERR_MAX]) {
+static bool read_hdf5(const char *path, const char *dataset, Volume *out, char err[ERR_MAX]) {
   return read_volume(path, dataset, true, out, err);
 }
 
-bool volume_shape_hdf5(const char *path, const char *dataset, Volume *out, char err[ERR_MAX]) {
+static bool read_header(const char *path, const char *dataset, Volume *out, char err[ERR_MAX]) {
   return read_volume(path, dataset, false, out, err);
 }
+
+const Format format_hdf5 = {.name = "HDF5",
+                            .ending = {".h5", ".hdf5"},
+                            .holds = HOLDS_VOLUME,
+                            .sets = true,
+                            .prepared = true,
+                            .header = read_header,
+                            .read = read_hdf5};

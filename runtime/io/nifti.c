@@ -1,4 +1,4 @@
-/* nifti.c - NIfTI volumes through their own library. HDF5 is in hdf5.c. */
+/* nifti.c - NIfTI volumes through their own library. */
 #include <errno.h>
 #include <math.h>
 #include <nifti1_io.h>
@@ -7,18 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "runtime/base/file.h"
-#include "runtime/io/picture.h"
-#include "runtime/io/raster.h"
-
-void volume_free(Volume *v) {
-  free(v->value);
-  v->value = NULL;
-}
-
-bool is_nifti(const char *path) {
-  size_t n = strlen(path);
-  return (n > 4 && !strcmp(path + n - 4, ".nii")) || (n > 7 && !strcmp(path + n - 7, ".nii.gz"));
-}
+#include "runtime/io/format.h"
 
 static bool nifti_element(const nifti_image *image, int64_t i, float *out) {
   const void *d = image->data;
@@ -48,7 +37,8 @@ static bool nifti_values(const nifti_image *image, Volume *out) {
   return true;
 }
 
-bool volume_read_nifti(const char *path, Volume *out, char err[ERR_MAX]) {
+static bool read_nifti(const char *path, const char *set, Volume *out, char err[ERR_MAX]) {
+  (void)set;
   *out = (Volume){.spacing = {1, 1, 1}};
   if (access(path, R_OK)) return snprintf(err, ERR_MAX, "%s: %s", path, strerror(errno)), false;
   nifti_set_debug_level(0);
@@ -81,7 +71,7 @@ static bool write_nifti(const char *path, const char *like, const uint8_t *mask,
                         char err[ERR_MAX]) {
   const int nd[8] = {3, (int)dim[0], (int)dim[1], (int)dim[2], 1, 1, 1, 1};
   nifti_set_debug_level(0);
-  nifti_image *geometry = like && is_nifti(like) ? nifti_image_read(like, 0) : NULL;
+  nifti_image *geometry = like && format_of(like) == &format_nifti ? nifti_image_read(like, 0) : NULL;
   nifti_image *image = nifti_make_new_nim(nd, DT_UINT8, 1);
   char temp[4096];
   bool gz = strlen(path) > 3 && !strcmp(path + strlen(path) - 3, ".gz");
@@ -117,26 +107,20 @@ static bool write_nifti(const char *path, const char *like, const uint8_t *mask,
   return ok;
 }
 
-bool mask_write(const char *path, const char *like, const uint8_t *mask, int spatial, const int64_t *dim,
-                char err[ERR_MAX]) {
-  if (is_nifti(path)) {
-    if (spatial == 3) return write_nifti(path, like, mask, dim, err);
-    return snprintf(err, ERR_MAX, "%s: a 2-D mask is written as PNG; give the name a .png ending", path),
-           false;
-  }
-  size_t len = strlen(path);
-  if (len < 4 || strcmp(path + len - 4, ".png"))
-    return snprintf(err, ERR_MAX, "%s: expected a name ending in .png, .nii or .nii.gz", path), false;
-  if (spatial != 2)
-    return snprintf(err, ERR_MAX, "%s: a volume is written as NIfTI; give the name a .nii.gz ending", path),
-           false;
-  int64_t n = dim[0] * dim[1];
-  uint8_t top = 0, *gray = malloc((size_t)n);
-  if (!gray) return snprintf(err, ERR_MAX, "%s: not enough memory", path), false;
-  for (int64_t i = 0; i < n; i++) top = mask[i] > top ? mask[i] : top;
-  for (int64_t i = 0; i < n; i++)
-    gray[i] = top <= 1 ? (uint8_t)(mask[i] * 255) : mask[i]; /* one class: 255, visible */
-  bool ok = png_write_gray(path, gray, dim[0], dim[1], err);
-  free(gray);
-  return ok;
+static bool read_header(const char *path, const char *set, Volume *out, char err[ERR_MAX]) {
+  (void)set;
+  nifti_set_debug_level(0);
+  nifti_image *image = nifti_image_read(path, 0);
+  *out = (Volume){.spacing = {1, 1, 1}};
+  if (!image) return err_set(err, "%s: not a readable volume (damaged, cut short, or another format)", path);
+  out->dim[0] = image->nx, out->dim[1] = image->ny, out->dim[2] = image->nz;
+  nifti_image_free(image);
+  return true;
 }
+
+const Format format_nifti = {.name = "NIfTI",
+                             .ending = {".nii.gz", ".nii"},
+                             .holds = HOLDS_VOLUME,
+                             .header = read_header,
+                             .read = read_nifti,
+                             .write = write_nifti};

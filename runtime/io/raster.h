@@ -1,4 +1,4 @@
-/* raster.h - files of images and volumes as plain arrays; what format readers make. Errors name the file. */
+/* raster.h - files of images and volumes as plain arrays: what the formats (format.h) make. Errors name the file. */
 #ifndef NETRUN_RASTER_H
 #define NETRUN_RASTER_H
 #include <stdbool.h>
@@ -12,7 +12,7 @@ typedef struct {
   uint8_t *byte;
 } Raster;
 
-bool raster_read(const char *path, Raster *out, char err[ERR_MAX]); /* PNG or JPEG, told apart by content */
+bool raster_read(const char *path, Raster *out, char err[ERR_MAX]); /* its format is told by its content */
 void raster_free(Raster *r);
 
 /* A volume (X,Y,Z) row-major: Z innermost, as the literature's HDF5 files hold it. */
@@ -24,17 +24,5 @@ typedef struct {
 
 #define VOLUME_MAX_ELEMENTS ((int64_t)1 << 33)
 
-bool volume_read_nifti(const char *path, Volume *out, char err[ERR_MAX]);
-/* A 3-D data set of an HDF5 file, converted to float. */
-bool volume_read_hdf5(const char *path, const char *dataset, Volume *out, char err[ERR_MAX]);
-/* The same without the values. */
-bool volume_shape_hdf5(const char *path, const char *dataset, Volume *out, char err[ERR_MAX]);
 void volume_free(Volume *v);
-bool is_nifti(const char *path);
-
-/* Writes a mask (spatial 2: (H,W); 3: a volume, axes as data_load_file gave them) as PNG or NIfTI by the
- * extension of `path`, atomically. `like` is the file the mask belongs to: a NIfTI mask takes over its
- * geometry. */
-bool mask_write(const char *path, const char *like, const uint8_t *mask, int spatial, const int64_t *dim,
-                char err[ERR_MAX]);
 #endif

@@ -1,6 +1,6 @@
 /* Any bytes are an HDF5 file with a volume in it or an error. */
 #include "tests/fuzz/fuzz_file.h"
-#include "runtime/io/raster.h"
+#include "runtime/io/format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char err[ERR_MAX];
   Volume v;
   const char *path = fuzz_file(data, size, ".h5");
-  if (!volume_read_hdf5(path, "image", &v, err)) return 0;
+  if (!format_hdf5.read(path, "image", &v, err)) return 0;
   volatile float sum = 0;
   for (int64_t i = 0; i < v.dim[0] * v.dim[1] * v.dim[2]; i++) sum = sum + v.value[i];
   volume_free(&v);

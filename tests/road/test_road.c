@@ -10,7 +10,7 @@
 #include "runtime/session/checkpoint.h"
 #include "runtime/io/npy.h"
 #include "runtime/io/picture.h"
-#include "runtime/io/raster.h"
+#include "runtime/io/format.h"
 
 extern char **environ;
 static char source[4096];
@@ -250,7 +250,7 @@ static void test_volumes(void **state) {
   write_volume("v.nii.gz", dim);
   runs(NETRUN_BINARY
        " predict m.so --weights one/last.safetensors --in v.nii.gz --out v2.nii.gz --overlay v2.png");
-  assert_true(volume_read_nifti(in_root("v2.nii.gz"), &v, err));
+  assert_true(format_nifti.read(in_root("v2.nii.gz"), "image", &v, err));
   assert_memory_equal(v.dim, dim, sizeof dim);
   volume_free(&v);
   runs(NETC_BINARY
@@ -262,7 +262,7 @@ static void test_volumes(void **state) {
   runs("test $(ls vev/*.png | wc -l) = 1");
   runs(NETRUN_BINARY
        " predict v.so --weights vrun/last.safetensors --in v.nii.gz --out v3.nii --overlay v3.png");
-  assert_true(volume_read_nifti(in_root("v3.nii"), &v, err));
+  assert_true(format_nifti.read(in_root("v3.nii"), "image", &v, err));
   assert_memory_equal(v.dim, dim, sizeof dim);
   volume_free(&v);
   fails("damaged.h5: ", /* HDF5 itself crashes on this file */

@@ -14,7 +14,7 @@
 #include "codegen/abi.h"
 #include "runtime/data/data.h"
 #include "runtime/io/picture.h"
-#include "runtime/io/raster.h"
+#include "runtime/io/format.h"
 #include "runtime/eval/slide.h"
 
 static char dir[64], err[ERR_MAX];
@@ -261,7 +261,7 @@ static void test_masks_written(void **state) {
   Raster r;
   for (int i = 0; i < 60; i++) mask[i] = i % 3 == 1;
   if (!mask_write(in_dir("out.nii.gz"), NULL, mask, 3, dim, err)) fail_msg("%s", err);
-  assert_true(volume_read_nifti(in_dir("out.nii.gz"), &v, err));
+  assert_true(format_nifti.read(in_dir("out.nii.gz"), "image", &v, err));
   assert_memory_equal(v.dim, dim, sizeof dim);
   for (int i = 0; i < 60; i++) assert_int_equal((int)v.value[i], mask[i]);
   volume_free(&v);
