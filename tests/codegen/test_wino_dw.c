@@ -160,7 +160,7 @@ static void check_error(const Shape *s, const char *name, bool (*way)(Emit *, co
   arena_free(a);
 }
 
-/* Uniform numbers in (-1, 1). What docs/kernels.md says is what this prints; the bounds leave room for other data. */
+/* Uniform numbers in (-1, 1). What docs/design/winograd.md says is what this prints; the bounds leave room for other data. */
 static void test_error(void **unused) {
   (void)unused;
   static const Shape large[] = {{2, 1, 64, 64, {24, 24}, {1, 1}, 1},

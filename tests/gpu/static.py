@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What can be said of the kernels for tensor cores without a GPU, as the table of docs/gpu.md: registers and shared memory by ptxas, how many
+"""What can be said of the kernels for tensor cores without a GPU, as the table of docs/design/tensor-cores.md: registers and shared memory by ptxas, how many
 blocks of them a multiprocessor holds, and, where nvdisasm is found, the instructions of the loop over steps.
 
     tests/gpu/static.py [--build DIR] [--arch sm_80] [--nvdisasm PATH] [LAYER ..]      LAYER: 64x256, 3x3 64 -> 64 at 256x256; 1x1:192x256: pointwise; dybac:64x256: DyBAC
