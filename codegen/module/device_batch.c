@@ -1,5 +1,5 @@
 /* device_batch.c - kernels that take a batch from images on the device: windows, flips, quarter turns and noise, as runtime/data/sampler.c
- * does on the host, in the same doubles and with the same bits (abi.h, NetcView). A task is a row of a sample, lanes are its elements.
+ * does on the host, in the same doubles and with the same bits (codegen/abi.h, NetcView). A task is a row of a sample, lanes are its elements.
  */
 #include <string.h>
 #include "ir/gauss.h"

@@ -21,7 +21,7 @@ bool grad_wants(const Sweep *s, const Node *n, int operand);
 /* Adds g, summed down to the operand's shape, to the operand's adjoint. */
 void grad_give(Sweep *s, const Node *n, int operand, int g);
 
-/* One rule per name in ops.def's gradient column. */
+/* One rule per name in ir/ops.def's gradient column. */
 /* clang-format off */
 #define GRAD_RULES(X) \
   X(neg) X(abs) X(exp) X(log) X(sqrt) X(rsqrt) X(cos) X(sin) X(sigmoid) X(tanh) X(relu) X(leaky) X(powc) X(cast) \

@@ -1,4 +1,4 @@
-/* order.c - memory orders of tensors: which axis is outermost, which innermost (see passes.h). */
+/* order.c - memory orders of tensors: which axis is outermost, which innermost. */
 #include "passes/graph/order.h"
 #include <string.h>
 

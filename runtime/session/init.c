@@ -1,4 +1,4 @@
-/* How variables start (abi.h): a value depends on the seed, the variable's name and the element's row-major
+/* How variables start (codegen/abi.h): a value depends on the seed, the variable's name and the element's row-major
  * index, so neither the layout nor the number of threads nor the other variables matter. */
 #include <math.h>
 #include <string.h>
@@ -12,7 +12,7 @@ static uint64_t fnv1a(const char *s) {
   return h;
 }
 
-/* Standard normal by Box and Muller, in double: philox.h defines it from x0, x1. */
+/* Standard normal by Box and Muller, in double: ir/philox.h defines it from x0, x1. */
 static double normal_at(uint64_t seed, uint64_t site, uint64_t i) {
   uint32_t x[4];
   philox_at(x, seed, UINT32_MAX, site, i);

@@ -1,5 +1,5 @@
 /* Every op's compiled forward and gradient, through all passes and the emitters, on every instruction set of this
- * machine: the cases of op_cases.h, and random graphs with a loss and its gradient in every input. Compiled values are
+ * machine: the cases of tests/passes/op_cases.h, and random graphs with a loss and its gradient in every input. Compiled values are
  * compared with the interpreter on the fused function (float32), and that one's results with the function as it was
  * before simplify, expand, layout and fuse (float64). test_gpu_ops.c is the same for the kernels of a GPU. */
 #include "passes/autodiff/autodiff.h"

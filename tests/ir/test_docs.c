@@ -1,4 +1,4 @@
-/* docs/ops.md is what ops.def says, and the example of docs/ir.md parses. `test_docs write` renews
+/* docs/ops.md is what ir/ops.def says, and the example of docs/ir.md parses. `test_docs write` renews
  * docs/ops.md. */
 #include <setjmp.h>
 #include <stdarg.h>

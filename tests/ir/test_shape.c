@@ -1,4 +1,4 @@
-/* Every shape rule of ops.def: what it accepts and gives, what it refuses and how it says so. */
+/* Every shape rule of ir/ops.def: what it accepts and gives, what it refuses and how it says so. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* emulated.c - the kernels that `netc --target ptx` compiles for a GPU, compiled for this machine instead: a shared object for
- * fake_cuda.c, so that netrun --device cuda:0 runs a real module without a GPU. The program of a thread is the one that a GPU's
+ * tests/runtime/fake_cuda.c, so that netrun --device cuda:0 runs a real module without a GPU. The program of a thread is the one that a GPU's
  * thread runs, but for its leaves (codegen/gpu/lower.h).
  *
  *   emulated FILE.net OUT.so [--grads] [--processors N] [--cases FILE TOLERANCE [--tensor]] [NAME=VALUE ..]

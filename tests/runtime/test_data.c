@@ -190,7 +190,7 @@ static void test_errors(void **state) {
   write_bytes("masks/case00_z000.png", "\x89PNG\r\n\x1a\n half", 13);
   expect_failure(spec_of("folder"), &plain, "case00_z000.png");
   write_bytes("images/case00_z000.png", "GIF89a", 6);
-  expect_failure(spec_of("folder"), &plain, "neither PNG nor JPEG");
+  expect_failure(spec_of("folder"), &plain, "none of the formats that are read");
 }
 
 static void write_h5(const char *name, const float *image, const uint8_t *label, const hsize_t *dim,

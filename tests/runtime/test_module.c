@@ -175,7 +175,7 @@ static void test_init(void **state) {
 }
 
 /* net.table is normal(1, 2) with a transposed layout: element (r, c) has row-major index 3 r + c. The
- * expected value is philox.h's definition at that index, written out. */
+ * expected value is ir/philox.h's definition at that index, written out. */
 #include "ir/philox.h"
 static void test_init_order(void **state) {
   (void)state;
