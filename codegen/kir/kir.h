@@ -23,6 +23,8 @@
 #include <stdio.h>
 #include "ir/mem.h"
 
+enum { KIR_MAX_SCRATCH = 2 << 20 };
+
 /* K_BF16 is what a buffer holds, never a value: a load widens it to f32, a store rounds an f32 to the nearest (ties to
  * even; NaN stays NaN). */
 typedef enum { K_I1, K_I32, K_I64, K_F32, K_F64, K_VOID, K_BF16 } KBase;
@@ -124,6 +126,8 @@ void k_stream(KFn *k, KV buf);
 void k_opaque_counters(KFn *k);
 void k_prefetch(KFn *k, KV buf, KV at);      /* a hint; `at` may lie outside the buffer */
 void k_prefetch_near(KFn *k, KV buf, KV at); /* the same of what is wanted in a few hundred cycles */
+/* All of a kernel's is at most KIR_MAX_SCRATCH bytes: it lies on the stack of a worker thread, which has
+ * 8 MiB (runtime/pool.c). */
 KV k_scratch(KFn *k, KBase base, int64_t n, const char *name);
 KV k_local(KFn *k, KBase base, bool vec, const char *name);
 KV k_get(KFn *k, KV local);

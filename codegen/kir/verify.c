@@ -8,8 +8,6 @@
 #include "codegen/kir/wgmma.h"
 
 enum { MAX_DEPTH = 64 };
-/* Scratch lies on the stack of a worker thread, which has 8 MiB (runtime/base/pool.c). */
-static const int64_t max_scratch_bytes = 2 << 20;
 
 typedef struct {
   const KFn *k;
@@ -368,8 +366,8 @@ static bool check_whole(Check *c) {
     c->at = v;
     if (i->op == K_arg && i->imm != args++) return bad(c, "arguments must be numbered 0, 1, ..");
     if (i->op == K_scratch) scratch += i->imm * bytes[i->type.base];
-    if (scratch > max_scratch_bytes)
-      return bad(c, "%lld bytes of scratch, at most %lld", (long long)scratch, (long long)max_scratch_bytes);
+    if (scratch > KIR_MAX_SCRATCH)
+      return bad(c, "%lld bytes of scratch, at most %lld", (long long)scratch, (long long)KIR_MAX_SCRATCH);
   }
   return true;
 }

@@ -42,9 +42,18 @@ static void shuffle(Sampler *s, uint64_t round) {
   s->round = round;
 }
 
-static bool wanted(const Dataset *d, int i, int source, bool all) {
-  if (d->item[i].split != SPLIT_TRAIN) return false;
-  return source == NETC_SRC_ALL || all || (source == NETC_SRC_LABELED) == d->item[i].labeled;
+static void take_items(Sampler *s, int source) {
+  for (int i = 0; i < s->data->nitem; i++) {
+    const Item *item = &s->data->item[i];
+    if (item->split != SPLIT_TRAIN) continue;
+    if (source == NETC_SRC_ALL || (source == NETC_SRC_LABELED) == item->labeled) s->item[s->n++] = i;
+  }
+}
+
+/* Where everything is labelled, the labelled images serve as unlabelled ones too, without their masks. */
+static void choose_items(Sampler *s, int source) {
+  take_items(s, source);
+  if (!s->n && source == NETC_SRC_UNLABELED) take_items(s, NETC_SRC_ALL);
 }
 
 static bool budget(int64_t *bytes, char err[ERR_MAX]) {
@@ -72,16 +81,12 @@ Sampler *sampler_new(Dataset *d, int source, uint32_t augment, int stream, uint6
   pthread_mutex_init(&s->lock, NULL);
   s->data = d, s->augment = augment, s->seed = seed, s->stream = (uint64_t)stream, s->round = UINT64_MAX,
   s->room = room;
-  for (int i = 0; i < d->nitem; i++)
-    if (wanted(d, i, source, false)) s->item[s->n++] = i;
-  /* Everything labelled: the labelled images serve as unlabelled ones too, without their masks. */
-  for (int i = 0; source == NETC_SRC_UNLABELED && !s->n && i < d->nitem; i++)
-    if (wanted(d, i, source, true)) s->item[s->n++] = i;
+  choose_items(s, source);
   s->kept = calloc((size_t)s->n + 1, sizeof *s->kept), s->order = calloc((size_t)s->n + 1, sizeof *s->order);
   s->label = malloc((size_t)patch_count(s));
   if (s->n && s->kept && s->order && s->label) return s;
-  snprintf(err, ERR_MAX, s->n ? "not enough memory" : "%s: no %s training images", d->name,
-           source == NETC_SRC_LABELED ? "labelled" : "unlabelled");
+  snprintf(err, ERR_MAX, s->n ? "not enough memory" : "%s: no %straining images", d->name,
+           source == NETC_SRC_LABELED ? "labelled " : "");
   sampler_free(s);
   return NULL;
 }
@@ -225,6 +230,7 @@ static uint8_t read_label(const View *v, const uint8_t *label, const double at[3
 
 typedef struct {
   Sampler *s;
+  int item; /* of the data set */
   const Sample *x;
   View view;
   uint64_t iteration, k;
@@ -256,11 +262,20 @@ static void take_image(const Taking *t, float *dst) {
   }
 }
 
+static bool no_mask(const Dataset *d, int item, char err[ERR_MAX]) {
+  snprintf(
+      err, ERR_MAX,
+      "%s: %s has no mask, which a batch with labels needs of each of its images; add the mask, or leave "
+      "the case out with a list in train.list or --labeled FILE",
+      d->name, d->item[item].name);
+  return false;
+}
+
 static bool take_label(const Taking *t, const BatchField *f, char err[ERR_MAX]) {
   uint8_t *room = t->s->label;
   int64_t o[3];
   double at[3];
-  if (!t->x->label) return snprintf(err, ERR_MAX, "%s: item has no mask", t->s->data->item[0].name), false;
+  if (!t->x->label) return no_mask(t->s->data, t->item, err);
   for (int64_t i = 0; i < t->n; i++) {
     coordinates(&t->view, i, o);
     place(&t->view, t->first, o, at);
@@ -283,11 +298,12 @@ static int pick(Sampler *s, uint64_t iteration, uint64_t k, int64_t batch) {
   return s->order[number % (uint64_t)s->n];
 }
 
-/* Fields of sample k; those that the device makes are left out. */
-static bool take(Sampler *s, const Sample *x, uint64_t iteration, uint64_t k, const BatchField *field,
+/* Fields of sample k, which is item i of the source; those that the device makes are left out. */
+static bool take(Sampler *s, int i, const Sample *x, uint64_t iteration, uint64_t k, const BatchField *field,
                  int nfield, bool by_device, char err[ERR_MAX]) {
   int64_t n = patch_count(s);
-  Taking t = {.s = s, .x = x, .iteration = iteration, .k = k, .first = 3 - s->data->shape.spatial, .n = n};
+  Taking t = {.s = s, .item = s->item[i], .x = x, .iteration = iteration, .k = k, .n = n};
+  t.first = 3 - s->data->shape.spatial;
   t.view = view_of(s, x->dim, iteration, k);
   bool ok = true;
   for (int f = 0; ok && f < nfield; f++) {
@@ -304,7 +320,7 @@ static bool host_sample(Sampler *s, int i, uint64_t iteration, uint64_t k, const
   Sample x;
   bool owned;
   if (!fetch(s, i, &x, &owned, err)) return false;
-  bool ok = take(s, &x, iteration, k, field, nfield, false, err);
+  bool ok = take(s, i, &x, iteration, k, field, nfield, false, err);
   if (owned) sample_free(&x);
   return ok;
 }
@@ -359,7 +375,7 @@ static bool device_sample(Sampler *s, int i, uint64_t iteration, uint64_t k, con
     describe(&v, 3 - s->data->shape.spatial, view);
   } else *view = (NetcView){.image = -1, .label = -1};
   if (ok && !x.image && !there) ok = fetch(s, i, &x, &owned, err);
-  if (ok && x.image) ok = take(s, &x, iteration, k, field, nfield, there, err);
+  if (ok && x.image) ok = take(s, i, &x, iteration, k, field, nfield, there, err);
   if (owned) sample_free(&x);
   if (there && !maps) forget(s, i);
   return ok;

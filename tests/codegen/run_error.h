@@ -2,6 +2,8 @@
 #ifndef NETC_RUN_ERROR_H
 #define NETC_RUN_ERROR_H
 #include "tests/codegen/run_emit.h"
+#include "run_emit.h"
+#include "tests/worse.h"
 
 static inline Interp *run_in_double(const RunCase *c) {
   char err[256] = "";
@@ -36,7 +38,7 @@ static inline RunError run_error(const RunCase *c, const Emit *e, const Interp *
   double most = 0, square = 0, largest = 0;
   for (int64_t i = 0; i < count; i++) {
     double d = run_get(&n->type, mem[e->node_buffer[y]], run_memory_index(n, i)) - exact[i];
-    most = fmax(most, fabs(d)), largest = fmax(largest, fabs(exact[i])), square += d * d;
+    most = worse(most, d), largest = fmax(largest, fabs(exact[i])), square += d * d;
   }
   jit_free(r.jit);
   for (int i = 0; i < e->nbuffer; i++) free(mem[i]);
@@ -50,7 +52,7 @@ static inline void run_check_errors(const RunCase *c, const Emit *e, int y, cons
   for (int isa = 0; isa < NETC_ISA_COUNT && run_has_set(e, isa); isa++) {
     RunError got = run_error(c, e, want, y, isa);
     print_message("%s set %d: %.1e %.1e\n", what, isa, got.most, got.square);
-    if (got.most > bound.most || got.square > bound.square)
+    if (!(got.most <= bound.most && got.square <= bound.square))
       fail_msg("more than %g, %g", bound.most, bound.square);
   }
   interp_free(want);

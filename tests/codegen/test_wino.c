@@ -163,6 +163,28 @@ static void test_pairs(void **unused) {
     check_error(&shape[i], i % 2, "pairs", way[(i + i / 4) % 4], true, (RunError){6e-2, 1.2e-2});
 }
 
+/* ---- very many channels ---- */
+
+/* As deep4, which must fit. */
+static WinoPlan fitting(const WinoShape *s) {
+  WinoPlan pl = deep4(s);
+  assert_true(wino_fits(&pl));
+  return pl;
+}
+
+/* Sums over the most channels of which blocks of three vectors fit, and over one more, in narrower blocks. */
+static void test_channels(void **unused) {
+  (void)unused;
+  for (int more = 0; more < 2; more++) {
+    check(&(Shape){2, 1, 1820 + more, 48, {5, 6}, {1, 1}, 0}, false, 1, fitting, 2e-3);
+    check(&(Shape){3, 1, 606 + more, 48, {3, 4, 3}, {1, 1, 1}, 0}, false, 1, fitting, 2e-3);
+    check(&(Shape){2, 1, 48, 1820 + more, {5, 6}, {1, 1}, 0}, true, 1, fitting, 2e-3);
+    check(&(Shape){3, 1, 48, 606 + more, {3, 4, 3}, {1, 1, 1}, 0}, true, 1, fitting, 2e-3);
+    check_error(&(Shape){2, 1, 1820 + more, 48, {5, 6}, {1, 1}, 0}, false, "many", fitting, true,
+                (RunError){6e-2, 1.2e-2});
+  }
+}
+
 /* ---- choice ---- */
 
 /* What netc chooses: 'd' direct, 's' shallow, 'D' deep. */
@@ -197,8 +219,8 @@ static void test_choice(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_shallow), cmocka_unit_test(test_deep),   cmocka_unit_test(test_error),
-      cmocka_unit_test(test_pairs),   cmocka_unit_test(test_choice),
+      cmocka_unit_test(test_shallow), cmocka_unit_test(test_deep),     cmocka_unit_test(test_error),
+      cmocka_unit_test(test_pairs),   cmocka_unit_test(test_channels), cmocka_unit_test(test_choice),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

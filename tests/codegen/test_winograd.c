@@ -149,7 +149,7 @@ static void compare_tile(const WinoMatrix *w, const float *x, const float *y, in
           for (int q = 0; q < w->cols; q++)
             want += w->a[i][p] * w->a[j][q] * pixel(x, there, row + p, col + q, c);
         double got = (double)y[(i * w->rows + j) * lanes + c];
-        if (fabs(got - want) > 3e-5)
+        if (!(fabs(got - want) <= 3e-5))
           fail_msg("tile (%d,%d), %d,%d, channel %d: %g, not %g", row, col, i, j, c, got, want);
       }
 }

@@ -47,7 +47,7 @@ static void check_values(const char *text, const double *x, const double *want, 
   for (int o = 0; o < f->nout; o++) {
     const double *y = interp_value(in, f->out[o].node);
     for (int64_t i = 0; i < type_count(f->node[f->out[o].node].type); i++, want++)
-      if (fabs(y[i] - *want) > tolerance * fmax(fabs(*want), 1e-3))
+      if (!(fabs(y[i] - *want) <= tolerance * fmax(fabs(*want), 1e-3)))
         fail_msg("%s: element %d of output %d is %.9g, not %.9g", text, (int)i, o, y[i], *want);
   }
   interp_free(in);

@@ -17,6 +17,7 @@
 #include "runtime/base/array.h"
 #include "runtime/session/session.h"
 #include "runtime/io/safetensors.h"
+#include "tests/worse.h"
 
 extern char **environ;
 static char err[ERR_MAX];
@@ -76,8 +77,8 @@ static void compare(const Session *s, const NetcArray *a, const StFile *f, const
   array_from_memory(a, session_at(s, a), got);
   memcpy(want, t->data, (size_t)t->count * sizeof *want);
   for (int64_t i = 0; i < t->count; i++) {
-    double d = fabs((double)got[i] - (double)want[i]);
-    top = fmax(top, fabs((double)want[i])), worst = d <= worst ? worst : d; /* NaN wins */
+    double d = (double)got[i] - (double)want[i];
+    top = fmax(top, fabs((double)want[i])), worst = worse(worst, d);
   }
   if (!(worst <= 1e-4 * top + floor_))
     fail_msg("%s: differs by %g, its largest value is %g", key, worst, top);

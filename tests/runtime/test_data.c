@@ -150,6 +150,74 @@ static void test_batches(void **state) {
   data_close(d);
 }
 
+/* Which item an image of write_numbered is. */
+static int numbered(const float *image, int64_t n) {
+  int most = 0;
+  for (int64_t i = 0; i < n; i++) most = image[i] > image[most] ? (int)i : most;
+  return most;
+}
+
+/* Pictures of one bright pixel, whose place is the number of the item, and so their masks. */
+static void write_numbered(int n) {
+  uint8_t gray[240];
+  char name[64];
+  mkdir(in_dir("images"), 0777), mkdir(in_dir("masks"), 0777);
+  for (int k = 0; k < n; k++) {
+    memset(gray, 0, sizeof gray);
+    gray[k] = 255;
+    snprintf(name, sizeof name, "images/case%02d.png", k);
+    assert_true(png_write_gray(in_dir(name), gray, 20, 12, err));
+    snprintf(name, sizeof name, "masks/case%02d.png", k);
+    assert_true(png_write_gray(in_dir(name), gray, 20, 12, err));
+  }
+}
+
+/* Where every case is labelled, unlabelled batches bring each training image once a round. */
+static void test_all_labelled(void **state) {
+  (void)state;
+  write_numbered(20);
+  Dataset *d = data_open(spec_of("folder"), &plain, err);
+  if (!d) fail_msg("%s", err);
+  int train = data_count(d, SPLIT_TRAIN, false), times[20] = {0};
+  assert_int_equal(train, data_count(d, SPLIT_TRAIN, true));
+  Sampler *u = sampler_new(d, NETC_SRC_UNLABELED, 0, 1, 9, err);
+  if (!u) fail_msg("%s", err);
+  assert_int_equal(sampler_epoch(u, 4), train / 4);
+  float image[4 * 240];
+  BatchField f = {NETC_FIELD_IMAGE, 4, image};
+  for (int t = 0; t < train; t++) { /* four rounds */
+    assert_true(sampler_batch(u, (uint64_t)t, &f, 1, err));
+    for (int k = 0; k < 4; k++) times[numbered(image + (ptrdiff_t)k * 240, 240)]++;
+  }
+  for (int i = 0; i < 20; i++) assert_int_equal(times[i], d->item[i].split == SPLIT_TRAIN ? 4 : 0);
+  sampler_free(u), data_close(d);
+}
+
+/* A batch that needs the mask of an image without one says which image that is. */
+static void test_no_mask(void **state) {
+  (void)state;
+  float image[240];
+  int32_t label[240];
+  BatchField f[2] = {{NETC_FIELD_IMAGE, 1, image}, {NETC_FIELD_LABEL, 1, label}};
+  write_numbered(20);
+  Dataset *d = data_open(spec_of("folder"), &plain, err);
+  int last = 19;
+  assert_non_null(d);
+  while (d->item[last].split != SPLIT_TRAIN) last--;
+  char name[64], path[64];
+  snprintf(name, sizeof name, "%s", d->item[last].name);
+  snprintf(path, sizeof path, "masks/%s.png", name);
+  data_close(d);
+  assert_int_equal(unlink(in_dir(path)), 0);
+  assert_non_null(d = data_open(spec_of("folder"), &plain, err));
+  Sampler *s = sampler_new(d, NETC_SRC_ALL, 0, 0, 9, err);
+  int train = data_count(d, SPLIT_TRAIN, false), t = 0;
+  while (t < train && sampler_batch(s, (uint64_t)t, f, 2, err)) t++;
+  assert_true(t < train);
+  if (!strstr(err, name)) fail_msg("'%s' does not name %s", err, name);
+  sampler_free(s), data_close(d);
+}
+
 static void test_crop_and_zoom(void **state) {
   (void)state;
   Dataset *d = data_open(spec_of("folder"), &plain, err);
@@ -364,6 +432,8 @@ int main(void) {
       cmocka_unit_test(test_batches),
       cmocka_unit_test(test_crop_and_zoom),
       cmocka_unit_test(test_errors),
+      cmocka_unit_test_setup(test_all_labelled, setup),
+      cmocka_unit_test_setup(test_no_mask, setup),
       cmocka_unit_test_setup(test_volumes, setup),
       cmocka_unit_test_setup(test_masks_written, setup),
       cmocka_unit_test(test_phantom),

@@ -171,12 +171,13 @@ static double row_cost(const int64_t *length, int nlength, int64_t p, int64_t v,
   return sum;
 }
 
-ConvBlock conv_block(const int64_t *length, int nlength, int64_t cout, int64_t step, int lanes, int nregs) {
+ConvBlock conv_block_within(int most, const int64_t *length, int nlength, int64_t cout, int64_t step,
+                            int lanes, int nregs) {
   int64_t vecs = ceil_div(cout, lanes), longest = 1;
   for (int i = 0; i < nlength; i++) longest = max64(longest, length[i]);
   ConvBlock best = {.lanes = lanes};
   double least = 0;
-  for (int64_t v = 1; v <= min64(vecs, 6); v++)
+  for (int64_t v = 1; v <= min64(vecs, most); v++)
     for (int64_t p = 1; p <= longest && p * v + v + 1 <= nregs; p++) {
       double cost = row_cost(length, nlength, p, v, step) * (double)(vecs / v);
       if (vecs % v) cost += row_cost(length, nlength, p, vecs % v, step);
@@ -194,6 +195,10 @@ ConvBlock conv_block(const int64_t *length, int nlength, int64_t cout, int64_t s
   }
   best.blocks = best.full + (best.tail_vectors > 0);
   return best;
+}
+
+ConvBlock conv_block(const int64_t *length, int nlength, int64_t cout, int64_t step, int lanes, int nregs) {
+  return conv_block_within(6, length, nlength, cout, step, lanes, nregs);
 }
 
 int conv_block_vectors(const ConvBlock *b, bool tail) { return tail ? b->tail_vectors : b->vectors; }

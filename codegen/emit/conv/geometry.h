@@ -62,6 +62,9 @@ int conv_tiles(Arena *a, const ConvPhase *ph, int64_t in, int pixels, ConvTile *
 /* Picks the register tile for rows of the given lengths (one per phase) and cout channels along the lanes.
  * `step`: elements between pixels of the broadcast operand. */
 ConvBlock conv_block(const int64_t *length, int nlength, int64_t cout, int64_t step, int lanes, int nregs);
+/* The same of blocks of at most so many vectors. */
+ConvBlock conv_block_within(int most, const int64_t *length, int nlength, int64_t cout, int64_t step,
+                            int lanes, int nregs);
 /* Vectors of a full block, or of the tail block. */
 int conv_block_vectors(const ConvBlock *b, bool tail);
 /* "n4_ic64_oc64_h256_w256_kh3_kw3_s1_p1" of the forward convolution. */

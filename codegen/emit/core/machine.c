@@ -1,5 +1,6 @@
 /* machine.c - the numbers of machine.h. */
 #include "codegen/emit/core/machine.h"
+#include "codegen/kir/kir.h"
 
 /* Tasks for the threads of a large machine, and cache as a core of a small one has it: half of the second level is 256 KB. */
 const Machine machine_host = {
@@ -13,6 +14,7 @@ const Machine machine_host = {
     .task_visits = 8192,
     .task_rows = 4,
     .scratch = 256 << 10,
+    .max_scratch = KIR_MAX_SCRATCH,
     .near_bytes = 400 << 10,
     .box_pixels = 256,
     .x_bytes = 208 << 10,
@@ -33,6 +35,7 @@ const Machine machine_gpu = {
     .task_visits = 512,
     .task_rows = 1,
     .scratch = 44 << 10,
+    .max_scratch = 48 << 10,
     .near_bytes = 16 << 10,
     .box_pixels = 32,
     .x_bytes = 20 << 10,

@@ -21,7 +21,8 @@ typedef struct {
   int64_t task_cost;   /* and bytes and operations of elementwise work */
   int64_t task_visits; /* elements that a task moves */
   int64_t task_rows;   /* rows of a depthwise weight gradient that a task sums at least */
-  int64_t scratch;     /* bytes of scratch of a task, at most */
+  int64_t scratch;     /* bytes of scratch of a task, at most, where the shape leaves a choice; */
+  int64_t max_scratch; /* a kernel of more is refused */
   int64_t near_bytes;  /* of cache that a task may count on */
   int64_t box_pixels;  /* that a weight gradient packs at once; */
   int64_t x_bytes;     /* its packed operand, */

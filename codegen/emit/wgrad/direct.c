@@ -222,14 +222,6 @@ static void piece(const DwCode *c, KV cin, int channels, KV block, bool tail, KV
     if (open[a]) k_end(k);
 }
 
-static Panels dy_panels(const DwPlan *p, int64_t channels, int64_t width, int lanes) {
-  int64_t extent[MAX_AXES];
-  for (int a = 0; a < p->naxes; a++) extent[a] = p->box[a];
-  if (p->pairs) extent[p->naxes - 1] = ceil_div(extent[p->naxes - 1], 2);
-  Panels dy = panels_of(p->naxes, extent, channels, width, lanes);
-  return dy;
-}
-
 /* The block of dy, packed. */
 static void pack_dy(DwCode *c, KV block, bool tail) {
   const DwPlan *p = c->pl;
@@ -237,7 +229,7 @@ static void pack_dy(DwCode *c, KV block, bool tail) {
   int64_t lanes = c->b.lanes, width = conv_block_vectors(&c->b, tail) * lanes, channels = width;
   KV z = c->dyp.z, channel = k_mul(k, block, k_i64(k, c->b.vectors * lanes));
   if (tail && c->b.tail_lanes) channels -= lanes - c->b.tail_lanes;
-  c->dyp = dy_panels(p, channels, width, k->lanes);
+  c->dyp = dw_dy_panels(p, channels, width, k->lanes);
   c->dyp.z = z;
   memcpy(c->dy_step, view_of(p->naxes, c->dyp.extent, width).step, sizeof c->dy_step);
   DwView view = view_of(p->naxes, p->extent, p->s.cout);
@@ -339,18 +331,6 @@ static void look_ahead(DwCode *c, KV number, const DwInput *input) {
   } else c->ahead.side[0] = dw_ahead_side(k, c->x, &p->x, p->box, p->slice_cin, next.box.lo, c->cin0, turns);
 }
 
-/* Channels of a panel of x: all of the slice, in whole vectors, so that they are written by aligned stores. Only few channels of
- * every other pixel are better off in panels of a tile, which stay in the first-level cache, and what is in shared memory, which has
- * no lines; or when its rows are computed, of whole vectors as well. */
-static int64_t panel_width(const DwPlan *p, const ConvBlock *b) {
-  enum { FEW = 32, WIDEST = 48 };
-  int64_t width = b->pixels, whole = ceil_div(p->slice_cin, b->lanes) * b->lanes;
-  if (p->source == PACKED && p->machine->simt) return width;
-  if (!p->machine->simt) return p->stride[p->naxes - 1] > 1 && p->slice_cin < FEW ? width : whole;
-  while (width % b->lanes) width += b->pixels;
-  return width <= WIDEST ? width : whole;
-}
-
 /* Where the operands are read: scratch of this block, or the tensors. */
 static void place_operands(DwCode *c) {
   const DwPlan *p = c->pl;
@@ -366,10 +346,9 @@ static void place_operands(DwCode *c) {
     c->taps.z = k_scratch(k, K_F32, c->taps.elements, "x");
     return;
   }
-  int64_t width = max64(c->b.vectors, c->b.tail_vectors) * c->b.lanes;
-  c->xp = panels_of(p->naxes, p->span, p->slice_cin, panel_width(p, &c->b), k->lanes);
-  c->xp.round = p->s.narrow;
-  c->dyp = dy_panels(p, width, width, k->lanes);
+  int64_t width = dw_block_width(p);
+  c->xp = dw_x_panels(p, k->lanes);
+  c->dyp = dw_dy_panels(p, width, width, k->lanes);
   c->xp.z = k_scratch(k, p->pairs ? K_I32 : K_F32, panels_elements(&c->xp), "x");
   c->dyp.z = k_scratch(k, p->pairs ? K_I32 : K_F32, panels_elements(&c->dyp), "dy");
   memcpy(c->x_step, view_of(p->naxes, c->xp.extent, c->xp.width).step, sizeof c->x_step);

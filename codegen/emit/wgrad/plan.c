@@ -41,7 +41,7 @@ static int64_t direct_pixels(const DwPlan *p, int lanes) {
  * into whole tiles). */
 static void plan_boxes(DwPlan *p, int lanes) {
   enum { TAPS_PIXELS = 4 }; /* times as many: what is copied of x is little */
-  int64_t pixels = p->machine->box_pixels;
+  int64_t pixels = p->pixels;
   if (p->source == DIRECT) pixels = direct_pixels(p, lanes);
   if (p->source == TAPS && !p->machine->simt) pixels *= TAPS_PIXELS;
   p->boxes = 1;
@@ -59,20 +59,20 @@ static void plan_boxes(DwPlan *p, int lanes) {
   }
 }
 
-/* The largest divisor of c up to `most`; c itself when that would be much smaller. */
-static int64_t slice_of(int64_t c, int64_t most) {
+/* The largest divisor of c up to `most`; c itself when that would be much smaller, unless `thin`. */
+static int64_t slice_of(int64_t c, int64_t most, bool thin) {
   int64_t d = max64(min64(c, most), 1);
   while (c % d) d--;
-  return d * 4 < min64(c, most) ? c : d;
+  return d * 4 < min64(c, most) && !thin ? c : d;
 }
 
 /* Of `channels`, a part of a run or whole runs, of an axis of taps some when those of the axes further in are all there. */
-static int64_t slice_of_runs(const DwView *v, int64_t channels, int64_t most) {
-  if (!v->naxes_taps) return slice_of(channels, most);
-  if (most < v->run) return slice_of(v->run, most);
+static int64_t slice_of_runs(const DwView *v, int64_t channels, int64_t most, bool thin) {
+  if (!v->naxes_taps) return slice_of(channels, most, thin);
+  if (most < v->run) return slice_of(v->run, most, thin);
   int64_t slice = v->run;
   for (int a = v->naxes_taps - 1; a >= 0; a--) {
-    int64_t taps = slice_of(v->taps[a], most / slice);
+    int64_t taps = slice_of(v->taps[a], most / slice, thin);
     slice *= taps;
     if (taps < v->taps[a]) break;
   }
@@ -147,7 +147,7 @@ static void plan_tasks(DwPlan *p, int64_t macs, int lanes, int nregs) {
   DwPlan best = {0};
   bool whole = p->source == DIRECT || p->source == TAPS;
   for (int64_t share = 1; share <= 4; share *= 2) {
-    int64_t slice = whole ? p->cin : slice_of_runs(&p->x, p->cin, m->x_bytes / (4 * pixels) / share);
+    int64_t slice = whole ? p->cin : slice_of_runs(&p->x, p->cin, m->x_bytes / (4 * pixels) / share, p->thin);
     p->run_cin = p->source == DIRECT ? p->x.run : slice;
     p->b = conv_block(&p->run_cin, 1, p->s.cout, 1, lanes, nregs);
     int64_t top = min64(most, ceil_div(m->tasks / 2, p->cin / slice));
@@ -159,6 +159,57 @@ static void plan_tasks(DwPlan *p, int64_t macs, int lanes, int nregs) {
     if (whole || m->simt) break;
   }
   *p = best;
+}
+
+/* Channels of a panel of x: all of the slice, in whole vectors, so that they are written by aligned
+ * stores. Only few channels of every other pixel are better off in panels of a tile, which stay in the
+ * first-level cache, and what is in shared memory, which has no lines; or when its rows are computed, of
+ * whole vectors as well. */
+static int64_t panel_width(const DwPlan *p) {
+  enum { FEW = 32, WIDEST = 48 };
+  int64_t width = p->b.pixels, whole = ceil_div(p->slice_cin, p->b.lanes) * p->b.lanes;
+  if (p->source == PACKED && p->machine->simt) return width;
+  if (!p->machine->simt) return p->stride[p->naxes - 1] > 1 && p->slice_cin < FEW ? width : whole;
+  while (width % p->b.lanes) width += p->b.pixels;
+  return width <= WIDEST ? width : whole;
+}
+
+Panels dw_x_panels(const DwPlan *p, int lanes) {
+  Panels x = panels_of(p->naxes, p->span, p->slice_cin, panel_width(p), lanes);
+  x.round = p->s.narrow;
+  return x;
+}
+
+int64_t dw_block_width(const DwPlan *p) { return max64(p->b.vectors, p->b.tail_vectors) * p->b.lanes; }
+
+Panels dw_dy_panels(const DwPlan *p, int64_t channels, int64_t width, int lanes) {
+  int64_t extent[MAX_AXES];
+  for (int a = 0; a < p->naxes; a++) extent[a] = p->box[a];
+  if (p->pairs) extent[p->naxes - 1] = ceil_div(extent[p->naxes - 1], 2);
+  return panels_of(p->naxes, extent, channels, width, lanes);
+}
+
+/* Is what is packed, if anything is, no more than a kernel may keep in scratch? */
+static bool fits(const DwPlan *p, int lanes) {
+  if (p->source == DIRECT || p->source == TAPS) return true;
+  Panels x = dw_x_panels(p, lanes), dy = dw_dy_panels(p, dw_block_width(p), dw_block_width(p), lanes);
+  return 4 * (panels_elements(&x) + panels_elements(&dy)) <= p->machine->max_scratch;
+}
+
+static bool plan_sizes(DwPlan *p, int64_t pixels, bool thin, int64_t macs, int isa) {
+  int lanes = p->machine->set[isa].lanes;
+  p->pixels = pixels, p->thin = thin;
+  plan_boxes(p, lanes);
+  plan_tasks(p, macs, lanes, p->machine->set[isa].nregs);
+  return fits(p, lanes);
+}
+
+/* Boxes of half as many pixels until a slice fits that is all channels, as it is of a number without
+ * divisors; where not even one pixel does, slices however thin. */
+static void fit_sizes(DwPlan *p, int64_t macs, int isa) {
+  for (int64_t pixels = p->machine->box_pixels; pixels; pixels /= 2)
+    if (plan_sizes(p, pixels, false, macs, isa)) return;
+  plan_sizes(p, p->machine->box_pixels, true, macs, isa);
 }
 
 DwPlan dw_plan(const Machine *m, const ConvShape *s, bool recompute, int64_t macs, int isa) {
@@ -174,8 +225,7 @@ DwPlan dw_plan(const Machine *m, const ConvShape *s, bool recompute, int64_t mac
   p.pointwise = is_pointwise(&p.s);
   p.cin = p.source == TAPS ? s->cin * conv_taps(s) : p.s.cin;
   plan_axes(&p);
-  plan_boxes(&p, m->set[isa].lanes);
-  plan_tasks(&p, macs, m->set[isa].lanes, m->set[isa].nregs);
+  fit_sizes(&p, macs, isa);
   p.ahead = asks_ahead(&p);
   return p;
 }

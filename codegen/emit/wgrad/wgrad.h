@@ -43,6 +43,8 @@ typedef struct {
   int naxes;
   int64_t cin;
   int64_t extent[MAX_AXES], in[MAX_AXES], k[MAX_AXES], stride[MAX_AXES], pad[MAX_AXES];
+  int64_t pixels;                               /* that a box should have; */
+  bool thin;                                    /* and any slice, however thin */
   int64_t box[MAX_AXES], span[MAX_AXES], boxes; /* span: pixels of x that a box meets; of pairs: entries */
   DwView x;                      /* unless TAPS or COMPUTED; with windows apart s is the pointwise one */
   int64_t slice_cin, slices_cin; /* channels of x of a task: whole runs of x, or parts of one */
@@ -78,6 +80,10 @@ int64_t panels_elements(const Panels *p);
 /* What takes one run of a pixel's channels: all of the panels, or a piece of the only one. */
 Panels panels_of_run(const Panels *p, const DwView *v);
 KV box_pixels(KFn *k, const DwBox *box);
+/* What a task of the plan packs: its slice of x; `channels` of dy, of width those of a block at most. */
+Panels dw_x_panels(const DwPlan *p, int lanes);
+Panels dw_dy_panels(const DwPlan *p, int64_t channels, int64_t width, int lanes);
+int64_t dw_block_width(const DwPlan *p);
 /* Copies channels channel0 .. of the pixels first <= i < end (per axis) of x, which lies as view v says. A pixel goes to place
  * i - first of p->extent, or, `merged`, of the extents end - first. Several runs of channels need a single panel. */
 void panels_fill(KFn *k, const Panels *p, KV x, const DwView *v, KV channel0, const KV *first, const KV *end,

@@ -121,13 +121,14 @@ WinoPlan wino_plan(const WinoShape *s, int my, int mx, bool deep) {
 /* An odd number of lines: what lies that far apart does not meet in few sets of a cache. */
 static int64_t odd_lines(int64_t elements) { return ceil_div(elements, 16) * 16 | 16; }
 
-WinoMemory wino_memory(const WinoPlan *pl, int isa) {
+static WinoMemory memory_of(const WinoPlan *pl, int isa, int vectors) {
   int64_t rows = wino_m_rows(pl);
   WinoMemory m = {.pitch = ceil_div(pl->s.cin, 16) * 16};
   if (m.pitch % 128 == 0) m.pitch += 16;
   m.pairs = wino_narrow(pl) && isa == NETC_ISA_AVX512_BF16;
   m.depth = m.pairs ? pl->s.cin / 2 : pl->s.cin;
-  m.b = conv_block(&rows, 1, pl->s.cout, m.pitch, machine_host.set[isa].lanes, machine_host.set[isa].nregs);
+  m.b = conv_block_within(vectors, &rows, 1, pl->s.cout, m.pitch, machine_host.set[isa].lanes,
+                          machine_host.set[isa].nregs);
   m.width = m.b.vectors * m.b.lanes;
   m.v_plane = odd_lines(wino_v_rows(pl) * m.pitch);
   m.m_plane = odd_lines(rows * m.width);
@@ -135,6 +136,29 @@ WinoMemory wino_memory(const WinoPlan *pl, int isa) {
   m.u_plane = pl->s.taps * m.depth * m.width;
   m.u_block = wino_points(pl) * m.u_plane;
   return m;
+}
+
+/* Of a task: U of a row of points and a block of channels, or V of a block of tiles and M of a block. */
+static int64_t scratch_bytes(const WinoPlan *pl, const WinoMemory *m) {
+  if (pl->deep) return 4 * pl->wx->n * m->u_plane;
+  return (wino_narrow(pl) ? 2 : 4) * wino_points(pl) * m->v_plane + 4 * m->m_block;
+}
+
+/* Two vectors still feed two multiply-adds from each broadcast; one would halve the rate of the products. */
+WinoMemory wino_memory(const WinoPlan *pl, int isa) {
+  enum { MOST_VECTORS = 6, LEAST_VECTORS = 2 };
+  WinoMemory m = memory_of(pl, isa, MOST_VECTORS);
+  while (m.b.vectors > LEAST_VECTORS && scratch_bytes(pl, &m) > KIR_MAX_SCRATCH)
+    m = memory_of(pl, isa, m.b.vectors - 1);
+  return m;
+}
+
+bool wino_fits(const WinoPlan *pl) {
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+    WinoMemory m = wino_memory(pl, isa);
+    if (scratch_bytes(pl, &m) > KIR_MAX_SCRATCH) return false;
+  }
+  return true;
 }
 
 /* ---- choice ---- */
@@ -178,7 +202,7 @@ bool wino_choose(const Fn *f, const Node *nd, WinoPlan *pl) {
       if (my != mx && !wino_narrow(&way)) continue;
       double cycles = wino_cycles(&way) + turned;
       if (wino_narrow(&way)) cycles *= 1.04; /* it rounds more */
-      if (cycles >= least) continue;
+      if (cycles >= least || !wino_fits(&way)) continue;
       *pl = way;
       least = cycles;
       found = true;

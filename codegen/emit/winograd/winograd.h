@@ -57,7 +57,11 @@ bool wino_shape(const Fn *f, const Node *nd, WinoShape *s);
 WinoPlan wino_plan(const WinoShape *s, int my, int mx, bool deep);
 /* The end of the kernels' names: "wino4", "wino2x4". */
 const char *wino_name(Arena *a, const WinoPlan *pl);
+/* In blocks of fewer channels where the scratch of more would be above what a kernel may have. */
 WinoMemory wino_memory(const WinoPlan *pl, int isa);
+/* Is the scratch of every set's kernels within what they may have? Where too many channels are summed it
+ * is not. */
+bool wino_fits(const WinoPlan *pl);
 /* The way that is the fastest, by a model that knows shapes only. false: the direct one. */
 bool wino_choose(const Fn *f, const Node *nd, WinoPlan *pl);
 /* Are U and V rounded to bf16 for the products? So it is done for narrow=1, but for F(4,3) on both sides going forward: there products are
