@@ -7,7 +7,7 @@
 #include "ir/interp.h"
 #include "passes/passes.h"
 #include "runtime/base/array.h"
-#include "runtime/session/session.h"
+#include "runtime/device/open.h"
 #include "tests/worse.h"
 
 enum { WIDTH = 8, STEPS = 100 };
