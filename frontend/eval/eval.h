@@ -103,7 +103,7 @@ typedef struct Batch {
 } Batch;
 
 typedef struct Optimiser {
-  bool adam;
+  const struct OptimiserKind *kind;
   Value lr; /* number or tensor of rank 0 */
   double momentum, decay, beta1, beta2, eps;
   bool nesterov;
