@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 #include <cmocka.h>
+#include "frontend/eval/optimiser.h"
 #include "frontend/frontend.h"
 #include "ir/interp.h"
 
@@ -331,11 +332,24 @@ static void optimisers(void **state) {
     q = 0.99 * q + 0.01 * g[t] * g[t];
     adam -= 0.05 * (m / (1 - pow(0.9, t + 1))) / (sqrt(q / (1 - pow(0.99, t + 1))) + 1e-8);
   }
-  assert_float_equal(three_steps("sgd(0.1)"), plain, 1e-9);
-  assert_float_equal(three_steps("sgd(0.1, momentum = 0.9, weight_decay = 0.01)"), heavy, 1e-9);
-  assert_float_equal(three_steps("sgd(0.1, momentum = 0.9, nesterov = on)"), nesterov, 1e-9);
-  assert_float_equal(three_steps("adam(0.05, betas = [0.9, 0.99])"), adam, 1e-9);
-  assert_float_equal(three_steps("sgd(0.1 * (iteration + 1))"), 2 - 0.1 * (1 - 4 + 9), 1e-9);
+  const struct {
+    const char *call;
+    double weight;
+  } cases[] = {{"sgd(0.1)", plain},
+               {"sgd(0.1, momentum = 0.9, weight_decay = 0.01)", heavy},
+               {"sgd(0.1, momentum = 0.9, nesterov = on)", nesterov},
+               {"adam(0.05, betas = [0.9, 0.99])", adam},
+               {"sgd(0.1 * (iteration + 1))", 2 - 0.1 * (1 - 4 + 9)}};
+  enum { CASES = sizeof cases / sizeof *cases };
+  for (int i = 0; i < CASES; i++) assert_float_equal(three_steps(cases[i].call), cases[i].weight, 1e-9);
+  for (const OptimiserKind *o = optimiser_table; o->name; o++) {
+    bool tried = false;
+    for (int i = 0; i < CASES; i++) {
+      size_t length = strlen(o->name);
+      tried |= !strncmp(cases[i].call, o->name, length) && cases[i].call[length] == '(';
+    }
+    if (!tried) fail_msg("optimiser %s of optimiser.def has no case here", o->name);
+  }
 }
 
 /* EMA: a copy at t = 0, then alpha_t = min(1 - 1/(t+1), alpha); of the student's value after its update. */
