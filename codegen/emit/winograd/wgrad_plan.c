@@ -74,8 +74,6 @@ static void plan_slices(WinoDw *p) {
   p->parts = min64(max64(parts, 1), p->blocks);
 }
 
-bool wino_dw_pairs(const WinoDw *p, int isa) { return p->s.narrow && isa == NETC_ISA_AVX512_BF16; }
-
 bool wino_dw_plan(const ConvShape *s, WinoDw *p) {
   int h = s->ns - 2, w = s->ns - 1;
   if (s->ns < 2 || s->k[h] != WINO_TAPS || s->k[w] != WINO_TAPS) return false;

@@ -37,6 +37,8 @@ static int64_t width_of(const WinoDw *p, bool of_x, int lanes) {
   return ceil_div(of_x ? p->slice_cin : p->slice_cout, lanes) * lanes;
 }
 
+bool wino_dw_pairs(const WinoDw *p, int isa) { return p->s.narrow && isa == NETC_ISA_AVX512_BF16; }
+
 int64_t wino_side_bytes(const WinoDw *p, bool of_x) {
   int64_t most = 0;
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
