@@ -11,7 +11,7 @@
  *
  * Boxes are cut into parts, whose sums a second launch adds in order.
  */
-#include "codegen/emit/wgrad/wgrad.h"
+#include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/tensor_core/dybac.h"
 #include "codegen/util/ints.h"
 
@@ -236,6 +236,6 @@ bool emit_conv_dw_input_tc(Emit *e, const GroupInfo *g, const DwShape *d) {
   kernel(&b, &p, dy, out);
   build_end(&b, p.row_blocks * p.col_blocks * p.parts);
   int64_t parts[NETC_ISA_COUNT] = {p.parts};
-  if (p.parts > 1) conv_dw_sum_parts(e, g, d->channels * p.cout, parts, ws, dw);
+  if (p.parts > 1) sum_parts(e, g, d->channels * p.cout, parts, ws, dw);
   return !e->err[0];
 }

@@ -4,6 +4,7 @@
  * partial sums, f32, part after part, and a launch of its own adds them: a warp has 32 channels of some rows, fetches them of all parts
  * and adds these in order, so that the sum is the same whichever block was done first.
  */
+#include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/tensor_core/gemm_conv.h"
 #include "codegen/util/ints.h"
 
@@ -151,19 +152,12 @@ static int64_t task_rows(const Machine *m, const TcConv *c) {
   return rows < 1 ? 1 : rows > MOST ? MOST : rows;
 }
 
-/* Loads come first, so that all are on their way at once. A phase without taps has no parts. */
+/* A phase without taps has no parts. */
 static KV sum_of_parts(const TcCode *c, KFn *k, KV sums, KV row, KV channel) {
   int64_t cols = c->c->s.cout;
-  KV part[TC_MOST_PARTS], at = k_add(k, k_mul(k, row, k_i64(k, cols)), channel);
+  KV at = k_add(k, k_mul(k, row, k_i64(k, cols)), channel);
   KV mask = cols % LANES ? k_first_lanes(k, k_sub(k, k_i64(k, cols), channel)) : K_NONE;
-  for (int i = 0; i < c->p->parts; i++) {
-    KV from = k_add(k, at, k_i64(k, c->p->sums + i * c->p->rows * cols));
-    part[i] = mask == K_NONE ? k_load(k, sums, from, true) : k_load_masked(k, sums, from, mask);
-  }
-  if (!c->p->parts) return k_splat(k, k_f32(k, 0));
-  KV sum = part[0];
-  for (int i = 1; i < c->p->parts; i++) sum = k_add(k, sum, part[i]);
-  return sum;
+  return sum_parts_loaded(k, sums, at, c->p->sums, c->p->rows * cols, c->p->parts, mask);
 }
 
 static void sum_rows(TcCode *c, KFn *k, KV sums, KV number, int64_t rows) {

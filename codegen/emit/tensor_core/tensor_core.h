@@ -21,6 +21,7 @@
 #ifndef NETC_TC_H
 #define NETC_TC_H
 #include "codegen/emit/conv/geometry.h"
+#include "codegen/emit/core/sum_parts.h"
 
 typedef struct {
   int m, n, warps_m, warps_n;
@@ -39,7 +40,7 @@ enum {
   TC_SHARED = 48 << 10,
   TC_MOST_STAGES = 4,
   TC_MOST_TAPS = 30,
-  TC_MOST_PARTS = 32
+  TC_MOST_PARTS = SUM_MOST_PARTS
 };
 
 static inline int tc_warps(const TcTile *t) { return t->warps_m * t->warps_n; }

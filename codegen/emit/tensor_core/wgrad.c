@@ -6,9 +6,9 @@
  * On compute capability 9.0 four warps multiply bf16 together (codegen/kir/wgmma.h), which takes operands as they lie; tf32 it would not.
  *
  * Pixels are cut into parts, each with blocks of its own, where dW alone has too few; partial sums are added in order by a second
- * launch (conv_dw_sum_parts). Parts follow from the shape alone.
+ * launch (codegen/emit/core/sum_parts.h). Parts follow from the shape alone.
  */
-#include "codegen/emit/wgrad/wgrad.h"
+#include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/tensor_core/tensor_core.h"
 #include "codegen/util/ints.h"
 
@@ -254,6 +254,6 @@ bool emit_conv_dw_tc(Emit *e, const GroupInfo *g, const ConvShape *s) {
   wide_kernel(&b, &p, x, dy, out);
   build_end(&b, p.row_blocks * p.col_blocks * p.parts);
   int64_t parts[NETC_ISA_COUNT] = {p.parts};
-  if (p.parts > 1) conv_dw_sum_parts(e, g, p.rows * s->cout, parts, ws, dw);
+  if (p.parts > 1) sum_parts(e, g, p.rows * s->cout, parts, ws, dw);
   return !e->err[0];
 }

@@ -16,6 +16,7 @@
  * into panels (recompute.c), and never stored.
  */
 #include <string.h>
+#include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/wgrad/wgrad.h"
 #include "codegen/emit/tensor_core/dybac.h"
 #include "codegen/emit/winograd/wgrad.h"
@@ -428,36 +429,6 @@ static int64_t dw_kernel(Build *b, const DwPlan *pl, const DwInput *input, int i
   return owners * slices;
 }
 
-/* dW = sum of the parts, in order. */
-static void reduce_kernel(Build *b, int64_t n, int64_t parts, int isa) {
-  KFn *k = build_kernel(b, isa);
-  int64_t chunk = b->e->machine->task_visits;
-  KV from = 0, to = 1, start = k_mul(k, k_task(k), k_i64(k, chunk));
-  KV end = k_min(k, k_add(k, start, k_i64(k, chunk)), k_i64(k, n));
-  KV sum = k_local(k, K_F32, true, "sum");
-  KV i = k_for(k, start, end, k->lanes), mask = k_first_lanes(k, k_sub(k, end, i));
-  k_set(k, sum, k_load_masked(k, from, i, mask));
-  KV p = k_for(k, k_i64(k, 1), k_i64(k, parts), 1);
-  KV at = k_add(k, i, k_mul(k, p, k_i64(k, n)));
-  k_set(k, sum, k_add(k, k_get(k, sum), k_load_masked(k, from, at, mask)));
-  k_end(k);
-  k_store_masked(k, to, i, k_get(k, sum), mask);
-  k_end(k);
-}
-
-void conv_dw_sum_parts(Emit *e, const GroupInfo *g, int64_t n, const int64_t *parts, int ws, int dw) {
-  int64_t most = 1;
-  for (int isa = 0; isa < e->machine->sets; isa++) most = max64(most, parts[isa]);
-  Build b = build_begin(e, g, "reduce", "sum_parts:n%ld_parts%ld:f32", (long)n, (long)most);
-  build_arg(&b, ws, false);
-  build_arg(&b, dw, true);
-  b.kernel.flops = n * (most - 1);
-  b.kernel.bytes = 4 * n * (most + 1);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    reduce_kernel(&b, n, parts[isa], isa);
-  build_end(&b, ceil_div(n, e->machine->task_visits));
-}
-
 bool emit_conv_dw(Emit *e, const GroupInfo *g) {
   const Node *nd = &e->fn->node[g->anchor];
   ConvShape s;
@@ -498,6 +469,6 @@ bool emit_conv_dw(Emit *e, const GroupInfo *g) {
   for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
     tasks = max64(tasks, dw_kernel(&b, &p[isa], &input, isa, x, dy, out));
   build_end(&b, tasks);
-  if (most > 1) conv_dw_sum_parts(e, g, conv_taps(&s) * s.cin * s.cout, parts, ws, dw);
+  if (most > 1) sum_parts(e, g, conv_taps(&s) * s.cin * s.cout, parts, ws, dw);
   return !e->err[0];
 }

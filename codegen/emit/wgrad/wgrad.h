@@ -82,8 +82,6 @@ KV box_pixels(KFn *k, const DwBox *box);
  * i - first of p->extent, or, `merged`, of the extents end - first. Several runs of channels need a single panel. */
 void panels_fill(KFn *k, const Panels *p, KV x, const DwView *v, KV channel0, const KV *first, const KV *end,
                  bool merged);
-/* Appends the launch that adds the partial sums of n elements each, parts[isa] of them, of workspace ws, in order: buffer dw. */
-void conv_dw_sum_parts(Emit *e, const GroupInfo *g, int64_t n, const int64_t *parts, int ws, int dw);
 
 /* ---- taps.c: pixels of x that the taps of a box reach, zeros outside of x: z[extent][cin] ---- */
 typedef struct {

@@ -6,6 +6,7 @@
  * of the next block are prefetched. Where channels are so many that many tasks would transform the same tiles, and
  * these are few, two launches before transform them once (WinoDw.shared).
  */
+#include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/winograd/wgrad.h"
 #include "codegen/util/ints.h"
 
@@ -264,6 +265,6 @@ bool emit_wino_dw(Emit *e, const GroupInfo *g, const WinoDw *p) {
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) parts[isa] = p->parts;
   int ws = p->parts > 1 ? emit_workspace(e, p->parts * weights * 4) : dw;
   product_launch(e, g, p, x, dy, ws);
-  if (p->parts > 1) conv_dw_sum_parts(e, g, weights, parts, ws, dw);
+  if (p->parts > 1) sum_parts(e, g, weights, parts, ws, dw);
   return !e->err[0];
 }
