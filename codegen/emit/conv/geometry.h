@@ -106,6 +106,4 @@ int64_t pack_elements(const ConvShape *s, const ConvBlock *b, int isa); /* of 4 
 /* Appends the launch that packs buffer w into workspace ws. */
 void pack_weights(Emit *e, const GroupInfo *g, const ConvShape *s, const ConvBlock block[NETC_ISA_COUNT],
                   int w, int ws);
-/* Lets the result take over the memory of an operand of the epilogue that has its type and order (direct.c). */
-void conv_offer_place(Build *b, const GroupInfo *g);
 #endif

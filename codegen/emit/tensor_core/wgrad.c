@@ -248,8 +248,7 @@ bool emit_conv_dw_tc(Emit *e, const GroupInfo *g, const ConvShape *s) {
   KV out = build_arg(&b, ws, true);
   b.kernel.work = 2 * node_macs(e->fn, nd);
   b.kernel.flops = 2 * node_macs_inside(e->fn, nd);
-  for (int i = 0; i < g->nin; i++) b.kernel.bytes += type_bytes(e->fn->node[g->in[i]].type);
-  b.kernel.bytes += type_bytes(nd->type);
+  b.kernel.bytes = group_bytes(e, g);
   kernel(build_kernel(&b, 0), &p, x, dy, out);
   wide_kernel(&b, &p, x, dy, out);
   build_end(&b, p.row_blocks * p.col_blocks * p.parts);

@@ -463,8 +463,7 @@ bool emit_conv_dw(Emit *e, const GroupInfo *g) {
   b.kernel.work = 2 * node_macs(e->fn, nd);
   b.kernel.flops = 2 * node_macs_inside(e->fn, nd) + (recompute ? dw_input_flops(&input) : 0);
   if (pairs) b.kernel.pair_flops = 2 * node_macs_inside(e->fn, nd);
-  for (int i = 0; i < g->nin; i++) b.kernel.bytes += type_bytes(e->fn->node[g->in[i]].type);
-  b.kernel.bytes += type_bytes(nd->type);
+  b.kernel.bytes = group_bytes(e, g);
   int64_t tasks = 0;
   for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
     tasks = max64(tasks, dw_kernel(&b, &p[isa], &input, isa, x, dy, out));

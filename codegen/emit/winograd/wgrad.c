@@ -221,9 +221,9 @@ static void product_launch(Emit *e, const GroupInfo *g, const WinoDw *p, int x, 
   b.kernel.flops = wino_dw_product_flops(p);
   if (wino_dw_pairs(p, NETC_ISA_AVX512_BF16)) b.kernel.pair_flops = b.kernel.flops;
   if (!p->shared) b.kernel.flops += p->slices_cout * wino_dw_x_flops(p) + p->slices_cin * wino_dw_dy_flops(p);
-  for (int i = 0; i < g->nin; i++) b.kernel.bytes += type_bytes(e->fn->node[g->in[i]].type);
-  if (p->shared) b.kernel.bytes = e->buffer[x].bytes + (dy == x ? 0 : e->buffer[dy].bytes);
-  b.kernel.bytes += type_bytes(nd->type);
+  b.kernel.bytes = group_bytes(e, g);
+  if (p->shared)
+    b.kernel.bytes = e->buffer[x].bytes + (dy == x ? 0 : e->buffer[dy].bytes) + value_bytes(e, g->anchor);
   for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
     product_kernel(&b, p, isa, x_arg, dy_arg, dw_arg);
   build_end(&b, p->parts * slices(p));
