@@ -1,4 +1,4 @@
-/* direct.c - G_CONV: conv and conv_dx with an elementwise epilogue.
+/* direct.c - G_CONV by loops over taps: conv and conv_dx with an elementwise epilogue.
  *
  * A task is a range of result rows times a range of channel blocks. For every row, tile of the row
  * (geometry.h) and block: accumulators of tile x block in registers; loops over the outer taps that hit the
@@ -11,8 +11,7 @@
  * the near cache, so that they stay in cache while the rows pass by.
  */
 #include "codegen/emit/core/epilogue.h"
-#include "codegen/emit/tensor_core/tensor_core.h"
-#include "codegen/emit/winograd/winograd.h"
+#include "codegen/emit/conv/geometry.h"
 #include "codegen/util/ints.h"
 
 /* What is decided before code is written, for one instruction set. */
@@ -310,15 +309,10 @@ static void conv_kernel(Build *b, const GroupInfo *g, const ConvPlan *pl, int is
   k_end(k);
 }
 
-bool emit_conv(Emit *e, const GroupInfo *g) {
+bool conv_direct(Emit *e, const GroupInfo *g, const ConvShape *s) {
   const Node *nd = &e->fn->node[g->anchor];
-  ConvShape s;
-  if (!conv_shape(e->fn, nd, &s, e->err)) return false;
-  if (tc_takes(e, nd, &s)) return emit_conv_tc(e, g, &s);
-  WinoPlan wino;
-  if (!e->machine->simt && wino_choose(e->fn, nd, &wino)) return emit_wino(e, g, &wino);
-  const char *name = conv_describe(e->arena, &s);
-  ConvShape loops = s;
+  const char *name = conv_describe(e->arena, s);
+  ConvShape loops = *s;
   if (epilogue_renumbers(e->fn, g, 2)) conv_fold(&loops, e->machine->tasks);
   ConvPlan plan[NETC_ISA_COUNT];
   ConvBlock block[NETC_ISA_COUNT];
@@ -335,14 +329,15 @@ bool emit_conv(Emit *e, const GroupInfo *g) {
     pack_weights(e, g, &loops, block, w, ws);
     w = ws;
   }
-  Build b = build_begin(e, g, s.back ? "conv_dx" : "conv", "conv:%s:f32:%s", name, s.back ? "bwd_d" : "fwd");
+  Build b =
+      build_begin(e, g, s->back ? "conv_dx" : "conv", "conv:%s:f32:%s", name, s->back ? "bwd_d" : "fwd");
   KV operand = build_arg(&b, x, false), weights = build_arg(&b, w, false);
-  b.kernel.bytes = 4 * conv_taps(&s) * s.cin * s.cout + value_bytes(e, nd->in[0]);
+  b.kernel.bytes = 4 * conv_taps(s) * s->cin * s->cout + value_bytes(e, nd->in[0]);
   epilogue_args(&b, g);
   build_stream(&b);
   b.kernel.flops = 2 * node_macs_inside(e->fn, nd);
   b.kernel.work = 2 * node_macs(e->fn, nd);
-  if (conv_pairs(&s, NETC_ISA_AVX512_BF16)) b.kernel.pair_flops = b.kernel.flops;
+  if (conv_pairs(s, NETC_ISA_AVX512_BF16)) b.kernel.pair_flops = b.kernel.flops;
   for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
     conv_kernel(&b, g, &plan[isa], isa, operand, weights);
   build_end(&b, tasks);

@@ -106,4 +106,8 @@ int64_t pack_elements(const ConvShape *s, const ConvBlock *b, int isa); /* of 4 
 /* Appends the launch that packs buffer w into workspace ws. */
 void pack_weights(Emit *e, const GroupInfo *g, const ConvShape *s, const ConvBlock block[NETC_ISA_COUNT],
                   int w, int ws);
+
+/* ---- direct.c ---- */
+/* G_CONV by these loops: for every shape and machine. */
+bool conv_direct(Emit *e, const GroupInfo *g, const ConvShape *s);
 #endif

@@ -103,15 +103,16 @@ KFn *build_kernel(Build *b, int isa);
 /* The same launch's kernel for GPUs of compute capability 9.0 (KFn.sm90), after that for all. */
 KFn *build_sm90(Build *b);
 
-/* One emitter per group kind; each appends its launches to e. false with e->err set on failure. */
-bool emit_map(Emit *e, const GroupInfo *g);     /* codegen/emit/map/map.c    G_MAP */
-bool emit_conv(Emit *e, const GroupInfo *g);    /* codegen/emit/conv/direct.c   G_CONV */
-bool emit_conv_dw(Emit *e, const GroupInfo *g); /* codegen/emit/wgrad/direct.c G_CONV_DW, both plain and DyBAC */
-bool emit_dw(Emit *e, const GroupInfo *g);      /* codegen/emit/depthwise/depthwise.c     G_DW */
-bool emit_dw_dw(Emit *e, const GroupInfo *g);   /* codegen/emit/depthwise/depthwise.c     G_DW_DW */
-bool emit_dwpw(Emit *e, const GroupInfo *g);    /* codegen/emit/dybac/direct.c   G_DWPW */
-bool emit_matmul(Emit *e, const GroupInfo *g);  /* codegen/emit/matmul.c G_MATMUL */
-bool emit_move(Emit *e, const GroupInfo *g);    /* codegen/emit/move/move.c   G_MOVE */
+/* One emitter per group kind; each appends its launches to e. false with e->err set on failure. Of those of choose.c
+ * every algorithm has an emitter of its own, in its folder. */
+bool emit_map(Emit *e, const GroupInfo *g);     /* G_MAP: map/map.c */
+bool emit_conv(Emit *e, const GroupInfo *g);    /* G_CONV: choose.c */
+bool emit_conv_dw(Emit *e, const GroupInfo *g); /* G_CONV_DW, both plain and DyBAC: choose.c */
+bool emit_dw(Emit *e, const GroupInfo *g);      /* G_DW: depthwise/depthwise.c */
+bool emit_dw_dw(Emit *e, const GroupInfo *g);   /* G_DW_DW: depthwise/wgrad.c */
+bool emit_dwpw(Emit *e, const GroupInfo *g);    /* G_DWPW: choose.c */
+bool emit_matmul(Emit *e, const GroupInfo *g);  /* G_MATMUL: matmul.c */
+bool emit_move(Emit *e, const GroupInfo *g);    /* G_MOVE: move/move.c */
 
 /* ---- expressions (expr.c): elementwise nodes of a group at one place of the domain ---- */
 /* A place in a channels-last (or weight-order, or flat) domain: `lanes` neighbours along the innermost axis in memory (vec) or one

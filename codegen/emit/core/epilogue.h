@@ -7,8 +7,7 @@
 /* Declares what the epilogue reads and writes, and counts its bytes: all arguments of a launch but the contraction's
  * operands, which are declared before. The result may take over the memory of an operand. */
 void epilogue_args(Build *b, const GroupInfo *g);
-/* Is the epilogue's value at an element the same function of what lies there in memory wherever that is along axes
- * `first` and following, channels apart? Each of its operands then has all of these axes or none, and the elements may be
- * numbered anew along them. */
+/* May elements be numbered anew along axes `first` and following, channels apart, as if these were one axis? Each
+ * operand of the epilogue then has all of these axes or none, and no node asks for coordinates (iota, rand). */
 bool epilogue_renumbers(const Fn *f, const GroupInfo *g, int first);
 #endif

@@ -1,4 +1,4 @@
-/* direct.c - G_CONV_DW: gradients of convolution weights,
+/* direct.c - G_CONV_DW by loops over pixels: gradients of convolution weights,
  *
  *   dW[tap][c][o] = sum over pixels q of x[q*s + tap - p][c] * dy[q][o].
  *
@@ -18,8 +18,6 @@
 #include <string.h>
 #include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/wgrad/wgrad.h"
-#include "codegen/emit/tensor_core/dybac.h"
-#include "codegen/emit/winograd/wgrad.h"
 #include "codegen/util/ints.h"
 
 typedef struct {
@@ -429,44 +427,33 @@ static int64_t dw_kernel(Build *b, const DwPlan *pl, const DwInput *input, int i
   return owners * slices;
 }
 
-bool emit_conv_dw(Emit *e, const GroupInfo *g) {
+bool wgrad_direct(Emit *e, const GroupInfo *g, const ConvShape *of, DwInput *input) {
   const Node *nd = &e->fn->node[g->anchor];
-  ConvShape s;
-  if (!conv_shape(e->fn, nd, &s, e->err)) return false;
-  DwInput input;
-  bool recompute = dw_input_match(e, g, &s, &input);
-  if (e->err[0]) return false;
-  if (!recompute && tc_takes(e, nd, &s)) return emit_conv_dw_tc(e, g, &s);
-  DwShape d = {0};
-  if (recompute) d = dw_shape(e, g, nd->in[0]);
-  if (recompute && conv_dw_input_tc_takes(e, nd, &d)) return emit_conv_dw_input_tc(e, g, &d);
-  WinoDw wino;
-  if (!e->machine->simt && !recompute && wino_dw_choose(e->fn, nd, &s, &wino))
-    return emit_wino_dw(e, g, &wino);
-  const char *name = conv_describe(e->arena, &s);
-  if (!recompute) conv_fold(&s, e->machine->tasks);
+  const char *name = conv_describe(e->arena, of);
+  ConvShape s = *of;
+  if (!input) conv_fold(&s, e->machine->tasks);
   DwPlan p[NETC_ISA_COUNT];
   int64_t parts[NETC_ISA_COUNT] = {0}, most = 1;
   bool pairs = false;
   for (int isa = 0; isa < e->machine->sets; isa++) {
-    p[isa] = dw_plan(e->machine, &s, recompute, node_macs(e->fn, nd), isa);
+    p[isa] = dw_plan(e->machine, &s, input != NULL, node_macs(e->fn, nd), isa);
     most = max64(most, parts[isa] = p[isa].parts);
     pairs = pairs || p[isa].pairs;
   }
   int dw = emit_buffer(e, g->anchor);
   int ws = most > 1 ? emit_workspace(e, most * conv_taps(&s) * s.cin * s.cout * 4) : dw;
-  Build b = build_begin(e, g, "conv_dw", "conv:%s:f32:bwd_w%s", name, recompute ? "_dw" : "");
+  Build b = build_begin(e, g, "conv_dw", "conv:%s:f32:bwd_w%s", name, input ? "_dw" : "");
   KV x = K_NONE, dy = build_arg(&b, emit_buffer(e, nd->in[1]), false);
-  if (recompute) dw_input_args(&b, &input);
+  if (input) dw_input_args(&b, input);
   else x = nd->in[0] == nd->in[1] ? dy : build_arg(&b, emit_buffer(e, nd->in[0]), false);
   KV out = build_arg(&b, ws, true);
   b.kernel.work = 2 * node_macs(e->fn, nd);
-  b.kernel.flops = 2 * node_macs_inside(e->fn, nd) + (recompute ? dw_input_flops(&input) : 0);
+  b.kernel.flops = 2 * node_macs_inside(e->fn, nd) + (input ? dw_input_flops(input) : 0);
   if (pairs) b.kernel.pair_flops = 2 * node_macs_inside(e->fn, nd);
   b.kernel.bytes = group_bytes(e, g);
   int64_t tasks = 0;
   for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    tasks = max64(tasks, dw_kernel(&b, &p[isa], &input, isa, x, dy, out));
+    tasks = max64(tasks, dw_kernel(&b, &p[isa], input, isa, x, dy, out));
   build_end(&b, tasks);
   if (most > 1) sum_parts(e, g, conv_taps(&s) * s.cin * s.cout, parts, ws, dw);
   return !e->err[0];

@@ -139,4 +139,8 @@ int64_t dw_input_flops(const DwInput *in);
 /* Code that fills the panels (merged; width a multiple of the lanes) with the box's pixels of channels cin0 and
  * following; `pairs`: with pairs of neighbours along the row. Along the row, boxes start at multiples of DW_INPUT_TILE. */
 void dw_input_box(KFn *k, const DwInput *in, const Panels *p, const DwBox *box, KV cin0, bool pairs);
+
+/* ---- direct.c ---- */
+/* G_CONV_DW by these loops, for every shape and machine; input: what x is recomputed from, NULL where x is there. */
+bool wgrad_direct(Emit *e, const GroupInfo *g, const ConvShape *s, DwInput *input);
 #endif

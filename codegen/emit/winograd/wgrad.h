@@ -12,7 +12,7 @@
  */
 #ifndef NETC_WINO_DW_H
 #define NETC_WINO_DW_H
-#include "codegen/emit/wgrad/wgrad.h"
+#include "codegen/emit/conv/geometry.h"
 #include "codegen/emit/winograd/tile.h"
 
 enum { WINO_POINTS = WINO_MAX_N * WINO_MAX_N };
