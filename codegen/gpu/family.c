@@ -1,5 +1,6 @@
 /* family.c - what a kernel asks of a GPU: the family it must be of, and what a block of its tasks takes (simt.h). */
 #include "codegen/gpu/simt.h"
+#include "codegen/util/ints.h"
 
 const char *simt_sm_name(NetcSm sm) {
   static const char *const name[NETC_SM_COUNT] = {"sm_75", "sm_80", "sm_90a"};
@@ -18,7 +19,7 @@ int64_t simt_shared(const KFn *k) {
   int64_t bytes = 0;
   for (int v = 0; v < k->n; v++)
     if (k->ins[v].op == K_scratch)
-      bytes += (k->ins[v].imm * element_bytes((KBase)k->ins[v].type.base) + 15) / 16 * 16;
+      bytes += round_up(k->ins[v].imm * element_bytes((KBase)k->ins[v].type.base), 16);
   return bytes;
 }
 

@@ -11,8 +11,7 @@
 #include <string.h>
 #include "passes/memory/plan.h"
 #include "codegen/module/module.h"
-
-static int64_t align_up(int64_t n) { return (n + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN; }
+#include "codegen/util/ints.h"
 
 void module_place_vars(Module *m) {
   const Program *p = m->prog;
@@ -20,7 +19,7 @@ void module_place_vars(Module *m) {
   m->var_bytes = 0;
   for (int i = 0; i < p->nvar; i++) {
     m->var_offset[i] = m->var_bytes;
-    m->var_bytes += align_up(type_bytes(p->var[i].type));
+    m->var_bytes += round_up(type_bytes(p->var[i].type), PLAN_ALIGN);
   }
 }
 

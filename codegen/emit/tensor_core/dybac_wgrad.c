@@ -36,8 +36,6 @@ typedef struct {
   int pieces, warps; /* warps that copy */
 } Code;
 
-static KV i32v(KFn *k, int64_t v) { return k_splat(k, k_i32(k, (int32_t)v)); }
-
 /* ---- planning ---- */
 
 /* No 128x128: with eight warps a thread has 128 registers, too few for its 64 sums and a run. */
@@ -87,8 +85,7 @@ static Plan plan(const Machine *m, const DwShape *d, int64_t samples, int64_t co
     if (least > 0 && time >= least) continue;
     best = p, least = time;
   }
-  int64_t bytes = cout * (bf16 ? 2 : 4);
-  best.piece = bytes % 16 == 0 ? 16 : bytes % 8 == 0 ? 8 : 4;
+  best.piece = tc_copy_bytes(cout, bf16);
   return best;
 }
 

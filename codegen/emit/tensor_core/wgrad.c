@@ -41,14 +41,7 @@ typedef struct {
   KV part_at; /* element of the part's sums */
 } Code;
 
-static KV i32v(KFn *k, int64_t v) { return k_splat(k, k_i32(k, (int32_t)v)); }
-
 /* ---- planning ---- */
-
-static int copy_bytes(int64_t channels, bool bf16) {
-  int64_t bytes = channels * (bf16 ? 2 : 4);
-  return bytes % 16 == 0 ? 16 : bytes % 8 == 0 ? 8 : 4;
-}
 
 /* Blocks for each processor two, but no part of fewer than eight steps, and no more memory than is allowed. */
 static void plan_parts(const Machine *m, Plan *p) {
@@ -61,11 +54,9 @@ static void plan_parts(const Machine *m, Plan *p) {
 
 static Plan plan(const Machine *m, const ConvShape *s) {
   Plan p = {.s = *s, .bf16 = s->narrow, .rows = conv_taps(s) * s->cin, .pixels = conv_pixels(s, s->out)};
-  p.pointwise = true;
-  for (int a = 0; a < s->ns; a++)
-    p.pointwise = p.pointwise && s->k[a] == 1 && s->stride[a] == 1 && s->pad[a] == 0;
-  p.x_piece = copy_bytes(s->cin, p.bf16);
-  p.dy_piece = copy_bytes(s->cout, p.bf16);
+  p.pointwise = conv_is_pointwise(s);
+  p.x_piece = tc_copy_bytes(s->cin, p.bf16);
+  p.dy_piece = tc_copy_bytes(s->cout, p.bf16);
   p.t = tc_tile_turned(m, p.rows, s->cout, p.pixels, p.bf16);
   p.steps = ceil_div(p.pixels, tc_depth(&p.t, p.bf16));
   p.row_blocks = ceil_div(p.rows, p.t.m);

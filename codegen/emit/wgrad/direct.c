@@ -343,7 +343,7 @@ static void look_ahead(DwCode *c, KV number, const DwInput *input) {
  * no lines; or when its rows are computed, of whole vectors as well. */
 static int64_t panel_width(const DwPlan *p, const ConvBlock *b) {
   enum { FEW = 32, WIDEST = 48 };
-  int64_t width = b->pixels, whole = ceil_div(p->slice_cin, b->lanes) * b->lanes;
+  int64_t width = b->pixels, whole = round_up(p->slice_cin, b->lanes);
   if (p->source == PACKED && p->machine->simt) return width;
   if (!p->machine->simt) return p->stride[p->naxes - 1] > 1 && p->slice_cin < FEW ? width : whole;
   while (width % b->lanes) width += b->pixels;
