@@ -338,8 +338,7 @@ bool conv_direct(Emit *e, const GroupInfo *g, const ConvShape *s) {
   b.kernel.flops = 2 * node_macs_inside(e->fn, nd);
   b.kernel.work = 2 * node_macs(e->fn, nd);
   if (conv_pairs(s, NETC_ISA_AVX512_BF16)) b.kernel.pair_flops = b.kernel.flops;
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    conv_kernel(&b, g, &plan[isa], isa, operand, weights);
+  EACH_ISA (isa, &b) conv_kernel(&b, g, &plan[isa], isa, operand, weights);
   build_end(&b, tasks);
   return !e->err[0];
 }

@@ -94,10 +94,12 @@ void build_end(Build *b, int64_t tasks);
 /* What the launch writes, it writes once, by whole vectors where it can: values too large for the caches go past them. Before
  * build_kernel. */
 void build_stream(Build *b);
-/* Emission runs once per set that is wanted (Machine.kernels), of those that may have code of their own for this launch (with bf16
- * among its arguments, or operands to be rounded, all of them):
- *   for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1)) { KFn *k = build_kernel(&b, isa); .. }
- * build_set: the first one from `from` on. build_kernel declares the arguments in k: argument i is KV i (k_arg was called for each). */
+/* Emission runs once per set that is wanted (Machine.kernels), of those that may have code of their own for this launch
+ * (with bf16 among its arguments, or operands to be rounded, all of them):
+ *   EACH_ISA(isa, &b) { KFn *k = build_kernel(&b, isa); .. }
+ * build_set: the first one from `from` on. build_kernel declares the arguments in k: argument i is KV i (k_arg was
+ * called for each). */
+#define EACH_ISA(isa, b) for (int isa = build_set(b, 0); isa < NETC_ISA_COUNT; isa = build_set(b, isa + 1))
 int build_set(const Build *b, int from);
 KFn *build_kernel(Build *b, int isa);
 /* The same launch's kernel for GPUs of compute capability 9.0 (KFn.sm90), after that for all. */

@@ -32,8 +32,7 @@ void sum_parts(Emit *e, const GroupInfo *g, int64_t n, const int64_t *parts, int
   build_arg(&b, out, true);
   b.kernel.flops = n * (most - 1);
   b.kernel.bytes = 4 * n * (most + 1);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    masked_kernel(&b, n, parts[isa], isa);
+  EACH_ISA (isa, &b) masked_kernel(&b, n, parts[isa], isa);
   build_end(&b, ceil_div(n, e->machine->task_visits));
 }
 
@@ -54,7 +53,7 @@ void sum_parts_plain(Emit *e, const GroupInfo *g, int64_t n, int64_t parts, int 
   Build b = build_begin(e, g, "reduce", "reduce:parts%lld_n%lld:f32", (long long)parts, (long long)n);
   int from = build_arg(&b, ws, false), to = build_arg(&b, out, true);
   Box box = {.rank = 1, .chunk = e->machine->task_visits, .extent = {n}};
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1)) {
+  EACH_ISA (isa, &b) {
     KFn *k = build_kernel(&b, isa);
     Parts p = {from, to, parts, n};
     visit(k, &box, k_task(k), true, sum_body, &p);

@@ -40,7 +40,7 @@ bool emit_dw(Emit *e, const GroupInfo *g) {
   build_stream(&b);
   int64_t rows = anchor->type.dim[0] * rows_of(&d);
   int64_t per = rows / e->machine->tasks > 0 ? rows / e->machine->tasks : 1;
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1)) {
+  EACH_ISA (isa, &b) {
     KFn *k = build_kernel(&b, isa);
     k_opaque_counters(k);
     DwRow r = {.shape = &d,

@@ -337,7 +337,7 @@ bool emit_dw_dw(Emit *e, const GroupInfo *g) {
                         window_text(d.ns, d.size, d.stride, d.pad, win), d.s >= 0 ? ":gate" : "");
   for (int i = 0; i < g->nin; i++) build_arg(&b, emit_buffer(e, g->in[i]), false);
   int out = build_arg(&b, work, true);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1)) {
+  EACH_ISA (isa, &b) {
     KFn *k = build_kernel(&b, isa);
     k_opaque_counters(k);
     w.x = arg_of(&b, d.x);

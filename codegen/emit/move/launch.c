@@ -14,7 +14,7 @@ Build move_begin(const Move *m, const char *detail) {
 
 bool move_end_box(const Move *m, Build *b, const Box *box, bool vec, VisitBody *body, void *ctx,
                   int64_t flops_per_element) {
-  for (int isa = build_set(b, 0); isa < NETC_ISA_COUNT; isa = build_set(b, isa + 1)) {
+  EACH_ISA (isa, b) {
     KFn *k = build_kernel(b, isa);
     visit(k, box, k_task(k), vec, body, ctx);
   }

@@ -452,8 +452,7 @@ bool wgrad_direct(Emit *e, const GroupInfo *g, const ConvShape *of, DwInput *inp
   if (pairs) b.kernel.pair_flops = 2 * node_macs_inside(e->fn, nd);
   b.kernel.bytes = group_bytes(e, g);
   int64_t tasks = 0;
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    tasks = max64(tasks, dw_kernel(&b, &p[isa], input, isa, x, dy, out));
+  EACH_ISA (isa, &b) tasks = max64(tasks, dw_kernel(&b, &p[isa], input, isa, x, dy, out));
   build_end(&b, tasks);
   if (most > 1) sum_parts(e, g, conv_taps(&s) * s.cin * s.cout, parts, ws, dw);
   return !e->err[0];

@@ -48,8 +48,7 @@ static void plan_boxes(DwPlan *p, int lanes) {
   for (int a = p->naxes - 1; a >= 0; a--) {
     int64_t n = p->extent[a], most = max64(min64(min64(pixels, box_limit(p, a, pixels)), n), 1);
     int64_t len = ceil_div(n, ceil_div(n, most));
-    if (p->source == COMPUTED && a == p->naxes - 1)
-      len = min64(round_up(len, DW_INPUT_TILE), n);
+    if (p->source == COMPUTED && a == p->naxes - 1) len = min64(round_up(len, DW_INPUT_TILE), n);
     if (p->pairs && a == p->naxes - 1) len = min64(len + len % 2, n);
     p->box[a] = len;
     p->boxes *= ceil_div(n, len);

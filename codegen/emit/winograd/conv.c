@@ -139,8 +139,7 @@ static void emit_shallow(const Parts *p, int x, int w) {
   if (wino_narrow(pl)) b.kernel.pair_flops = gemm_flops(pl);
   b.kernel.work = 2 * node_macs(p->e->fn, nd);
   int64_t blocks = pl->runs * pl->slabs, each = ceil_div(blocks, TASKS);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    shallow_kernel(p, &b, isa, operand, weights, each);
+  EACH_ISA (isa, &b) shallow_kernel(p, &b, isa, operand, weights, each);
   build_end(&b, ceil_div(blocks, each));
 }
 
@@ -152,7 +151,7 @@ static void emit_inputs(const Parts *p, int x, int v) {
   Build b = begin(p, "pack", "wino_x");
   build_arg(&b, x, false);
   build_arg(&b, v, true);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1)) {
+  EACH_ISA (isa, &b) {
     KFn *k = build_kernel(&b, isa);
     WinoCode c = code(p, k, isa);
     c.operand = 0, c.v = 1;
@@ -212,10 +211,8 @@ static void emit_products(const Parts *p, int v, int w, int m) {
   build_arg(&b, w, false);
   build_arg(&b, m, true);
   int64_t tasks = 0, weights = s->taps * s->cin * s->cout, points = wino_points(pl);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    tasks = max64(tasks, products_tasks(p, isa));
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    products_kernel(p, &b, isa, tasks);
+  EACH_ISA (isa, &b) tasks = max64(tasks, products_tasks(p, isa));
+  EACH_ISA (isa, &b) products_kernel(p, &b, isa, tasks);
   b.kernel.flops = gemm_flops(pl) + wino_both_flops(&pl->wy->g, &pl->wx->g) * weights;
   if (wino_narrow(pl)) b.kernel.pair_flops = gemm_flops(pl);
   b.kernel.work = 2 * node_macs(p->e->fn, &p->e->fn->node[p->g->anchor]);
@@ -249,8 +246,7 @@ static void emit_results(const Parts *p, int m) {
   build_arg(&b, m, false);
   epilogue_args(&b, p->g);
   build_stream(&b);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    results_kernel(p, &b, isa, rows, each);
+  EACH_ISA (isa, &b) results_kernel(p, &b, isa, rows, each);
   b.kernel.flops = output_flops(pl);
   b.kernel.work = 0;
   b.kernel.bytes += 4 * wino_points(pl) * rows * pl->s.cout;

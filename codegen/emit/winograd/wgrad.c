@@ -224,8 +224,7 @@ static void product_launch(Emit *e, const GroupInfo *g, const WinoDw *p, int x, 
   b.kernel.bytes = group_bytes(e, g);
   if (p->shared)
     b.kernel.bytes = e->buffer[x].bytes + (dy == x ? 0 : e->buffer[dy].bytes) + value_bytes(e, g->anchor);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    product_kernel(&b, p, isa, x_arg, dy_arg, dw_arg);
+  EACH_ISA (isa, &b) product_kernel(&b, p, isa, x_arg, dy_arg, dw_arg);
   build_end(&b, p->parts * slices(p));
 }
 
@@ -249,8 +248,7 @@ static int transform_launch(Emit *e, const GroupInfo *g, const WinoDw *p, bool o
   b.kernel.flops = of_x ? wino_dw_x_flops(p) : wino_dw_dy_flops(p);
   b.kernel.work = 0;
   b.kernel.bytes = e->buffer[src].bytes + e->buffer[ws].bytes;
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    transform_kernel(&b, p, of_x, isa, from, to);
+  EACH_ISA (isa, &b) transform_kernel(&b, p, of_x, isa, from, to);
   build_end(&b, p->blocks * (of_x ? p->slices_cin : p->slices_cout));
   return ws;
 }
