@@ -202,7 +202,7 @@ bool emit_matmul(Emit *e, const GroupInfo *g) {
   Box box = node_box(e, y);
   int64_t tasks = visit_tasks(&box);
   if (flat) tasks = inner ? m * ceil_div(kk, TILE_K) : ceil_div(m, ROWS) * ceil_div(r, mat.range);
-  for (int isa = build_set(&bd, 0); isa < NETC_ISA_COUNT; isa = build_set(&bd, isa + 1)) {
+  EACH_ISA (isa, &bd) {
     KFn *k = build_kernel(&bd, isa);
     if (!flat) visit(k, &box, k_task(k), false, plain_body, &plain);
     else if (inner) inner_kernel(k, &in);

@@ -1,18 +1,12 @@
-/* emulator.c - blocks of fibers, one after the other, and what they are watched for (emulator.h).
+/* emulator.c - blocks of fibers, one after the other (emulator.h): what their threads call, and how a launch's memory
+ * and threads are laid out. How accesses are watched is in threads.c.
  *
- * Time is a count of the syncs and barriers done. For every element there is who stored it last and when, and who read it since.
- * An access is ordered behind one of another thread of its warp when that came before the warp's last
- * sync, of its block when it came before the block's last barrier, and never behind one of another block. Of several
- * readers that nothing orders only the narrowest group that holds them is kept: a thread, a warp, a block, or all.
- *
- * An asynchronous copy stores NaN when it is asked for, and what it copies when its thread waits for it: between the two nobody may
- * touch the place, and it counts as stored then.
+ * An asynchronous copy stores NaN when it is asked for, and what it copies when its thread waits for it: between the
+ * two nobody may touch the place, and it counts as stored then.
  */
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include "codegen/emulator/internal.h"
-#include "codegen/kir/fragment.h"
+#include "codegen/emulator/wgmma.h"
 #include "codegen/kir/wgmma.h"
 
 static uint32_t roll(Emulator *e, uint32_t n) {
@@ -20,248 +14,34 @@ static uint32_t roll(Emulator *e, uint32_t n) {
   return (uint32_t)((e->dice >> 32) * n >> 32);
 }
 
-/* ---- errors: of the running thread, which never goes on ---- */
-static void say(Emulator *e, const char *fmt, va_list ap) {
-  if (e->failed) return;
-  int at = snprintf(e->err, 512, "kernel %.80s, task %lld: ", e->k->name, (long long)e->task);
-  vsnprintf(e->err + at, (size_t)(512 - at), fmt, ap);
-  e->failed = true;
-}
-
-static void fail(Emulator *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void fail(Emulator *e, const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  say(e, fmt, ap);
-  va_end(ap);
-}
-
-static void stop(const Thread *t) {
-  for (;;) fiber_pause(t->e->fibers);
-}
-
-void emulate_stop(Thread *t, const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  say(t->e, fmt, ap);
-  va_end(ap);
-  stop(t);
-}
-
-static const char *op_name(const Emulator *e, int ins) { return kop_info[e->k->ins[ins].op].name; }
-static const char *buffer_name(const Emulator *e, int buffer) {
-  const char *name = e->k->ins[e->view[buffer].arg].name;
-  return name ? name : "?";
-}
-
-/* ---- accesses ---- */
-static uint32_t id_of(const Thread *t) {
-  return (uint32_t)t->e->task * (uint32_t)t->e->nthread + (uint32_t)t->number;
-}
-
-static uint32_t first_of(const Emulator *e, uint32_t id, Group g) {
-  uint32_t block = id / (uint32_t)e->nthread * (uint32_t)e->nthread;
-  if (g == WARP) return block + (id - block) / SIMT_LANES * SIMT_LANES;
-  return g == THREAD ? id : g == BLOCK ? block : 0;
-}
-
-static bool same_group(const Emulator *e, uint32_t a, uint32_t b, Group g) {
-  return first_of(e, a, g) == first_of(e, b, g);
-}
-
-/* Did what `who` (a group of threads) did happen before what t does now? */
-static bool ordered(const Thread *t, Who who, Group g) {
-  const Emulator *e = t->e;
-  uint32_t number = who.id - (id_of(t) - (uint32_t)t->number); /* in the block, if it is of it */
-  if (!who.time || (g == THREAD && number == (uint32_t)t->number)) return true;
-  if (g == ALL || number >= (uint32_t)e->nthread) return false;
-  if (g <= WARP && number / SIMT_LANES == (uint32_t)t->warp && who.time < e->warp[t->warp].synced)
-    return true;
-  return who.time < e->barrier;
-}
-
-const char *emulate_unordered(const Emulator *e, const Cell *c) {
-  if (c->coming) return "copies to: no wait_group has waited for that";
-  return c->writer.time && c->writer.time >= e->barrier ? "no barrier came after that" : NULL;
-}
-
-static void race(const Thread *t, int ins, int buffer, int64_t at, const char *did, Who who, Group g) {
-  const Emulator *e = t->e;
-  uint32_t n = (uint32_t)e->nthread;
-  bool many = g != THREAD;
-  fail(t->e,
-       "v%d = %s by thread %d, element %lld of %s (argument %d): %s of task %u %s it, and nothing orders the "
-       "two",
-       ins, op_name(e, ins), t->number, (long long)at, buffer_name(e, buffer), buffer,
-       many ? "threads" : "a thread", who.id / n, did);
-}
-
-/* Notes the access; false: a race. */
-static bool note(const Thread *t, Cell *c, int ins, int buffer, int64_t at, bool write) {
-  Emulator *e = t->e;
-  Who me = {id_of(t), e->time};
-  if (c->coming)
-    return fail(e,
-                "v%d = %s by thread %d, element %lld of %s (argument %d): a copy by thread %u is on its way "
-                "there, and no wait_group has waited for it",
-                ins, op_name(e, ins), t->number, (long long)at, buffer_name(e, buffer), buffer,
-                c->writer.id % (uint32_t)e->nthread),
-           false;
-  if (write && c->reading)
-    return fail(e,
-                "v%d = %s by thread %d, element %lld of %s (argument %d): a wgmma reads it that no "
-                "wgmma_wait has "
-                "waited for",
-                ins, op_name(e, ins), t->number, (long long)at, buffer_name(e, buffer), buffer),
-           false;
-  if (!ordered(t, c->writer, THREAD)) return race(t, ins, buffer, at, "stored", c->writer, THREAD), false;
-  if (write) {
-    Group g = (Group)c->group;
-    if (!ordered(t, c->reader, g)) return race(t, ins, buffer, at, "read", c->reader, g), false;
-    c->writer = me, c->fences = (uint32_t)t->nfence;
-    c->reader.time = 0;
-    return true;
-  }
-  Group g = THREAD;
-  if (!ordered(t, c->reader, (Group)c->group))
-    for (g = (Group)c->group; !same_group(e, c->reader.id, me.id, g); g++) {}
-  c->reader = (Who){first_of(e, me.id, g), me.time};
-  c->group = g;
-  return true;
-}
-
-/* `bytes` bytes from element `at` on, of `size` bytes each. */
-static uint8_t *touch(Thread *t, int ins, int buffer, int64_t at, int64_t size, int64_t bytes, bool write) {
-  Emulator *e = t->e;
-  const View *v = &e->view[buffer];
-  if (at < 0 || at * size + bytes > v->bytes) {
-    fail(e, "v%d = %s by thread %d: element %lld of %s (argument %d), which has %lld", ins, op_name(e, ins),
-         t->number, (long long)at, buffer_name(e, buffer), buffer, (long long)(v->bytes / size));
-    stop(t);
-  }
-  const Region *r = &e->region[v->region];
-  int64_t from = v->offset + at * size;
-  int shift = r->granule == 4 ? 2 : r->granule == 2 ? 1 : r->granule == 8 ? 3 : 0;
-  for (int64_t c = from >> shift, end = (from + bytes - 1) >> shift; c <= end; c++)
-    if (!note(t, &r->cell[c], ins, buffer, at, write)) stop(t);
-  return r->data + from;
-}
+/* ---- what threads call ---- */
 
 static void *address(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t bytes, int32_t write) {
-  return touch(thread, ins, buffer, at, bytes, bytes, write);
-}
-
-static int64_t element_bytes(const KFn *k, KV buf) {
-  return (int64_t)lower_element_bytes((KBase)k->ins[buf].type.base);
-}
-
-/* Of several elements at once the first must be where such pieces begin. */
-static uint8_t *touch_piece(Thread *t, int ins, int buffer, int64_t at, int64_t bytes, bool write) {
-  Emulator *e = t->e;
-  uint8_t *p = touch(t, ins, buffer, at, element_bytes(e->k, e->view[buffer].arg), bytes, write);
-  if ((uintptr_t)p % (uintptr_t)bytes == 0) return p;
-  fail(e, "v%d = %s by thread %d: element %lld of %s (argument %d) does not lie at a multiple of %d bytes",
-       ins, op_name(e, ins), t->number, (long long)at, buffer_name(e, buffer), buffer, (int)bytes);
-  stop(t);
-  return NULL;
-}
-
-/* ---- waiting ---- */
-void emulate_wake(Emulator *e, int warp) {
-  for (int l = 0; l < SIMT_LANES; l++) e->ready[e->nready++] = warp * SIMT_LANES + l;
-  e->warp[warp].waiting = 0;
-}
-
-enum { SHUFFLE_INDEX, SHUFFLE_XOR, SYNC, MATRIX, MATRIX_TURNED, MMA_TF32, MMA_BF16, OTHER };
-
-static void multiply(Emulator *e, const Thread *t, bool bf16) {
-  Warp *w = &e->warp[t->warp];
-  for (int l = 0; l < SIMT_LANES && !bf16; l++)
-    if (fragment_unrounded(w->a[l], 4) || fragment_unrounded(w->b[l], 2)) {
-      fail(e, "v%d = %s by warp %d: an operand of lane %d is not rounded to tf32", w->ins, op_name(e, w->ins),
-           t->warp, l);
-      stop(t);
-    }
-  fragment_mma(bf16, w->a, w->b, w->sum);
-}
-
-/* All lanes of the warp are there. */
-static void collective(Emulator *e, const Thread *t, int kind) {
-  Warp *w = &e->warp[t->warp];
-  switch (kind) {
-  case SYNC: w->synced = ++e->time; break;
-  case MATRIX:
-  case MATRIX_TURNED:
-    for (int l = 0; l < SIMT_LANES; l++)
-      for (int m = 0; m < 4; m++) w->regs[l][m] = fragment_word(&w->row[8 * m], l, kind == MATRIX_TURNED);
-    break;
-  case MMA_TF32:
-  case MMA_BF16: multiply(e, t, kind == MMA_BF16); break;
-  case OTHER: break;
-  default:
-    for (int l = 0; l < SIMT_LANES; l++)
-      w->result[l] = w->word[(kind == SHUFFLE_XOR ? l ^ w->from[l] : w->from[l]) % SIMT_LANES];
-  }
-  emulate_wake(e, t->warp);
-}
-
-static uint32_t meet(Thread *t, int ins, int kind, uint32_t word, int lane) {
-  Emulator *e = t->e;
-  Warp *w = &e->warp[t->warp];
-  if (!w->waiting) w->ins = ins, w->kind = kind;
-  if (w->ins != ins || w->kind != kind) {
-    fail(e, "lane %d of warp %d is at v%d = %s while others of it wait at v%d = %s", t->lane, t->warp, ins,
-         op_name(e, ins), w->ins, op_name(e, w->ins));
-    stop(t);
-  }
-  w->word[t->lane] = word, w->from[t->lane] = lane;
-  if (++w->waiting == SIMT_LANES) collective(e, t, kind);
-  fiber_pause(e->fibers);
-  return w->result[t->lane];
-}
-
-void emulate_meet_warp(Thread *t, int ins, void (*act)(Thread *t)) {
-  if (t->e->warp[t->warp].waiting == SIMT_LANES - 1) act(t);
-  meet(t, ins, OTHER, 0, 0);
+  return emulate_touch(thread, ins, buffer, at, bytes, bytes, write);
 }
 
 static uint32_t shuffle(void *thread, int32_t ins, uint32_t word, int32_t lane, int32_t exchange) {
-  return meet(thread, ins, exchange ? SHUFFLE_XOR : SHUFFLE_INDEX, word, lane);
-}
-
-static void block_barrier(Thread *t, int ins) {
-  Emulator *e = t->e;
-  if (e->at_barrier && e->barrier_at != ins) {
-    fail(e, "thread %d is at v%d = barrier while others wait at v%d", t->number, ins, e->barrier_at);
-    stop(t);
-  }
-  e->barrier_at = ins;
-  if (++e->at_barrier == e->nthread) {
-    e->barrier = ++e->time;
-    for (int w = 0; w < e->nthread / SIMT_LANES; w++) e->warp[w].synced = e->time, emulate_wake(e, w);
-    e->at_barrier = 0;
-  }
-  fiber_pause(e->fibers);
+  return emulate_meet(thread, ins, exchange ? SHUFFLE_XOR : SHUFFLE_INDEX, word, lane);
 }
 
 static void sync(void *thread, int32_t ins, int32_t block) {
-  if (block) block_barrier(thread, ins);
-  else meet(thread, ins, SYNC, 0, 0);
+  if (block) emulate_barrier(thread, ins);
+  else emulate_meet(thread, ins, SYNC, 0, 0);
 }
 
 static void load_matrix(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t turned,
                         uint32_t *regs) {
   Thread *t = thread;
   Warp *w = &t->e->warp[t->warp];
-  w->row[t->lane] = touch_piece(t, ins, buffer, at, 16, false), w->regs[t->lane] = regs;
-  meet(t, ins, turned ? MATRIX_TURNED : MATRIX, 0, 0);
+  w->row[t->lane] = emulate_touch_piece(t, ins, buffer, at, 16, false), w->regs[t->lane] = regs;
+  emulate_meet(t, ins, turned ? MATRIX_TURNED : MATRIX, 0, 0);
 }
 
 static void mma(void *thread, int32_t ins, int32_t bf16, float *sum, const uint32_t *a, const uint32_t *b) {
   Thread *t = thread;
   Warp *w = &t->e->warp[t->warp];
   w->sum[t->lane] = sum, w->a[t->lane] = a, w->b[t->lane] = b;
-  meet(t, ins, bf16 ? MMA_BF16 : MMA_TF32, 0, 0);
+  emulate_meet(t, ins, bf16 ? MMA_BF16 : MMA_TF32, 0, 0);
 }
 
 /* ---- copies that arrive later: as late as they may ---- */
@@ -272,15 +52,15 @@ static void copy_async(void *thread, int32_t ins, int32_t to, int64_t to_at, int
   Thread *t = thread;
   Emulator *e = t->e;
   Region *r = &e->region[e->view[to].region];
-  uint8_t *p = touch_piece(t, ins, to, to_at, bytes, true);
+  uint8_t *p = emulate_touch_piece(t, ins, to, to_at, bytes, true);
   Copy c = {.region = r, .to = p - r->data, .bytes = bytes, .group = t->group};
-  if (from_at >= 0) c.from = touch_piece(t, ins, from, from_at, bytes, false);
+  if (from_at >= 0) c.from = emulate_touch_piece(t, ins, from, from_at, bytes, false);
   for (int i = 0; i < bytes; i += 4) memcpy(p + i, &poison, 4);
   for (int64_t i = c.to / r->granule; i * r->granule < c.to + bytes; i++) r->cell[i].coming = true;
   if (t->ncopy == t->capcopy) {
     int cap = t->capcopy ? 2 * t->capcopy : 64;
     Copy *more = realloc(t->copy, (size_t)cap * sizeof *more);
-    if (!more) fail(e, "no memory"), stop(t);
+    if (!more) emulate_fail(e, "no memory"), emulate_halt(t);
     t->copy = more, t->capcopy = cap;
   }
   t->copy[t->ncopy++] = c;
@@ -297,7 +77,7 @@ static void arrive(const Thread *t, const Copy *c) {
   else memset(r->data + c->to, 0, (size_t)c->bytes);
   for (int64_t i = c->to / r->granule; i * r->granule < c->to + c->bytes; i++) {
     r->cell[i].coming = false;
-    r->cell[i].writer = (Who){id_of(t), t->e->time}, r->cell[i].fences = (uint32_t)t->nfence;
+    r->cell[i].writer = (Who){emulate_id(t), t->e->time}, r->cell[i].fences = (uint32_t)t->nfence;
   }
 }
 
@@ -320,10 +100,10 @@ static void run_thread(void *arg) {
   t->ready = false;
   t->e->program(&calls, t, t->lane, t->warp, t->e->task, t->e->step, t->e->param);
   if (t->ncopy)
-    fail(t->e, "thread %d ends while %d asynchronous copies are on their way; wait_group is missing",
-         t->number, t->ncopy);
+    emulate_fail(t->e, "thread %d ends while %d asynchronous copies are on their way; wait_group is missing",
+                 t->number, t->ncopy);
   if (emulate_unfinished(t))
-    fail(t->e, "thread %d ends and has not waited for its wgmma; wgmma_wait is missing", t->number);
+    emulate_fail(t->e, "thread %d ends and has not waited for its wgmma; wgmma_wait is missing", t->number);
 }
 
 static void poison_scratch(Emulator *e) {
@@ -356,13 +136,14 @@ static bool run_block(Emulator *e, int64_t task) {
   if (ended == e->nthread) return true;
   for (int q = 0; q < e->nthread / SIMT_LANES / WGMMA_WARPS; q++)
     if (e->quad[q].waiting)
-      fail(e, "%d threads of four warps wait at v%d = %s for threads that never come", e->quad[q].waiting,
-           e->quad[q].ins, op_name(e, e->quad[q].ins));
+      emulate_fail(e, "%d threads of four warps wait at v%d = %s for threads that never come",
+                   e->quad[q].waiting, e->quad[q].ins, emulate_op(e, e->quad[q].ins));
   for (int w = 0; w < e->nthread / SIMT_LANES; w++)
     if (e->warp[w].waiting)
-      fail(e, "%d lanes of warp %d wait at v%d = %s for lanes that never come", e->warp[w].waiting, w,
-           e->warp[w].ins, op_name(e, e->warp[w].ins));
-  fail(e, "%d threads wait at v%d = barrier for threads that never come", e->at_barrier, e->barrier_at);
+      emulate_fail(e, "%d lanes of warp %d wait at v%d = %s for lanes that never come", e->warp[w].waiting, w,
+                   e->warp[w].ins, emulate_op(e, e->warp[w].ins));
+  emulate_fail(e, "%d threads wait at v%d = barrier for threads that never come", e->at_barrier,
+               e->barrier_at);
   return false;
 }
 
@@ -376,7 +157,7 @@ static int add_region(Emulator *e, uint8_t *data, int64_t bytes, int granule) {
 static void place_argument(Emulator *e, KV v, const EmuBuffer *b) {
   const KFn *k = e->k;
   uint8_t *data = b->data;
-  int granule = (int)element_bytes(k, v), at = 0;
+  int granule = (int)emulate_element_bytes(k, v), at = 0;
   for (; at < e->nregion; at++) {
     Region *r = &e->region[at];
     if (data >= r->data + r->bytes || r->data >= data + b->bytes) continue;
@@ -405,9 +186,9 @@ static bool place_buffers(Emulator *e, const EmuBuffer *arg) {
   uint32_t shared = 0;
   for (int v = 0; v < k->n; v++) {
     if (k->ins[v].op != K_scratch) continue;
-    int64_t bytes = k->ins[v].imm * element_bytes(k, v);
+    int64_t bytes = k->ins[v].imm * emulate_element_bytes(k, v);
     uint8_t *data = aligned_alloc(64, (size_t)(bytes + 64) / 64 * 64);
-    int r = add_region(e, data, bytes, (int)element_bytes(k, v));
+    int r = add_region(e, data, bytes, (int)emulate_element_bytes(k, v));
     e->view[e->nview++] = (View){r, 0, bytes, v};
     e->region[r].address = shared;
     shared += (uint32_t)(bytes + SIMT_PATTERN - 1) / SIMT_PATTERN * SIMT_PATTERN;
@@ -454,7 +235,7 @@ static bool place_threads(Emulator *e) {
 
 static bool run_blocks(Emulator *e, int64_t tasks) {
   int64_t *order = calloc((size_t)tasks + 1, sizeof *order);
-  if (!order) return fail(e, "no memory"), false;
+  if (!order) return emulate_fail(e, "no memory"), false;
   for (int64_t t = 0; t < tasks; t++) {
     int64_t o = roll(e, (uint32_t)t + 1);
     order[t] = order[o], order[o] = t;
@@ -473,7 +254,7 @@ bool emulator_launch(Emulator *e, int kernel, const EmuBuffer *arg, int64_t task
   e->program = (SimtThreadFn)(uintptr_t)jit_get(e->jit, kernel);
   e->step = step, e->err = err, e->dice = seed, e->failed = false, e->time = 1, e->task = 0;
   bool good = e->program && place_threads(e) && place_buffers(e, arg);
-  if (!good) fail(e, "no memory for its threads and buffers");
+  if (!good) emulate_fail(e, "no memory for its threads and buffers");
   good = good && run_blocks(e, tasks);
   free_buffers(e);
   return good;

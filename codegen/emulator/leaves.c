@@ -2,6 +2,7 @@
  * emulator sees all of it. */
 #include <stddef.h>
 #include "codegen/llvm/bf16.h"
+#include "codegen/gpu/leaves.h"
 #include "codegen/gpu/lower.h"
 
 enum { CALLS, THREAD, LANE, WARP, TASK, STEP, WORDS, PARAMETERS };

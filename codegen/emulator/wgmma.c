@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "codegen/emulator/internal.h"
+#include "codegen/emulator/wgmma.h"
 #include "codegen/kir/fragment.h"
 #include "codegen/kir/wgmma.h"
 
@@ -22,13 +22,12 @@ struct Product {
 };
 
 static Quad *quad_of(const Thread *t) { return &t->e->quad[t->warp / WGMMA_WARPS]; }
-static const char *op_name(const Emulator *e, int ins) { return kop_info[e->k->ins[ins].op].name; }
 
 uint64_t emulate_matrix(void *thread, int32_t ins, int32_t buffer, int64_t at, int64_t form) {
   Thread *t = thread;
   const Emulator *e = t->e;
   const View *v = &e->view[buffer];
-  int64_t byte = at * lower_element_bytes((KBase)e->k->ins[v->arg].type.base);
+  int64_t byte = at * emulate_element_bytes(e->k, v->arg);
   if (at < 0 || byte >= v->bytes || byte % 16)
     emulate_stop(t, "v%d = matrix by thread %d: no matrix begins at element %lld of %s", ins, t->number,
                  (long long)at, e->k->ins[v->arg].name);
@@ -53,7 +52,7 @@ static Region *piece(Thread *t, const Product *p, const WgmmaMatrix *m, int numb
   Region *r = scratch_at(t->e, address);
   if (!r)
     emulate_stop(t, "v%d = %s: %s %d of a matrix is at byte %u of shared memory, where no scratch is", p->ins,
-                 op_name(t->e, p->ins), p->turned ? "line" : "row", row, address);
+                 emulate_op(t->e, p->ins), p->turned ? "line" : "row", row, address);
   *at = address - r->address;
   return r;
 }
@@ -74,7 +73,7 @@ static void begin_read(Thread *t, const Product *p, const WgmmaMatrix *m, int ro
         why = "has made no proxy_fence after that, before the last barrier";
       if (why)
         emulate_stop(t, "v%d = %s reads byte %lld of scratch, which thread %u stored and %s", p->ins,
-                     op_name(t->e, p->ins), (long long)(j * r->granule),
+                     emulate_op(t->e, p->ins), (long long)(j * r->granule),
                      c->writer.id % (uint32_t)t->e->nthread, why);
       c->reading++;
     }
@@ -116,11 +115,11 @@ static WgmmaMatrix decode(Thread *t, const Product *p, uint64_t descriptor, int 
   int pattern = p->turned && m.swapped ? (int)m.swapped / 2 : 8;
   if (rows % pattern)
     emulate_stop(t, "v%d = %s: %d elements along a line of a matrix are no whole patterns of %d", p->ins,
-                 op_name(t->e, p->ins), rows, pattern);
+                 emulate_op(t->e, p->ins), rows, pattern);
   if (m.shift || !(p->turned ? wgmma_turned_begins_right(&m, rows / pattern) : wgmma_begins_right(&m)))
     emulate_stop(
         t, "v%d = %s: a matrix whose swapped rows begin elsewhere than their pattern (byte %u, field %u)",
-        p->ins, op_name(t->e, p->ins), m.address, m.shift);
+        p->ins, emulate_op(t->e, p->ins), m.address, m.shift);
   return m;
 }
 
@@ -160,7 +159,7 @@ static void issue(Thread *t, Quad *q, int bf16) {
   for (int j = 1; j < THREADS; j++)
     if (memcmp(q->matrix[0], q->matrix[j], sizeof q->matrix[0]))
       emulate_stop(t, "v%d = %s: threads 0 and %d of four warps name different matrices", q->ins,
-                   op_name(e, q->ins), j);
+                   emulate_op(e, q->ins), j);
   if (!p->in_registers) p->a = decode(t, p, q->matrix[0][0], WGMMA_ROWS), begin_read(t, p, &p->a, WGMMA_ROWS);
   p->b = decode(t, p, q->matrix[0][1], p->n);
   begin_read(t, p, &p->b, p->n);
@@ -174,15 +173,16 @@ void emulate_wgmma(void *thread, int32_t ins, int32_t bf16, float *sum, const ui
                    uint64_t b_matrix) {
   Thread *t = thread;
   Emulator *e = t->e;
-  if (e->nthread % THREADS) emulate_stop(t, "v%d = %s in a block of no fours of warps", ins, op_name(e, ins));
+  if (e->nthread % THREADS)
+    emulate_stop(t, "v%d = %s in a block of no fours of warps", ins, emulate_op(e, ins));
   if (!t->ready)
-    emulate_stop(t, "v%d = %s by thread %d: no wgmma_fence since it began or waited", ins, op_name(e, ins),
+    emulate_stop(t, "v%d = %s by thread %d: no wgmma_fence since it began or waited", ins, emulate_op(e, ins),
                  t->number);
   Quad *q = quad_of(t);
   int at = t->number % THREADS;
   if (q->waiting && q->ins != ins)
     emulate_stop(t, "thread %d is at v%d = %s while others of its four warps wait at v%d = %s", t->number,
-                 ins, op_name(e, ins), q->ins, op_name(e, q->ins));
+                 ins, emulate_op(e, ins), q->ins, emulate_op(e, q->ins));
   q->ins = ins, q->a[at] = a, q->sum[at] = sum, q->matrix[at][0] = a_matrix, q->matrix[at][1] = b_matrix;
   if (++q->waiting == THREADS) {
     issue(t, q, bf16);
@@ -200,7 +200,7 @@ static void restore(Thread *t, const Product *p, int first) {
     for (int j = 0; j < regs; j++) {
       if (memcmp(&p->sum[i][j], &(uint32_t){NAN_BITS}, 4))
         emulate_stop(t, "v%d = %s: sum %d of thread %d was stored to before wgmma_wait", p->ins,
-                     op_name(t->e, p->ins), j, i);
+                     emulate_op(t->e, p->ins), j, i);
       p->sum[i][j] = p->was[i * regs + j];
     }
 }
@@ -212,7 +212,7 @@ static void finish(Thread *t, Product *p, int warp) {
     else get_row(t, p, &p->a, 16 * warp + r, a[r]);
   for (int r = 0; r < p->n; r++) get_row(t, p, &p->b, r, b[r]);
   if (!p->bf16 && (fragment_unrounded(a[0], 16 * 8) || fragment_unrounded(b[0], p->n * 8)))
-    emulate_stop(t, "v%d = %s: an operand is not rounded to tf32", p->ins, op_name(t->e, p->ins));
+    emulate_stop(t, "v%d = %s: an operand is not rounded to tf32", p->ins, emulate_op(t->e, p->ins));
   if (p->was) restore(t, p, warp * SIMT_LANES);
   wgmma_multiply(p->bf16, p->n, a, b, p->sum + warp * SIMT_LANES);
   p->waited |= 1 << warp;

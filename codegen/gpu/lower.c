@@ -3,7 +3,7 @@
  */
 #include <string.h>
 #include "codegen/llvm/bf16.h"
-#include "codegen/gpu/lower.h"
+#include "codegen/gpu/leaves.h"
 
 LLVMValueRef simt_call(Lower *l, const char *name, LLVMValueRef *args, int n) {
   unsigned id = LLVMLookupIntrinsicID(name, strlen(name));

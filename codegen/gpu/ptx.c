@@ -6,6 +6,7 @@
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Target.h>
 #include "codegen/llvm/lower.h"
+#include "codegen/gpu/leaves.h"
 #include "codegen/gpu/lower.h"
 
 enum { GLOBAL = 1, SHARED = 3 };
@@ -214,15 +215,6 @@ static void init(void) {
   LLVMInitializeNVPTXTarget();
   LLVMInitializeNVPTXTargetMC();
   LLVMInitializeNVPTXAsmPrinter();
-}
-
-const char *simt_sm_name(NetcSm sm) {
-  static const char *const name[NETC_SM_COUNT] = {"sm_75", "sm_80", "sm_90a"};
-  return name[sm];
-}
-
-NetcSm simt_family(const KFn *k) {
-  return kir_wgmma(k) ? NETC_SM_90A : kir_tensor(k) ? NETC_SM_80 : NETC_SM_75;
 }
 
 static const char triple[] = "nvptx64-nvidia-cuda";

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include "codegen/gpu/lower.h"
+#include "codegen/gpu/leaves.h"
 
 /* Text of an asm statement without operands that memory is ordered by. */
 static void plain(SimtLower *s, const char *text) {

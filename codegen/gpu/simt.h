@@ -22,6 +22,7 @@ KFn *simt_prepare(Arena *a, const KFn *k);
 
 /* The least family of GPUs that has what k needs: its text is written for that. */
 NetcSm simt_family(const KFn *k);
+const char *simt_sm_name(NetcSm sm); /* sm_75 */
 
 /* Bytes of scratch, each array aligned to 16. */
 int64_t simt_shared(const KFn *k);

@@ -256,26 +256,3 @@ KFn *simt_prepare(Arena *a, const KFn *kernel) {
   arena_free(own);
   return out;
 }
-
-/* ---- blocks ---- */
-
-static int64_t element_bytes(KBase base) {
-  return base == K_I64 || base == K_F64 ? 8 : base == K_I1 ? 1 : base == K_BF16 ? 2 : 4;
-}
-
-int64_t simt_shared(const KFn *k) {
-  int64_t bytes = 0;
-  for (int v = 0; v < k->n; v++)
-    if (k->ins[v].op == K_scratch)
-      bytes += (k->ins[v].imm * element_bytes((KBase)k->ins[v].type.base) + 15) / 16 * 16;
-  return bytes;
-}
-
-bool simt_dynamic(const KFn *k) {
-  enum { MOST_DECLARED = 48 << 10 };
-  return kir_wgmma(k) && simt_shared(k) > MOST_DECLARED;
-}
-
-int simt_block_tasks(const KFn *k) { return k->warps == 1 && !simt_shared(k) ? 4 : 1; }
-
-int simt_block_threads(const KFn *k) { return SIMT_LANES * k->warps * simt_block_tasks(k); }

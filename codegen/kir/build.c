@@ -7,11 +7,6 @@
 #include "codegen/kir/kir.h"
 #include "codegen/kir/internal.h"
 
-const KOpInfo kop_info[K_OP_COUNT] = {
-#define KOP(name, operands, kind, meaning) {#name, operands, #kind},
-#include "codegen/kir/kir.def"
-};
-
 static KV fail(KFn *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static KV fail(KFn *k, const char *fmt, ...) {
   if (k->err[0]) return K_NONE;

@@ -19,23 +19,6 @@
 #include "codegen/kir/kir.h"
 #include "codegen/kir/internal.h"
 
-static const char *const base_name[][4] = {
-    /* value, vector, buffer, local */
-    [K_I1] = {"i1", "i1v", "i1*", "i1 local"},           [K_I32] = {"i32", "i32v", "i32*", "i32 local"},
-    [K_I64] = {"i64", "i64v", "i64*", "i64 local"},      [K_F32] = {"f32", "f32v", "f32*", "f32 local"},
-    [K_F64] = {"f64", "f64v", "f64*", "f64 local"},      [K_VOID] = {"void", "void", "void", "void"},
-    [K_BF16] = {"bf16", "bf16v", "bf16*", "bf16 local"},
-};
-
-const char *kir_type_str(KType t) {
-  static const char *const vector_local[] = {"i1v local", "i32v local", "i64v local", "f32v local",
-                                             "f64v local"};
-  if (t.base > K_BF16) return "?";
-  if (t.kind == KIND_REGS) return t.base == K_I32 ? "i32 regs" : "f32 regs";
-  if (t.kind == KIND_LOCAL) return t.vec && t.base < K_VOID ? vector_local[t.base] : base_name[t.base][3];
-  return base_name[t.base][t.kind == KIND_BUFFER ? 2 : t.vec != 0];
-}
-
 /* Never to be taken for an integer. */
 static void print_f32(FILE *out, double v) {
   char text[32];

@@ -255,14 +255,8 @@ static void make_kernel(Module *m, Emit *e, Filling *f, int field) {
   *ARENA_PUSH(e->arena, e->kernel, e->nkernel, e->capkernel) = kernel;
 }
 
-static const FnPlan *training(const Module *m) {
-  for (int i = 0; i < m->prog->nfn; i++)
-    if (m->fn[i].fn->kind == FN_TRAIN) return &m->fn[i];
-  return NULL;
-}
-
 bool emit_fills(Module *m, char err[512]) {
-  const FnPlan *train = training(m);
+  const FnPlan *train = module_training(m);
   if (!train) return true;
   Emit *e = m->fn[m->prog->nfn - 1].e; /* has all kernels so far */
   for (int s = 0; s < m->prog->nstream; s++) {

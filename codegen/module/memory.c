@@ -11,8 +11,7 @@
 #include <string.h>
 #include "passes/memory/plan.h"
 #include "codegen/module/module.h"
-
-static int64_t align_up(int64_t n) { return (n + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN; }
+#include "codegen/util/ints.h"
 
 void module_place_vars(Module *m) {
   const Program *p = m->prog;
@@ -20,7 +19,7 @@ void module_place_vars(Module *m) {
   m->var_bytes = 0;
   for (int i = 0; i < p->nvar; i++) {
     m->var_offset[i] = m->var_bytes;
-    m->var_bytes += align_up(type_bytes(p->var[i].type));
+    m->var_bytes += round_up(type_bytes(p->var[i].type), PLAN_ALIGN);
   }
 }
 
@@ -72,8 +71,7 @@ static void emit_copy(Emit *e, int from, int to) {
   Build b = build_begin(e, NULL, "move", "copy:n%lld", (long long)n);
   build_arg(&b, from, false);
   build_arg(&b, to, true);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    copy_body(build_kernel(&b, isa), n, chunk);
+  EACH_ISA (isa, &b) copy_body(build_kernel(&b, isa), n, chunk);
   b.kernel.bytes = 8 * n;
   build_end(&b, (n + chunk - 1) / chunk);
 }
@@ -84,7 +82,7 @@ static void emit_constant(Emit *e, int buf) {
   int64_t n = type_count(node->type);
   Build b = build_begin(e, NULL, "map", "const:n%lld:", (long long)n);
   build_arg(&b, buf, true);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1)) {
+  EACH_ISA (isa, &b) {
     KFn *k = build_kernel(&b, isa);
     KV v = node->type.dt == I32 ? k_i32(k, (int32_t)node->at.value) : k_f32(k, node->at.value);
     KV zero = k_i64(k, 0), end = k_i64(k, n);

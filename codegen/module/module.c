@@ -5,6 +5,12 @@
 #include <time.h>
 #include "codegen/module/module.h"
 
+const FnPlan *module_training(const Module *m) {
+  for (int i = 0; i < m->prog->nfn; i++)
+    if (m->fn[i].fn->kind == FN_TRAIN) return &m->fn[i];
+  return NULL;
+}
+
 /* What the kernels of p's launches take on the stack, the largest of any set. */
 static int64_t scratch_bytes(const FnPlan *p) {
   int64_t most = 0;

@@ -64,6 +64,9 @@ typedef struct {
   uint64_t **param; /* of a GPU, per kernel: the words of its code's parameters */
 } Module;
 
+/* The first training function: the one whose batch the streams are. NULL when there is none. */
+const FnPlan *module_training(const Module *m);
+
 /* memory.c: stores in place or copied, lifetimes, offsets. */
 void module_place_vars(Module *m);
 bool plan_fn(Module *m, FnPlan *p, char err[512]);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "codegen/module/module.h"
-#include "codegen/gpu/lower.h"
+#include "codegen/gpu/simt.h"
 
 enum { TEXT_BYTES = 256 << 10 };
 

@@ -324,13 +324,6 @@ static LLVMValueRef device(const Tables *t) {
   return v;
 }
 
-/* The first training function: the one whose batch the streams are. NULL when there is none. */
-static const FnPlan *training(const Module *m) {
-  for (int i = 0; i < m->prog->nfn; i++)
-    if (m->fn[i].fn->kind == FN_TRAIN) return &m->fn[i];
-  return NULL;
-}
-
 static int input_index(const FnPlan *p, const char *stream, const char *field) {
   size_t n = strlen(stream);
   for (int i = 0; p && i < p->ninput; i++) {
@@ -342,7 +335,7 @@ static int input_index(const FnPlan *p, const char *stream, const char *field) {
 
 static LLVMValueRef streams(const Tables *t) {
   const Program *p = t->mod->prog;
-  const FnPlan *train = training(t->mod);
+  const FnPlan *train = module_training(t->mod);
   LLVMValueRef *v = values(t, p->nstream);
   for (int i = 0; i < p->nstream; i++) {
     const Stream *s = &p->stream[i];

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "codegen/llvm/lower.h"
+#include "codegen/llvm/lower_internal.h"
 #include "codegen/module/module.h"
 #include "codegen/gpu/lower.h"
 #include "frontend/frontend.h"

@@ -1,4 +1,4 @@
-/* direct.c - G_CONV: conv and conv_dx with an elementwise epilogue.
+/* direct.c - G_CONV by loops over taps: conv and conv_dx with an elementwise epilogue.
  *
  * A task is a range of result rows times a range of channel blocks. For every row, tile of the row
  * (geometry.h) and block: accumulators of tile x block in registers; loops over the outer taps that hit the
@@ -10,9 +10,8 @@
  * Weights are read from panels (pack.c) where that pays. A task has as many blocks as their panels fit
  * the near cache, so that they stay in cache while the rows pass by.
  */
-#include <string.h>
-#include "codegen/emit/tensor_core/tensor_core.h"
-#include "codegen/emit/winograd/winograd.h"
+#include "codegen/emit/core/epilogue.h"
+#include "codegen/emit/conv/geometry.h"
 #include "codegen/util/ints.h"
 
 /* What is decided before code is written, for one instruction set. */
@@ -54,27 +53,6 @@ typedef struct {
 } ConvCode;
 
 /* ---- planning ---- */
-
-/* Does the value of the epilogue at a pixel depend on where along the spatial axes it lies other than through
- * its place in memory? Then pixels must not be renumbered. */
-static bool needs_coordinates(const Fn *f, const GroupInfo *g) {
-  const Type *y = &f->node[g->anchor].type;
-  for (int i = 0; i < g->nnode; i++) {
-    const Node *nd = &f->node[g->node[i]];
-    if (nd->op == OP_iota || nd->op == OP_rand) return true;
-    if (g->node[i] == g->anchor) continue;
-    for (int j = 0; j < nd->nin; j++) {
-      const Type *t = &f->node[nd->in[j]].type;
-      bool all = true, none = true;
-      for (int a = 2; a < t->rank; a++) {
-        all = all && t->dim[a] == y->dim[a];
-        none = none && t->dim[a] == 1;
-      }
-      if (!all && !none) return true;
-    }
-  }
-  return false;
-}
 
 enum { AHEAD_TURN = 4 };
 /* A convolution whose windows do not overlap makes few multiply-adds of every pixel it reads. Its operand, when it comes from
@@ -331,43 +309,11 @@ static void conv_kernel(Build *b, const GroupInfo *g, const ConvPlan *pl, int is
   k_end(k);
 }
 
-/* Is value `id` read by the epilogue only at the place that is being written? Not through a view, then. */
-static bool read_in_place(const Fn *f, const GroupInfo *g, int id) {
-  for (int i = 0; i < g->nnode; i++) {
-    const Node *nd = &f->node[g->node[i]];
-    for (int j = 0; j < nd->nin; j++)
-      if (value_source(f, nd->in[j]) == id && (nd->in[j] != id || g->node[i] == g->anchor)) return false;
-  }
-  return true;
-}
-
-static bool own_memory(const Emit *e, int node) { return e->storage[node].owner == node; }
-
-/* With several results one might not depend on that operand, and its store could then be moved before the load. */
-void conv_offer_place(Build *b, const GroupInfo *g) {
-  const Fn *f = b->e->fn;
-  const Node *out = &f->node[g->out[0]];
-  for (int i = 0; g->nout == 1 && i < g->nin; i++) {
-    const Node *in = &f->node[g->in[i]];
-    if (!type_eq(in->type, out->type) || memcmp(in->order, out->order, sizeof in->order)) continue;
-    if (!read_in_place(f, g, g->in[i]) || !own_memory(b->e, g->in[i]) || !own_memory(b->e, g->out[0]))
-      continue;
-    int to = build_find_arg(b, emit_buffer(b->e, g->out[0]));
-    b->launch.inplace[to] = build_find_arg(b, emit_buffer(b->e, g->in[i]));
-    return;
-  }
-}
-
-bool emit_conv(Emit *e, const GroupInfo *g) {
+bool conv_direct(Emit *e, const GroupInfo *g, const ConvShape *s) {
   const Node *nd = &e->fn->node[g->anchor];
-  ConvShape s;
-  if (!conv_shape(e->fn, nd, &s, e->err)) return false;
-  if (tc_takes(e, nd, &s)) return emit_conv_tc(e, g, &s);
-  WinoPlan wino;
-  if (!e->machine->simt && wino_choose(e->fn, nd, &wino)) return emit_wino(e, g, &wino);
-  const char *name = conv_describe(e->arena, &s);
-  ConvShape loops = s;
-  if (!needs_coordinates(e->fn, g)) conv_fold(&loops, e->machine->tasks);
+  const char *name = conv_describe(e->arena, s);
+  ConvShape loops = *s;
+  if (epilogue_renumbers(e->fn, g, 2)) conv_fold(&loops, e->machine->tasks);
   ConvPlan plan[NETC_ISA_COUNT];
   ConvBlock block[NETC_ISA_COUNT];
   int64_t tasks = 0, panels = 0;
@@ -383,26 +329,16 @@ bool emit_conv(Emit *e, const GroupInfo *g) {
     pack_weights(e, g, &loops, block, w, ws);
     w = ws;
   }
-  Build b = build_begin(e, g, s.back ? "conv_dx" : "conv", "conv:%s:f32:%s", name, s.back ? "bwd_d" : "fwd");
+  Build b =
+      build_begin(e, g, s->back ? "conv_dx" : "conv", "conv:%s:f32:%s", name, s->back ? "bwd_d" : "fwd");
   KV operand = build_arg(&b, x, false), weights = build_arg(&b, w, false);
-  b.kernel.bytes = 4 * conv_taps(&s) * s.cin * s.cout + type_bytes(e->fn->node[nd->in[0]].type);
-  for (int i = 0; i < g->nin; i++) {
-    int buf = emit_buffer(e, g->in[i]);
-    if (build_find_arg(&b, buf) >= 0 || buf == emit_buffer(e, nd->in[1])) continue;
-    build_arg(&b, buf, false);
-    b.kernel.bytes += type_bytes(e->fn->node[g->in[i]].type);
-  }
-  for (int i = 0; i < g->nout; i++) {
-    build_arg(&b, emit_buffer(e, g->out[i]), true);
-    b.kernel.bytes += type_bytes(e->fn->node[g->out[i]].type);
-  }
-  conv_offer_place(&b, g);
+  b.kernel.bytes = 4 * conv_taps(s) * s->cin * s->cout + value_bytes(e, nd->in[0]);
+  epilogue_args(&b, g);
   build_stream(&b);
   b.kernel.flops = 2 * node_macs_inside(e->fn, nd);
   b.kernel.work = 2 * node_macs(e->fn, nd);
-  if (conv_pairs(&s, NETC_ISA_AVX512_BF16)) b.kernel.pair_flops = b.kernel.flops;
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    conv_kernel(&b, g, &plan[isa], isa, operand, weights);
+  if (conv_pairs(s, NETC_ISA_AVX512_BF16)) b.kernel.pair_flops = b.kernel.flops;
+  EACH_ISA (isa, &b) conv_kernel(&b, g, &plan[isa], isa, operand, weights);
   build_end(&b, tasks);
   return !e->err[0];
 }

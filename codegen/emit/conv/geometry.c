@@ -61,14 +61,17 @@ bool conv_shape(const Fn *f, const Node *nd, ConvShape *s, char err[256]) {
   return true;
 }
 
+bool conv_is_pointwise(const ConvShape *s) {
+  for (int i = 0; i < s->ns; i++)
+    if (s->k[i] != 1 || s->stride[i] != 1 || s->pad[i] != 0) return false;
+  return true;
+}
+
 void conv_fold(ConvShape *s, int64_t rows) {
   enum { LONGEST = 512, USUAL = 64, SHORTEST = 32 };
-  int64_t pixels = 1;
   if (s->out[s->ns - 1] == 1) return; /* that axis has no stride in memory to count pixels by */
-  for (int i = 0; i < s->ns; i++) {
-    if (s->k[i] != 1 || s->stride[i] != 1 || s->pad[i] != 0) return;
-    pixels *= s->out[i];
-  }
+  if (!conv_is_pointwise(s)) return;
+  int64_t pixels = conv_pixels(s, s->out) / s->n;
   int64_t row = min64(pixels, min64(max64(pixels * s->n / rows, USUAL), LONGEST));
   while (pixels % row) row--;
   if (row < SHORTEST && row < s->out[s->ns - 1]) return;

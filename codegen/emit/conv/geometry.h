@@ -49,7 +49,9 @@ typedef struct {
 /* Shape of a conv, conv_dx or conv_dw node. false and a message when its operands do not lie in memory as the
  * kernels need: images channels last, weights (K.., C, O). */
 bool conv_shape(const Fn *f, const Node *nd, ConvShape *s, char err[256]);
-/* A 1x1 convolution of stride 1 sees pixels, not rows: makes them rows of one long length. */
+/* One tap, stride 1, no padding: a pixel of the result is made of the one in the same place. */
+bool conv_is_pointwise(const ConvShape *s);
+/* A pointwise convolution sees pixels, not rows: makes them rows of one long length. */
 void conv_fold(ConvShape *s, int64_t rows); /* about so many, at least */
 /* Does the code for the set multiply pairs of channels (K_dot2)? Elsewhere rounded operands are multiplied as f32. */
 bool conv_pairs(const ConvShape *s, int isa);
@@ -109,6 +111,8 @@ int64_t pack_elements(const ConvShape *s, const ConvBlock *b, int isa); /* of 4 
 /* Appends the launch that packs buffer w into workspace ws. */
 void pack_weights(Emit *e, const GroupInfo *g, const ConvShape *s, const ConvBlock block[NETC_ISA_COUNT],
                   int w, int ws);
-/* Lets the result take over the memory of an operand of the epilogue that has its type and order (direct.c). */
-void conv_offer_place(Build *b, const GroupInfo *g);
+
+/* ---- direct.c ---- */
+/* G_CONV by these loops: for every shape and machine. */
+bool conv_direct(Emit *e, const GroupInfo *g, const ConvShape *s);
 #endif

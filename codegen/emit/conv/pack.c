@@ -125,7 +125,7 @@ void pack_weights(Emit *e, const GroupInfo *g, const ConvShape *s, const ConvBlo
   build_arg(&b, w, false);
   build_arg(&b, ws, true);
   int64_t tasks = 0;
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1)) {
+  EACH_ISA (isa, &b) {
     int64_t n = pack_kernel(&b, s, &block[isa], isa);
     if (n > tasks) tasks = n;
   }

@@ -140,10 +140,12 @@ void args_of_group(Build *b) {
 
 int arg_of(const Build *b, int node) { return build_find_arg(b, emit_buffer(b->e, node)); }
 
+int64_t value_bytes(const Emit *e, int node) { return type_bytes(e->fn->node[node].type); }
+
 int64_t group_bytes(const Emit *e, const GroupInfo *g) {
   int64_t bytes = 0;
-  for (int i = 0; i < g->nin; i++) bytes += type_bytes(e->fn->node[g->in[i]].type);
-  for (int i = 0; i < g->nout; i++) bytes += type_bytes(e->fn->node[g->out[i]].type);
+  for (int i = 0; i < g->nin; i++) bytes += value_bytes(e, g->in[i]);
+  for (int i = 0; i < g->nout; i++) bytes += value_bytes(e, g->out[i]);
   return bytes;
 }
 

@@ -45,6 +45,7 @@ bool channels_inner(const Node *n);
 /* Arguments of a launch: first what the group reads, then what it writes. */
 void args_of_group(Build *b);
 int arg_of(const Build *b, int node); /* argument holding a value, -1 = none */
+int64_t value_bytes(const Emit *e, int node);
 /* Least traffic of a group: everything it reads and writes, once. */
 int64_t group_bytes(const Emit *e, const GroupInfo *g);
 KBase base_of(Type t);

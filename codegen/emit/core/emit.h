@@ -94,25 +94,27 @@ void build_end(Build *b, int64_t tasks);
 /* What the launch writes, it writes once, by whole vectors where it can: values too large for the caches go past them. Before
  * build_kernel. */
 void build_stream(Build *b);
-/* Emission runs once per set that is wanted (Machine.kernels), of those that may have code of their own for this launch (with bf16
- * among its arguments, or operands to be rounded, all of them):
- *   for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1)) { KFn *k = build_kernel(&b, isa); .. }
- * build_set: the first one from `from` on. build_kernel declares the arguments in k: argument i is KV i (k_arg was called for each). */
+/* Emission runs once per set that is wanted (Machine.kernels), of those that may have code of their own for this launch
+ * (with bf16 among its arguments, or operands to be rounded, all of them):
+ *   EACH_ISA(isa, &b) { KFn *k = build_kernel(&b, isa); .. }
+ * build_set: the first one from `from` on. build_kernel declares the arguments in k: argument i is KV i (k_arg was
+ * called for each). */
+#define EACH_ISA(isa, b) for (int isa = build_set(b, 0); isa < NETC_ISA_COUNT; isa = build_set(b, isa + 1))
 int build_set(const Build *b, int from);
 KFn *build_kernel(Build *b, int isa);
 /* The same launch's kernel for GPUs of compute capability 9.0 (KFn.sm90), after that for all. */
 KFn *build_sm90(Build *b);
 
-/* One emitter per group kind; each appends its launches to e. false with e->err set on failure. */
-bool emit_map(Emit *e, const GroupInfo *g);  /* codegen/emit/map/map.c    G_MAP */
-bool emit_conv(Emit *e, const GroupInfo *g); /* codegen/emit/conv/direct.c   G_CONV */
-bool emit_conv_dw(Emit *e,
-                  const GroupInfo *g);     /* codegen/emit/wgrad/direct.c G_CONV_DW, both plain and DyBAC */
-bool emit_dw(Emit *e, const GroupInfo *g); /* codegen/emit/depthwise/depthwise.c     G_DW */
-bool emit_dw_dw(Emit *e, const GroupInfo *g);  /* codegen/emit/depthwise/depthwise.c     G_DW_DW */
-bool emit_dwpw(Emit *e, const GroupInfo *g);   /* codegen/emit/dybac/direct.c   G_DWPW */
-bool emit_matmul(Emit *e, const GroupInfo *g); /* codegen/emit/matmul.c G_MATMUL */
-bool emit_move(Emit *e, const GroupInfo *g);   /* codegen/emit/move/move.c   G_MOVE */
+/* One emitter per group kind; each appends its launches to e. false with e->err set on failure. Of those of
+ * codegen/emit/choose.c every algorithm has an emitter of its own, in its folder. */
+bool emit_map(Emit *e, const GroupInfo *g);     /* G_MAP: codegen/emit/map/map.c */
+bool emit_conv(Emit *e, const GroupInfo *g);    /* G_CONV: codegen/emit/choose.c */
+bool emit_conv_dw(Emit *e, const GroupInfo *g); /* G_CONV_DW, both plain and DyBAC: codegen/emit/choose.c */
+bool emit_dw(Emit *e, const GroupInfo *g);      /* G_DW: codegen/emit/depthwise/depthwise.c */
+bool emit_dw_dw(Emit *e, const GroupInfo *g);   /* G_DW_DW: codegen/emit/depthwise/wgrad.c */
+bool emit_dwpw(Emit *e, const GroupInfo *g);    /* G_DWPW: codegen/emit/choose.c */
+bool emit_matmul(Emit *e, const GroupInfo *g);  /* G_MATMUL: codegen/emit/matmul.c */
+bool emit_move(Emit *e, const GroupInfo *g);    /* G_MOVE: codegen/emit/move/move.c */
 
 /* ---- expressions (expr.c): elementwise nodes of a group at one place of the domain ---- */
 /* A place in a channels-last (or weight-order, or flat) domain: `lanes` neighbours along the innermost axis in memory (vec) or one

@@ -9,7 +9,7 @@
  * rows of x that the next step reads first.
  */
 #include "codegen/emit/conv/geometry.h"
-#include "codegen/emit/tensor_core/dybac.h"
+#include "codegen/emit/dybac/dybac.h"
 #include "codegen/util/ints.h"
 
 /* NEAR: bytes of the second-level cache a step may count on. Where the weights leave room in it, a segment is so
@@ -334,16 +334,18 @@ static bool check(Emit *e, const GroupInfo *g, const DwShape *d) {
   return unit && orders;
 }
 
-bool emit_dwpw(Emit *e, const GroupInfo *g) {
+bool dybac_shape(Emit *e, const GroupInfo *g, DwShape *d) {
+  *d = dw_shape(e, g, e->fn->node[g->anchor].in[0]);
+  return dw_supported(e, d) && check(e, g, d);
+}
+
+bool dybac_direct(Emit *e, const GroupInfo *g, const DwShape *d) {
   const Node *anchor = &e->fn->node[g->anchor];
-  int dw = anchor->in[0];
   int64_t samples = anchor->type.dim[0], panels = 0;
-  Dwpw p = {.d = dw_shape(e, g, dw), .cout = anchor->type.dim[1]};
-  if (!dw_supported(e, &p.d) || !check(e, g, &p.d)) return false;
+  Dwpw p = {.d = *d, .cout = anchor->type.dim[1]};
   p.rows = rows_of(&p.d);
   p.width = p.d.out[p.d.ns - 1];
   p.pointwise = pointwise(&p, samples, anchor->at.narrow);
-  if (dwpw_tc_takes(e, &p.d, p.cout, anchor->at.narrow)) return emit_dwpw_tc(e, g, &p.d);
   plan(e->machine, &p, samples);
   p.packed = pack_pays(&p.pointwise);
   ConvBlock block[NETC_ISA_COUNT];
@@ -370,9 +372,8 @@ bool emit_dwpw(Emit *e, const GroupInfo *g) {
   for (int i = 0; i < g->nout; i++) build_arg(&b, emit_buffer(e, g->out[i]), true);
   KV weights = build_find_arg(&b, v);
   build_stream(&b);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    kernel(&b, g, &p, &block[isa], isa, weights);
-  b.kernel.flops = 2 * (node_macs(e->fn, anchor) + node_macs(e->fn, &e->fn->node[dw]));
+  EACH_ISA (isa, &b) kernel(&b, g, &p, &block[isa], isa, weights);
+  b.kernel.flops = 2 * (node_macs(e->fn, anchor) + node_macs(e->fn, &e->fn->node[anchor->in[0]]));
   if (conv_pairs(&p.pointwise, NETC_ISA_AVX512_BF16)) b.kernel.pair_flops = 2 * node_macs(e->fn, anchor);
   b.kernel.bytes = group_bytes(e, g);
   build_end(&b, samples * p.rows / p.task_rows * p.segments);

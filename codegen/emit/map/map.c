@@ -106,8 +106,8 @@ static void emit_sweep(Emit *e, const GroupInfo *g, Sweep *s) {
   allow_overlays(&b, s);
   count_work(&b, s);
   build_stream(&b);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT && !e->err[0]; isa = build_set(&b, isa + 1))
-    map_nest(e, s, expr_new(e, g, &b, build_kernel(&b, isa)));
+  EACH_ISA (isa, &b)
+    if (!e->err[0]) map_nest(e, s, expr_new(e, g, &b, build_kernel(&b, isa)));
   build_end(&b, s->tasks);
   map_join_parts(e, g, s);
 }

@@ -69,7 +69,7 @@ static void join_launch(Emit *e, const GroupInfo *g, Reduction *const *red, int 
     b.kernel.flops += size * red[i]->parts;
     b.kernel.bytes += 4 * size * (red[i]->parts + 1);
   }
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1)) {
+  EACH_ISA (isa, &b) {
     KFn *k = build_kernel(&b, isa);
     KV from = k_i64(k, 0);
     if (tasks > 1) from = k_mul(k, k_task(k), k_i64(k, JOIN_GRAIN));

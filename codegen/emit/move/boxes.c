@@ -73,7 +73,7 @@ static Box copy_box(const Emit *e, const Copy *c) {
 static bool emit_copies(const Move *m, Build *b, Copy *copy, int n) {
   int64_t tasks = 0;
   for (int i = 0; i < n; i++) normalise(&copy[i]);
-  for (int isa = build_set(b, 0); isa < NETC_ISA_COUNT; isa = build_set(b, isa + 1)) {
+  EACH_ISA (isa, b) {
     KFn *k = build_kernel(b, isa);
     tasks = 0;
     for (int i = 0; i < n; i++) {

@@ -17,6 +17,7 @@ bool move_resize(const Move *m); /* resize.c: resize, resize_dx */
 bool move_orient(const Move *m); /* index.c */
 bool move_arg(const Move *m);    /* index.c: argmax, argmin */
 
+/* ---- launch.c ---- */
 /* "upsample:n4_c64_h16_w16:f32" (f32 or i32, of the operand). */
 Build move_begin(const Move *m, const char *detail);
 /* Emits the kernel: `body` at every place of node `over`. */

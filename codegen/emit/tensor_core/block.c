@@ -2,8 +2,6 @@
 #include "codegen/emit/tensor_core/tensor_core.h"
 #include "codegen/kir/wgmma.h"
 
-static KV i32v(KFn *k, int64_t v) { return k_splat(k, k_i32(k, (int32_t)v)); }
-
 static int pieces(const TcTile *t) { return t->row / TC_PIECE; }
 
 /* By what the pieces of a row are moved. */

@@ -5,6 +5,7 @@
  * pixels lie, piece by piece, and a piece whose tap meets the padding becomes zeros. Which taps of a row do is a bit mask, made once.
  * Where that axis is cut into parts, the epilogue is a launch of its own (results.c).
  */
+#include "codegen/emit/core/epilogue.h"
 #include "codegen/emit/tensor_core/gemm_conv.h"
 
 enum { MOST_ROWS = 32 }; /* of a thread, in a stage */
@@ -18,8 +19,6 @@ typedef struct {
   int rows, apart;     /* how many, and from one to the next */
   KV piece;            /* of a row, that the thread copies: its first element */
 } Gather;
-
-static KV i32v(KFn *k, int64_t v) { return k_splat(k, k_i32(k, (int32_t)v)); }
 
 /* Row m (vector) of the phase: where it reads, and through which taps. */
 static void find_row(const TcCode *c, KFn *k, KV m, KV *base, KV *bits) {
@@ -91,11 +90,6 @@ static void load_rows(TcCode *c, TcBlock *b, KV step, KV stage) {
   }
 }
 
-static int copy_bytes(const ConvShape *s, bool bf16) {
-  int64_t bytes = s->cin * (bf16 ? 2 : 4);
-  return bytes % 16 == 0 ? 16 : bytes % 8 == 0 ? 8 : 4;
-}
-
 /* The same launch on GPUs that multiply by four warps. */
 static void wide_kernel(Build *b, const GroupInfo *g, const TcConv *c, Gather code) {
   TcConv wide = *c;
@@ -119,12 +113,12 @@ bool emit_conv_tc(Emit *e, const GroupInfo *g, const ConvShape *s) {
   Build b =
       build_begin(e, g, s->back ? "conv_dx" : "conv", "conv:%s:%s:%s%s", conv_describe(e->arena, s),
                   c.bf16 ? "mma_bf16" : "mma_tf32", s->back ? "bwd_d" : "fwd", c.part_steps ? ":part" : "");
-  Gather code = {.c.rows = &rows, .bytes = copy_bytes(s, c.bf16)};
+  Gather code = {.c.rows = &rows, .bytes = tc_copy_bytes(s->cin, c.bf16)};
   code.operand = build_arg(&b, x, false), code.c.weights = build_arg(&b, ws, false);
-  b.kernel.bytes = 4 * conv_taps(s) * s->cin * s->cout + type_bytes(e->fn->node[nd->in[0]].type);
+  b.kernel.bytes = 4 * conv_taps(s) * s->cin * s->cout + value_bytes(e, nd->in[0]);
   int sums = c.part_steps ? emit_workspace(e, 4 * c.sums) : -1;
   if (c.part_steps) code.c.sums = build_arg(&b, sums, true), b.kernel.bytes += 4 * c.sums;
-  else tc_results_args(&b, g);
+  else epilogue_args(&b, g);
   b.kernel.flops = 2 * node_macs_inside(e->fn, nd);
   b.kernel.work = 2 * node_macs(e->fn, nd);
   KFn *k = build_kernel(&b, 0);

@@ -58,8 +58,6 @@ static Plan plan(const Machine *m, const DwShape *d, int64_t samples, int64_t co
 
 /* ---- packed weights: for each range of columns and step the stage's b ---- */
 
-static KV i32v(KFn *k, int64_t v) { return k_splat(k, k_i32(k, (int32_t)v)); }
-
 static void pack_kernel(const Plan *p, KFn *k) {
   int depth = tc_depth(&p->t, p->bf16);
   KV step = k_rem(k, k_task(k), k_i64(k, p->steps)), block = k_div(k, k_task(k), k_i64(k, p->steps));

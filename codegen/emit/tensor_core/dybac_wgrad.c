@@ -11,7 +11,7 @@
  *
  * Boxes are cut into parts, whose sums a second launch adds in order.
  */
-#include "codegen/emit/wgrad/wgrad.h"
+#include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/tensor_core/dybac.h"
 #include "codegen/util/ints.h"
 
@@ -35,8 +35,6 @@ typedef struct {
   KV in_box[MAX_SPATIAL], off[MOST_PIECES], word[MOST_PIECES];
   int pieces, warps; /* warps that copy */
 } Code;
-
-static KV i32v(KFn *k, int64_t v) { return k_splat(k, k_i32(k, (int32_t)v)); }
 
 /* ---- planning ---- */
 
@@ -87,8 +85,7 @@ static Plan plan(const Machine *m, const DwShape *d, int64_t samples, int64_t co
     if (least > 0 && time >= least) continue;
     best = p, least = time;
   }
-  int64_t bytes = cout * (bf16 ? 2 : 4);
-  best.piece = bytes % 16 == 0 ? 16 : bytes % 8 == 0 ? 8 : 4;
+  best.piece = tc_copy_bytes(cout, bf16);
   return best;
 }
 
@@ -231,11 +228,10 @@ bool emit_conv_dw_input_tc(Emit *e, const GroupInfo *g, const DwShape *d) {
   KV out = build_arg(&b, ws, true);
   b.kernel.work = 2 * node_macs(e->fn, nd);
   b.kernel.flops = 2 * (node_macs_inside(e->fn, nd) + node_macs(e->fn, u));
-  for (int i = 0; i < g->nin; i++) b.kernel.bytes += type_bytes(e->fn->node[g->in[i]].type);
-  b.kernel.bytes += type_bytes(nd->type);
+  b.kernel.bytes = group_bytes(e, g);
   kernel(&b, &p, dy, out);
   build_end(&b, p.row_blocks * p.col_blocks * p.parts);
   int64_t parts[NETC_ISA_COUNT] = {p.parts};
-  if (p.parts > 1) conv_dw_sum_parts(e, g, d->channels * p.cout, parts, ws, dw);
+  if (p.parts > 1) sum_parts(e, g, d->channels * p.cout, parts, ws, dw);
   return !e->err[0];
 }

@@ -12,8 +12,6 @@
 #include "codegen/emit/tensor_core/gemm_conv.h"
 #include "codegen/util/ints.h"
 
-static KV i32v(KFn *k, int64_t v) { return k_splat(k, k_i32(k, (int32_t)v)); }
-
 /* ---- planning ---- */
 
 static TcAxis axis_of(const ConvShape *s, int a, int64_t r) {

@@ -72,8 +72,6 @@ void tc_results_from(TcCode *c, KFn *k, KV first);
 void tc_results_next(TcCode *c, KFn *k);
 /* The group's epilogue on sums of row `row`: `few` channels from `channel` on, those there are of them. */
 void tc_results_put(TcCode *c, KFn *k, KV row, KV channel, int few, KV value);
-/* Declares what the epilogue reads and writes: all arguments of a launch but the convolution's operands. */
-void tc_results_args(Build *b, const GroupInfo *g);
 /* Appends the launch that adds the parts in workspace ws, in order, and has the epilogue. */
 void tc_results_sum(Emit *e, const GroupInfo *g, const TcConv *c, int ws);
 #endif

@@ -4,6 +4,8 @@
  * partial sums, f32, part after part, and a launch of its own adds them: a warp has 32 channels of some rows, fetches them of all parts
  * and adds these in order, so that the sum is the same whichever block was done first.
  */
+#include "codegen/emit/core/epilogue.h"
+#include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/tensor_core/gemm_conv.h"
 #include "codegen/util/ints.h"
 
@@ -24,29 +26,13 @@ static bool lies_linear(const Emit *e, int node) {
   return true;
 }
 
-/* Is node `id` of the group the anchor, or what its first operand is computed by there: a dwconv, and a gate? */
-static bool before_results(const Fn *f, int anchor, int id) {
-  const Node *x = &f->node[f->node[anchor].in[0]];
-  return id == anchor ||
-         (x->group == f->node[anchor].group && (id == f->node[anchor].in[0] || id == x->in[0]));
-}
-
 bool tc_results_linear(const Emit *e, const GroupInfo *g) {
   const Fn *f = e->fn;
-  const Type *y = &f->node[g->anchor].type;
+  if (!epilogue_renumbers(f, g, 0)) return false;
   for (int i = 0; i < g->nnode; i++) {
     const Node *nd = &f->node[g->node[i]];
-    if (nd->op == OP_iota || nd->op == OP_rand) return false;
-    for (int j = 0; j < nd->nin && !before_results(f, g->anchor, g->node[i]); j++) {
-      const Type *t = &f->node[nd->in[j]].type;
-      int same = 0, one = 0, axes = 0;
-      for (int a = 0; a < t->rank; a++) {
-        if (a == 1 || y->dim[a] == 1) continue;
-        axes++, same += t->dim[a] == y->dim[a], one += t->dim[a] == 1;
-      }
-      if (same != axes && one != axes) return false;
+    for (int j = 0; j < nd->nin && g->node[i] != g->anchor; j++)
       if (f->node[nd->in[j]].group != f->node[g->anchor].group && !lies_linear(e, nd->in[j])) return false;
-    }
   }
   for (int i = 0; i < g->nout; i++)
     if (!lies_linear(e, g->out[i])) return false;
@@ -113,31 +99,6 @@ void tc_results_put(TcCode *c, KFn *k, KV row, KV channel, int few, KV value) {
 
 /* ---- arguments ---- */
 
-/* Does a node of the group other than the anchor read it, as it is or through a view? */
-static bool epilogue_reads(const Fn *f, const GroupInfo *g, int id) {
-  for (int i = 0; i < g->nnode; i++) {
-    const Node *nd = &f->node[g->node[i]];
-    for (int j = 0; j < nd->nin && g->node[i] != g->anchor; j++)
-      if (value_source(f, nd->in[j]) == id) return true;
-  }
-  return false;
-}
-
-void tc_results_args(Build *b, const GroupInfo *g) {
-  Emit *e = b->e;
-  for (int i = 0; i < g->nin; i++) {
-    int buf = emit_buffer(e, g->in[i]);
-    if (build_find_arg(b, buf) >= 0 || !epilogue_reads(e->fn, g, g->in[i])) continue;
-    build_arg(b, buf, false);
-    b->kernel.bytes += type_bytes(e->fn->node[g->in[i]].type);
-  }
-  for (int i = 0; i < g->nout; i++) {
-    build_arg(b, emit_buffer(e, g->out[i]), true);
-    b->kernel.bytes += type_bytes(e->fn->node[g->out[i]].type);
-  }
-  conv_offer_place(b, g);
-}
-
 /* ---- the launch that adds parts ---- */
 
 enum { LANES = 32 };
@@ -151,19 +112,12 @@ static int64_t task_rows(const Machine *m, const TcConv *c) {
   return rows < 1 ? 1 : rows > MOST ? MOST : rows;
 }
 
-/* Loads come first, so that all are on their way at once. A phase without taps has no parts. */
+/* A phase without taps has no parts. */
 static KV sum_of_parts(const TcCode *c, KFn *k, KV sums, KV row, KV channel) {
   int64_t cols = c->c->s.cout;
-  KV part[TC_MOST_PARTS], at = k_add(k, k_mul(k, row, k_i64(k, cols)), channel);
+  KV at = k_add(k, k_mul(k, row, k_i64(k, cols)), channel);
   KV mask = cols % LANES ? k_first_lanes(k, k_sub(k, k_i64(k, cols), channel)) : K_NONE;
-  for (int i = 0; i < c->p->parts; i++) {
-    KV from = k_add(k, at, k_i64(k, c->p->sums + i * c->p->rows * cols));
-    part[i] = mask == K_NONE ? k_load(k, sums, from, true) : k_load_masked(k, sums, from, mask);
-  }
-  if (!c->p->parts) return k_splat(k, k_f32(k, 0));
-  KV sum = part[0];
-  for (int i = 1; i < c->p->parts; i++) sum = k_add(k, sum, part[i]);
-  return sum;
+  return sum_parts_loaded(k, sums, at, c->p->sums, c->p->rows * cols, c->p->parts, mask);
 }
 
 static void sum_rows(TcCode *c, KFn *k, KV sums, KV number, int64_t rows) {
@@ -188,7 +142,7 @@ void tc_results_sum(Emit *e, const GroupInfo *g, const TcConv *cv, int ws) {
   KV sums = build_arg(&b, ws, false);
   b.kernel.bytes = 4 * cv->sums;
   b.kernel.flops = cv->sums - type_count(e->fn->node[g->anchor].type);
-  tc_results_args(&b, g);
+  epilogue_args(&b, g);
   KFn *k = build_kernel(&b, 0);
   TcCode c = {0};
   tc_results_begin(&b, g, cv, k, &c);

@@ -21,6 +21,7 @@
 #ifndef NETC_TC_H
 #define NETC_TC_H
 #include "codegen/emit/conv/geometry.h"
+#include "codegen/emit/core/sum_parts.h"
 
 typedef struct {
   int m, n, warps_m, warps_n;
@@ -39,8 +40,16 @@ enum {
   TC_SHARED = 48 << 10,
   TC_MOST_STAGES = 4,
   TC_MOST_TAPS = 30,
-  TC_MOST_PARTS = 32
+  TC_MOST_PARTS = SUM_MOST_PARTS
 };
+
+/* Indices of a block are vectors of i32. */
+static inline KV i32v(KFn *k, int64_t v) { return k_splat(k, k_i32(k, (int32_t)v)); }
+/* Bytes of a copy: the largest piece that a pixel of so many channels is a multiple of. */
+static inline int tc_copy_bytes(int64_t channels, bool bf16) {
+  int64_t bytes = channels * (bf16 ? 2 : 4);
+  return bytes % 16 == 0 ? 16 : bytes % 8 == 0 ? 8 : 4;
+}
 
 static inline int tc_warps(const TcTile *t) { return t->warps_m * t->warps_n; }
 static inline int tc_threads(const TcTile *t) { return 32 * tc_warps(t); }

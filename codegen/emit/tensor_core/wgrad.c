@@ -6,9 +6,9 @@
  * On compute capability 9.0 four warps multiply bf16 together (codegen/kir/wgmma.h), which takes operands as they lie; tf32 it would not.
  *
  * Pixels are cut into parts, each with blocks of its own, where dW alone has too few; partial sums are added in order by a second
- * launch (conv_dw_sum_parts). Parts follow from the shape alone.
+ * launch (codegen/emit/core/sum_parts.h). Parts follow from the shape alone.
  */
-#include "codegen/emit/wgrad/wgrad.h"
+#include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/tensor_core/tensor_core.h"
 #include "codegen/util/ints.h"
 
@@ -41,14 +41,7 @@ typedef struct {
   KV part_at; /* element of the part's sums */
 } Code;
 
-static KV i32v(KFn *k, int64_t v) { return k_splat(k, k_i32(k, (int32_t)v)); }
-
 /* ---- planning ---- */
-
-static int copy_bytes(int64_t channels, bool bf16) {
-  int64_t bytes = channels * (bf16 ? 2 : 4);
-  return bytes % 16 == 0 ? 16 : bytes % 8 == 0 ? 8 : 4;
-}
 
 /* Blocks for each processor two, but no part of fewer than eight steps, and no more memory than is allowed. */
 static void plan_parts(const Machine *m, Plan *p) {
@@ -61,11 +54,9 @@ static void plan_parts(const Machine *m, Plan *p) {
 
 static Plan plan(const Machine *m, const ConvShape *s) {
   Plan p = {.s = *s, .bf16 = s->narrow, .rows = conv_taps(s) * s->cin, .pixels = conv_pixels(s, s->out)};
-  p.pointwise = true;
-  for (int a = 0; a < s->ns; a++)
-    p.pointwise = p.pointwise && s->k[a] == 1 && s->stride[a] == 1 && s->pad[a] == 0;
-  p.x_piece = copy_bytes(s->cin, p.bf16);
-  p.dy_piece = copy_bytes(s->cout, p.bf16);
+  p.pointwise = conv_is_pointwise(s);
+  p.x_piece = tc_copy_bytes(s->cin, p.bf16);
+  p.dy_piece = tc_copy_bytes(s->cout, p.bf16);
   p.t = tc_tile_turned(m, p.rows, s->cout, p.pixels, p.bf16);
   p.steps = ceil_div(p.pixels, tc_depth(&p.t, p.bf16));
   p.row_blocks = ceil_div(p.rows, p.t.m);
@@ -248,12 +239,11 @@ bool emit_conv_dw_tc(Emit *e, const GroupInfo *g, const ConvShape *s) {
   KV out = build_arg(&b, ws, true);
   b.kernel.work = 2 * node_macs(e->fn, nd);
   b.kernel.flops = 2 * node_macs_inside(e->fn, nd);
-  for (int i = 0; i < g->nin; i++) b.kernel.bytes += type_bytes(e->fn->node[g->in[i]].type);
-  b.kernel.bytes += type_bytes(nd->type);
+  b.kernel.bytes = group_bytes(e, g);
   kernel(build_kernel(&b, 0), &p, x, dy, out);
   wide_kernel(&b, &p, x, dy, out);
   build_end(&b, p.row_blocks * p.col_blocks * p.parts);
   int64_t parts[NETC_ISA_COUNT] = {p.parts};
-  if (p.parts > 1) conv_dw_sum_parts(e, g, p.rows * s->cout, parts, ws, dw);
+  if (p.parts > 1) sum_parts(e, g, p.rows * s->cout, parts, ws, dw);
   return !e->err[0];
 }

@@ -1,4 +1,4 @@
-/* direct.c - G_CONV_DW: gradients of convolution weights,
+/* direct.c - G_CONV_DW by loops over pixels: gradients of convolution weights,
  *
  *   dW[tap][c][o] = sum over pixels q of x[q*s + tap - p][c] * dy[q][o].
  *
@@ -16,9 +16,8 @@
  * into panels (recompute.c), and never stored.
  */
 #include <string.h>
+#include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/wgrad/wgrad.h"
-#include "codegen/emit/tensor_core/dybac.h"
-#include "codegen/emit/winograd/wgrad.h"
 #include "codegen/util/ints.h"
 
 typedef struct {
@@ -407,76 +406,33 @@ static int64_t dw_kernel(Build *b, const DwPlan *pl, const DwInput *input, int i
   return owners * slices;
 }
 
-/* dW = sum of the parts, in order. */
-static void reduce_kernel(Build *b, int64_t n, int64_t parts, int isa) {
-  KFn *k = build_kernel(b, isa);
-  int64_t chunk = b->e->machine->task_visits;
-  KV from = 0, to = 1, start = k_mul(k, k_task(k), k_i64(k, chunk));
-  KV end = k_min(k, k_add(k, start, k_i64(k, chunk)), k_i64(k, n));
-  KV sum = k_local(k, K_F32, true, "sum");
-  KV i = k_for(k, start, end, k->lanes), mask = k_first_lanes(k, k_sub(k, end, i));
-  k_set(k, sum, k_load_masked(k, from, i, mask));
-  KV p = k_for(k, k_i64(k, 1), k_i64(k, parts), 1);
-  KV at = k_add(k, i, k_mul(k, p, k_i64(k, n)));
-  k_set(k, sum, k_add(k, k_get(k, sum), k_load_masked(k, from, at, mask)));
-  k_end(k);
-  k_store_masked(k, to, i, k_get(k, sum), mask);
-  k_end(k);
-}
-
-void conv_dw_sum_parts(Emit *e, const GroupInfo *g, int64_t n, const int64_t *parts, int ws, int dw) {
-  int64_t most = 1;
-  for (int isa = 0; isa < e->machine->sets; isa++) most = max64(most, parts[isa]);
-  Build b = build_begin(e, g, "reduce", "sum_parts:n%ld_parts%ld:f32", (long)n, (long)most);
-  build_arg(&b, ws, false);
-  build_arg(&b, dw, true);
-  b.kernel.flops = n * (most - 1);
-  b.kernel.bytes = 4 * n * (most + 1);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    reduce_kernel(&b, n, parts[isa], isa);
-  build_end(&b, ceil_div(n, e->machine->task_visits));
-}
-
-bool emit_conv_dw(Emit *e, const GroupInfo *g) {
+bool wgrad_direct(Emit *e, const GroupInfo *g, const ConvShape *of, DwInput *input) {
   const Node *nd = &e->fn->node[g->anchor];
-  ConvShape s;
-  if (!conv_shape(e->fn, nd, &s, e->err)) return false;
-  DwInput input;
-  bool recompute = dw_input_match(e, g, &s, &input);
-  if (e->err[0]) return false;
-  if (!recompute && tc_takes(e, nd, &s)) return emit_conv_dw_tc(e, g, &s);
-  DwShape d = {0};
-  if (recompute) d = dw_shape(e, g, nd->in[0]);
-  if (recompute && conv_dw_input_tc_takes(e, nd, &d)) return emit_conv_dw_input_tc(e, g, &d);
-  WinoDw wino;
-  if (!e->machine->simt && !recompute && wino_dw_choose(e->fn, nd, &s, &wino))
-    return emit_wino_dw(e, g, &wino);
-  const char *name = conv_describe(e->arena, &s);
-  if (!recompute) conv_fold(&s, e->machine->tasks);
+  const char *name = conv_describe(e->arena, of);
+  ConvShape s = *of;
+  if (!input) conv_fold(&s, e->machine->tasks);
   DwPlan p[NETC_ISA_COUNT];
   int64_t parts[NETC_ISA_COUNT] = {0}, most = 1;
   bool pairs = false;
   for (int isa = 0; isa < e->machine->sets; isa++) {
-    p[isa] = dw_plan(e->machine, &s, recompute, node_macs(e->fn, nd), isa);
+    p[isa] = dw_plan(e->machine, &s, input != NULL, node_macs(e->fn, nd), isa);
     most = max64(most, parts[isa] = p[isa].parts);
     pairs = pairs || p[isa].pairs;
   }
   int dw = emit_buffer(e, g->anchor);
   int ws = most > 1 ? emit_workspace(e, most * conv_taps(&s) * s.cin * s.cout * 4) : dw;
-  Build b = build_begin(e, g, "conv_dw", "conv:%s:f32:bwd_w%s", name, recompute ? "_dw" : "");
+  Build b = build_begin(e, g, "conv_dw", "conv:%s:f32:bwd_w%s", name, input ? "_dw" : "");
   KV x = K_NONE, dy = build_arg(&b, emit_buffer(e, nd->in[1]), false);
-  if (recompute) dw_input_args(&b, &input);
+  if (input) dw_input_args(&b, input);
   else x = nd->in[0] == nd->in[1] ? dy : build_arg(&b, emit_buffer(e, nd->in[0]), false);
   KV out = build_arg(&b, ws, true);
   b.kernel.work = 2 * node_macs(e->fn, nd);
-  b.kernel.flops = 2 * node_macs_inside(e->fn, nd) + (recompute ? dw_input_flops(&input) : 0);
+  b.kernel.flops = 2 * node_macs_inside(e->fn, nd) + (input ? dw_input_flops(input) : 0);
   if (pairs) b.kernel.pair_flops = 2 * node_macs_inside(e->fn, nd);
-  for (int i = 0; i < g->nin; i++) b.kernel.bytes += type_bytes(e->fn->node[g->in[i]].type);
-  b.kernel.bytes += type_bytes(nd->type);
+  b.kernel.bytes = group_bytes(e, g);
   int64_t tasks = 0;
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    tasks = max64(tasks, dw_kernel(&b, &p[isa], &input, isa, x, dy, out));
+  EACH_ISA (isa, &b) tasks = max64(tasks, dw_kernel(&b, &p[isa], input, isa, x, dy, out));
   build_end(&b, tasks);
-  if (most > 1) conv_dw_sum_parts(e, g, conv_taps(&s) * s.cin * s.cout, parts, ws, dw);
+  if (most > 1) sum_parts(e, g, conv_taps(&s) * s.cin * s.cout, parts, ws, dw);
   return !e->err[0];
 }

@@ -48,8 +48,7 @@ static void plan_boxes(DwPlan *p, int lanes) {
   for (int a = p->naxes - 1; a >= 0; a--) {
     int64_t n = p->extent[a], most = max64(min64(min64(pixels, box_limit(p, a, pixels)), n), 1);
     int64_t len = ceil_div(n, ceil_div(n, most));
-    if (p->source == COMPUTED && a == p->naxes - 1)
-      len = min64(ceil_div(len, DW_INPUT_TILE) * DW_INPUT_TILE, n);
+    if (p->source == COMPUTED && a == p->naxes - 1) len = min64(round_up(len, DW_INPUT_TILE), n);
     if (p->pairs && a == p->naxes - 1) len = min64(len + len % 2, n);
     p->box[a] = len;
     p->boxes *= ceil_div(n, len);
@@ -79,18 +78,12 @@ static int64_t slice_of_runs(const DwView *v, int64_t channels, int64_t most, bo
   return slice;
 }
 
-static bool is_pointwise(const ConvShape *s) {
-  for (int a = 0; a < s->ns; a++)
-    if (s->k[a] != 1 || s->stride[a] != 1 || s->pad[a] != 0) return false;
-  return true;
-}
-
 /* `pack`: operands cannot be read in place. */
 static DwSource source_of(const ConvShape *s, bool recompute, bool pack, bool simt) {
   enum { FIRST_CHANNELS = 4 };
   int64_t taps = conv_taps(s);
   if (recompute) return COMPUTED;
-  if (!pack && !simt && is_pointwise(s) && s->cin + s->cout <= NEAR_CHANNELS) return DIRECT;
+  if (!pack && !simt && conv_is_pointwise(s) && s->cin + s->cout <= NEAR_CHANNELS) return DIRECT;
   if (!s->narrow && taps > 1 && s->cin <= FIRST_CHANNELS && taps * s->cin <= TAP_ROWS) return TAPS;
   return s->cin <= FEW_CHANNELS && s->cout <= FEW_CHANNELS && !pack ? DIRECT : PACKED;
 }
@@ -222,7 +215,7 @@ DwPlan dw_plan(const Machine *m, const ConvShape *s, bool recompute, int64_t mac
     p.x = view_windows(&p.s);
     p.source = source_of(&p.s, false, p.pairs, false);
   }
-  p.pointwise = is_pointwise(&p.s);
+  p.pointwise = conv_is_pointwise(&p.s);
   p.cin = p.source == TAPS ? s->cin * conv_taps(s) : p.s.cin;
   plan_axes(&p);
   fit_sizes(&p, macs, isa);

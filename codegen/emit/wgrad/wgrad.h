@@ -88,8 +88,6 @@ int64_t dw_block_width(const DwPlan *p);
  * i - first of p->extent, or, `merged`, of the extents end - first. Several runs of channels need a single panel. */
 void panels_fill(KFn *k, const Panels *p, KV x, const DwView *v, KV channel0, const KV *first, const KV *end,
                  bool merged);
-/* Appends the launch that adds the partial sums of n elements each, parts[isa] of them, of workspace ws, in order: buffer dw. */
-void conv_dw_sum_parts(Emit *e, const GroupInfo *g, int64_t n, const int64_t *parts, int ws, int dw);
 
 /* ---- taps.c: pixels of x that the taps of a box reach, zeros outside of x: z[extent][cin] ---- */
 typedef struct {
@@ -147,4 +145,8 @@ int64_t dw_input_flops(const DwInput *in);
 /* Code that fills the panels (merged; width a multiple of the lanes) with the box's pixels of channels cin0 and
  * following; `pairs`: with pairs of neighbours along the row. Along the row, boxes start at multiples of DW_INPUT_TILE. */
 void dw_input_box(KFn *k, const DwInput *in, const Panels *p, const DwBox *box, KV cin0, bool pairs);
+
+/* ---- direct.c ---- */
+/* G_CONV_DW by these loops, for every shape and machine; input: what x is recomputed from, NULL where x is there. */
+bool wgrad_direct(Emit *e, const GroupInfo *g, const ConvShape *s, DwInput *input);
 #endif

@@ -1,5 +1,5 @@
 /* conv.c - the launches of a Winograd convolution (winograd.h). */
-#include <string.h>
+#include "codegen/emit/core/epilogue.h"
 #include "codegen/emit/winograd/winograd.h"
 #include "codegen/util/ints.h"
 
@@ -46,36 +46,6 @@ static int64_t input_flops(const WinoPlan *pl) {
 
 static int64_t output_flops(const WinoPlan *pl) {
   return wino_both_flops(&pl->wy->at, &pl->wx->at) * pl->tiles * pl->s.depth_out * pl->s.cout;
-}
-
-static int64_t value_bytes(const Emit *e, int id) { return type_bytes(e->fn->node[id].type); }
-
-/* ---- arguments of the epilogue ---- */
-
-/* Does a node other than the convolution read value `id`? */
-static bool epilogue_reads(const Fn *f, const GroupInfo *g, int id) {
-  for (int i = 0; i < g->nnode; i++) {
-    const Node *nd = &f->node[g->node[i]];
-    for (int j = 0; g->node[i] != g->anchor && j < nd->nin; j++)
-      if (value_source(f, nd->in[j]) == id) return true;
-  }
-  return false;
-}
-
-static void epilogue_args(Build *b, const GroupInfo *g) {
-  Emit *e = b->e;
-  for (int i = 0; i < g->nin; i++) {
-    int buf = emit_buffer(e, g->in[i]);
-    if (build_find_arg(b, buf) >= 0 || !epilogue_reads(e->fn, g, g->in[i])) continue;
-    build_arg(b, buf, false);
-    b->kernel.bytes += value_bytes(e, g->in[i]);
-  }
-  for (int i = 0; i < g->nout; i++) {
-    build_arg(b, emit_buffer(e, g->out[i]), true);
-    b->kernel.bytes += value_bytes(e, g->out[i]);
-  }
-  conv_offer_place(b, g);
-  build_stream(b);
 }
 
 static void epilogue_code(const Parts *p, Build *b, WinoCode *c) {
@@ -164,12 +134,12 @@ static void emit_shallow(const Parts *p, int x, int w) {
   const Node *nd = &p->e->fn->node[p->g->anchor];
   b.kernel.bytes = value_bytes(p->e, nd->in[0]) + 4 * wino_points(pl) * pl->s.taps * pl->s.cin * pl->s.cout;
   epilogue_args(&b, p->g);
+  build_stream(&b);
   b.kernel.flops = gemm_flops(pl) + input_flops(pl) + output_flops(pl);
   if (wino_narrow(pl)) b.kernel.pair_flops = gemm_flops(pl);
   b.kernel.work = 2 * node_macs(p->e->fn, nd);
   int64_t blocks = pl->runs * pl->slabs, each = ceil_div(blocks, TASKS);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    shallow_kernel(p, &b, isa, operand, weights, each);
+  EACH_ISA (isa, &b) shallow_kernel(p, &b, isa, operand, weights, each);
   build_end(&b, ceil_div(blocks, each));
 }
 
@@ -181,7 +151,7 @@ static void emit_inputs(const Parts *p, int x, int v) {
   Build b = begin(p, "pack", "wino_x");
   build_arg(&b, x, false);
   build_arg(&b, v, true);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1)) {
+  EACH_ISA (isa, &b) {
     KFn *k = build_kernel(&b, isa);
     WinoCode c = code(p, k, isa);
     c.operand = 0, c.v = 1;
@@ -241,10 +211,8 @@ static void emit_products(const Parts *p, int v, int w, int m) {
   build_arg(&b, w, false);
   build_arg(&b, m, true);
   int64_t tasks = 0, weights = s->taps * s->cin * s->cout, points = wino_points(pl);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    tasks = max64(tasks, products_tasks(p, isa));
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    products_kernel(p, &b, isa, tasks);
+  EACH_ISA (isa, &b) tasks = max64(tasks, products_tasks(p, isa));
+  EACH_ISA (isa, &b) products_kernel(p, &b, isa, tasks);
   b.kernel.flops = gemm_flops(pl) + wino_both_flops(&pl->wy->g, &pl->wx->g) * weights;
   if (wino_narrow(pl)) b.kernel.pair_flops = gemm_flops(pl);
   b.kernel.work = 2 * node_macs(p->e->fn, &p->e->fn->node[p->g->anchor]);
@@ -277,8 +245,8 @@ static void emit_results(const Parts *p, int m) {
   Build b = begin(p, "conv_out", "wino_y");
   build_arg(&b, m, false);
   epilogue_args(&b, p->g);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    results_kernel(p, &b, isa, rows, each);
+  build_stream(&b);
+  EACH_ISA (isa, &b) results_kernel(p, &b, isa, rows, each);
   b.kernel.flops = output_flops(pl);
   b.kernel.work = 0;
   b.kernel.bytes += 4 * wino_points(pl) * rows * pl->s.cout;

@@ -118,20 +118,17 @@ WinoPlan wino_plan(const WinoShape *s, int my, int mx, bool deep) {
   return pl;
 }
 
-/* An odd number of lines: what lies that far apart does not meet in few sets of a cache. */
-static int64_t odd_lines(int64_t elements) { return ceil_div(elements, 16) * 16 | 16; }
-
 static WinoMemory memory_of(const WinoPlan *pl, int isa, int vectors) {
   int64_t rows = wino_m_rows(pl);
-  WinoMemory m = {.pitch = ceil_div(pl->s.cin, 16) * 16};
+  WinoMemory m = {.pitch = round_up(pl->s.cin, 16)};
   if (m.pitch % 128 == 0) m.pitch += 16;
   m.pairs = wino_narrow(pl) && isa == NETC_ISA_AVX512_BF16;
   m.depth = m.pairs ? pl->s.cin / 2 : pl->s.cin;
   m.b = conv_block_within(vectors, &rows, 1, pl->s.cout, m.pitch, machine_host.set[isa].lanes,
                           machine_host.set[isa].nregs);
   m.width = m.b.vectors * m.b.lanes;
-  m.v_plane = odd_lines(wino_v_rows(pl) * m.pitch);
-  m.m_plane = odd_lines(rows * m.width);
+  m.v_plane = wino_odd_lines(wino_v_rows(pl) * m.pitch);
+  m.m_plane = wino_odd_lines(rows * m.width);
   m.m_block = wino_points(pl) * m.m_plane;
   m.u_plane = pl->s.taps * m.depth * m.width;
   m.u_block = wino_points(pl) * m.u_plane;

@@ -94,8 +94,7 @@ int wino_panels(Emit *e, const GroupInfo *g, const WinoPlan *pl, const WinoMemor
   Build b = build_begin(e, g, "pack", "pack:%s:f32:%s:wino", describe(e, g), s->back ? "bwd_d" : "fwd");
   build_arg(&b, w, false);
   build_arg(&b, ws, true);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    tasks = max64(tasks, (s->back ? turned_panels : copied_panels)(&b, s, &mem[isa], isa));
+  EACH_ISA (isa, &b) tasks = max64(tasks, (s->back ? turned_panels : copied_panels)(&b, s, &mem[isa], isa));
   b.kernel.bytes = 2 * weights_bytes(s);
   build_end(&b, tasks);
   return ws;
@@ -193,8 +192,7 @@ int wino_transformed(Emit *e, const GroupInfo *g, const WinoPlan *pl, const Wino
                         wino_name(e->arena, pl));
   build_arg(&b, w, false);
   build_arg(&b, ws, true);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    tasks = max64(tasks, transform_kernel(&b, pl, &mem[isa], isa));
+  EACH_ISA (isa, &b) tasks = max64(tasks, transform_kernel(&b, pl, &mem[isa], isa));
   b.kernel.flops = wino_both_flops(&pl->wy->g, &pl->wx->g) * s->taps * s->cin * s->cout;
   b.kernel.work = 0;
   b.kernel.bytes = weights_bytes(s) + 4 * s->taps * s->cin * s->cout * wino_points(pl);

@@ -6,6 +6,7 @@
  * of the next block are prefetched. Where channels are so many that many tasks would transform the same tiles, and
  * these are few, two launches before transform them once (WinoDw.shared).
  */
+#include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/winograd/wgrad.h"
 #include "codegen/util/ints.h"
 
@@ -220,11 +221,10 @@ static void product_launch(Emit *e, const GroupInfo *g, const WinoDw *p, int x, 
   b.kernel.flops = wino_dw_product_flops(p);
   if (wino_dw_pairs(p, NETC_ISA_AVX512_BF16)) b.kernel.pair_flops = b.kernel.flops;
   if (!p->shared) b.kernel.flops += p->slices_cout * wino_dw_x_flops(p) + p->slices_cin * wino_dw_dy_flops(p);
-  for (int i = 0; i < g->nin; i++) b.kernel.bytes += type_bytes(e->fn->node[g->in[i]].type);
-  if (p->shared) b.kernel.bytes = e->buffer[x].bytes + (dy == x ? 0 : e->buffer[dy].bytes);
-  b.kernel.bytes += type_bytes(nd->type);
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    product_kernel(&b, p, isa, x_arg, dy_arg, dw_arg);
+  b.kernel.bytes = group_bytes(e, g);
+  if (p->shared)
+    b.kernel.bytes = e->buffer[x].bytes + (dy == x ? 0 : e->buffer[dy].bytes) + value_bytes(e, g->anchor);
+  EACH_ISA (isa, &b) product_kernel(&b, p, isa, x_arg, dy_arg, dw_arg);
   build_end(&b, p->parts * slices(p));
 }
 
@@ -248,8 +248,7 @@ static int transform_launch(Emit *e, const GroupInfo *g, const WinoDw *p, bool o
   b.kernel.flops = of_x ? wino_dw_x_flops(p) : wino_dw_dy_flops(p);
   b.kernel.work = 0;
   b.kernel.bytes = e->buffer[src].bytes + e->buffer[ws].bytes;
-  for (int isa = build_set(&b, 0); isa < NETC_ISA_COUNT; isa = build_set(&b, isa + 1))
-    transform_kernel(&b, p, of_x, isa, from, to);
+  EACH_ISA (isa, &b) transform_kernel(&b, p, of_x, isa, from, to);
   build_end(&b, p->blocks * (of_x ? p->slices_cin : p->slices_cout));
   return ws;
 }
@@ -264,6 +263,6 @@ bool emit_wino_dw(Emit *e, const GroupInfo *g, const WinoDw *p) {
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) parts[isa] = p->parts;
   int ws = p->parts > 1 ? emit_workspace(e, p->parts * weights * 4) : dw;
   product_launch(e, g, p, x, dy, ws);
-  if (p->parts > 1) conv_dw_sum_parts(e, g, weights, parts, ws, dw);
+  if (p->parts > 1) sum_parts(e, g, weights, parts, ws, dw);
   return !e->err[0];
 }

@@ -12,7 +12,7 @@
  */
 #ifndef NETC_WINO_DW_H
 #define NETC_WINO_DW_H
-#include "codegen/emit/wgrad/wgrad.h"
+#include "codegen/emit/conv/geometry.h"
 #include "codegen/emit/winograd/tile.h"
 
 enum { WINO_POINTS = WINO_MAX_N * WINO_MAX_N };
@@ -32,10 +32,6 @@ typedef struct {
       shared; /* launches of their own transform the operands, once for all slices of the other; else each task does */
 } WinoDw;
 
-/* Does the code for the set multiply pairs of tiles, rounded to bf16? Where operands are rounded anyway (narrow) it does: the sums
- * of up to 36 pixels that a point is are rounded once more. */
-bool wino_dw_pairs(const WinoDw *p, int isa);
-
 /* Stride 1 and three taps along the two inner axes: else false. */
 bool wino_dw_plan(const ConvShape *s, WinoDw *p);
 /* Is it faster than the direct kernel for node nd, and not turned off? A model that knows the shape only. */
@@ -46,6 +42,10 @@ int64_t wino_dw_product_flops(const WinoDw *p);
 bool emit_wino_dw(Emit *e, const GroupInfo *g, const WinoDw *p);
 
 /* ---- wgrad_side.c: an operand and its transformed tiles ---- */
+
+/* Does the code for the set multiply pairs of tiles, rounded to bf16? Where operands are rounded anyway (narrow) it does: the sums
+ * of up to 36 pixels that a point is are rounded once more. */
+bool wino_dw_pairs(const WinoDw *p, int isa);
 
 /* The block numbered `number`: tiles tile0.. of each of the planes plane0.. of dy. */
 typedef struct {

@@ -16,7 +16,7 @@ enum { SCRATCH_BUDGET = 2000 << 10, WORKSPACE_BUDGET = 16 << 20 };
 /* Operands are transformed once when each task would do it for one of so many slices, on average, and it fits. */
 enum { SHARED_SLICES = 8, SHARED_BUDGET = 64 << 20 };
 
-static int64_t whole(int64_t c) { return ceil_div(c, VECTOR) * VECTOR; }
+static int64_t whole(int64_t c) { return round_up(c, VECTOR); }
 static int64_t tiles_of(const WinoDw *p, int64_t planes) { return p->images * planes * p->ty * p->tx; }
 
 /* n cut into pieces of equal length, `most` at most: the length. */
@@ -37,7 +37,7 @@ static int64_t slice_of(int64_t c, int64_t most) {
   if (c <= most) return c;
   int64_t best = most;
   for (int64_t slice = most; slice >= VECTOR && slice * 2 >= most; slice -= VECTOR)
-    if (ceil_div(c, slice) * slice < ceil_div(c, best) * best) best = slice;
+    if (round_up(c, slice) < round_up(c, best)) best = slice;
   return best;
 }
 
@@ -73,8 +73,6 @@ static void plan_slices(WinoDw *p) {
   parts = min64(parts, tiles_of(p, p->planes) / PART_TILES);
   p->parts = min64(max64(parts, 1), p->blocks);
 }
-
-bool wino_dw_pairs(const WinoDw *p, int isa) { return p->s.narrow && isa == NETC_ISA_AVX512_BF16; }
 
 bool wino_dw_plan(const ConvShape *s, WinoDw *p) {
   int h = s->ns - 2, w = s->ns - 1;

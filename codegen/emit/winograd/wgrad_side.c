@@ -2,12 +2,6 @@
 #include "codegen/emit/winograd/wgrad.h"
 #include "codegen/util/ints.h"
 
-static int64_t odd_lines(int64_t elements) {
-  enum { LINE = 16 };
-  int64_t lines = ceil_div(elements, LINE);
-  return (lines + (lines % 2 == 0)) * LINE;
-}
-
 WinoBlock wino_block(KFn *k, const WinoDw *p, KV number) {
   WinoBlock b;
   KV tile_blocks = k_i64(k, p->tile_blocks), plane_blocks = k_i64(k, p->plane_blocks);
@@ -34,14 +28,16 @@ static int64_t depth_at_most(const WinoDw *p, bool of_x, bool pairs) {
 
 /* Channels of a slice, to whole vectors. */
 static int64_t width_of(const WinoDw *p, bool of_x, int lanes) {
-  return ceil_div(of_x ? p->slice_cin : p->slice_cout, lanes) * lanes;
+  return round_up(of_x ? p->slice_cin : p->slice_cout, lanes);
 }
+
+bool wino_dw_pairs(const WinoDw *p, int isa) { return p->s.narrow && isa == NETC_ISA_AVX512_BF16; }
 
 int64_t wino_side_bytes(const WinoDw *p, bool of_x) {
   int64_t most = 0;
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
     int64_t depth = depth_at_most(p, of_x, wino_dw_pairs(p, isa));
-    int64_t point = odd_lines(depth * width_of(p, of_x, machine_host.set[isa].lanes));
+    int64_t point = wino_odd_lines(depth * width_of(p, of_x, machine_host.set[isa].lanes));
     if (point > most) most = point;
   }
   return most * WINO_POINTS * p->blocks * (of_x ? p->slices_cin : p->slices_cout) * (int64_t)sizeof(float);
@@ -61,7 +57,7 @@ WinoSide wino_side(KFn *k, const WinoDw *p, bool of_x, bool pairs, KV src, KV z)
   }
   s.width = width_of(p, of_x, k->lanes);
   s.masks = s.channels % slice != 0 || slice % k->lanes != 0;
-  s.point_size = odd_lines(depth_at_most(p, of_x, pairs) * s.width);
+  s.point_size = wino_odd_lines(depth_at_most(p, of_x, pairs) * s.width);
   if (z == K_NONE) s.z = k_scratch(k, K_F32, wino_side_elements(&s), of_x ? "x" : "dy");
   return s;
 }

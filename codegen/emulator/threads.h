@@ -1,6 +1,7 @@
-/* internal.h - what the files of the emulator share. */
-#ifndef NETC_EMULATE_INTERNAL_H
-#define NETC_EMULATE_INTERNAL_H
+/* threads.h - the running block of the emulator: its threads, warps and memory, and what every file of the emulator
+ * needs to say of them: errors, accesses, meetings. */
+#ifndef NETC_EMULATE_THREADS_H
+#define NETC_EMULATE_THREADS_H
 #include "codegen/emulator/emulator.h"
 #include "codegen/emulator/fiber.h"
 #include "codegen/kir/internal.h"
@@ -106,20 +107,31 @@ struct Emulator {
   char *err;
 };
 
-/* The running thread ends the launch, and does not come back. */
+/* ---- errors ---- */
+/* Keeps the launch's first error; the threads go on. */
+void emulate_fail(Emulator *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The running thread does not come back. */
+void emulate_halt(const Thread *t);
+/* Both: the running thread ends the launch. */
 void emulate_stop(Thread *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+const char *emulate_op(const Emulator *e, int ins); /* name of instruction ins */
+
+/* ---- accesses: of threads, to elements of a buffer, by instruction ins. What is not allowed ends the launch. ---- */
+uint32_t emulate_id(const Thread *t); /* its number among those of all tasks */
+int64_t emulate_element_bytes(const KFn *k, KV buf);
+/* `bytes` bytes from element `at` on, of `size` bytes each. */
+uint8_t *emulate_touch(Thread *t, int ins, int buffer, int64_t at, int64_t size, int64_t bytes, bool write);
+/* Several elements at once, the first of which must be where such pieces begin. */
+uint8_t *emulate_touch_piece(Thread *t, int ins, int buffer, int64_t at, int64_t bytes, bool write);
 /* What stands in the way of who reads cell c behind the block's last barrier; NULL: nothing. */
 const char *emulate_unordered(const Emulator *e, const Cell *c);
-void emulate_wake(Emulator *e, int warp);
+
+/* ---- meetings: the lanes of a warp wait for each other at an instruction ---- */
+enum { SHUFFLE_INDEX, SHUFFLE_XOR, SYNC, MATRIX, MATRIX_TURNED, MMA_TF32, MMA_BF16, OTHER };
+/* Comes back when all are there and what they do together is done; with the result of shuffles. */
+uint32_t emulate_meet(Thread *t, int ins, int kind, uint32_t word, int lane);
 /* Waits for the other lanes of the warp; the last one does `act`. */
 void emulate_meet_warp(Thread *t, int ins, void (*act)(Thread *t));
-
-/* ---- wgmma.c ---- */
-uint64_t emulate_matrix(void *thread, int32_t ins, int32_t buffer, int64_t at, int64_t form);
-void emulate_wgmma(void *thread, int32_t ins, int32_t bf16, float *sum, const uint32_t *a, uint64_t a_matrix,
-                   uint64_t b_matrix);
-void emulate_order(void *thread, int32_t ins, int32_t op); /* proxy_fence, wgmma_fence, wgmma_wait */
-/* Products that the thread's warp has not waited for. */
-bool emulate_unfinished(const Thread *t);
-void emulate_clear(Quad *q);
+void emulate_wake(Emulator *e, int warp);
+void emulate_barrier(Thread *t, int ins); /* of the block */
 #endif
