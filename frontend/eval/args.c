@@ -6,39 +6,39 @@
 /* "conv: " while a builtin runs. */
 static const char *who(Eval *c) { return c->who ? arena_printf(c->arena, "%s: ", c->who) : ""; }
 
-bool has(Value v) { return v.kind != V_NONE; }
+bool arg_given(Value v) { return v.kind != V_NONE; }
 
 bool arg_num(Eval *c, const Ast *at, const char *what, Value v, double *out) {
   if (v.kind == V_NUM) return *out = v.u.num, true;
-  return fail(c, at, "%s%s must be a number, it is %s", who(c), what, kind_str(v)), false;
+  return eval_fail(c, at, "%s%s must be a number, it is %s", who(c), what, kind_str(v)), false;
 }
 
 bool arg_int(Eval *c, const Ast *at, const char *what, Value v, int64_t lo, int64_t hi, int64_t *out) {
   double x;
   if (!arg_num(c, at, what, v, &x)) return false;
   if (x != floor(x) || x < (double)lo || x > (double)hi)
-    return fail(c, at, "%s%s must be a whole number from %lld to %lld, it is %s", who(c), what, (long long)lo,
-                (long long)hi, value_str(c, v)),
+    return eval_fail(c, at, "%s%s must be a whole number from %lld to %lld, it is %s", who(c), what,
+                     (long long)lo, (long long)hi, value_str(c, v)),
            false;
   return *out = (int64_t)x, true;
 }
 
 bool arg_bool(Eval *c, const Ast *at, const char *what, Value v, bool *out) {
   if (v.kind == V_BOOL) return *out = v.u.num != 0, true;
-  return fail(c, at, "%s%s must be on or off, it is %s", who(c), what, kind_str(v)), false;
+  return eval_fail(c, at, "%s%s must be on or off, it is %s", who(c), what, kind_str(v)), false;
 }
 
 bool arg_str(Eval *c, const Ast *at, const char *what, Value v, const char **out) {
   if (v.kind == V_STR) return *out = v.u.str, true;
-  return fail(c, at, "%s%s must be a string, it is %s", who(c), what, kind_str(v)), false;
+  return eval_fail(c, at, "%s%s must be a string, it is %s", who(c), what, kind_str(v)), false;
 }
 
 bool arg_tensor(Eval *c, const Ast *at, const char *what, Value v, int *out) {
   if (v.kind != V_TENSOR)
-    return fail(c, at, "%s%s must be a tensor, it is %s%s", who(c), what, kind_str(v),
-                v.kind == V_BATCH ? "; its tensors are NAME.FIELD" : ""),
+    return eval_fail(c, at, "%s%s must be a tensor, it is %s%s", who(c), what, kind_str(v),
+                     v.kind == V_BATCH ? "; its tensors are NAME.FIELD" : ""),
            false;
-  *out = as_f32(c, at, what, v);
+  *out = value_f32(c, at, what, v);
   return *out >= 0;
 }
 
@@ -50,7 +50,8 @@ bool arg_spatial(Eval *c, const Ast *at, const char *what, Value v, int n, int64
     return true;
   }
   if (v.u.list->n != n)
-    return fail(c, at, "%s%s has %d entries, the tensor has %d spatial axes", who(c), what, v.u.list->n, n),
+    return eval_fail(c, at, "%s%s has %d entries, the tensor has %d spatial axes", who(c), what, v.u.list->n,
+                     n),
            false;
   for (int i = 0; i < n; i++)
     if (!arg_int(c, at, what, v.u.list->v[i], lo, LARGEST, &out[i])) return false;
@@ -60,10 +61,10 @@ bool arg_spatial(Eval *c, const Ast *at, const char *what, Value v, int n, int64
 bool arg_axis(Eval *c, const Ast *at, Value v, Type t, int *axis) {
   int64_t a;
   char buf[96];
-  if (t.rank == 0) return fail(c, at, "a tensor of rank 0 has no axes"), false;
+  if (t.rank == 0) return eval_fail(c, at, "a tensor of rank 0 has no axes"), false;
   if (!arg_int(c, at, "axis", v, -99, 99, &a)) return false;
   if (a < -t.rank || a >= t.rank)
-    return fail(c, at, "axis %lld does not exist in %s", (long long)a, type_str(t, buf)), false;
+    return eval_fail(c, at, "axis %lld does not exist in %s", (long long)a, type_str(t, buf)), false;
   *axis = (int)(a < 0 ? a + t.rank : a);
   return true;
 }
@@ -73,7 +74,7 @@ bool arg_axes(Eval *c, const Ast *at, Value v, Type t, unsigned *axes) {
   *axes = 0;
   if (v.kind == V_STR && !strcmp(v.u.str, "spatial")) return *axes = spatial_axes(t), true;
   if (v.kind == V_STR)
-    return fail(c, at, "%saxes are numbers or \"spatial\"; left out, all axes are meant", who(c)), false;
+    return eval_fail(c, at, "%saxes are numbers or \"spatial\"; left out, all axes are meant", who(c)), false;
   if (v.kind != V_LIST) return arg_axis(c, at, v, t, &axis) && (*axes = 1u << axis, true);
   for (int i = 0; i < v.u.list->n; i++) {
     if (!arg_axis(c, at, v.u.list->v[i], t, &axis)) return false;
@@ -87,16 +88,18 @@ bool arg_shape(Eval *c, const Ast *at, const char *what, Value v, DType dt, Type
   static const int64_t most = (int64_t)1 << 36;
   *out = (Type){.dt = dt};
   if (v.kind != V_LIST)
-    return fail(c, at, "%s%s must be a list of extents, it is %s", who(c), what, kind_str(v)), false;
+    return eval_fail(c, at, "%s%s must be a list of extents, it is %s", who(c), what, kind_str(v)), false;
   if (v.u.list->n > MAX_RANK)
-    return fail(c, at, "%s%s has %d extents, at most %d are possible", who(c), what, v.u.list->n, MAX_RANK),
+    return eval_fail(c, at, "%s%s has %d extents, at most %d are possible", who(c), what, v.u.list->n,
+                     MAX_RANK),
            false;
   const char *extent = arena_printf(c->arena, "an extent of %s", what);
   int64_t count = 1;
   for (int i = 0; i < v.u.list->n; i++) {
     if (!arg_int(c, at, extent, v.u.list->v[i], 1, LARGEST, &out->dim[i])) return false;
     out->rank++;
-    if (count > most / out->dim[i]) return fail(c, at, "%s %s is too large", what, value_str(c, v)), false;
+    if (count > most / out->dim[i])
+      return eval_fail(c, at, "%s %s is too large", what, value_str(c, v)), false;
     count *= out->dim[i];
   }
   return true;

@@ -18,7 +18,7 @@ static Value bi_init_uniform(Eval *c, const Ast *at, Value *arg) {
 
 static Value bi_init_normal(Eval *c, const Ast *at, Value *arg) {
   double std, mean = 0;
-  if (!arg_num(c, at, "std", arg[0], &std) || (has(arg[1]) && !arg_num(c, at, "mean", arg[1], &mean)))
+  if (!arg_num(c, at, "std", arg[0], &std) || (arg_given(arg[1]) && !arg_num(c, at, "mean", arg[1], &mean)))
     return v_poison();
   return make_init(c, INIT_NORMAL, mean, std);
 }
@@ -36,17 +36,17 @@ static Init default_init(double fan_in) {
 /* "default", "kin", "kout" or an initialiser. */
 static bool arg_init(Eval *c, const Ast *at, Value v, double fan_in, double fan_out, Init *out) {
   *out = default_init(fan_in);
-  if (!has(v)) return true;
+  if (!arg_given(v)) return true;
   if (v.kind == V_INIT) return *out = *v.u.init, true;
   if (v.kind != V_STR)
-    return fail(c, at, "init must be a string or an initialiser, it is %s", kind_str(v)), false;
+    return eval_fail(c, at, "init must be a string or an initialiser, it is %s", kind_str(v)), false;
   if (!strcmp(v.u.str, "default")) return true;
   bool in = !strcmp(v.u.str, "kin");
   if (!in && strcmp(v.u.str, "kout"))
-    return fail(c, at,
-                "init \"%.40s\" is unknown; there are \"default\", \"kin\", \"kout\", init_uniform, "
-                "init_normal, init_const",
-                v.u.str),
+    return eval_fail(c, at,
+                     "init \"%.40s\" is unknown; there are \"default\", \"kin\", \"kout\", init_uniform, "
+                     "init_normal, init_const",
+                     v.u.str),
            false;
   *out = (Init){.kind = INIT_NORMAL, .b = sqrt(2 / (in ? fan_in : fan_out))};
   return true;
@@ -66,8 +66,8 @@ static Type vector_type(int64_t n) { return (Type){.dt = F32, .rank = 1, .dim = 
 
 static Value add_bias(Eval *c, const Ast *at, Value y, bool on, int64_t n, Init init) {
   if (!on || y.kind == V_POISON) return y;
-  int b = parameter(c, at, c->frame->place, "bias", vector_type(n), init, ROLE_PARAM);
-  return b < 0 ? v_poison() : tensor(c, at, ir_add(c->fn, y.u.node, per_channel(c, b, y.u.node)));
+  int b = net_parameter(c, at, c->frame->place, "bias", vector_type(n), init, ROLE_PARAM);
+  return b < 0 ? v_poison() : eval_node(c, at, ir_add(c->fn, y.u.node, per_channel(c, b, y.u.node)));
 }
 
 typedef struct {
@@ -82,9 +82,9 @@ enum { MAX_CHANNELS = 1 << 20 };
 /* The input of a layer. Labels are refused: converted silently they would pass for images. */
 static bool layer_input(Eval *c, const Ast *at, const char *who, Value v, int *x) {
   char buf[96];
-  if (v.kind == V_TENSOR && type_of(c, v).dt == I32)
-    return fail(c, at, "%s: x is %s, as labels are; onehot(x, classes) or float(x) makes it an input", who,
-                type_str(type_of(c, v), buf)),
+  if (v.kind == V_TENSOR && value_type(c, v).dt == I32)
+    return eval_fail(c, at, "%s: x is %s, as labels are; onehot(x, classes) or float(x) makes it an input",
+                     who, type_str(value_type(c, v), buf)),
            false;
   return arg_tensor(c, at, "x", v, x);
 }
@@ -95,20 +95,20 @@ static bool conv_args(Eval *c, const Ast *at, const char *who, Value *arg, ConvA
   a->t = c->fn->node[a->x].type;
   a->n = a->t.rank - 2;
   if (a->n < 2 || a->n > MAX_SPATIAL)
-    return fail(c, at, "%s: x must be (N,C,S) with two or three spatial axes, it is %s", who,
-                type_str(a->t, buf)),
+    return eval_fail(c, at, "%s: x must be (N,C,S) with two or three spatial axes, it is %s", who,
+                     type_str(a->t, buf)),
            false;
   a->bias = true;
   if (!arg_int(c, at, "out", arg[1], 1, MAX_CHANNELS, &a->out) ||
       !arg_spatial(c, at, "k", arg[2], a->n, 1, a->k) ||
-      !arg_spatial(c, at, "stride", has(arg[3]) ? arg[3] : v_num(1), a->n, 1, a->stride) ||
-      !arg_spatial(c, at, "pad", has(arg[4]) ? arg[4] : v_num(0), a->n, 0, a->pad) ||
-      (has(arg[5]) && !arg_bool(c, at, "bias", arg[5], &a->bias)))
+      !arg_spatial(c, at, "stride", arg_given(arg[3]) ? arg[3] : v_num(1), a->n, 1, a->stride) ||
+      !arg_spatial(c, at, "pad", arg_given(arg[4]) ? arg[4] : v_num(0), a->n, 0, a->pad) ||
+      (arg_given(arg[5]) && !arg_bool(c, at, "bias", arg[5], &a->bias)))
     return false;
   double cells = 1;
   for (int i = 0; i < a->n; i++) cells *= (double)a->k[i];
   if (cells * (double)a->out * (double)a->t.dim[1] > 1e10)
-    return fail(c, at, "%s: the weight would be too large", who), false;
+    return eval_fail(c, at, "%s: the weight would be too large", who), false;
   a->cells = (int64_t)cells;
   return true;
 }
@@ -125,9 +125,10 @@ static Value bi_conv(Eval *c, const Ast *at, Value *arg) {
   if (!conv_args(c, at, "conv", arg, &a)) return v_poison();
   double fan_in = (double)(a.t.dim[1] * a.cells);
   if (!arg_init(c, at, arg[6], fan_in, (double)(a.out * a.cells), &init)) return v_poison();
-  int w = parameter(c, at, c->frame->place, "weight", weight_type(&a, a.out, a.t.dim[1]), init, ROLE_PARAM);
+  int w =
+      net_parameter(c, at, c->frame->place, "weight", weight_type(&a, a.out, a.t.dim[1]), init, ROLE_PARAM);
   if (w < 0) return v_poison();
-  return add_bias(c, at, tensor(c, at, ir_conv(c->fn, a.x, w, a.stride, a.pad)), a.bias, a.out,
+  return add_bias(c, at, eval_node(c, at, ir_conv(c->fn, a.x, w, a.stride, a.pad)), a.bias, a.out,
                   default_init(fan_in));
 }
 
@@ -141,11 +142,12 @@ static Value bi_convt(Eval *c, const Ast *at, Value *arg) {
   if (!arg_init(c, at, arg[6], fan_in, (double)(a.t.dim[1] * a.cells), &init)) return v_poison();
   for (int i = 0; i < a.n; i++) {
     size[i] = (a.t.dim[2 + i] - 1) * a.stride[i] - 2 * a.pad[i] + a.k[i];
-    if (size[i] < 1) return fail(c, at, "convt: the padding leaves nothing of spatial axis %d", i);
+    if (size[i] < 1) return eval_fail(c, at, "convt: the padding leaves nothing of spatial axis %d", i);
   }
-  int w = parameter(c, at, c->frame->place, "weight", weight_type(&a, a.t.dim[1], a.out), init, ROLE_PARAM);
+  int w =
+      net_parameter(c, at, c->frame->place, "weight", weight_type(&a, a.t.dim[1], a.out), init, ROLE_PARAM);
   if (w < 0) return v_poison();
-  Value y = tensor(c, at, ir_conv_grad(c->fn, OP_conv_dx, a.x, w, a.stride, a.pad, size));
+  Value y = eval_node(c, at, ir_conv_grad(c->fn, OP_conv_dx, a.x, w, a.stride, a.pad, size));
   return add_bias(c, at, y, a.bias, a.out, default_init(fan_in));
 }
 
@@ -157,16 +159,17 @@ static Value bi_linear(Eval *c, const Ast *at, Value *arg) {
   Init init;
   char buf[96];
   if (!layer_input(c, at, "linear", arg[0], &x) || !arg_int(c, at, "out", arg[1], 1, MAX_CHANNELS, &out) ||
-      (has(arg[2]) && !arg_bool(c, at, "bias", arg[2], &bias)))
+      (arg_given(arg[2]) && !arg_bool(c, at, "bias", arg[2], &bias)))
     return v_poison();
   Type t = c->fn->node[x].type;
-  if (t.rank != 2) return fail(c, at, "linear: x must be (N,C), it is %s; use flatten", type_str(t, buf));
-  if ((double)out * (double)t.dim[1] > 1e10) return fail(c, at, "linear: the weight would be too large");
+  if (t.rank != 2)
+    return eval_fail(c, at, "linear: x must be (N,C), it is %s; use flatten", type_str(t, buf));
+  if ((double)out * (double)t.dim[1] > 1e10) return eval_fail(c, at, "linear: the weight would be too large");
   if (!arg_init(c, at, arg[3], (double)t.dim[1], (double)out, &init)) return v_poison();
   Type wt = {.dt = F32, .rank = 2, .dim = {out, t.dim[1]}};
-  int w = parameter(c, at, c->frame->place, "weight", wt, init, ROLE_PARAM);
+  int w = net_parameter(c, at, c->frame->place, "weight", wt, init, ROLE_PARAM);
   if (w < 0) return v_poison();
-  return add_bias(c, at, tensor(c, at, ir_inner(c->fn, x, w)), bias, out, default_init((double)t.dim[1]));
+  return add_bias(c, at, eval_node(c, at, ir_inner(c->fn, x, w)), bias, out, default_init((double)t.dim[1]));
 }
 
 static Value bi_param(Eval *c, const Ast *at, Value *arg) {
@@ -174,9 +177,9 @@ static Value bi_param(Eval *c, const Ast *at, Value *arg) {
   Init init;
   if (!arg_shape(c, at, "shape", arg[0], F32, &t)) return v_poison();
   if (arg[1].kind != V_INIT)
-    return fail(c, at, "param: init must be init_uniform(..), init_normal(..) or init_const(..)");
+    return eval_fail(c, at, "param: init must be init_uniform(..), init_normal(..) or init_const(..)");
   init = *arg[1].u.init;
-  int w = parameter(c, at, c->frame->place, NULL, t, init, ROLE_PARAM);
+  int w = net_parameter(c, at, c->frame->place, NULL, t, init, ROLE_PARAM);
   return w < 0 ? v_poison() : (Value){V_TENSOR, {.node = w}};
 }
 
@@ -205,7 +208,7 @@ static Value norm_train(Eval *c, const Ast *at, const Norm *b) {
   int mean = ir_mean(f, b->x, axes);
   int d = ir_sub(f, b->x, mean);
   int var = ir_mean(f, ir_mul(f, d, d), axes);
-  Value y = tensor(c, at, ir_batchnorm(f, b->x, b->gamma, b->beta, mean, var, b->eps));
+  Value y = eval_node(c, at, ir_batchnorm(f, b->x, b->gamma, b->beta, mean, var, b->eps));
   if (y.kind != V_POISON && f->kind == FN_TRAIN) track(c, b, mean, var);
   return y;
 }
@@ -217,7 +220,7 @@ static Value norm_eval(Eval *c, const Ast *at, const Norm *b) {
   int scale = ir_mul(f, b->gamma, ir_unary(f, OP_rsqrt, ir_add(f, b->var, ir_const(f, b->eps))));
   int shift = ir_sub(f, b->beta, ir_mul(f, b->mean, scale));
   int y = ir_mul(f, b->x, per_channel(c, scale, b->x));
-  return tensor(c, at, ir_add(f, y, per_channel(c, shift, b->x)));
+  return eval_node(c, at, ir_add(f, y, per_channel(c, shift, b->x)));
 }
 
 static Value bi_batchnorm(Eval *c, const Ast *at, Value *arg) {
@@ -225,22 +228,22 @@ static Value bi_batchnorm(Eval *c, const Ast *at, Value *arg) {
   double spread = 0;
   char buf[96];
   if (!layer_input(c, at, "batchnorm", arg[0], &b.x) ||
-      (has(arg[1]) && !arg_num(c, at, "momentum", arg[1], &b.momentum)) ||
-      (has(arg[2]) && !arg_num(c, at, "eps", arg[2], &b.eps)) ||
-      (has(arg[3]) && !arg_num(c, at, "gamma_std", arg[3], &spread)))
+      (arg_given(arg[1]) && !arg_num(c, at, "momentum", arg[1], &b.momentum)) ||
+      (arg_given(arg[2]) && !arg_num(c, at, "eps", arg[2], &b.eps)) ||
+      (arg_given(arg[3]) && !arg_num(c, at, "gamma_std", arg[3], &spread)))
     return v_poison();
   b.t = c->fn->node[b.x].type;
-  if (b.t.rank < 2) return fail(c, at, "batchnorm: x must be (N,C,..), it is %s", type_str(b.t, buf));
+  if (b.t.rank < 2) return eval_fail(c, at, "batchnorm: x must be (N,C,..), it is %s", type_str(b.t, buf));
   const Place *p = c->frame->place;
   Type v = vector_type(b.t.dim[1]);
   Init one = {.kind = INIT_CONST, .a = 1}, zero = {.kind = INIT_CONST};
   Init gamma = spread > 0 ? (Init){.kind = INIT_NORMAL, .a = 1, .b = spread} : one;
-  b.gamma = parameter(c, at, p, "weight", v, gamma, ROLE_PARAM);
-  b.beta = parameter(c, at, p, "bias", v, zero, ROLE_PARAM);
-  b.mean = parameter(c, at, p, "running_mean", v, zero, ROLE_BUFFER);
-  b.var = parameter(c, at, p, "running_var", v, one, ROLE_BUFFER);
+  b.gamma = net_parameter(c, at, p, "weight", v, gamma, ROLE_PARAM);
+  b.beta = net_parameter(c, at, p, "bias", v, zero, ROLE_PARAM);
+  b.mean = net_parameter(c, at, p, "running_mean", v, zero, ROLE_BUFFER);
+  b.var = net_parameter(c, at, p, "running_var", v, one, ROLE_BUFFER);
   if (b.gamma < 0 || b.beta < 0 || b.mean < 0 || b.var < 0) return v_poison();
-  return training(c, p->inst) ? norm_train(c, at, &b) : norm_eval(c, at, &b);
+  return inst_training(c, p->inst) ? norm_train(c, at, &b) : norm_eval(c, at, &b);
 }
 
 /* ---- dropout ---- */
@@ -250,16 +253,16 @@ static Value bi_dropout(Eval *c, const Ast *at, Value *arg) {
   double p;
   bool channels = false;
   if (!arg_tensor(c, at, "x", arg[0], &x) || !arg_num(c, at, "p", arg[1], &p) ||
-      (has(arg[2]) && !arg_bool(c, at, "channels", arg[2], &channels)))
+      (arg_given(arg[2]) && !arg_bool(c, at, "channels", arg[2], &channels)))
     return v_poison();
-  if (p < 0 || p >= 1) return fail(c, at, "dropout: p must lie in [0,1), it is %g", p);
-  if (!c->frame->place) return fail(c, at, "dropout follows the mode of a network; use it inside a net");
-  if (p == 0 || !training(c, c->frame->place->inst)) return (Value){V_TENSOR, {.node = x}};
+  if (p < 0 || p >= 1) return eval_fail(c, at, "dropout: p must lie in [0,1), it is %g", p);
+  if (!c->frame->place) return eval_fail(c, at, "dropout follows the mode of a network; use it inside a net");
+  if (p == 0 || !inst_training(c, c->frame->place->inst)) return (Value){V_TENSOR, {.node = x}};
   Type t = c->fn->node[x].type;
   for (int i = 2; channels && i < t.rank; i++) t.dim[i] = 1;
   int u = ir_rand(c->fn, 0, c->prog->sites++, t);
   int keep = ir_binary(c->fn, OP_le, ir_const(c->fn, p), u);
-  return tensor(c, at, ir_mul(c->fn, x, ir_scale(c->fn, keep, 1 / (1 - p))));
+  return eval_node(c, at, ir_mul(c->fn, x, ir_scale(c->fn, keep, 1 / (1 - p))));
 }
 
 /* v (C) or (N,C) as a factor for images of x's rank: (1,C,1..) or (N,C,1..). */
@@ -269,11 +272,11 @@ static Value bi_per_channel(Eval *c, const Ast *at, Value *arg) {
   if (!arg_tensor(c, at, "v", arg[0], &v) || !arg_tensor(c, at, "x", arg[1], &x)) return v_poison();
   Type t = c->fn->node[v].type, shape = {.dt = F32, .rank = c->fn->node[x].type.rank};
   if (t.rank < 1 || t.rank > 2 || shape.rank < 2)
-    return fail(c, at, "per_channel: v must be (C) or (N,C), it is %s", type_str(t, buf));
+    return eval_fail(c, at, "per_channel: v must be (C) or (N,C), it is %s", type_str(t, buf));
   for (int i = 0; i < shape.rank; i++) shape.dim[i] = 1;
   shape.dim[1] = t.dim[t.rank - 1];
   if (t.rank == 2) shape.dim[0] = t.dim[0];
-  return tensor(c, at, ir_reshape(c->fn, v, shape));
+  return eval_node(c, at, ir_reshape(c->fn, v, shape));
 }
 
 const Builtin builtins_layer[] = {

@@ -4,15 +4,16 @@
 static Value bi_ema(Eval *c, const Ast *at, Value *arg) {
   double alpha;
   bool buffers = false;
-  if (arg[0].kind != V_INST) return fail(c, at, "ema follows a network, this is %s", kind_str(arg[0]));
+  if (arg[0].kind != V_INST) return eval_fail(c, at, "ema follows a network, this is %s", kind_str(arg[0]));
   Instance *of = arg[0].u.inst;
-  if (!of->name) return fail(c, at, "ema: give the network a name first");
-  if (of->average_of) return fail(c, at, "ema: %s is an average itself", of->name);
-  if (c->frame) return fail(c, at, "networks are declared at the top level of the file, as NAME = ema(..)");
+  if (!of->name) return eval_fail(c, at, "ema: give the network a name first");
+  if (of->average_of) return eval_fail(c, at, "ema: %s is an average itself", of->name);
+  if (c->frame)
+    return eval_fail(c, at, "networks are declared at the top level of the file, as NAME = ema(..)");
   if (!arg_num(c, at, "alpha", arg[1], &alpha) ||
-      (has(arg[2]) && !arg_bool(c, at, "buffers", arg[2], &buffers)))
+      (arg_given(arg[2]) && !arg_bool(c, at, "buffers", arg[2], &buffers)))
     return v_poison();
-  if (alpha < 0 || alpha > 1) return fail(c, at, "ema: alpha must lie in [0,1], it is %g", alpha);
+  if (alpha < 0 || alpha > 1) return eval_fail(c, at, "ema: alpha must lie in [0,1], it is %g", alpha);
   Instance *inst = arena_alloc(c->arena, sizeof *inst);
   *inst = (Instance){.def = of->def,
                      .config = of->config,

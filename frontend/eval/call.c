@@ -11,7 +11,7 @@ static int eval_args(Eval *c, const Ast *n, Arg *arg, bool *poison) {
     Value v = eval_expr(c, a->a);
     if (v.kind == V_POISON) *poison = true;
     if (count == MAX_ARGS) {
-      fail(c, a, "more than %d arguments", MAX_ARGS);
+      eval_fail(c, a, "more than %d arguments", MAX_ARGS);
       return -1;
     }
     arg[count++] = (Arg){a->name, v, a};
@@ -35,8 +35,8 @@ static const char *param_names(Eval *c, const Ast *params) {
 }
 
 static bool too_many(Eval *c, const Ast *at, const char *callee, const Ast *params) {
-  if (!params) fail(c, at, "%s takes no arguments here", callee);
-  else fail(c, at, "%s takes %d arguments: %s", callee, ast_count(params), param_names(c, params));
+  if (!params) eval_fail(c, at, "%s takes no arguments here", callee);
+  else eval_fail(c, at, "%s takes %d arguments: %s", callee, ast_count(params), param_names(c, params));
   return false;
 }
 
@@ -49,8 +49,8 @@ static bool match_params(Eval *c, const char *callee, const Ast *params, Arg *ar
     if (arg[i].name) {
       p = find_param(params, arg[i].name);
       if (!p)
-        return fail(c, arg[i].at, "%s has no parameter '%s'; it has: %s", callee, arg[i].name,
-                    param_names(c, params)),
+        return eval_fail(c, arg[i].at, "%s has no parameter '%s'; it has: %s", callee, arg[i].name,
+                         param_names(c, params)),
                false;
     } else {
       p = next;
@@ -58,7 +58,7 @@ static bool match_params(Eval *c, const char *callee, const Ast *params, Arg *ar
       next = next->next;
     }
     for (int j = 0; j < i; j++)
-      if (given[j] == p) return fail(c, arg[i].at, "%s: '%s' is given twice", callee, p->name), false;
+      if (given[j] == p) return eval_fail(c, arg[i].at, "%s: '%s' is given twice", callee, p->name), false;
     given[i] = p;
   }
   return true;
@@ -74,7 +74,8 @@ bool bind_params(Eval *c, const Ast *at, const char *callee, const Ast *params, 
     for (int i = 0; i < narg; i++)
       if (given[i] == p) v = arg[i].v, found = true;
     if (!found && !p->a)
-      return fail(c, at, "%s needs '%s'; its parameters: %s", callee, p->name, param_names(c, params)), false;
+      return eval_fail(c, at, "%s needs '%s'; its parameters: %s", callee, p->name, param_names(c, params)),
+             false;
     if (!found) {
       Frame *outer = c->frame;
       c->frame = to;
@@ -96,7 +97,7 @@ static const char *take_name(Eval *c, Arg *arg, int *narg, bool *ok) {
     *ok = arg_str(c, arg[i].at, "name", arg[i].v, &name);
     const char *letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
     if (*ok && (!*name || name[strspn(name, letters)] || strlen(name) > 100)) {
-      fail(c, arg[i].at, "name must be a word of letters, digits and _");
+      eval_fail(c, arg[i].at, "name must be a word of letters, digits and _");
       *ok = false;
     }
     memmove(arg + i, arg + i + 1, (size_t)(*narg - i - 1) * sizeof *arg);
@@ -112,16 +113,16 @@ static Value call_block(Eval *c, const Ast *n, const Ast *def, Arg *arg, int nar
   if (!ok) return v_poison();
   if (c->calls >= MAX_CALLS) {
     c->stopped = true;
-    return fail(c, n, "more than %d calls inside each other; does '%s' call itself without end?", MAX_CALLS,
-                def->name);
+    return eval_fail(c, n, "more than %d calls inside each other; does '%s' call itself without end?",
+                     MAX_CALLS, def->name);
   }
-  Frame f = {.block = def->name, .caller = place_of(c, n), .result = v_none()};
+  Frame f = {.block = def->name, .caller = eval_loc(c, n), .result = v_none()};
   if (c->frame && c->frame->place) f.place = place_child(c, def->name, name);
   if (!bind_params(c, n, def->name, def->list, arg, narg, &f)) return v_poison();
   Frame *outer = c->frame;
   c->frame = &f;
   c->calls++;
-  exec(c, def->b);
+  eval_exec(c, def->b);
   c->calls--;
   c->frame = outer;
   return c->stopped ? v_poison() : f.result;
@@ -170,34 +171,34 @@ static bool match_builtin(Eval *c, const Ast *n, const Builtin *b, Arg *arg, int
     if (arg[i].name) {
       for (k = many ? 1 : 0; k < count && strcmp(p[k].name, arg[i].name);) k++;
       if (k == count)
-        return fail(c, arg[i].at, "%s has no parameter '%s'; it is %s(%s)", b->name, arg[i].name, b->name,
-                    builtin_params(c, p, count)),
+        return eval_fail(c, arg[i].at, "%s has no parameter '%s'; it is %s(%s)", b->name, arg[i].name,
+                         b->name, builtin_params(c, p, count)),
                false;
     } else if (many) {
       rest[nrest++] = arg[i].v;
       continue;
     } else if (next++ >= count) {
-      return fail(c, arg[i].at, "%s takes %d arguments: %s(%s)", b->name, count, b->name,
-                  builtin_params(c, p, count)),
+      return eval_fail(c, arg[i].at, "%s takes %d arguments: %s(%s)", b->name, count, b->name,
+                       builtin_params(c, p, count)),
              false;
     }
-    if (set[k]) return fail(c, arg[i].at, "%s: '%s' is given twice", b->name, p[k].name), false;
+    if (set[k]) return eval_fail(c, arg[i].at, "%s: '%s' is given twice", b->name, p[k].name), false;
     set[k] = true;
     value[k] = arg[i].v;
   }
   if (many) value[0] = v_list(c, nrest, rest);
   for (int i = many ? 1 : 0; i < count; i++)
     if (!set[i] && !p[i].optional)
-      return fail(c, n, "%s needs '%s'; it is %s(%s)", b->name, p[i].name, b->name,
-                  builtin_params(c, p, count)),
+      return eval_fail(c, n, "%s needs '%s'; it is %s(%s)", b->name, p[i].name, b->name,
+                       builtin_params(c, p, count)),
              false;
   return true;
 }
 
 static Value call_scoped(Eval *c, const Ast *n, const Builtin *b, const char *name, Value *value) {
   if (!c->frame || !c->frame->place || !c->fn)
-    return fail(c, n, "%s owns parameters; it can be used only inside a net, or a block a net calls",
-                b->name);
+    return eval_fail(c, n, "%s owns parameters; it can be used only inside a net, or a block a net calls",
+                     b->name);
   Place *outer = c->frame->place;
   c->frame->place = place_child(c, b->name, name);
   Value v = b->run(c, n, value);
@@ -210,7 +211,7 @@ static Value call_builtin(Eval *c, const Ast *n, const Builtin *b, Arg *arg, int
   bool ok = true;
   const char *name = b->scoped ? take_name(c, arg, &narg, &ok) : NULL;
   if (!ok || !match_builtin(c, n, b, arg, narg, value)) return v_poison();
-  if (c->fn) c->fn->loc = place_of(c, n);
+  if (c->fn) c->fn->loc = eval_loc(c, n);
   const char *before = c->who;
   c->who = b->name;
   Value v = b->scoped ? call_scoped(c, n, b, name, value) : b->run(c, n, value);
@@ -245,6 +246,6 @@ Value eval_call(Eval *c, const Ast *n) {
   case V_BLOCK: return call_block(c, n, callee.u.def, arg, narg);
   case V_NET: return make_instance(c, n, callee.u.def, arg, narg);
   case V_INST: return call_instance(c, n, callee.u.inst, arg, narg);
-  default: return fail(c, n, "%s cannot be called", kind_str(callee));
+  default: return eval_fail(c, n, "%s cannot be called", kind_str(callee));
   }
 }

@@ -148,19 +148,19 @@ typedef struct Eval {
 
 /* ---- eval.c ---- */
 Value eval_expr(Eval *c, const Ast *n);
-void exec(Eval *c, const Ast *n);
-void exec_list(Eval *c, const Ast *list);
+void eval_exec(Eval *c, const Ast *n);
+void eval_exec_list(Eval *c, const Ast *list);
 
 /* ---- state.c ---- */
-const Loc *place_of(Eval *c, const Ast *n); /* the full location: file position, block and callers */
-Value fail(Eval *c, const Ast *n, const char *fmt, ...)
+const Loc *eval_loc(Eval *c, const Ast *n); /* the full location: file position, block and callers */
+Value eval_fail(Eval *c, const Ast *n, const char *fmt, ...)
     __attribute__((format(printf, 3, 4))); /* reports; poison */
 Value *scope_find(Scope *s, const char *name);
 void scope_set(Eval *c, Scope *s, const char *name, Value v);
-void assign(Eval *c, const Ast *at, const char *name, Value v);
+void eval_assign(Eval *c, const Ast *at, const char *name, Value v);
 /* A value made within nograd: no gradient flows through it. */
 Value stopped_value(Eval *c, const Ast *at, Value v);
-bool charge(Eval *c, const Ast *at, int steps); /* false once the budget is spent */
+bool eval_charge(Eval *c, const Ast *at, int steps); /* false once the budget is spent */
 
 /* ---- suggest.c ---- */
 const char *suggest_name(Eval *c, const char *name); /* "; did you mean `relu`?", or "" */
@@ -179,17 +179,17 @@ bool value_equal(Eval *c, const Ast *at, Value a, Value b);
 Value shape_list(Eval *c, Type t);
 
 /* ---- operators.c ---- */
-Value unary(Eval *c, const Ast *at, Oper op, Value a);
-Value binary(Eval *c, const Ast *at, Oper op, Value a, Value b);
+Value value_unary(Eval *c, const Ast *at, Oper op, Value a);
+Value value_binary(Eval *c, const Ast *at, Oper op, Value a, Value b);
 Value index_value(Eval *c, const Ast *at, Value v);
-bool truth(Eval *c, const Ast *at, Value v, bool *ok);
+bool eval_truth(Eval *c, const Ast *at, Value v, bool *ok);
 /* Wraps what a builder returned: reports f->err when it is -1. */
-Value tensor(Eval *c, const Ast *at, int node);
-Type type_of(Eval *c, Value v); /* of a tensor */
+Value eval_node(Eval *c, const Ast *at, int node);
+Type value_type(Eval *c, Value v); /* of a tensor */
 /* The value as an f32 node: numbers become constants of rank 0, integers are cast; -1 after reporting. */
-int as_f32(Eval *c, const Ast *at, const char *what, Value v);
+int value_f32(Eval *c, const Ast *at, const char *what, Value v);
 /* Elementwise two-operand node over tensors and numbers, with the casts that needs. */
-Value elementwise(Eval *c, const Ast *at, Op op, Value a, Value b);
+Value eval_elementwise(Eval *c, const Ast *at, Op op, Value a, Value b);
 
 /* ---- call.c ---- */
 typedef struct {
@@ -226,26 +226,26 @@ bool arg_spatial(Eval *c, const Ast *at, const char *what, Value v, int n, int64
 bool arg_axes(Eval *c, const Ast *at, Value v, Type t, unsigned *axes);
 bool arg_axis(Eval *c, const Ast *at, Value v, Type t, int *axis);
 bool arg_shape(Eval *c, const Ast *at, const char *what, Value v, DType dt, Type *out);
-bool has(Value v); /* the argument was given */
+bool arg_given(Value v); /* the argument was given */
 
 /* ---- network.c ---- */
 Value make_instance(Eval *c, const Ast *at, const Ast *def, Arg *arg, int narg);
 Value call_instance(Eval *c, const Ast *at, Instance *inst, Arg *arg, int narg);
 Place *place_child(Eval *c, const char *callee, const char *name);
-bool training(const Eval *c, const Instance *inst); /* the mode a call of inst runs in now */
+bool inst_training(const Eval *c, const Instance *inst); /* the mode a call of inst runs in now */
 /* The current value of the parameter PATH.name; made at its first use. -1 after reporting. */
-int parameter(Eval *c, const Ast *at, const Place *p, const char *name, Type t, Init init, Role role);
+int net_parameter(Eval *c, const Ast *at, const Place *p, const char *name, Type t, Init init, Role role);
 void buffer_set(Eval *c, const Place *p, const char *name, int node);
 int var_read(Eval *c, int var);
 void var_write(Eval *c, int var, int node);
 int find_or_add_var(Eval *c, Var v);
-void begin_fn(Eval *c, Fn *f);
-void end_fn(Eval *c); /* stores, when it is a training function */
+void eval_begin_fn(Eval *c, Fn *f);
+void eval_end_fn(Eval *c); /* stores, when it is a training function */
 
 /* ---- update.c ---- */
 void exec_update(Eval *c, const Ast *n);
 void exec_minimize(Eval *c, const Ast *n);
-void log_value(Eval *c, const Ast *n, const char *name, Value v);
+void eval_log(Eval *c, const Ast *n, const char *name, Value v);
 
 /* ---- program.c ---- */
 void exec_batch(Eval *c, const Ast *n);

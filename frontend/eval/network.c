@@ -5,7 +5,7 @@
 
 /* ---- variables in single assignment ---- */
 
-void begin_fn(Eval *c, Fn *f) {
+void eval_begin_fn(Eval *c, Fn *f) {
   c->fn = f;
   for (int i = 0; i < c->ncur; i++) c->cur[i] = -1;
   for (Instance *i = c->instances; i; i = i->next) i->updates = 0, i->mode = MODE_DEFAULT;
@@ -36,7 +36,7 @@ void var_write(Eval *c, int var, int node) {
   if (node >= 0) c->cur[var] = node;
 }
 
-void end_fn(Eval *c) {
+void eval_end_fn(Eval *c) {
   if (c->fn->kind == FN_TRAIN && !c->want_grads)
     for (int v = 0; v < c->ncur && v < c->prog->nvar; v++)
       if (c->cur[v] >= 0 && c->fn->node[c->cur[v]].op != OP_var) fn_store(c->fn, v, c->cur[v]);
@@ -78,17 +78,17 @@ static int declare(Eval *c, const Instance *inst, const char *path, Type t, Init
       c, (Var){.name = path, .type = t, .init = init, .role = role, .net = prog_net(c->prog, inst->name)});
 }
 
-int parameter(Eval *c, const Ast *at, const Place *p, const char *name, Type t, Init init, Role role) {
+int net_parameter(Eval *c, const Ast *at, const Place *p, const char *name, Type t, Init init, Role role) {
   const char *path = name ? arena_printf(c->arena, "%s.%s", p->path, name) : p->path;
-  if (strlen(path) > 400) return fail(c, at, "the parameter's path is too long: %.80s..", path), -1;
+  if (strlen(path) > 400) return eval_fail(c, at, "the parameter's path is too long: %.80s..", path), -1;
   int v = declare(c, p->inst, path, t, init, role);
-  if (v < 0) return fail(c, at, "the variable %s cannot be made", path), -1;
+  if (v < 0) return eval_fail(c, at, "the variable %s cannot be made", path), -1;
   if (c->prog->var[v].role == ROLE_OPTIM)
-    return fail(c, at, "the name %s is taken by an optimiser's state", path), -1;
+    return eval_fail(c, at, "the name %s is taken by an optimiser's state", path), -1;
   if (!type_eq(c->prog->var[v].type, t)) {
     char was[96], now[96];
-    fail(c, at, "the parameter %s was %s at its first use, it is %s here", path,
-         type_str(c->prog->var[v].type, was), type_str(t, now));
+    eval_fail(c, at, "the parameter %s was %s at its first use, it is %s here", path,
+              type_str(c->prog->var[v].type, was), type_str(t, now));
     return -1;
   }
   return var_read(c, v);
@@ -103,17 +103,18 @@ void buffer_set(Eval *c, const Place *p, const char *name, int node) {
 
 Value make_instance(Eval *c, const Ast *at, const Ast *def, Arg *arg, int narg) {
   if (c->frame)
-    return fail(c, at,
-                c->frame->place ? "%s is a net, which makes networks at the top level of a file; to be part "
-                                  "of another net it must be a block"
-                                : "networks are declared at the top level of the file, as NAME = %s(..)",
-                def->name);
+    return eval_fail(c, at,
+                     c->frame->place
+                         ? "%s is a net, which makes networks at the top level of a file; to be part "
+                           "of another net it must be a block"
+                         : "networks are declared at the top level of the file, as NAME = %s(..)",
+                     def->name);
   if (!def->list2 && narg)
-    return fail(
+    return eval_fail(
         c, at,
         "the net %s has no parameters that are given once: in net %s(x; ..) those stand behind the ';'",
         def->name, def->name);
-  Frame f = {.block = def->name, .caller = place_of(c, at)};
+  Frame f = {.block = def->name, .caller = eval_loc(c, at)};
   if (!bind_params(c, at, def->name, def->list2, arg, narg, &f)) return v_poison();
   Instance *inst = arena_alloc(c->arena, sizeof *inst);
   *inst = (Instance){.def = def, .config = f.vars.b, .nconfig = f.vars.n, .net = -1, .next = c->instances};
@@ -121,7 +122,7 @@ Value make_instance(Eval *c, const Ast *at, const Ast *def, Arg *arg, int narg) 
   return (Value){V_INST, {.inst = inst}};
 }
 
-bool training(const Eval *c, const Instance *inst) {
+bool inst_training(const Eval *c, const Instance *inst) {
   Mode m = inst->mode != MODE_DEFAULT ? inst->mode : c->mode;
   return m == MODE_TRAIN;
 }
@@ -131,17 +132,17 @@ static void measure(Eval *c, Instance *inst, int from, const Arg *arg, int narg)
   int64_t macs = 0, batch = 1;
   for (int i = from; i < c->fn->n; i++) macs += node_macs(c->fn, &c->fn->node[i]);
   for (int i = narg - 1; i >= 0; i--)
-    if (arg[i].v.kind == V_TENSOR && type_of(c, arg[i].v).rank > 0) batch = type_of(c, arg[i].v).dim[0];
+    if (arg[i].v.kind == V_TENSOR && value_type(c, arg[i].v).rank > 0) batch = value_type(c, arg[i].v).dim[0];
   c->prog->net[prog_net(c->prog, inst->name)].macs = macs / batch;
   inst->measured = true;
 }
 
 Value call_instance(Eval *c, const Ast *at, Instance *inst, Arg *arg, int narg) {
-  if (!inst->name) return fail(c, at, "give the network a name first: NAME = %s(..)", inst->def->name);
-  if (!c->fn) return fail(c, at, "networks are called inside train, predict and forward");
-  if (inst->active) return fail(c, at, "the network %s calls itself", inst->name);
+  if (!inst->name) return eval_fail(c, at, "give the network a name first: NAME = %s(..)", inst->def->name);
+  if (!c->fn) return eval_fail(c, at, "networks are called inside train, predict and forward");
+  if (inst->active) return eval_fail(c, at, "the network %s calls itself", inst->name);
   Place root = {.path = inst->name, .inst = inst};
-  Frame f = {.block = inst->def->name, .caller = place_of(c, at), .place = &root, .result = v_none()};
+  Frame f = {.block = inst->def->name, .caller = eval_loc(c, at), .place = &root, .result = v_none()};
   for (int i = 0; i < inst->nconfig; i++) scope_set(c, &f.vars, inst->config[i].name, inst->config[i].v);
   if (!bind_params(c, at, inst->name, inst->def->list, arg, narg, &f)) return v_poison();
   inst->net = prog_net(c->prog, inst->name);
@@ -149,12 +150,12 @@ Value call_instance(Eval *c, const Ast *at, Instance *inst, Arg *arg, int narg) 
   int from = c->fn->n;
   c->frame = &f;
   inst->active = true;
-  exec(c, inst->def->b);
+  eval_exec(c, inst->def->b);
   inst->active = false;
   c->frame = outer;
   if (c->stopped) return v_poison();
   if (!f.returned && c->diag.errors == 0)
-    return fail(c, inst->def, "the net %s returns nothing", inst->def->name);
+    return eval_fail(c, inst->def, "the net %s returns nothing", inst->def->name);
   if (!inst->measured && c->diag.errors == 0) measure(c, inst, from, arg, narg);
   return f.returned ? f.result : v_poison();
 }

@@ -9,21 +9,22 @@ static bool arg_rate(Eval *c, const Ast *at, Value v, Value *lr) {
   char buf[96];
   *lr = v;
   if (v.kind == V_NUM && v.u.num < 0)
-    return fail(c, at, "lr must be at least 0, it is %g: minimize goes downhill by itself", v.u.num), false;
+    return eval_fail(c, at, "lr must be at least 0, it is %g: minimize goes downhill by itself", v.u.num),
+           false;
   if (v.kind == V_NUM) return true;
   if (v.kind != V_TENSOR)
-    return fail(c, at, "lr must be a number or a tensor of rank 0, it is %s", kind_str(v)), false;
-  if (type_of(c, v).rank == 0) return true;
-  return fail(c, at, "lr must have rank 0, it is %s", type_str(type_of(c, v), buf)), false;
+    return eval_fail(c, at, "lr must be a number or a tensor of rank 0, it is %s", kind_str(v)), false;
+  if (value_type(c, v).rank == 0) return true;
+  return eval_fail(c, at, "lr must have rank 0, it is %s", type_str(value_type(c, v), buf)), false;
 }
 
 /* A number of the range [0,1) or [0,inf), left as it is where none is given: what is outside diverges or climbs. */
 static bool arg_factor(Eval *c, const Ast *at, const char *what, Value v, double below, double *out) {
-  if (!has(v)) return true;
+  if (!arg_given(v)) return true;
   if (!arg_num(c, at, what, v, out)) return false;
   if (*out >= 0 && *out < below) return true;
-  return fail(c, at, "%s must be %s, it is %g", what,
-              below == 1 ? "at least 0 and less than 1" : "at least 0", *out),
+  return eval_fail(c, at, "%s must be %s, it is %g", what,
+                   below == 1 ? "at least 0 and less than 1" : "at least 0", *out),
          false;
 }
 
@@ -64,7 +65,7 @@ static int decayed(Fn *f, const OptimStep *s) {
 static bool sgd_args(Eval *c, const Ast *at, Value *arg, Optimiser *o) {
   return arg_factor(c, at, "momentum", arg[1], 1, &o->momentum) &&
          arg_factor(c, at, "weight_decay", arg[2], INFINITY, &o->decay) &&
-         (!has(arg[3]) || arg_bool(c, at, "nesterov", arg[3], &o->nesterov));
+         (!arg_given(arg[3]) || arg_bool(c, at, "nesterov", arg[3], &o->nesterov));
 }
 
 static void sgd_begin(Eval *c, const Optimiser *o, int lr, int shared[MAX_OPTIM_SHARED]) {
@@ -88,14 +89,14 @@ static void sgd_step(Eval *c, const OptimStep *s) {
 
 static bool adam_args(Eval *c, const Ast *at, Value *arg, Optimiser *o) {
   o->beta1 = 0.9, o->beta2 = 0.999, o->eps = 1e-8;
-  if (has(arg[1])) {
+  if (arg_given(arg[1])) {
     if (arg[1].kind != V_LIST || arg[1].u.list->n != 2)
-      return fail(c, at, "adam: betas must be a list of two numbers"), false;
+      return eval_fail(c, at, "adam: betas must be a list of two numbers"), false;
     if (!arg_factor(c, at, "beta 1", arg[1].u.list->v[0], 1, &o->beta1) ||
         !arg_factor(c, at, "beta 2", arg[1].u.list->v[1], 1, &o->beta2))
       return false;
   }
-  return (!has(arg[2]) || arg_num(c, at, "eps", arg[2], &o->eps)) &&
+  return (!arg_given(arg[2]) || arg_num(c, at, "eps", arg[2], &o->eps)) &&
          arg_factor(c, at, "weight_decay", arg[3], INFINITY, &o->decay);
 }
 

@@ -37,11 +37,11 @@ static Value option_value(Eval *c, const Ast *n, Value initial) {
     Ast *e = parse_value(c->arena, d->value);
     Value v = define_value(c, e);
     if (!e || v.kind == V_POISON)
-      return fail(c, n, "-D %s=%s: the value must be a number, a list, a string, on or off", d->name,
-                  d->value);
+      return eval_fail(c, n, "-D %s=%s: the value must be a number, a list, a string, on or off", d->name,
+                       d->value);
     if (v.kind != initial.kind && initial.kind != V_NONE && initial.kind != V_POISON)
-      return fail(c, n, "-D %s=%s: the option is %s (default %s)", d->name, d->value, kind_str(initial),
-                  value_str(c, initial));
+      return eval_fail(c, n, "-D %s=%s: the option is %s (default %s)", d->name, d->value, kind_str(initial),
+                       value_str(c, initial));
     initial = v;
   }
   return initial;
@@ -88,21 +88,21 @@ bool set_common_option(Program *p, const char *name, const char *text, const cha
 static void declared_common(Eval *c, const Ast *n, Value v) {
   const char *text = v.kind == V_STR ? v.u.str : value_str(c, v);
   if (!set_common_option(c->prog, n->name, text, NULL))
-    fail(c, n, "%s must be %s, it is %s", n->name, common_option(n->name), value_str(c, v));
+    eval_fail(c, n, "%s must be %s, it is %s", n->name, common_option(n->name), value_str(c, v));
 }
 
 void exec_option(Eval *c, const Ast *n) {
   if (c->frame) {
-    fail(c, n, "options are declared at the top level of the file");
+    eval_fail(c, n, "options are declared at the top level of the file");
     return;
   }
   Value v = eval_expr(c, n->a);
   if (v.kind != V_POISON && !constant(v)) {
-    fail(c, n, "an option is a number, a string, on/off or a flat list of these, not %s", kind_str(v));
+    eval_fail(c, n, "an option is a number, a string, on/off or a flat list of these, not %s", kind_str(v));
     v = v_poison();
   }
   if (scope_find(&c->globals, n->name)) {
-    fail(c, n, "'%s' is declared already", n->name);
+    eval_fail(c, n, "'%s' is declared already", n->name);
     return;
   }
   v = option_value(c, n, v);
@@ -123,7 +123,7 @@ static bool element_type(Eval *c, const Ast *n, FieldKind *kind) {
   static const char *const word[] = {"f32", "label", "sdf"};
   for (int i = 0; i < 3; i++)
     if (!strcmp(n->str, word[i])) return *kind = (FieldKind)i, true;
-  fail(c, n, "the type is f32, label or sdf, not '%s'", n->str);
+  eval_fail(c, n, "the type is f32, label or sdf, not '%s'", n->str);
   return false;
 }
 
@@ -149,12 +149,12 @@ static bool input_type(Eval *c, const Ast *n, FieldKind *kind, Type *t) {
     }
   }
   if (!fits || count < 3)
-    return fail(c, n, "%s: a batch, channels and two or three spatial extents are expected, here are %d",
-                n->name, count),
+    return eval_fail(c, n, "%s: a batch, channels and two or three spatial extents are expected, here are %d",
+                     n->name, count),
            false;
   if (!arg_shape(c, n, n->name, v_list(c, count, v), *kind == FIELD_LABEL ? I32 : F32, t)) return false;
   if (t->rank > 2 + MAX_SPATIAL)
-    return fail(c, n, "%s: at most %d spatial axes are possible", n->name, MAX_SPATIAL), false;
+    return eval_fail(c, n, "%s: at most %d spatial axes are possible", n->name, MAX_SPATIAL), false;
   return true;
 }
 
@@ -164,10 +164,10 @@ static bool stream_source(Eval *c, const Ast *at, const char *word, StreamSource
   static const char *const names[] = {"labeled", "unlabeled", "all"};
   for (int i = 0; i < 3; i++)
     if (!strcmp(word, names[i])) return *out = (StreamSource)i, true;
-  fail(c, at,
-       "the source of a batch is \"labeled\", \"unlabeled\" or \"all\", not \"%.40s\"; write batch NAME "
-       "(source = \"..\")",
-       word);
+  eval_fail(c, at,
+            "the source of a batch is \"labeled\", \"unlabeled\" or \"all\", not \"%.40s\"; write batch NAME "
+            "(source = \"..\")",
+            word);
   return false;
 }
 
@@ -177,7 +177,7 @@ static bool stream_augment(Eval *c, const Ast *at, Value v, unsigned *out) {
     unsigned bit;
   } known[] = {{"flip", AUG_FLIP}, {"rot90", AUG_ROT90}, {"crop", AUG_CROP}, {"noise", AUG_NOISE}};
   if (v.kind != V_LIST)
-    return fail(c, at, "augment is a list of \"flip\", \"rot90\", \"crop\", \"noise\""), false;
+    return eval_fail(c, at, "augment is a list of \"flip\", \"rot90\", \"crop\", \"noise\""), false;
   for (int i = 0; i < v.u.list->n; i++) {
     const char *s;
     unsigned bit = 0;
@@ -185,8 +185,9 @@ static bool stream_augment(Eval *c, const Ast *at, Value v, unsigned *out) {
     for (int k = 0; k < 4; k++)
       if (!strcmp(s, known[k].name)) bit = known[k].bit;
     if (!bit)
-      return fail(c, at,
-                  "augmentation \"%.40s\" is unknown; there are \"flip\", \"rot90\", \"crop\", \"noise\"", s),
+      return eval_fail(
+                 c, at,
+                 "augmentation \"%.40s\" is unknown; there are \"flip\", \"rot90\", \"crop\", \"noise\"", s),
              false;
     *out |= bit;
   }
@@ -204,7 +205,7 @@ static bool batch_options(Eval *c, const Ast *n, Stream *s) {
       source = true;
     } else if (o->name && !strcmp(o->name, "augment")) {
       if (!stream_augment(c, o, v, &s->augment)) return false;
-    } else return fail(c, o, "a batch takes source = \"..\" and augment = [..]"), false;
+    } else return eval_fail(c, o, "a batch takes source = \"..\" and augment = [..]"), false;
   }
   return source || stream_source(c, n, n->name, &s->source);
 }
@@ -219,8 +220,8 @@ static bool same_extents(Eval *c, const Ast *at, const Stream *s, const Field *f
       bool images = f->kind == FIELD_IMAGE && g->kind == FIELD_IMAGE, same = f->type.rank == g->type.rank;
       for (int d = images ? 1 : 2; d < f->type.rank && same; d++) same = f->type.dim[d] == g->type.dim[d];
       if (!same)
-        return fail(c, at, "%s is %s, but %s of the batch %s is %s: all come from images of one size",
-                    f->name, type_str(f->type, a), g->name, other->name, type_str(g->type, b)),
+        return eval_fail(c, at, "%s is %s, but %s of the batch %s is %s: all come from images of one size",
+                         f->name, type_str(f->type, a), g->name, other->name, type_str(g->type, b)),
                false;
     }
   }
@@ -231,24 +232,25 @@ static bool batch_fields(Eval *c, const Ast *n, Stream *s) {
   const int most = (int)(sizeof s->field / sizeof *s->field);
   for (const Ast *t = n->list; t; t = t->next) {
     Field f = {.name = t->name};
-    if (s->nfield == most) return fail(c, t, "a batch has at most %d fields", most), false;
+    if (s->nfield == most) return eval_fail(c, t, "a batch has at most %d fields", most), false;
     if (!input_type(c, t, &f.kind, &f.type)) return false;
     for (int i = 0; i < s->nfield; i++)
       if (!strcmp(s->field[i].name, f.name))
-        return fail(c, t, "the batch has a field '%s' already", f.name), false;
+        return eval_fail(c, t, "the batch has a field '%s' already", f.name), false;
     if (s->nfield && f.type.dim[0] != s->field[0].type.dim[0])
-      return fail(c, t, "%s has %lld samples, %s has %lld", f.name, (long long)f.type.dim[0],
-                  s->field[0].name, (long long)s->field[0].type.dim[0]),
+      return eval_fail(c, t, "%s has %lld samples, %s has %lld", f.name, (long long)f.type.dim[0],
+                       s->field[0].name, (long long)s->field[0].type.dim[0]),
              false;
     if (s->source == SRC_UNLABELED && f.kind != FIELD_IMAGE)
-      return fail(c, t,
-                  "unlabelled images come without labels; where a study needs their masks, write batch NAME "
-                  "(source = \"all\")"),
+      return eval_fail(
+                 c, t,
+                 "unlabelled images come without labels; where a study needs their masks, write batch NAME "
+                 "(source = \"all\")"),
              false;
     if (!same_extents(c, t, s, &f)) return false;
     s->field[s->nfield++] = f;
   }
-  return s->nfield > 0 || (fail(c, n, "the batch has no fields"), false);
+  return s->nfield > 0 || (eval_fail(c, n, "the batch has no fields"), false);
 }
 
 static const Stream *find_stream(const Program *p, const char *name) {
@@ -262,33 +264,33 @@ void exec_batch(Eval *c, const Ast *n) {
   Batch *b = arena_alloc(c->arena, sizeof *b);
   Value v = v_poison();
   if (!c->fn || c->fn->kind != FN_TRAIN) {
-    fail(c, n, "batch stands only inside train");
+    eval_fail(c, n, "batch stands only inside train");
     return;
   }
   if (batch_options(c, n, &s) && batch_fields(c, n, &s)) {
     bool again = find_stream(c->prog, n->name) != NULL;
-    if (again && !c->want_grads) fail(c, n, "there is a batch '%s' already", n->name);
+    if (again && !c->want_grads) eval_fail(c, n, "there is a batch '%s' already", n->name);
     if (!again) *ARENA_PUSH(c->arena, c->prog->stream, c->prog->nstream, c->prog->capstream) = s;
     Stream *own = arena_alloc(c->arena, sizeof *own); /* the program's list may move */
     *own = s;
     b->stream = own;
     v = (Value){V_BATCH, {.batch = b}};
-    c->fn->loc = place_of(c, n);
+    c->fn->loc = eval_loc(c, n);
     for (int i = 0; i < s.nfield; i++) /* the host feeds every field, read or not */
       ir_input(c->fn, arena_printf(c->arena, "%s.%s", s.name, s.field[i].name), s.field[i].type);
   }
-  assign(c, n, n->name, v);
+  eval_assign(c, n, n->name, v);
 }
 
 /* ---- functions ---- */
 
 static void run_body(Eval *c, Fn *f, const Ast *n, Mode mode, Frame *frame) {
-  begin_fn(c, f);
+  eval_begin_fn(c, f);
   f->loc = &n->at;
   c->frame = frame;
   c->mode = mode;
   c->in_update = false;
-  exec(c, n->b);
+  eval_exec(c, n->b);
   c->frame = NULL;
   c->mode = MODE_DEFAULT;
 }
@@ -321,14 +323,15 @@ static void check_batches_used(Eval *c) {
 static void check_averages(Eval *c, const Ast *n) {
   for (const Instance *i = c->instances; i; i = i->next)
     if (i->average_of && i->name && i->average_of->updates && !i->updates)
-      fail(c, n, "%s is the average of %s, but train %s never moves it: write `update %s`", i->name,
-           i->average_of->name, n->name, i->name);
+      eval_fail(c, n, "%s is the average of %s, but train %s never moves it: write `update %s`", i->name,
+                i->average_of->name, n->name, i->name);
 }
 
 void exec_train(Eval *c, const Ast *n) {
   if (c->frame || c->train) {
-    if (c->frame) fail(c, n, "train stands at the top level of a file");
-    else fail(c, n, "there is a train block already, '%s' in line %d", c->train->name, c->train->at.line);
+    if (c->frame) eval_fail(c, n, "train stands at the top level of a file");
+    else
+      eval_fail(c, n, "there is a train block already, '%s' in line %d", c->train->name, c->train->at.line);
     return;
   }
   c->train = n;
@@ -342,8 +345,8 @@ void exec_train(Eval *c, const Ast *n) {
     keep_sites(c);
     if (i == 0 && c->diag.errors == 0) check_batches_used(c), check_averages(c, n);
     bool idle = c->fn->nout == 0 && c->diag.errors == 0;
-    end_fn(c);
-    if (idle) fail(c, n, "train %s updates nothing", n->name);
+    eval_end_fn(c);
+    if (idle) eval_fail(c, n, "train %s updates nothing", n->name);
   }
   c->want_grads = false;
   c->prog->sites = c->sites_max;
@@ -353,26 +356,27 @@ void exec_train(Eval *c, const Ast *n) {
 static void predict_outputs(Eval *c, const Ast *n, Value v) {
   char buf[96];
   if (v.kind != V_TENSOR) {
-    fail(c, n, "predict returns one tensor of probabilities, here %s", kind_str(v));
+    eval_fail(c, n, "predict returns one tensor of probabilities, here %s", kind_str(v));
     return;
   }
-  Type t = type_of(c, v), in = c->fn->node[0].type;
+  Type t = value_type(c, v), in = c->fn->node[0].type;
   bool shape = t.rank == in.rank && t.dim[0] == in.dim[0];
   for (int i = 2; i < t.rank && shape; i++) shape = t.dim[i] == in.dim[i];
   char was[96];
   if (!shape)
-    fail(c, n, "predict returns %s for the image %s; it must be (N,classes,S)", type_str(t, buf),
-         type_str(in, was));
+    eval_fail(c, n, "predict returns %s for the image %s; it must be (N,classes,S)", type_str(t, buf),
+              type_str(in, was));
   else if (t.dt != F32 || (t.dim[1] < 2 && c->prog->classes != 1))
-    fail(c, n,
-         "predict returns %s; it must be a probability for every class, background too: softmax(logits), or "
-         "concat(1 - p, p) of one channel p",
-         type_str(t, buf));
+    eval_fail(
+        c, n,
+        "predict returns %s; it must be a probability for every class, background too: softmax(logits), or "
+        "concat(1 - p, p) of one channel p",
+        type_str(t, buf));
   else if (c->prog->classes && t.dim[1] != c->prog->classes)
-    fail(c, n,
-         "predict returns %s, but option classes is %lld: the networks' last layers must have as many "
-         "channels",
-         type_str(t, buf), (long long)c->prog->classes);
+    eval_fail(c, n,
+              "predict returns %s, but option classes is %lld: the networks' last layers must have as many "
+              "channels",
+              type_str(t, buf), (long long)c->prog->classes);
   else {
     c->prog->classes = t.dim[1];
     fn_output(c->fn, "prob", v.u.node);
@@ -388,17 +392,17 @@ static void forward_outputs(Eval *c, const Ast *n, Value v) {
   for (int i = 0; ok && i < v.u.list->n; i++) ok = v.u.list->v[i].kind == V_TENSOR;
   for (int i = 0; ok && i < v.u.list->n; i++)
     fn_output(c->fn, arena_printf(c->arena, "out%d", i + 1), v.u.list->v[i].u.node);
-  if (!ok) fail(c, n, "%s returns tensors, here %s", n->name, kind_str(v));
+  if (!ok) eval_fail(c, n, "%s returns tensors, here %s", n->name, kind_str(v));
 }
 
 void exec_predict(Eval *c, const Ast *n) {
   bool predict = n->kind == N_PREDICT;
   if (c->frame) {
-    fail(c, n, "%s stands at the top level of a file", predict ? "predict" : "forward");
+    eval_fail(c, n, "%s stands at the top level of a file", predict ? "predict" : "forward");
     return;
   }
   if (prog_find_fn(c->prog, n->name)) {
-    fail(c, n, "there is a function '%s' already", n->name);
+    eval_fail(c, n, "there is a function '%s' already", n->name);
     return;
   }
   Frame frame = {.result = v_none()};
@@ -409,13 +413,14 @@ void exec_predict(Eval *c, const Ast *n) {
     Type type;
     if (!input_type(c, t, &kind, &type)) return;
     if (predict && (kind != FIELD_IMAGE || type.rank < 4 || t != n->list)) {
-      fail(c, t,
-           "predict takes one image, f32[N, C, S] with two or three spatial extents; further functions are "
-           "written forward NAME(..)");
+      eval_fail(
+          c, t,
+          "predict takes one image, f32[N, C, S] with two or three spatial extents; further functions are "
+          "written forward NAME(..)");
       return;
     }
     if (scope_find(&frame.vars, t->name)) {
-      fail(c, t, "there is an input '%s' already", t->name);
+      eval_fail(c, t, "there is an input '%s' already", t->name);
       return;
     }
     scope_set(c, &frame.vars, t->name, (Value){V_TENSOR, {.node = ir_input(f, t->name, type)}});
@@ -423,8 +428,8 @@ void exec_predict(Eval *c, const Ast *n) {
   run_body(c, f, n, MODE_EVAL, &frame);
   keep_sites(c);
   Value v = frame.result;
-  if (!frame.returned && c->diag.errors == 0) fail(c, n, "%s returns nothing", n->name);
+  if (!frame.returned && c->diag.errors == 0) eval_fail(c, n, "%s returns nothing", n->name);
   else if (v.kind != V_POISON && frame.returned)
     predict ? predict_outputs(c, n, v) : forward_outputs(c, n, v);
-  end_fn(c);
+  eval_end_fn(c);
 }

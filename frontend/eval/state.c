@@ -4,7 +4,7 @@
 #include <string.h>
 #include "frontend/eval/eval.h"
 
-const Loc *place_of(Eval *c, const Ast *n) {
+const Loc *eval_loc(Eval *c, const Ast *n) {
   if (!c->frame || !c->frame->block) return &n->at;
   Loc *l = arena_alloc(c->arena, sizeof *l);
   *l = n->at;
@@ -13,22 +13,22 @@ const Loc *place_of(Eval *c, const Ast *n) {
   return l;
 }
 
-Value fail(Eval *c, const Ast *n, const char *fmt, ...) {
+Value eval_fail(Eval *c, const Ast *n, const char *fmt, ...) {
   char text[600];
   va_list ap;
   va_start(ap, fmt);
   vsnprintf(text, sizeof text, fmt, ap);
   va_end(ap);
-  diag_error(&c->diag, place_of(c, n), "%s", text);
+  diag_error(&c->diag, eval_loc(c, n), "%s", text);
   if (c->diag.full) c->stopped = true;
   return v_poison();
 }
 
-bool charge(Eval *c, const Ast *at, int steps) {
+bool eval_charge(Eval *c, const Ast *at, int steps) {
   if (c->stopped) return false;
   c->steps += steps;
   if (c->steps <= MAX_STEPS) return true;
-  fail(c, at, "the program does not end within %d steps", MAX_STEPS);
+  eval_fail(c, at, "the program does not end within %d steps", MAX_STEPS);
   c->stopped = true;
   return false;
 }
@@ -47,11 +47,11 @@ void scope_set(Eval *c, Scope *s, const char *name, Value v) {
 
 Value stopped_value(Eval *c, const Ast *at, Value v) {
   if (v.kind == V_TENSOR && c->fn->node[v.u.node].type.dt == F32) {
-    c->fn->loc = place_of(c, at);
-    return tensor(c, at, ir_unary(c->fn, OP_stop, v.u.node));
+    c->fn->loc = eval_loc(c, at);
+    return eval_node(c, at, ir_unary(c->fn, OP_stop, v.u.node));
   }
   if (v.kind != V_LIST) return v;
-  if (!charge(c, at, v.u.list->n + 1) || ++c->depth > MAX_DEPTH) return v_poison();
+  if (!eval_charge(c, at, v.u.list->n + 1) || ++c->depth > MAX_DEPTH) return v_poison();
   Value out = v_list(c, v.u.list->n, v.u.list->v);
   for (int i = 0; i < out.u.list->n; i++) {
     Value e = stopped_value(c, at, v.u.list->v[i]);
@@ -61,10 +61,10 @@ Value stopped_value(Eval *c, const Ast *at, Value v) {
   return out;
 }
 
-void assign(Eval *c, const Ast *at, const char *name, Value v) {
+void eval_assign(Eval *c, const Ast *at, const char *name, Value v) {
   if (v.kind == V_INST && !v.u.inst->name) {
     if (c->frame) {
-      fail(c, at, "networks are declared at the top level of the file, outside train and blocks");
+      eval_fail(c, at, "networks are declared at the top level of the file, outside train and blocks");
       v = v_poison();
     } else {
       v.u.inst->name = name;
@@ -74,7 +74,7 @@ void assign(Eval *c, const Ast *at, const char *name, Value v) {
   if (!c->frame) {
     Value *old = scope_find(&c->globals, name);
     if (old && (old->kind == V_INST)) {
-      fail(c, at, "'%s' is %s already", name, kind_str(*old));
+      eval_fail(c, at, "'%s' is %s already", name, kind_str(*old));
       return;
     }
     scope_set(c, &c->globals, name, v);

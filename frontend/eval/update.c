@@ -53,15 +53,17 @@ static void no_gradient(Eval *c, const Ast *n, const Instance *net) {
   bool any = false;
   for (int v = 0; v < c->prog->nvar; v++)
     any |= net->net >= 0 && c->prog->var[v].net == net->net && c->prog->var[v].role == ROLE_PARAM;
-  if (net->net < 0) fail(c, n, "nothing has called %s: what is minimized does not depend on it", net->name);
+  if (net->net < 0)
+    eval_fail(c, n, "nothing has called %s: what is minimized does not depend on it", net->name);
   else if (!any)
-    fail(c, n, "%s has no parameters to learn: its net uses neither conv, linear nor another layer",
-         net->name);
+    eval_fail(c, n, "%s has no parameters to learn: its net uses neither conv, linear nor another layer",
+              net->name);
   else
-    fail(c, n,
-         "what is minimized does not depend on the parameters of %s; nograd, stop, argmax, onehot, floor and "
-         "comparisons let no gradient through",
-         net->name);
+    eval_fail(
+        c, n,
+        "what is minimized does not depend on the parameters of %s; nograd, stop, argmax, onehot, floor and "
+        "comparisons let no gradient through",
+        net->name);
 }
 
 /* One gradient per parameter of the networks that the loss depends on. */
@@ -129,7 +131,7 @@ static void average(Eval *c, const Ast *n, Instance *inst) {
   int a = ir_binary(f, OP_min, ir_sub(f, one, ir_div(f, one, t)), ir_const(f, inst->alpha)),
       rest = ir_sub(f, one, a);
   if (of->net < 0) {
-    fail(c, n, "%s follows %s, which has not been called yet", inst->name, of->name);
+    eval_fail(c, n, "%s follows %s, which has not been called yet", inst->name, of->name);
     return;
   }
   inst->net = prog_net(c->prog, inst->name);
@@ -155,7 +157,7 @@ static void average(Eval *c, const Ast *n, Instance *inst) {
 
 static bool in_train(Eval *c, const Ast *n, const char *what) {
   if (c->fn && c->fn->kind == FN_TRAIN) return true;
-  fail(c, n, "%s stands only inside train", what);
+  eval_fail(c, n, "%s stands only inside train", what);
   return false;
 }
 
@@ -164,18 +166,18 @@ static int updated_nets(Eval *c, const Ast *n, Instance **net) {
   for (const Ast *a = n->list; a; a = a->next) {
     Value v = eval_expr(c, a);
     if (v.kind == V_POISON) return -1;
-    if (v.kind != V_INST) return fail(c, a, "update takes networks, this is %s", kind_str(v)), -1;
-    if (count == MAX_NETS) return fail(c, a, "more than %d networks", MAX_NETS), -1;
+    if (v.kind != V_INST) return eval_fail(c, a, "update takes networks, this is %s", kind_str(v)), -1;
+    if (count == MAX_NETS) return eval_fail(c, a, "more than %d networks", MAX_NETS), -1;
     if (n->a && v.u.inst->average_of)
-      return fail(c, a, "%s is the average of %s: write `update %s` without an optimiser", v.u.inst->name,
-                  v.u.inst->average_of->name, v.u.inst->name),
+      return eval_fail(c, a, "%s is the average of %s: write `update %s` without an optimiser",
+                       v.u.inst->name, v.u.inst->average_of->name, v.u.inst->name),
              -1;
     if (!n->a && !v.u.inst->average_of)
-      return fail(c, a, "%s is learnt: write `update %s with OPTIMISER { .. minimize LOSS }`", v.u.inst->name,
-                  v.u.inst->name),
+      return eval_fail(c, a, "%s is learnt: write `update %s with OPTIMISER { .. minimize LOSS }`",
+                       v.u.inst->name, v.u.inst->name),
              -1;
     for (int i = 0; i < count; i++)
-      if (net[i] == v.u.inst) return fail(c, a, "%s is named twice", net[i]->name), -1;
+      if (net[i] == v.u.inst) return eval_fail(c, a, "%s is named twice", net[i]->name), -1;
     net[count++] = v.u.inst;
   }
   return count;
@@ -185,51 +187,52 @@ void exec_update(Eval *c, const Ast *n) {
   Instance *net[MAX_NETS];
   if (!in_train(c, n, "update")) return;
   if (!n->a && n->b) {
-    fail(c, n, "an update with a body names its optimiser: update %s with sgd(0.01) { .. }", n->list->name);
+    eval_fail(c, n, "an update with a body names its optimiser: update %s with sgd(0.01) { .. }",
+              n->list->name);
     return;
   }
   int nnet = updated_nets(c, n, net);
   if (!n->a) {
-    c->fn->loc = place_of(c, n);
+    c->fn->loc = eval_loc(c, n);
     for (int i = 0; i < nnet; i++) average(c, n->list, net[i]);
     return;
   }
   Value o = eval_expr(c, n->a);
   if (o.kind != V_OPT && o.kind != V_POISON)
-    fail(c, n->a, "update .. with needs an optimiser such as sgd(0.01) or adam(1e-3), this is %s",
-         kind_str(o));
+    eval_fail(c, n->a, "update .. with needs an optimiser such as sgd(0.01) or adam(1e-3), this is %s",
+              kind_str(o));
   if (c->in_update) {
-    fail(c, n, "updates do not stand inside each other");
+    eval_fail(c, n, "updates do not stand inside each other");
     return;
   }
   int before = c->diag.errors;
   c->in_update = true;
   c->loss = LOSS_NONE;
-  exec(c, n->b);
+  eval_exec(c, n->b);
   c->in_update = false;
   if (nnet < 0 || o.kind != V_OPT || c->stopped || c->diag.errors > before || c->loss == LOSS_FAILED) return;
   if (c->loss < 0) {
-    fail(c, n, "this update minimizes nothing: write `minimize LOSS` in it");
+    eval_fail(c, n, "this update minimizes nothing: write `minimize LOSS` in it");
     return;
   }
-  c->fn->loc = place_of(c, n);
+  c->fn->loc = eval_loc(c, n);
   step(c, n, net, nnet, o.u.opt);
 }
 
 /* A value of rank 0; -1 after reporting. */
 static int rank0(Eval *c, const Ast *n, const char *what, Value v) {
   char buf[96];
-  int x = as_f32(c, n, what, v);
+  int x = value_f32(c, n, what, v);
   if (x < 0 || c->fn->node[x].type.rank == 0) return x;
-  fail(c, n, "%s must be one number (rank 0), it is %s; take its mean() or sum()", what,
-       type_str(c->fn->node[x].type, buf));
+  eval_fail(c, n, "%s must be one number (rank 0), it is %s; take its mean() or sum()", what,
+            type_str(c->fn->node[x].type, buf));
   return -1;
 }
 
 void exec_minimize(Eval *c, const Ast *n) {
   Value v = eval_expr(c, n->a);
   if (!c->in_update) {
-    fail(c, n, "minimize stands only inside update");
+    eval_fail(c, n, "minimize stands only inside update");
     return;
   }
   int x = rank0(c, n, "what is minimized", v);
@@ -237,17 +240,17 @@ void exec_minimize(Eval *c, const Ast *n) {
     c->loss = LOSS_FAILED;
     return;
   }
-  c->fn->loc = place_of(c, n);
+  c->fn->loc = eval_loc(c, n);
   c->loss = c->loss < 0 ? x : ir_add(c->fn, c->loss, x);
 }
 
-void log_value(Eval *c, const Ast *n, const char *name, Value v) {
+void eval_log(Eval *c, const Ast *n, const char *name, Value v) {
   if (!in_train(c, n, "log")) return;
   int x = rank0(c, n, "a logged value", v);
   if (x < 0) return;
   for (int i = 0; i < c->fn->nout; i++)
     if (!strcmp(c->fn->out[i].name, name)) {
-      fail(c, n, "'%s' is logged already", name);
+      eval_fail(c, n, "'%s' is logged already", name);
       return;
     }
   fn_output(c->fn, arena_strdup(c->arena, name), x);

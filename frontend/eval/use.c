@@ -60,7 +60,7 @@ static void check_params(Eval *c, const Ast *def) {
       for (int k = 0; k <= i; k++)
         for (const Ast *q = part[k]; q && q != p; q = q->next)
           if (!strcmp(p->name, q->name)) {
-            fail(c, p, "%s has a parameter '%s' already", def->name, p->name);
+            eval_fail(c, p, "%s has a parameter '%s' already", def->name, p->name);
             return;
           }
 }
@@ -72,7 +72,7 @@ static void define_all(Eval *c, const Ast *file) {
     check_params(c, n);
     Value *old = scope_find(&c->defs, n->name);
     if (old) {
-      fail(c, n, "'%s' is defined already; all files share their names: rename one of the two", n->name);
+      eval_fail(c, n, "'%s' is defined already; all files share their names: rename one of the two", n->name);
       if (old->kind == V_BLOCK || old->kind == V_NET) diag_note(&c->diag, &old->u.def->at, "here");
       continue;
     }
@@ -88,7 +88,7 @@ void run_source(Eval *c, const Source *src) {
   }
   if (c->opt->dump_ast && c->ninclude <= 1) ast_print(c->opt->dump_ast, file, 0);
   define_all(c, file);
-  exec_list(c, file->list);
+  eval_exec_list(c, file->list);
 }
 
 void use_file(Eval *c, const Ast *at, const char *path) {
@@ -97,18 +97,18 @@ void use_file(Eval *c, const Ast *at, const char *path) {
   const char *shown = beside(c, at->at.file, path), *real = real_path(c, shown);
   for (int i = 0; i < c->ninclude; i++)
     if (!strcmp(c->include[i], real)) {
-      fail(c, at, "'%s' uses itself, directly or through others", path);
+      eval_fail(c, at, "'%s' uses itself, directly or through others", path);
       return;
     }
   for (int i = 0; i < c->ndone; i++)
     if (!strcmp(c->done[i], real)) return; /* once is enough */
   if (c->ninclude == most) {
-    fail(c, at, "more than %d files use each other", most);
+    eval_fail(c, at, "more than %d files use each other", most);
     return;
   }
   char *text = frontend_read(c->arena, shown, &size);
   if (!text) {
-    fail(c, at, "cannot read '%s': %s", shown, strerror(errno));
+    eval_fail(c, at, "cannot read '%s': %s", shown, strerror(errno));
     return;
   }
   *ARENA_PUSH(c->arena, c->done, c->ndone, c->capdone) = real;

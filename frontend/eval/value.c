@@ -76,7 +76,7 @@ const char *value_str(Eval *c, Value v) {
 }
 
 bool value_equal(Eval *c, const Ast *at, Value a, Value b) {
-  if (a.kind != b.kind || !charge(c, at, 1)) return false;
+  if (a.kind != b.kind || !eval_charge(c, at, 1)) return false;
   switch (a.kind) {
   case V_NUM:
   case V_BOOL: return a.u.num == b.u.num;

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include "frontend/eval/eval.h" /* before cmocka.h, whose macro fail() hides a function of that name */
+#include "frontend/eval/eval.h"
 #include <cmocka.h>
 
 static char *doc(Arena *a) {
