@@ -2,6 +2,13 @@
 #include "ir/ir.h"
 #include <string.h>
 
+enum { PICTURE = false, MASK = true, BY_HOST = false, BY_DEVICE = true };
+const FieldInfo field_info[FIELD_KINDS] = {
+#define FIELD(name, word, type, element, content, maker, draw) {word, type, element, content, maker},
+#include "ir/fields.def"
+#undef FIELD
+};
+
 /* The attributes an op uses, the rest zero, so that equal nodes have equal attributes. */
 static Attrs only_used(Op op, const Attrs *at, int nspatial) {
   Attrs a = {0};

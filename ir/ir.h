@@ -119,11 +119,23 @@ typedef struct {
 } NetInfo;
 
 /* A batch the host feeds: fields named STREAM.FIELD are inputs of the training function. */
-typedef enum { FIELD_IMAGE, FIELD_LABEL, FIELD_SDF } FieldKind;
+typedef enum {
+#define FIELD(name, word, type, element, content, maker, draw) FIELD_##name,
+#include "ir/fields.def"
+#undef FIELD
+  FIELD_KINDS
+} FieldKind;
+typedef struct {
+  const char *word, *type; /* in the text form; in the language */
+  DType element;
+  bool mask;      /* made of the image's mask, one channel */
+  bool by_device; /* a device can make it */
+} FieldInfo;
+extern const FieldInfo field_info[FIELD_KINDS]; /* fields.def */
 typedef struct {
   const char *name;
   FieldKind kind;
-  Type type; /* IMAGE f32 (N,C,S); LABEL i32 (N,1,S); SDF f32 (N,1,S): signed distance map made by the host */
+  Type type; /* IMAGE f32 (N,C,S); LABEL i32 (N,1,S); SDF f32 (N,1,S), a signed distance map */
 } Field;
 enum { AUG_FLIP = 1, AUG_ROT90 = 2, AUG_CROP = 4, AUG_NOISE = 8 };
 typedef enum { SRC_LABELED, SRC_UNLABELED, SRC_ALL } StreamSource;

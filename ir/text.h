@@ -5,7 +5,11 @@
 
 static const char *const word_init[] = {"const", "uniform", "normal", "copy", NULL};
 static const char *const word_role[] = {"param", "buffer", "ema", "optim", NULL};
-static const char *const word_field[] = {"image", "label", "sdf", NULL};
+static const char *const word_field[] = {
+#define FIELD(name, word, type, element, content, maker, draw) word,
+#include "ir/fields.def"
+#undef FIELD
+    NULL};
 static const char *const word_source[] = {"labeled", "unlabeled", "all", NULL};
 static const char *const word_augment[] = {"flip", "rot90", "crop", "noise", NULL}; /* bit i of AUG_* */
 static const char *const word_fn[] = {"train", "predict", "forward", NULL};

@@ -159,9 +159,9 @@ static bool stream_ok(const Stream *s, char *err) {
   if (s->nfield < 0 || s->nfield > 4) return fail(err, "stream %.150s has %d fields", s->name, s->nfield);
   for (int i = 0; i < s->nfield; i++) {
     const Field *fd = &s->field[i];
-    if (!type_valid(fd->type) || fd->type.rank < 3 || fd->type.dt != (fd->kind == FIELD_LABEL ? I32 : F32))
-      return fail(err, "field %.60s.%.60s: images and signed distances are f32, labels i32, all (N,C,S)",
-                  s->name, fd->name);
+    if (!type_valid(fd->type) || fd->type.rank < 3 || fd->type.dt != field_info[fd->kind].element)
+      return fail(err, "field %.60s.%.60s: %s is %s of (N,C,S)", s->name, fd->name, field_info[fd->kind].word,
+                  field_info[fd->kind].element == I32 ? "i32" : "f32");
   }
   return true;
 }

@@ -215,7 +215,7 @@ static void fill_rows(Filling *f) {
 /* The batch as the training function's input wants it; samples one behind the other, and numbers that fit 32 bits. */
 static bool describe(Filling *f, const Field *field, const Input *in) {
   f->type = field->type;
-  f->image = field->kind == FIELD_IMAGE;
+  f->image = !field_info[field->kind].mask;
   f->first = 5 - f->type.rank;
   f->channels = f->type.dim[1];
   if (in->order[0] != 0 || f->type.rank < 4 || f->type.rank > 5 || 2 * type_count(f->type) > INT32_MAX)
@@ -266,10 +266,11 @@ bool emit_fills(Module *m, char err[512]) {
     for (int i = 0; i < stream->nfield; i++) {
       const Input *in = input_of(train, stream, &stream->field[i]);
       f[i] = (Filling){.stream = stream, .number = s};
-      if (stream->field[i].kind != FIELD_SDF) all = all && in && describe(&f[i], &stream->field[i], in);
+      if (field_info[stream->field[i].kind].by_device)
+        all = all && in && describe(&f[i], &stream->field[i], in);
     }
     for (int i = 0; all && i < stream->nfield; i++)
-      if (stream->field[i].kind != FIELD_SDF) make_kernel(m, e, &f[i], i);
+      if (field_info[stream->field[i].kind].by_device) make_kernel(m, e, &f[i], i);
   }
   m->kernel = e->kernel, m->nkernel = e->nkernel;
   if (e->err[0]) snprintf(err, 512, "%.500s", e->err);

@@ -16,7 +16,10 @@ _Static_assert((int)NETC_INIT_CONST == (int)INIT_CONST && (int)NETC_INIT_COPY ==
                "initialisers");
 _Static_assert((int)NETC_ROLE_PARAM == (int)ROLE_PARAM && (int)NETC_ROLE_OPTIM == (int)ROLE_OPTIM, "roles");
 _Static_assert((int)NETC_FN_TRAIN == (int)FN_TRAIN && (int)NETC_FN_FORWARD == (int)FN_FORWARD, "functions");
-_Static_assert((int)NETC_FIELD_IMAGE == (int)FIELD_IMAGE && (int)NETC_FIELD_SDF == (int)FIELD_SDF, "fields");
+#define FIELD(name, word, type, element, content, maker, draw)                                               \
+  _Static_assert((int)NETC_FIELD_##name == (int)FIELD_##name, "field " word);
+#include "ir/fields.def"
+#undef FIELD
 _Static_assert((int)NETC_SRC_LABELED == (int)SRC_LABELED && (int)NETC_SRC_ALL == (int)SRC_ALL, "sources");
 _Static_assert((int)NETC_AUG_FLIP == (int)AUG_FLIP && (int)NETC_AUG_NOISE == (int)AUG_NOISE, "augmentations");
 _Static_assert((int)NETC_MAX_RANK == (int)MAX_RANK, "ranks");
@@ -371,7 +374,8 @@ static uint64_t fingerprint(const Program *p) {
 static int spatial_rank(const Module *m) {
   for (int i = 0; i < m->prog->nstream; i++)
     for (int j = 0; j < m->prog->stream[i].nfield; j++)
-      if (m->prog->stream[i].field[j].kind == FIELD_IMAGE) return m->prog->stream[i].field[j].type.rank - 2;
+      if (!field_info[m->prog->stream[i].field[j].kind].mask)
+        return m->prog->stream[i].field[j].type.rank - 2;
   for (int i = 0; i < m->prog->nfn; i++)
     for (int j = 0; j < m->fn[i].ninput; j++)
       if (m->fn[i].input[j].type.rank >= 4) return m->fn[i].input[j].type.rank - 2;

@@ -120,10 +120,13 @@ void exec_option(Eval *c, const Ast *n) {
 /* ---- types of inputs ---- */
 
 static bool element_type(Eval *c, const Ast *n, FieldKind *kind) {
-  static const char *const word[] = {"f32", "label", "sdf"};
-  for (int i = 0; i < 3; i++)
-    if (!strcmp(n->str, word[i])) return *kind = (FieldKind)i, true;
-  eval_fail(c, n, "the type is f32, label or sdf, not '%s'", n->str);
+  const char *types = "";
+  for (int i = 0; i < FIELD_KINDS; i++) {
+    if (!strcmp(n->str, field_info[i].type)) return *kind = (FieldKind)i, true;
+    const char *between = i == 0 ? "" : i + 1 < FIELD_KINDS ? ", " : " or ";
+    types = arena_printf(c->arena, "%s%s%s", types, between, field_info[i].type);
+  }
+  eval_fail(c, n, "the type is %s, not '%s'", types, n->str);
   return false;
 }
 
@@ -140,7 +143,7 @@ static bool input_type(Eval *c, const Ast *n, FieldKind *kind, Type *t) {
     const Value *each = x.kind == V_LIST ? x.u.list->v : &x;
     int many = x.kind == V_LIST ? x.u.list->n : 1;
     for (int i = 0; i < many && fits; i++) {
-      if (count == 1 && *kind != FIELD_IMAGE) v[count++] = v_num(1);
+      if (count == 1 && field_info[*kind].mask) v[count++] = v_num(1);
       int64_t extent;
       fits = count < MAX_RANK;
       if (!arg_int(c, e, arena_printf(c->arena, "an extent of %s", n->name), each[i], 1, 1 << 24, &extent))
@@ -152,7 +155,7 @@ static bool input_type(Eval *c, const Ast *n, FieldKind *kind, Type *t) {
     return eval_fail(c, n, "%s: a batch, channels and two or three spatial extents are expected, here are %d",
                      n->name, count),
            false;
-  if (!arg_shape(c, n, n->name, v_list(c, count, v), *kind == FIELD_LABEL ? I32 : F32, t)) return false;
+  if (!arg_shape(c, n, n->name, v_list(c, count, v), field_info[*kind].element, t)) return false;
   if (t->rank > 2 + MAX_SPATIAL)
     return eval_fail(c, n, "%s: at most %d spatial axes are possible", n->name, MAX_SPATIAL), false;
   return true;
@@ -217,7 +220,8 @@ static bool same_extents(Eval *c, const Ast *at, const Stream *s, const Field *f
     const Stream *other = k < c->prog->nstream ? &c->prog->stream[k] : s;
     for (int i = 0; i < other->nfield; i++) {
       const Field *g = &other->field[i];
-      bool images = f->kind == FIELD_IMAGE && g->kind == FIELD_IMAGE, same = f->type.rank == g->type.rank;
+      bool images = !field_info[f->kind].mask && !field_info[g->kind].mask,
+           same = f->type.rank == g->type.rank;
       for (int d = images ? 1 : 2; d < f->type.rank && same; d++) same = f->type.dim[d] == g->type.dim[d];
       if (!same)
         return eval_fail(c, at, "%s is %s, but %s of the batch %s is %s: all come from images of one size",
@@ -241,7 +245,7 @@ static bool batch_fields(Eval *c, const Ast *n, Stream *s) {
       return eval_fail(c, t, "%s has %lld samples, %s has %lld", f.name, (long long)f.type.dim[0],
                        s->field[0].name, (long long)s->field[0].type.dim[0]),
              false;
-    if (s->source == SRC_UNLABELED && f.kind != FIELD_IMAGE)
+    if (s->source == SRC_UNLABELED && field_info[f.kind].mask)
       return eval_fail(
                  c, t,
                  "unlabelled images come without labels; where a study needs their masks, write batch NAME "
@@ -412,7 +416,7 @@ void exec_predict(Eval *c, const Ast *n) {
     FieldKind kind;
     Type type;
     if (!input_type(c, t, &kind, &type)) return;
-    if (predict && (kind != FIELD_IMAGE || type.rank < 4 || t != n->list)) {
+    if (predict && (field_info[kind].mask || type.rank < 4 || t != n->list)) {
       eval_fail(
           c, t,
           "predict takes one image, f32[N, C, S] with two or three spatial extents; further functions are "

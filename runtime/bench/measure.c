@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include "runtime/base/field.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/array.h"
 #include "runtime/bench/bench.h"
@@ -22,12 +23,13 @@ static void fill_input(const Session *s, const NetcFn *f, const NetcArray *in) {
   const NetcModule *d = s->module->desc;
   int64_t n = array_count(in), classes = d->classes > 0 ? d->classes : 2;
   int kind = field_kind(d, f, in);
+  Draw draw = kind < 0 ? DRAW_NORMAL : batch_field[kind].draw;
   for (int64_t i = 0; i < n; i++) {
     uint32_t x[4];
     philox_at(x, 1, 0, (uint64_t)(in - f->inputs), (uint64_t)i);
     double u = (double)(x[0] >> 8) * 0x1p-24, v = (double)(x[1] >> 8) * 0x1p-24;
     if (in->dtype == NETC_I32) ((int32_t *)session_at(s, in))[i] = (int32_t)(x[0] % (uint32_t)classes);
-    else if (kind == NETC_FIELD_SDF) ((float *)session_at(s, in))[i] = (float)(2 * u - 1);
+    else if (draw == DRAW_UNIT) ((float *)session_at(s, in))[i] = (float)(2 * u - 1);
     else ((float *)session_at(s, in))[i] = (float)(sqrt(-2 * log(u + 0x1p-24)) * cos(6.283185307179586 * v));
   }
 }

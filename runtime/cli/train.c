@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "runtime/base/field.h"
 #include "runtime/device/open.h"
 #include "runtime/base/array.h"
 #include "runtime/cli/cli.h"
@@ -48,7 +49,7 @@ static const NetcArray *input_of(const NetcFn *fn, const NetcField *f) {
 static const NetcArray *first_image(const NetcModule *d, const NetcFn *fn) {
   for (int i = 0; i < d->nstreams; i++)
     for (int k = 0; k < d->streams[i].nfields; k++)
-      if (d->streams[i].fields[k].kind == NETC_FIELD_IMAGE && input_of(fn, &d->streams[i].fields[k]))
+      if (!batch_field[d->streams[i].fields[k].kind].mask && input_of(fn, &d->streams[i].fields[k]))
         return input_of(fn, &d->streams[i].fields[k]);
   return NULL;
 }
@@ -67,7 +68,7 @@ static bool batch_shape(const Module *m, const NetcFn *fn, DataShape *shape, cha
       if (in->rank != d->spatial + 2)
         return err_set(err, "%s: batch field %s is %s; an image has %d axes", m->path, in->name,
                        array_str(in, a), d->spatial + 2);
-      int64_t channels = f->kind == NETC_FIELD_IMAGE ? first->dim[1] : 1;
+      int64_t channels = batch_field[f->kind].mask ? 1 : first->dim[1];
       if (in->dim[1] != channels ||
           memcmp(first->dim + 2, in->dim + 2, sizeof *in->dim * (size_t)d->spatial) != 0)
         return err_set(err, "%s: %s is %s but %s is %s; images of one data set have one shape", m->path,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "codegen/abi.h"
+#include "runtime/base/field.h"
 #include "runtime/data/internal.h"
 #include "ir/gauss.h"
 #include "ir/philox.h"
@@ -271,25 +272,44 @@ static bool no_mask(const Dataset *d, int item, char err[ERR_MAX]) {
   return false;
 }
 
-static bool take_label(const Taking *t, const BatchField *f, char err[ERR_MAX]) {
-  uint8_t *room = t->s->label;
+/* ---- a sample of every kind of field (ir/fields.def) ---- */
+
+static bool make_IMAGE(const Taking *t, const BatchField *f, char err[ERR_MAX]) {
+  (void)err;
+  take_image(t, (float *)f->dst + (int64_t)t->k * t->n * t->s->data->shape.channels);
+  return true;
+}
+
+static bool take_label(const Taking *t, char err[ERR_MAX]) {
   int64_t o[3];
   double at[3];
   if (!t->x->label) return no_mask(t->s->data, t->item, err);
   for (int64_t i = 0; i < t->n; i++) {
     coordinates(&t->view, i, o);
     place(&t->view, t->first, o, at);
-    room[i] = read_label(&t->view, t->x->label, at);
+    t->s->label[i] = read_label(&t->view, t->x->label, at);
   }
-  if (f->kind == NETC_FIELD_SDF) {
-    if (sdf_map(room, t->s->data->shape.spatial, t->s->data->shape.size,
-                (float *)f->dst + (int64_t)t->k * t->n))
-      return true;
-    return snprintf(err, ERR_MAX, "not enough memory for a signed distance map"), false;
-  }
-  for (int64_t i = 0; i < t->n; i++) ((int32_t *)f->dst)[(int64_t)t->k * t->n + i] = room[i];
   return true;
 }
+
+static bool make_LABEL(const Taking *t, const BatchField *f, char err[ERR_MAX]) {
+  if (!take_label(t, err)) return false;
+  for (int64_t i = 0; i < t->n; i++) ((int32_t *)f->dst)[(int64_t)t->k * t->n + i] = t->s->label[i];
+  return true;
+}
+
+static bool make_SDF(const Taking *t, const BatchField *f, char err[ERR_MAX]) {
+  const DataShape *shape = &t->s->data->shape;
+  if (!take_label(t, err)) return false;
+  return sdf_map(t->s->label, shape->spatial, shape->size, (float *)f->dst + (int64_t)t->k * t->n) ||
+         err_set(err, "not enough memory for a signed distance map");
+}
+
+static bool (*const make_field[BATCH_FIELDS])(const Taking *, const BatchField *, char *) = {
+#define FIELD(name, word, type, element, content, maker, draw) [NETC_FIELD_##name] = make_##name,
+#include "ir/fields.def"
+#undef FIELD
+};
 
 /* The number of item k of the batch among the source's. */
 static int pick(Sampler *s, uint64_t iteration, uint64_t k, int64_t batch) {
@@ -307,10 +327,8 @@ static bool take(Sampler *s, int i, const Sample *x, uint64_t iteration, uint64_
   t.view = view_of(s, x->dim, iteration, k);
   bool ok = true;
   for (int f = 0; ok && f < nfield; f++) {
-    if (by_device && field[f].kind != NETC_FIELD_SDF) continue;
-    if (field[f].kind == NETC_FIELD_IMAGE)
-      take_image(&t, (float *)field[f].dst + (int64_t)k * n * s->data->shape.channels);
-    else ok = take_label(&t, &field[f], err);
+    if (by_device && batch_field[field[f].kind].by_device) continue;
+    ok = make_field[field[f].kind](&t, &field[f], err);
   }
   return ok;
 }
@@ -337,9 +355,17 @@ bool sampler_batch(Sampler *s, uint64_t iteration, const BatchField *field, int 
 
 /* ---- samples that a device takes ---- */
 
-static bool has_kind(const BatchField *field, int nfield, int kind) {
+/* Has the batch a field that only the host makes? */
+static bool has_host_field(const BatchField *field, int nfield) {
   for (int f = 0; f < nfield; f++)
-    if (field[f].kind == kind) return true;
+    if (!batch_field[field[f].kind].by_device) return true;
+  return false;
+}
+
+/* Has it one that the device makes of masks? */
+static bool has_device_mask(const BatchField *field, int nfield) {
+  for (int f = 0; f < nfield; f++)
+    if (batch_field[field[f].kind].by_device && batch_field[field[f].kind].mask) return true;
   return false;
 }
 
@@ -356,12 +382,12 @@ static void forget(Sampler *s, int i) {
   sample_free(&s->kept[i]);
 }
 
-/* Sample k, by its view where the store has its image. Distance maps are made here, of labels that must be here. */
+/* Sample k, by its view where the store has its image. What the device cannot make is made here, of an image and a mask
+ * that must be here. */
 static bool device_sample(Sampler *s, int i, uint64_t iteration, uint64_t k, const BatchField *field,
                           int nfield, const ImageStore *store, NetcView *view, char err[ERR_MAX]) {
   int64_t dim[3] = {0, 0, 0};
-  bool maps = has_kind(field, nfield, NETC_FIELD_SDF),
-       there = store->find(store->user, s->item[i], dim, view);
+  bool maps = has_host_field(field, nfield), there = store->find(store->user, s->item[i], dim, view);
   bool owned = false, ok = true;
   Sample x = {.image = NULL};
   if (!there || maps) {
@@ -369,7 +395,7 @@ static bool device_sample(Sampler *s, int i, uint64_t iteration, uint64_t k, con
     ok = there || keep(s, store, i, &x, err);
     there = ok && store->find(store->user, s->item[i], dim, view);
   }
-  if (there && view->label < 0 && has_kind(field, nfield, NETC_FIELD_LABEL)) there = false;
+  if (there && view->label < 0 && has_device_mask(field, nfield)) there = false;
   if (there) {
     View v = view_of(s, dim, iteration, k);
     describe(&v, 3 - s->data->shape.spatial, view);

@@ -1,6 +1,7 @@
 /* Batches that the device makes of images it keeps (cuda_store.h). */
 #include <stdlib.h>
 #include <string.h>
+#include "runtime/base/field.h"
 #include "runtime/base/array.h"
 #include "runtime/device/cuda.h"
 
@@ -65,7 +66,7 @@ bool cuda_images(const Session *s, const NetcFn *f, int items, int64_t bytes, co
 /* ---- batches ---- */
 
 static bool by_host(const NetcView *v, int kind) {
-  return (kind == NETC_FIELD_IMAGE ? v->image : v->label) < 0;
+  return (batch_field[kind].mask ? v->label : v->image) < 0;
 }
 
 /* Samples that the device lacks, by way of the slot's pinned memory. Samples lie one behind the other: codegen/module/device_batch.c sees to that. */

@@ -1,6 +1,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include "runtime/base/field.h"
 #include "runtime/base/array.h"
 #include "runtime/train/prefetch.h"
 
@@ -85,7 +86,7 @@ static bool make_buffers(Prefetch *p, char err[ERR_MAX]) {
       if (!(p->dst[i * MAX_FIELDS + k] = calloc(1, (size_t)bytes)))
         return err_memory(err, "the batches", bytes);
       p->input[p->ninput++] = (BatchInput){s->fields[k].input, p->dst[i * MAX_FIELDS + k],
-                                           s->fields[k].kind == NETC_FIELD_SDF ? NULL : p->view[i]};
+                                           batch_field[s->fields[k].kind].by_device ? p->view[i] : NULL};
     }
   }
   return true;

@@ -78,10 +78,22 @@ static void first_example_compiles(void **state) {
   arena_free(a);
 }
 
+static void every_batch_field_is_described(void **state) {
+  (void)state;
+  Arena *a = arena_new();
+  char *text = doc(a);
+  for (int i = 0; i < FIELD_KINDS; i++) {
+    const char *type = arena_printf(a, "`%s[", field_info[i].type);
+    if (!strstr(text, type)) fail_msg("docs/language.md does not say what %s[..]` of a batch is", type);
+  }
+  arena_free(a);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_function_is_described),
       cmocka_unit_test(first_example_compiles),
+      cmocka_unit_test(every_batch_field_is_described),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
