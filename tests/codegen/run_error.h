@@ -2,7 +2,7 @@
 #ifndef NETC_RUN_ERROR_H
 #define NETC_RUN_ERROR_H
 #include "tests/codegen/run_emit.h"
-#include "run_emit.h"
+#include "tests/codegen/run_emit.h"
 #include "tests/worse.h"
 
 static inline Interp *run_in_double(const RunCase *c) {

@@ -1,27 +1,12 @@
-/* Every op's compiled forward and gradient, through all passes and the emitters, on every instruction set of this
- * machine: the cases of tests/passes/op_cases.h, and random graphs with a loss and its gradient in every input. Compiled values are
- * compared with the interpreter on the fused function (float32), and that one's results with the function as it was
- * before simplify, expand, layout and fuse (float64). test_gpu_ops.c is the same for the kernels of a GPU. */
+/* Every op's compiled forward and gradient, through all passes and the emitters (run_passes.h), on every
+ * instruction set of this machine: the cases of tests/passes/op_cases.h, and random graphs with a loss and its gradient
+ * in every input. test_gpu_ops.c is the same for the kernels of a GPU. */
 #include "passes/autodiff/autodiff.h"
-#include "tests/codegen/run_emit.h"
-#include "passes/fuse/check.h"
-#include "passes/passes.h"
+#include "tests/codegen/run_passes.h"
 #include "tests/ir/gen.h"
 #include "tests/passes/op_cases.h"
-#ifndef OPS_MACHINE
-#define OPS_MACHINE machine_host
-#endif
 
-static double fill_lo, fill_hi;
-static bool seen[OP_COUNT]; /* ops of the functions checked so far, before the passes */
-
-/* Reals of the case's range; codes of orient are 0..7. */
-static double fill_range(const char *name, int64_t i, Type t) {
-  uint32_t h = run_hash(name, i);
-  return t.dt == I32 ? h % 8 : (double)(float)(fill_lo + (fill_hi - fill_lo) * (double)(h >> 8) * 0x1p-24);
-}
-
-/* Small integers, whose products and sums are exact; orient's turns are eighths, of which its case makes codes. */
+/* Small integers, whose products and sums are exact; orient's turns are eighths, which its case makes codes. */
 static double fill_exact(const char *name, int64_t i, Type t) {
   return strcmp(name, "kturn") ? run_fill_int(name, i, t) : run_hash(name, i) % 8 / 8.0;
 }
@@ -66,61 +51,6 @@ static bool is_exact(const Fn *f) {
     }
   }
   return true;
-}
-
-/* Results of the function before the passes, in double precision, against those of the one after them. */
-static void compare_passes(const RunCase *before, const RunCase *after, Interp *a, Interp *b,
-                           double tolerance) {
-  const Fn *f = before->fn, *g = after->fn;
-  assert_int_equal(f->nout, g->nout);
-  for (int o = 0; o < f->nout; o++) {
-    const double *x = interp_value(a, f->out[o].node), *y = interp_value(b, g->out[o].node);
-    for (int64_t i = 0; i < type_count(f->node[f->out[o].node].type); i++)
-      if (!(fabs(x[i] - y[i]) <= tolerance * (1 + fabs(x[i]))))
-        fail_msg("%s: output %s[%lld] is %.9g after the passes, %.9g before", after->what, f->out[o].name,
-                 (long long)i, y[i], x[i]);
-  }
-}
-
-static Interp *reference64(const RunCase *c) {
-  char err[256] = "";
-  Interp *in = interp_new(c->fn, INTERP_F64);
-  for (int i = 0; i < c->fn->n; i++) {
-    if (!run_leaf_name(c->fn, i)) continue;
-    double *d = run_leaf_data(c, i);
-    interp_bind(in, run_leaf_name(c->fn, i), d);
-    free(d);
-  }
-  interp_step(in, c->seed, c->iteration);
-  if (!interp_run(in, err)) fail_msg("%s: %s", c->what, err);
-  return in;
-}
-
-/* f holds `grad` nodes; `c` says how it is filled and how exact it is to be. */
-static void check_fn(Fn *f, RunCase c, double tolerance_of_passes) {
-  char err[256] = "";
-  Program *p = f->prog;
-  p->tf32 = false;
-  Fn *plain = pass_autodiff(f, err);
-  if (!plain) fail_msg("%s: %s", c.what, err);
-  for (int i = 0; i < plain->n; i++) seen[plain->node[i].op] = true;
-  RunCase before = c;
-  before.fn = plain;
-  p->fn[0] = f;
-  if (!passes_run(p, &(PassOptions){.verify = true}, err)) fail_msg("%s: %s", c.what, err);
-  c.fn = p->fn[0];
-  Emit *e = emit_fn_on(&OPS_MACHINE, p->arena, c.fn, NULL, err);
-  if (!e) fail_msg("%s: %s", c.what, err);
-  run_check(&c, e);
-  Interp *a = reference64(&before), *b = run_reference(&c);
-  compare_passes(&before, &c, a, b, tolerance_of_passes);
-  interp_free(a), interp_free(b);
-  if (!run_narrow_too()) return;
-  run_narrow(p->fn[0]);
-  if (!(e = emit_fn_on(&OPS_MACHINE, p->arena, c.fn, NULL, err))) fail_msg("%s: %s", c.what, err);
-  if (c.tolerance > 0)
-    c.tolerance = 0x1p-5; /* a rounding that goes the other way than the interpreter's counts */
-  run_check(&c, e);
 }
 
 static void test_cases(void **state) {

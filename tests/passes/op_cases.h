@@ -64,6 +64,19 @@ static const OpCase op_cases[] = {
     {"softmax of two classes", "%a = input \"a\" : f32[2,2,3,4]\n%y = softmax %a {axis=1}\n", -2, 2},
     {"softmax of many, 3-D", "%a = input \"a\" : f32[1,11,2,2,3]\n%y = softmax %a {axis=1}\n", -2, 2},
     {"log_softmax", "%a = input \"a\" : f32[2,3,4]\n%y = log_softmax %a {axis=1}\n", -2, 2},
+    {"sum of a sum of channels",
+     "%a = input \"a\" : f32[2,3,6,6]\n%q = sum %a {axes=[1]}\n%y = sum %q {axes=[2]}\n", -1, 1},
+    {"shares of a row",
+     "%a = input \"a\" : f32[2,3,6,6]\n%q = sum %a {axes=[1]}\n%s = sum %q {axes=[3]}\n%y = div %q %s\n", 0.5,
+     2},
+    {"softmax of a sum of channels along columns",
+     "%a = input \"a\" : f32[2,3,6,6]\n%q = sum %a {axes=[1]}\n%y = softmax %q {axis=2}\n", -1, 1},
+    {"a loss of a map, weighted by rows, beside one of its channels",
+     "%a = input \"a\" : f32[2,4,6,6]\n%w = input \"w\" : f32[1,1,6,1]\n%q = sum %a {axes=[1]}\n%r = mul %q "
+     "%w\n"
+     "%u = sum %r {axes=[0,2,3]}\n%p = softmax %a {axis=1}\n%d = mul %p %p\n%e = sum %d {axes=[0,2,3]}\n"
+     "%y = add %e %u\n",
+     -1, 1},
     {"batch normalisation",
      "%a = input \"a\" : f32[3,2,2,3]\n%g = input \"g\" : f32[2]\n%b = input \"b\" : f32[2]\n"
      "%m1 = sum %a {axes=[0,2,3]}\n%r = const {value=0.055555555555555552} : f32[]\n%m = mul %m1 %r\n%d = "

@@ -4,10 +4,11 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
+#include "passes/autodiff/autodiff.h"
 #include "passes/fuse/fuse.h"
 #include "passes/fuse/check.h"
 #include "passes/passes.h"
-#include "tests/ir/gen.h"
+#include "tests/ir/gen_maps.h"
 
 typedef Fn *(*Run)(Fn *, char *);
 
@@ -52,11 +53,12 @@ static void check_kinds(const char *body, const char *want) {
 
 static void random_graphs(void **s) {
   (void)s;
-  for (int seed = 0; seed < 150; seed++) {
+  for (int seed = 0; seed < 225; seed++) {
     Arena *a = arena_new();
     Program *p = prog_new(a);
     Gen g = gen_new(p, (uint64_t)seed, GEN_ALL);
-    gen_fn(&g, "random", 10 + seed % 80);
+    if (seed % 3) gen_fn(&g, "random", 10 + seed % 80);
+    else gen_maps(&g, "maps", 10 + seed % 80), gen_maps_loss(&g), run(p, 1, (Run[]){pass_autodiff});
     fused(p);
     arena_free(a);
   }

@@ -10,7 +10,7 @@
 #include "passes/autodiff/autodiff.h"
 #include "ir/interp.h"
 #include "passes/passes.h"
-#include "tests/ir/gen.h"
+#include "tests/ir/gen_maps.h"
 
 typedef Fn *Run(Fn *, char *);
 
@@ -60,11 +60,11 @@ static void compare(const char *pass, const Fn *before, const Fn *after, double 
 
 static void keeps(const char *name, Run *pass, double tolerance) {
   char err[256] = "";
-  for (int seed = 0; seed < 120; seed++) {
+  for (int seed = 0; seed < 180; seed++) {
     Arena *a = arena_new();
     Program *p = prog_new(a);
     Gen g = gen_new(p, (uint64_t)seed, GEN_ALL);
-    Fn *f = gen_fn(&g, "random", 10 + seed % 50), *h;
+    Fn *f = seed % 3 ? gen_fn(&g, "random", 10 + seed % 50) : gen_maps(&g, "maps", 10 + seed % 50), *h;
     p->fn[0] = f;
     if (!(h = pass(f, err)) || !fn_verify(h, err)) fail_msg("%s: %s", name, err);
     compare(name, f, h, tolerance);

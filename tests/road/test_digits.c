@@ -1,7 +1,7 @@
 /* Small numbers that float32 loses when they are computed as differences: Adam's bias correction in its
  * first steps and the end of poly_decay, by the interpreter and compiled, against double. */
 #define SHELL_ROOT "/tmp/netc_digits_XXXXXX"
-#include "shell.h"
+#include "tests/road/shell.h"
 #include <math.h>
 #include "frontend/frontend.h"
 #include "ir/interp.h"

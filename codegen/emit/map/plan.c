@@ -380,17 +380,28 @@ static unsigned walked_dims(const Sweep *s, const Walk *w) {
   return dims;
 }
 
-unsigned *map_vary(const Expr *x, const Sweep *s) {
+/* Of a node of this group, from its operands'. Those a reduction in place runs over end with it. */
+static unsigned computed_dims(const Expr *x, const Sweep *s, const Node *n, const unsigned *vary) {
   const Fn *f = x->e->fn;
+  unsigned dims = 0;
+  Walk w;
+  if (walk_of_leaf(n, &w)) dims = walked_dims(s, &w);
+  for (int j = 0; j < n->nin; j++) dims |= vary[expr_local(x, n->in[j])];
+  unsigned ended = map_in_place(f, n) ? map_reduced_axes(f, n) : 0;
+  for (int d = 0; d < s->ndim; d++)
+    if (ended >> s->dim[d].axis & 1) dims &= ~(1u << d);
+  return dims;
+}
+
+/* Of a value from memory its array says so, whatever made it. */
+unsigned *map_vary(const Expr *x, const Sweep *s) {
   unsigned *vary = arena_alloc(x->e->arena, sizeof *vary * (size_t)x->nid);
   for (int i = 0; i < x->nid; i++) {
-    const Node *n = &f->node[x->id[i]];
+    const Node *n = &x->e->fn->node[x->id[i]];
     Walk w;
     if (n->op == OP_const) continue;
-    if (expr_outside(x, x->id[i])) w = walk_of(x->e, x->id[i]), vary[i] = walked_dims(s, &w);
-    else if (walk_of_leaf(n, &w)) vary[i] = walked_dims(s, &w);
-    for (int j = 0; j < n->nin && !expr_outside(x, x->id[i]); j++) vary[i] |= vary[expr_local(x, n->in[j])];
-    if (s->u >= 0 && unrolls(f, n)) vary[i] &= ~(1u << s->u);
+    if (!expr_outside(x, x->id[i])) vary[i] = computed_dims(x, s, n, vary);
+    else w = walk_of(x->e, x->id[i]), vary[i] = walked_dims(s, &w);
   }
   return vary;
 }
