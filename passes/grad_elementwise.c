@@ -141,6 +141,21 @@ void grad_sum(Sweep *s, const Node *n, int y, int dy) {
   grad_give(s, n, 0, ir_broadcast(s->f, dy, s->f->node[n->in[0]].type));
 }
 
+/* Spread evenly over the elements where `worse` is 0: those equal to the extreme, or all where that is NaN. */
+static void give_extremes(Sweep *s, const Node *n, int worse, int dy) {
+  Fn *f = s->f;
+  int equals = ir_sum(f, where_not(f, worse, ir_const(f, 1)), n->at.axes);
+  grad_give(s, n, 0, where_not(f, worse, ir_div(f, dy, equals)));
+}
+
+void grad_amax(Sweep *s, const Node *n, int y, int dy) {
+  give_extremes(s, n, ir_binary(s->f, OP_lt, n->in[0], y), dy);
+}
+
+void grad_amin(Sweep *s, const Node *n, int y, int dy) {
+  give_extremes(s, n, ir_binary(s->f, OP_lt, y, n->in[0]), dy);
+}
+
 /* p (dy - sum p dy) */
 void grad_softmax(Sweep *s, const Node *n, int y, int dy) {
   int inner = ir_sum(s->f, ir_mul(s->f, y, dy), 1u << n->at.axis);

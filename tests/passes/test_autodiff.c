@@ -122,10 +122,15 @@ static void check_gradient(const char *body, int n, const double *x, const doubl
 #define GRADIENT(body, x, ...)                                                                               \
   check_gradient(body, sizeof LIST(__VA_ARGS__) / sizeof(double), x, LIST(__VA_ARGS__))
 
-/* Where differences say nothing: kinks and NaN. */
+/* Where differences say nothing: extremes that several elements share, kinks, NaN. */
 static void test_ties(void **state) {
   (void)state;
-  const double *nan = LIST(NAN, 1, 2, NAN);
+  const double *x = LIST(1, 3, 3, 2, 2, 2, -1, -4), *nan = LIST(NAN, 1, 2, NAN);
+  GRADIENT("%a = input \"a\" : f32[2,4]\n%y = amax %a {axes=[1]}", x, 0, 0.5, 0.5, 0, 0.5, 0.5, 0, 0);
+  GRADIENT("%a = input \"a\" : f32[2,4]\n%y = amax %a {axes=[0,1]}", x, 0, 0.5, 0.5, 0, 0, 0, 0, 0);
+  GRADIENT("%a = input \"a\" : f32[2,4]\n%y = amin %a {axes=[0]}", x, 1, 0, 0, 0, 0, 1, 1, 1);
+  GRADIENT("%a = input \"a\" : f32[2,4]\n%y = amin %a {axes=[1]}", LIST(5, 5, 5, 5, 1, 2, 3, 4), 0.25, 0.25,
+           0.25, 0.25, 1, 0, 0, 0);
 #define WITH_ZERO(op) "%a = input \"a\" : f32[2]\n%z = const {value=0} : f32[]\n%y = " op
   GRADIENT(WITH_ZERO("relu %a"), LIST(0, 2), 0, 1);
   GRADIENT(WITH_ZERO("abs %a"), LIST(0, -2), 0, -1);
@@ -135,6 +140,7 @@ static void test_ties(void **state) {
   GRADIENT("%a = input \"a\" : f32[4]\n%y = relu %a", nan, 1, 1, 1, 1);
   GRADIENT("%a = input \"a\" : f32[4]\n%z = const {value=1.5} : f32[]\n%y = max %a %z", nan, 1, 0, 1, 1);
   GRADIENT("%a = input \"a\" : f32[4]\n%z = const {value=1.5} : f32[]\n%y = min %a %z", nan, 1, 1, 0, 1);
+  GRADIENT("%a = input \"a\" : f32[2,2]\n%y = amax %a {axes=[1]}", LIST(NAN, 1, 2, 1), 0.5, 0.5, 1, 0);
 }
 
 /* DyBAC (methods 2): N=3 C=6 O=5 K=4 R=2, with both attentions and the gate. */
