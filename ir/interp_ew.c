@@ -21,6 +21,10 @@ static double rsqrt_of(double a, InterpMode mode) {
   return mode == INTERP_F32 ? 1 / (double)(float)sqrt(a) : 1 / sqrt(a);
 }
 
+/* NaN where one is; a of equal ones. */
+static double larger(double a, double b) { return isnan(a) || isnan(b) ? NAN : b > a ? b : a; }
+static double smaller(double a, double b) { return -larger(-a, -b); }
+
 EW(neg, -a)
 EW(abs, fabs(a))
 EW(exp, exp(a))
@@ -32,7 +36,7 @@ EW(cos, cos(a))
 EW(sin, sin(a))
 EW(sigmoid, a >= 0 ? 1 / (1 + exp(-a)) : exp(a) / (1 + exp(a)))
 EW(tanh, tanh(a))
-EW(relu, a > 0 ? a : 0)
+EW(relu, larger(a, 0))
 EW(leaky, a > 0 ? a : r->value * a)
 EW(powc, pow(a, r->value))
 EW(cast, r->type.dt == I32 ? truncated(a) : a)
@@ -41,8 +45,8 @@ EW(add, a + b)
 EW(sub, a - b)
 EW(mul, a *b)
 EW(div, a / b)
-EW(min, b < a ? b : a)
-EW(max, b > a ? b : a)
+EW(min, smaller(a, b))
+EW(max, larger(a, b))
 EW(lt, a < b)
 EW(le, a <= b)
 EW(eq, a == b)
@@ -81,7 +85,7 @@ static void extremum(double *out, const Ref *r, double sign) {
   for (int64_t i = 0; i < type_count(r->type); i++) out[i] = -sign * INFINITY;
   for (int64_t i = 0; i < type_count(r->in_type[0]); i++) {
     double *o = &out[broadcast_at(r->type, r->in_type[0], i)];
-    if (sign * r->in[0][i] > sign * *o) *o = r->in[0][i];
+    *o = sign * larger(sign * *o, sign * r->in[0][i]);
   }
 }
 

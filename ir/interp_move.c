@@ -61,22 +61,24 @@ void ref_sumpool(double *out, const Ref *r) {
     out[block_of(r->in_type[0], r->type, r->at->stride, i)] += r->in[0][i];
 }
 
-/* Place, within the plane x of extents s, of the first maximum of the window that starts at `from`. */
-static int64_t window_maximum(const double *x, const int64_t s[3], const int64_t from[3],
-                              const int64_t k[3]) {
+/* Place, within the plane x of extents s, of the first maximum of the window that starts at `from`, and in *first
+ * that of its first element; NaN is a maximum. */
+static int64_t window_maximum(const double *x, const int64_t s[3], const int64_t from[3], const int64_t k[3],
+                              int64_t *first) {
   int64_t best = -1;
   for (int64_t a = from[0]; a < from[0] + k[0]; a++)
     for (int64_t b = from[1]; b < from[1] + k[1]; b++)
       for (int64_t c = from[2]; c < from[2] + k[2]; c++) {
         if (a < 0 || b < 0 || c < 0 || a >= s[0] || b >= s[1] || c >= s[2]) continue;
         int64_t at = (a * s[1] + b) * s[2] + c;
-        if (best < 0 || x[at] > x[best]) best = at;
+        if (best < 0) *first = best = at;
+        if (x[at] > x[best] || isnan(x[at])) best = at;
       }
   return best;
 }
 
 /* y(N,C,T) takes the maximum of each window of x(N,C,S); or, with dy, dx takes dy at the place of the
- * maximum. */
+ * maximum, or of the window's first element where that is NaN. */
 static void pool(double *y, double *dx, const double *x, const double *dy, Type xt, const Attrs *at,
                  Type yt) {
   int64_t s[3], t[3], k[3], stride[3], pad[3], q[3], from[3];
@@ -90,9 +92,9 @@ static void pool(double *y, double *dx, const double *x, const double *dy, Type 
         for (q[2] = 0; q[2] < t[2]; q[2]++, i++) {
           int64_t base = plane * s[0] * s[1] * s[2];
           for (int d = 0; d < 3; d++) from[d] = q[d] * stride[d] - pad[d];
-          int64_t best = base + window_maximum(x + base, s, from, k);
-          if (y) y[i] = x[best];
-          else dx[best] += dy[i];
+          int64_t first = 0, best = window_maximum(x + base, s, from, k, &first);
+          if (y) y[i] = x[base + best];
+          else dx[base + (isnan(x[base + best]) ? first : best)] += dy[i];
         }
 }
 

@@ -10,7 +10,7 @@ static bool fold_unary(Op op, double a, double slope, double *v) {
   case OP_abs: *v = fabs(a); return true;
   case OP_sqrt: *v = sqrt(a); return a >= 0;
   case OP_floor: *v = floor(a); return true;
-  case OP_relu: *v = a > 0 ? a : 0; return true;
+  case OP_relu: *v = a > 0 ? a : 0; return !isnan(a);
   case OP_leaky: *v = a > 0 ? a : (float)slope * a; return true;
   default: return false;
   }
@@ -22,8 +22,8 @@ static bool fold_binary(Op op, double a, double b, double *v) {
   case OP_sub: *v = a - b; return true;
   case OP_mul: *v = a * b; return true;
   case OP_div: *v = a / b; return b != 0;
-  case OP_min: *v = a < b ? a : b; return true;
-  case OP_max: *v = a > b ? a : b; return true;
+  case OP_min: *v = a < b ? a : b; return !isnan(a);
+  case OP_max: *v = a > b ? a : b; return !isnan(a);
   case OP_lt: *v = a < b; return true;
   case OP_le: *v = a <= b; return true;
   case OP_eq: *v = a == b; return true;

@@ -131,8 +131,8 @@ static LLVMValueRef from_lane(SimtLower *s, int ins, LLVMValueRef v, LLVMValueRe
 }
 
 /* The same tree as on the host: in lane 0 its lower half meets its upper half in every step. A sum of two is the same
- * either way round, so it comes out the same in all lanes; of two zeros, or with NaN, which is the smaller depends on
- * their order, so all take what lane 0 has. */
+ * either way round, so it comes out the same in all lanes; which of two zeros, or of
+ * two NaN, is taken depends on their order, so all take what lane 0 has. */
 static LLVMValueRef horizontal(SimtLower *s, int ins, LLVMValueRef v) {
   Lower *l = &s->l;
   const KIns *i = &l->k->ins[ins];

@@ -290,8 +290,8 @@ static bool fold_float(KOp op, KBase base, double a, double b, double *out) {
   case K_sub: *out = a - b; break;
   case K_mul: *out = a * b; break;
   case K_div: *out = a / b; break;
-  case K_min: *out = a < b ? a : b; break;
-  case K_max: *out = a > b ? a : b; break;
+  case K_min: *out = isnan(a) || a < b ? a : b; break;
+  case K_max: *out = isnan(a) || a > b ? a : b; break;
   default: return false;
   }
   if (base == K_F32) *out = (double)(float)*out;

@@ -28,8 +28,7 @@ static KV horner(KFn *k, KV x, const double *c, int n) {
 
 /* e^x = 2^n e^r, n = round(x log2 e), |r| <= ln 2 / 2. Adding 1.5 2^23 rounds to an integer and leaves it in
  * the low bits. 2^n is applied in two factors so that results below 2^-126 are rounded once and those above
- * the range become infinite; the clamp keeps both factors normal. NaN passes through k_min and k_max, which
- * return their second operand when it is not smaller (larger). */
+ * the range become infinite; the clamp keeps both factors normal, and NaN passes through it. */
 static KV expand_exp(KFn *k, KV x) {
   static const double p[] = {0.5, 0.166665768946066, 0.0416665544984137, 0.008363194882419041,
                              0.0013926203361634337};

@@ -63,10 +63,29 @@ static LLVMValueRef iota(const Lower *l) {
 
 static bool is_float(KType t) { return t.base == K_F32 || t.base == K_F64; }
 
-LLVMValueRef lower_smaller(Lower *l, bool is_fp, LLVMValueRef a, LLVMValueRef b, bool want_max) {
+/* The first where it is smaller (larger), else the second, as x86's vmin and vmax: also where one is NaN. */
+static LLVMValueRef smaller_or_second(Lower *l, bool is_fp, LLVMValueRef a, LLVMValueRef b, bool want_max) {
   LLVMValueRef c = is_fp ? LLVMBuildFCmp(l->b, want_max ? LLVMRealOGT : LLVMRealOLT, a, b, "")
                          : LLVMBuildICmp(l->b, want_max ? LLVMIntSGT : LLVMIntSLT, a, b, "");
   return LLVMBuildSelect(l->b, c, a, b, "");
+}
+
+LLVMValueRef lower_smaller(Lower *l, bool is_fp, LLVMValueRef a, LLVMValueRef b, bool want_max) {
+  LLVMValueRef v = smaller_or_second(l, is_fp, a, b, want_max);
+  return is_fp ? LLVMBuildSelect(l->b, LLVMBuildFCmp(l->b, LLVMRealUNO, a, a, ""), a, v, "") : v;
+}
+
+static bool is_number(const KFn *k, KV v) {
+  const KIns *i = &k->ins[k->ins[v].op == K_splat ? k->ins[v].in[0] : v];
+  return i->op == K_const && !isnan(i->fimm);
+}
+
+/* With a number, which goes first, one instruction is enough: a NaN can only be the second, and passes. */
+static LLVMValueRef extreme(Lower *l, const KIns *i) {
+  LLVMValueRef a = l->v[i->in[0]], b = l->v[i->in[1]];
+  bool fp = is_float(i->type), max = i->op == K_max;
+  if (is_number(l->k, i->in[1])) return smaller_or_second(l, fp, b, a, max);
+  return is_number(l->k, i->in[0]) ? smaller_or_second(l, fp, a, b, max) : lower_smaller(l, fp, a, b, max);
 }
 
 /* Halves are combined until one lane is left: a fixed tree of log2(lanes) steps. */
@@ -119,8 +138,6 @@ static LLVMValueRef binary(Lower *l, KOp op, KType t, LLVMValueRef a, LLVMValueR
   case K_mulhi: return mulhi(l, t, a, b);
   case K_div: return f ? LLVMBuildFDiv(B, a, b, "") : LLVMBuildSDiv(B, a, b, "");
   case K_rem: return LLVMBuildSRem(B, a, b, "");
-  case K_min: return lower_smaller(l, f, a, b, false);
-  case K_max: return lower_smaller(l, f, a, b, true);
   case K_and: return LLVMBuildAnd(B, a, b, "");
   case K_or: return LLVMBuildOr(B, a, b, "");
   case K_xor: return LLVMBuildXor(B, a, b, "");
@@ -384,6 +401,8 @@ static LLVMValueRef lower_ins(Lower *l, int ins) {
   case K_abs: return unary(l, i->op, t, a);
   case K_fma: return intrinsic(l, "llvm.fma", &type, 1, (LLVMValueRef[]){a, b, c}, 3);
   case K_select: return LLVMBuildSelect(l->b, a, b, c, "");
+  case K_min:
+  case K_max: return extreme(l, i);
   case K_hsum:
   case K_hmax:
   case K_hmin: return horizontal(l, i->op, t, a);

@@ -34,6 +34,7 @@ LLVMTypeRef lower_type(const Lower *l, KBase base, bool vec);
 LLVMValueRef lower_i32(const Lower *l, int64_t v);
 LLVMValueRef lower_i64(const Lower *l, int64_t v);
 unsigned lower_element_bytes(KBase base);
+/* The smaller (larger), b of equal ones; of floats NaN where one is. */
 LLVMValueRef lower_smaller(Lower *l, bool is_fp, LLVMValueRef a, LLVMValueRef b, bool want_max);
 LLVMBasicBlockRef lower_block(Lower *l, const char *name);
 /* All of l->k into l->fn, whose parameters are there. */

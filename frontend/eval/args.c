@@ -42,6 +42,13 @@ bool arg_tensor(Eval *c, const Ast *at, const char *what, Value v, int *out) {
   return *out >= 0;
 }
 
+bool not_labels(Eval *c, const Ast *at, Value x, const char *remedy) {
+  char buf[96];
+  if (x.kind != V_TENSOR || value_type(c, x).dt != I32) return true;
+  eval_fail(c, at, "%sx is %s, as labels are; %s", who(c), type_str(value_type(c, x), buf), remedy);
+  return false;
+}
+
 bool arg_spatial(Eval *c, const Ast *at, const char *what, Value v, int n, int64_t lo, int64_t *out) {
   enum { LARGEST = 1 << 20 };
   if (v.kind != V_LIST) {

@@ -80,18 +80,14 @@ typedef struct {
 enum { MAX_CHANNELS = 1 << 20 };
 
 /* The input of a layer. Labels are refused: converted silently they would pass for images. */
-static bool layer_input(Eval *c, const Ast *at, const char *who, Value v, int *x) {
-  char buf[96];
-  if (v.kind == V_TENSOR && value_type(c, v).dt == I32)
-    return eval_fail(c, at, "%s: x is %s, as labels are; onehot(x, classes) or float(x) makes it an input",
-                     who, type_str(value_type(c, v), buf)),
-           false;
-  return arg_tensor(c, at, "x", v, x);
+static bool layer_input(Eval *c, const Ast *at, Value v, int *x) {
+  return not_labels(c, at, v, "onehot(x, classes) or float(x) makes it an input") &&
+         arg_tensor(c, at, "x", v, x);
 }
 
 static bool conv_args(Eval *c, const Ast *at, const char *who, Value *arg, ConvArgs *a) {
   char buf[96];
-  if (!layer_input(c, at, who, arg[0], &a->x)) return false;
+  if (!layer_input(c, at, arg[0], &a->x)) return false;
   a->t = c->fn->node[a->x].type;
   a->n = a->t.rank - 2;
   if (a->n < 2 || a->n > MAX_SPATIAL)
@@ -158,7 +154,7 @@ static Value bi_linear(Eval *c, const Ast *at, Value *arg) {
   bool bias = true;
   Init init;
   char buf[96];
-  if (!layer_input(c, at, "linear", arg[0], &x) || !arg_int(c, at, "out", arg[1], 1, MAX_CHANNELS, &out) ||
+  if (!layer_input(c, at, arg[0], &x) || !arg_int(c, at, "out", arg[1], 1, MAX_CHANNELS, &out) ||
       (arg_given(arg[2]) && !arg_bool(c, at, "bias", arg[2], &bias)))
     return v_poison();
   Type t = c->fn->node[x].type;
@@ -227,7 +223,7 @@ static Value bi_batchnorm(Eval *c, const Ast *at, Value *arg) {
   Norm b = {.momentum = 0.1, .eps = 1e-5};
   double spread = 0;
   char buf[96];
-  if (!layer_input(c, at, "batchnorm", arg[0], &b.x) ||
+  if (!layer_input(c, at, arg[0], &b.x) ||
       (arg_given(arg[1]) && !arg_num(c, at, "momentum", arg[1], &b.momentum)) ||
       (arg_given(arg[2]) && !arg_num(c, at, "eps", arg[2], &b.eps)) ||
       (arg_given(arg[3]) && !arg_num(c, at, "gamma_std", arg[3], &spread)))

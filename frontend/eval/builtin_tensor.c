@@ -287,10 +287,11 @@ static int spatial_rank(Eval *c, int x) {
   return rank > 2 && rank <= 2 + MAX_SPATIAL ? rank - 2 : 0;
 }
 
-/* Tensor with spatial axes; their number goes to *n. */
-static bool image(Eval *c, const Ast *at, const char *who, Value v, int *x, int *n) {
+/* Tensor with spatial axes, f32 or as it is; their number goes to *n. */
+static bool image_or_label(Eval *c, const Ast *at, const char *who, Value v, int *x, int *n) {
   char buf[96];
-  if (!arg_tensor(c, at, who, v, x)) return false;
+  if (v.kind == V_TENSOR) *x = v.u.node;
+  else if (!arg_tensor(c, at, who, v, x)) return false;
   *n = spatial_rank(c, *x);
   if (*n) return true;
   eval_fail(c, at, "%s must be (N,C,S..) with 1 to 3 spatial axes, it is %s", who,
@@ -298,18 +299,32 @@ static bool image(Eval *c, const Ast *at, const char *who, Value v, int *x, int 
   return false;
 }
 
+/* The same as f32. */
+static bool image(Eval *c, const Ast *at, const char *who, Value v, int *x, int *n) {
+  return image_or_label(c, at, who, v, x, n) && arg_tensor(c, at, who, v, x);
+}
+
+/* The same where neighbours are mixed, which makes nothing of class numbers. */
+static bool mixed_image(Eval *c, const Ast *at, Value v, int *x, int *n) {
+  return not_labels(c, at, v,
+                    "class numbers do not mix: upsample(x, factor) repeats them, onehot(x, classes) or "
+                    "float(x) may be mixed") &&
+         image(c, at, "x", v, x, n);
+}
+
 static Value bi_upsample(Eval *c, const Ast *at, Value *arg) {
   int x, n;
   int64_t f[MAX_SPATIAL], size[MAX_SPATIAL];
   const char *mode = "nearest";
   bool align = true;
-  if (!image(c, at, "x", arg[0], &x, &n) || !arg_spatial(c, at, "factor", arg[1], n, 1, f) ||
+  if (!image_or_label(c, at, "x", arg[0], &x, &n) || !arg_spatial(c, at, "factor", arg[1], n, 1, f) ||
       (arg_given(arg[2]) && !arg_str(c, at, "mode", arg[2], &mode)) ||
       (arg_given(arg[3]) && !arg_bool(c, at, "align", arg[3], &align)))
     return v_poison();
   if (!strcmp(mode, "nearest")) return eval_node(c, at, ir_upsample(c->fn, x, f));
   if (strcmp(mode, "linear"))
     return eval_fail(c, at, "upsample: mode must be \"nearest\" or \"linear\", it is \"%.40s\"", mode);
+  if (!mixed_image(c, at, arg[0], &x, &n)) return v_poison();
   for (int i = 0; i < n; i++) size[i] = c->fn->node[x].type.dim[2 + i] * f[i];
   return eval_node(c, at, ir_resize(c->fn, OP_resize, x, size, align));
 }
@@ -318,7 +333,7 @@ static Value bi_resize(Eval *c, const Ast *at, Value *arg) {
   int x, n;
   int64_t size[MAX_SPATIAL];
   bool align = false;
-  if (!image(c, at, "x", arg[0], &x, &n) || !arg_spatial(c, at, "size", arg[1], n, 1, size) ||
+  if (!mixed_image(c, at, arg[0], &x, &n) || !arg_spatial(c, at, "size", arg[1], n, 1, size) ||
       (arg_given(arg[2]) && !arg_bool(c, at, "align", arg[2], &align)))
     return v_poison();
   return eval_node(c, at, ir_resize(c->fn, OP_resize, x, size, align));
@@ -337,7 +352,7 @@ static Value bi_maxpool(Eval *c, const Ast *at, Value *arg) {
 static Value bi_avgpool(Eval *c, const Ast *at, Value *arg) {
   int x, n;
   int64_t k[MAX_SPATIAL];
-  if (!image(c, at, "x", arg[0], &x, &n) || !arg_spatial(c, at, "k", arg[1], n, 1, k)) return v_poison();
+  if (!mixed_image(c, at, arg[0], &x, &n) || !arg_spatial(c, at, "k", arg[1], n, 1, k)) return v_poison();
   double cells = 1;
   for (int i = 0; i < n; i++) cells *= (double)k[i];
   Value s = eval_node(c, at, ir_sumpool(c->fn, x, k));
@@ -347,7 +362,7 @@ static Value bi_avgpool(Eval *c, const Ast *at, Value *arg) {
 static Value bi_dwconv(Eval *c, const Ast *at, Value *arg) {
   int x, w, n;
   int64_t stride[MAX_SPATIAL], pad[MAX_SPATIAL];
-  if (!image(c, at, "x", arg[0], &x, &n) || !arg_tensor(c, at, "w", arg[1], &w) ||
+  if (!mixed_image(c, at, arg[0], &x, &n) || !arg_tensor(c, at, "w", arg[1], &w) ||
       !arg_spatial(c, at, "stride", arg_given(arg[2]) ? arg[2] : v_num(1), n, 1, stride) ||
       !arg_spatial(c, at, "pad", arg_given(arg[3]) ? arg[3] : v_num(0), n, 0, pad))
     return v_poison();

@@ -221,6 +221,8 @@ bool arg_int(Eval *c, const Ast *at, const char *what, Value v, int64_t lo, int6
 bool arg_bool(Eval *c, const Ast *at, const char *what, Value v, bool *out);
 bool arg_str(Eval *c, const Ast *at, const char *what, Value v, const char **out);
 bool arg_tensor(Eval *c, const Ast *at, const char *what, Value v, int *out); /* f32; i32 is cast */
+/* x is no i32 tensor; `remedy` ends the message. For what would take class numbers for quantities. */
+bool not_labels(Eval *c, const Ast *at, Value x, const char *remedy);
 /* One number for all n spatial axes, or a list of n. */
 bool arg_spatial(Eval *c, const Ast *at, const char *what, Value v, int n, int64_t lo, int64_t *out);
 bool arg_axes(Eval *c, const Ast *at, Value v, Type t, unsigned *axes);

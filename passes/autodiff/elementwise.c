@@ -59,9 +59,9 @@ void grad_tanh(Sweep *s, const Node *n, int y, int dy) {
   grad_give(s, n, 0, ir_mul(s->f, dy, slope));
 }
 
-/* y > 0 exactly where x > 0 */
+/* y <= 0 exactly where x <= 0; behind NaN the gradient goes on, so that what is wrong shows. */
 void grad_relu(Sweep *s, const Node *n, int y, int dy) {
-  grad_give(s, n, 0, where(s->f, positive(s->f, y), dy));
+  grad_give(s, n, 0, where_not(s->f, ir_binary(s->f, OP_le, y, ir_const(s->f, 0)), dy));
 }
 
 /* With a slope >= 0 the result's sign tells the operand's. */
@@ -110,19 +110,24 @@ void grad_div(Sweep *s, const Node *n, int y, int dy) {
   if (grad_wants(s, n, 1)) grad_give(s, n, 1, ir_unary(s->f, OP_neg, ir_mul(s->f, share, y)));
 }
 
-static void give_chosen(Sweep *s, const Node *n, int a_wins, int dy) {
-  if (grad_wants(s, n, 0)) grad_give(s, n, 0, where(s->f, a_wins, dy));
-  if (grad_wants(s, n, 1)) grad_give(s, n, 1, where_not(s->f, a_wins, dy));
+/* To each operand but where the other is better, or, for b, as good. With NaN no comparison holds: to both. */
+static void give_chosen(Sweep *s, const Node *n, bool smaller, int dy) {
+  Fn *f = s->f;
+  int a = n->in[0], b = n->in[1];
+  if (grad_wants(s, n, 0))
+    grad_give(s, n, 0, where_not(f, smaller ? ir_binary(f, OP_lt, b, a) : ir_binary(f, OP_lt, a, b), dy));
+  if (grad_wants(s, n, 1))
+    grad_give(s, n, 1, where_not(f, smaller ? ir_binary(f, OP_le, a, b) : ir_binary(f, OP_le, b, a), dy));
 }
 
 void grad_min(Sweep *s, const Node *n, int y, int dy) {
   (void)y;
-  give_chosen(s, n, ir_binary(s->f, OP_le, n->in[0], n->in[1]), dy);
+  give_chosen(s, n, true, dy);
 }
 
 void grad_max(Sweep *s, const Node *n, int y, int dy) {
   (void)y;
-  give_chosen(s, n, ir_binary(s->f, OP_le, n->in[1], n->in[0]), dy);
+  give_chosen(s, n, false, dy);
 }
 
 void grad_select(Sweep *s, const Node *n, int y, int dy) {
@@ -134,6 +139,21 @@ void grad_select(Sweep *s, const Node *n, int y, int dy) {
 void grad_sum(Sweep *s, const Node *n, int y, int dy) {
   (void)y;
   grad_give(s, n, 0, ir_broadcast(s->f, dy, s->f->node[n->in[0]].type));
+}
+
+/* Spread evenly over the elements where `worse` is 0: those equal to the extreme, or all where that is NaN. */
+static void give_extremes(Sweep *s, const Node *n, int worse, int dy) {
+  Fn *f = s->f;
+  int equals = ir_sum(f, where_not(f, worse, ir_const(f, 1)), n->at.axes);
+  grad_give(s, n, 0, where_not(f, worse, ir_div(f, dy, equals)));
+}
+
+void grad_amax(Sweep *s, const Node *n, int y, int dy) {
+  give_extremes(s, n, ir_binary(s->f, OP_lt, n->in[0], y), dy);
+}
+
+void grad_amin(Sweep *s, const Node *n, int y, int dy) {
+  give_extremes(s, n, ir_binary(s->f, OP_lt, y, n->in[0]), dy);
 }
 
 /* p (dy - sum p dy) */

@@ -35,7 +35,7 @@ typedef struct {
 static const int32_t int_data[] = {
     0, 1, -1, 2, 3, 7, -8, 100, 65536, -65537, INT32_MAX, INT32_MIN + 1, 12345678, -987654321, 31, 5};
 static const float float_data[] = {0,     -0.0f,  1,      -1, 0.5f,    1.5f,   -2.5f, 3.25f,
-                                   1e30f, -1e30f, 1e-30f, 7,  100.75f, -99.5f, 2,     4};
+                                   1e30f, -1e30f, 1e-30f, 7,  100.75f, -99.5f, NAN,   4};
 
 static int32_t int_in(int operand, int i) { return int_data[(i * (2 * operand + 1) + 5 * operand) % 16]; }
 static float float_in(int operand, int i) { return float_data[(i * (2 * operand + 1) + 5 * operand) % 16]; }
@@ -71,8 +71,8 @@ static float c_float(KOp op, float a, float b, float c) {
   case K_div: return a / b;
   case K_fma: return fmaf(a, b, c);
   case K_neg: return -a;
-  case K_min: return a < b ? a : b;
-  case K_max: return a > b ? a : b;
+  case K_min: return isnan(a) || a < b ? a : b;
+  case K_max: return isnan(a) || a > b ? a : b;
   case K_lt: return a < b;
   case K_le: return a <= b;
   case K_eq: return a == b;
@@ -225,6 +225,36 @@ static void test_horizontal(void **state) {
     assert_true(out[0] == part[0]);
     assert_true(out[1] == data[0] && out[2] == data[1] && out[3] == data[5]);
     assert_int_equal(squares, want);
+    for (int i = 0; i < lanes; i++) { /* NaN in any lane is the extreme of all */
+      float keep = data[i];
+      data[i] = NAN;
+      run(k, isa, (void *[]){data, out, &squares}, 0);
+      assert_true(isnan(out[1]) && isnan(out[2]));
+      data[i] = keep;
+    }
+  }
+}
+
+/* With a number, which takes another form. */
+static void test_extremes_with_a_number(void **state) {
+  (void)state;
+  for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
+    int lanes = lanes_of(isa);
+    KFn *k = k_new(arena, "extremes", lanes);
+    KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_F32, "y"), v = k_load(k, x, k_i64(k, 0), true),
+       half = k_f32(k, 0.5);
+    k_store(k, y, k_i64(k, 0), k_min(k, v, half));
+    k_store(k, y, k_i64(k, lanes), k_min(k, half, v));
+    k_store(k, y, k_i64(k, 2 * lanes), k_max(k, v, half));
+    k_store(k, y, k_i64(k, 3 * lanes), k_max(k, half, v));
+    float data[16], out[64];
+    for (int i = 0; i < 16; i++) data[i] = i % 3 == 2 ? NAN : (float)i * 0.125f;
+    run(k, isa, (void *[]){data, out}, 0);
+    for (int form = 0; form < 4; form++)
+      for (int i = 0; i < lanes; i++) {
+        float got = out[form * lanes + i], want = form < 2 ? fminf(data[i], 0.5f) : fmaxf(data[i], 0.5f);
+        assert_true(isnan(data[i]) ? isnan(got) : got == want);
+      }
   }
 }
 
@@ -553,10 +583,19 @@ static void test_divides(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_int_ops),    cmocka_unit_test(test_float_ops), cmocka_unit_test(test_casts),
-      cmocka_unit_test(test_horizontal), cmocka_unit_test(test_memory),    cmocka_unit_test(test_control),
-      cmocka_unit_test(test_folding),    cmocka_unit_test(test_misuse),    cmocka_unit_test(test_verifier),
-      cmocka_unit_test(test_streamed),   cmocka_unit_test(test_divides),   cmocka_unit_test(test_transpose),
+      cmocka_unit_test(test_int_ops),
+      cmocka_unit_test(test_float_ops),
+      cmocka_unit_test(test_casts),
+      cmocka_unit_test(test_horizontal),
+      cmocka_unit_test(test_extremes_with_a_number),
+      cmocka_unit_test(test_memory),
+      cmocka_unit_test(test_control),
+      cmocka_unit_test(test_folding),
+      cmocka_unit_test(test_misuse),
+      cmocka_unit_test(test_verifier),
+      cmocka_unit_test(test_streamed),
+      cmocka_unit_test(test_divides),
+      cmocka_unit_test(test_transpose),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

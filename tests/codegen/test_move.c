@@ -219,13 +219,16 @@ static void test_arg(void **state) {
 /* Integers move too. */
 static void test_labels(void **state) {
   (void)state;
-  Arena *a = arena_new();
-  Fn *f = one_begin(a, "labels");
-  int x = ir_input(f, "x", type_i32(4, 2, 1, 8, 9)), y = ir_pad(f, x, 3, 2, 1);
-  fn_output(f, "y", y);
-  one_layout(f, -1);
-  one_check(f, G_MOVE, y, emit_move, 0);
-  arena_free(a);
+  for (int op = 0; op < 2; op++) {
+    Arena *a = arena_new();
+    Fn *f = one_begin(a, op ? "upsampled labels" : "padded labels");
+    int x = ir_input(f, "x", type_i32(4, 2, 1, 8, 9));
+    int y = op ? ir_upsample(f, x, (int64_t[MAX_SPATIAL]){2, 3}) : ir_pad(f, x, 3, 2, 1);
+    fn_output(f, "y", y);
+    one_layout(f, -1);
+    one_check(f, G_MOVE, y, emit_move, 0);
+    arena_free(a);
+  }
 }
 
 int main(void) {

@@ -11,6 +11,11 @@ static double fill_exact(const char *name, int64_t i, Type t) {
   return strcmp(name, "kturn") ? run_fill_int(name, i, t) : run_hash(name, i) % 8 / 8.0;
 }
 
+/* Reals of the case's range, and NaN among them, but where they are weights, masks and codes. */
+static double fill_nan(const char *name, int64_t i, Type t) {
+  return t.dt != I32 && name[0] != 'k' && run_hash(name, i) % 5 == 0 ? NAN : fill_range(name, i, t);
+}
+
 /* Ops that make integers of integers, and whose gradients do. */
 static bool is_exact(const Fn *f) {
   for (int i = 0; i < f->n; i++) {
@@ -78,6 +83,25 @@ static void test_cases(void **state) {
   assert_true(exact >= 40);
 }
 
+/* A NaN comes out where it does in the interpreter, whose test says where that is; but for resize: whether a
+ * neighbour that weighs nothing is met hangs on the rounding of places. */
+static void test_nan(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof op_cases / sizeof *op_cases; i++) {
+    const OpCase *c = &op_cases[i];
+    if (strstr(c->body, "= resize")) continue;
+    char err[256] = "";
+    Arena *a = arena_new();
+    Fn *f = op_case_fn(a, c->body, err);
+    if (!f) fail_msg("%s: %s", c->name, err);
+    fill_lo = c->lo, fill_hi = c->hi;
+    RunCase rc = {.tolerance = 2e-5, .seed = 7, .iteration = 3, .fill = fill_nan, .what = c->name};
+    for (int n = 0; n < f->n; n++) rc.spreads |= op_info[f->node[n].op].cls == CON;
+    check_fn(f, rc, 2e-5);
+    arena_free(a);
+  }
+}
+
 /* The mean of every result, and its gradient in every real input. */
 static void add_gradients(Fn *f) {
   int loss = ir_const(f, 0), nout = f->nout, n = f->n;
@@ -110,7 +134,7 @@ static void test_random(void **state) {
   }
 }
 
-/* After the other two. */
+/* After the others. */
 static void test_no_op_is_missing(void **state) {
   (void)state;
   for (int op = 0; op < OP_COUNT; op++)
@@ -119,7 +143,7 @@ static void test_no_op_is_missing(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_random),
-                                     cmocka_unit_test(test_no_op_is_missing)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_nan),
+                                     cmocka_unit_test(test_random), cmocka_unit_test(test_no_op_is_missing)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,12 +31,13 @@ static void run_text(const char *body, InterpMode mode, const double *a, const d
   arena_free(arena);
 }
 
+/* NaN is wanted where want is NaN. */
 static void check(const char *body, const double *a, const double *b, const double *want, int n,
                   double tolerance) {
   double y[MAX_VALUES];
   run_text(body, INTERP_F64, a, b, y);
   for (int i = 0; i < n; i++)
-    if (!(fabs(y[i] - want[i]) <= tolerance))
+    if (!(fabs(y[i] - want[i]) <= tolerance) && !(isnan(y[i]) && isnan(want[i])))
       fail_msg("%s\nelement %d is %.17g, not %.17g", body, i, y[i], want[i]);
 }
 #define CHECK(body, a, b, tolerance, ...)                                                                    \
@@ -309,6 +310,29 @@ static void test_orient(void **state) {
           LIST(1, 2, 3, 4, 5, 6, 7, 8), LIST(code), 0, 1, 2, 3, 4, 5, 6, 7, 8);
 }
 
+/* NaN in an operand is NaN in the result, also of ops that choose: else a run that diverged would go on. */
+static void test_nan(void **state) {
+  (void)state;
+  const double *a = LIST(NAN, -1, 3, NAN), *b = LIST(2, NAN, 4, NAN);
+  CHECK(UNARY("relu"), a, NULL, 0, NAN, 0, 3, NAN);
+  CHECK(UNARY("leaky") " {value=0}", a, NULL, 0, NAN, 0, 3, NAN);
+  CHECK(UNARY("abs"), a, NULL, 0, NAN, 1, 3, NAN);
+#define PAIR(op) "%a = input \"a\" : f32[4] %b = input \"b\" : f32[4] %y = " op " %a %b"
+  CHECK(PAIR("min"), a, b, 0, NAN, NAN, 3, NAN);
+  CHECK(PAIR("max"), a, b, 0, NAN, NAN, 4, NAN);
+  CHECK("%a = input \"a\" : f32[3,2] %y = amax %a {axes=[1]}", LIST(NAN, 1, 2, NAN, 3, 4), NULL, 0, NAN, NAN,
+        4);
+  CHECK("%a = input \"a\" : f32[3,2] %y = amin %a {axes=[1]}", LIST(NAN, 1, 2, NAN, 3, 4), NULL, 0, NAN, NAN,
+        3);
+  CHECK("%a = input \"a\" : f32[1,1,8] %y = maxpool %a {size=[2], stride=[2], pad=[0]}",
+        LIST(NAN, 1, 2, NAN, NAN, NAN, 3, 4), NULL, 0, NAN, NAN, NAN, 4);
+  /* where the maximum is NaN, its gradient goes to the window's first element */
+  CHECK("%a = input \"a\" : f32[1,1,8] %d = input \"b\" : f32[1,1,4] %y = maxpool_dx %a %d {size=[2], "
+        "stride=[2], "
+        "pad=[0]}",
+        LIST(NAN, 1, 2, NAN, NAN, NAN, 3, 4), LIST(5, 6, 7, 8), 0, 5, 0, 6, 0, 7, 0, 0, 8);
+}
+
 /* w <- w - 0.5 x, twice; an unbound variable and a META op are errors that say so. */
 static void test_commit(void **state) {
   (void)state;
@@ -371,13 +395,14 @@ static void test_random_graphs(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_philox),       cmocka_unit_test(test_rand),
-                                     cmocka_unit_test(test_elementwise),  cmocka_unit_test(test_rounding),
-                                     cmocka_unit_test(test_reductions),   cmocka_unit_test(test_composites),
-                                     cmocka_unit_test(test_convolution),  cmocka_unit_test(test_adjoints),
-                                     cmocka_unit_test(test_products),     cmocka_unit_test(test_movement),
-                                     cmocka_unit_test(test_pooling),      cmocka_unit_test(test_resize),
-                                     cmocka_unit_test(test_orient),       cmocka_unit_test(test_commit),
-                                     cmocka_unit_test(test_random_graphs)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_philox),      cmocka_unit_test(test_rand),
+      cmocka_unit_test(test_elementwise), cmocka_unit_test(test_rounding),
+      cmocka_unit_test(test_reductions),  cmocka_unit_test(test_composites),
+      cmocka_unit_test(test_convolution), cmocka_unit_test(test_adjoints),
+      cmocka_unit_test(test_products),    cmocka_unit_test(test_movement),
+      cmocka_unit_test(test_pooling),     cmocka_unit_test(test_resize),
+      cmocka_unit_test(test_orient),      cmocka_unit_test(test_nan),
+      cmocka_unit_test(test_commit),      cmocka_unit_test(test_random_graphs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,6 +97,53 @@ static void test_every_op_has_a_case(void **state) {
   }
 }
 
+/* The gradient of the sum of y in input "a" of a function of the text form that ends in %y. */
+static void check_gradient(const char *body, int n, const double *x, const double *want) {
+  Arena *a = arena_new();
+  char err[256] = "";
+  Program *p = ir_parse(
+      a, arena_printf(a, "program \"t\"\nfn forward \"f\" {\n%s\noutput \"y\" = %%y\n}\n", body), err);
+  if (!p) fail_msg("%s: %s", body, err);
+  Fn *f = p->fn[0];
+  int y = f->out[0].node, at = 0;
+  while (f->node[at].op != OP_input) at++;
+  int loss = ir_reshape(f, ir_sum(f, y, all_axes(f->node[y].type)), type_scalar());
+  fn_output(f, "grad", ir_grad(f, loss, at));
+  if (!(f = pass_autodiff(f, err))) fail_msg("%s: %s", body, err);
+  Interp *in = interp_new(f, INTERP_F64);
+  assert_true(interp_bind(in, "a", x));
+  if (!interp_run(in, err)) fail_msg("%s: %s", body, err);
+  const double *got = interp_value(in, f->out[1].node);
+  for (int i = 0; i < n; i++)
+    if (got[i] != want[i]) fail_msg("%s: gradient %d is %.17g, not %.17g", body, i, got[i], want[i]);
+  interp_free(in);
+  arena_free(a);
+}
+#define LIST(...) ((double[]){__VA_ARGS__})
+#define GRADIENT(body, x, ...)                                                                               \
+  check_gradient(body, sizeof LIST(__VA_ARGS__) / sizeof(double), x, LIST(__VA_ARGS__))
+
+/* Where differences say nothing: extremes that several elements share, kinks, NaN. */
+static void test_ties(void **state) {
+  (void)state;
+  const double *x = LIST(1, 3, 3, 2, 2, 2, -1, -4), *nan = LIST(NAN, 1, 2, NAN);
+  GRADIENT("%a = input \"a\" : f32[2,4]\n%y = amax %a {axes=[1]}", x, 0, 0.5, 0.5, 0, 0.5, 0.5, 0, 0);
+  GRADIENT("%a = input \"a\" : f32[2,4]\n%y = amax %a {axes=[0,1]}", x, 0, 0.5, 0.5, 0, 0, 0, 0, 0);
+  GRADIENT("%a = input \"a\" : f32[2,4]\n%y = amin %a {axes=[0]}", x, 1, 0, 0, 0, 0, 1, 1, 1);
+  GRADIENT("%a = input \"a\" : f32[2,4]\n%y = amin %a {axes=[1]}", LIST(5, 5, 5, 5, 1, 2, 3, 4), 0.25, 0.25,
+           0.25, 0.25, 1, 0, 0, 0);
+#define WITH_ZERO(op) "%a = input \"a\" : f32[2]\n%z = const {value=0} : f32[]\n%y = " op
+  GRADIENT(WITH_ZERO("relu %a"), LIST(0, 2), 0, 1);
+  GRADIENT(WITH_ZERO("abs %a"), LIST(0, -2), 0, -1);
+  GRADIENT(WITH_ZERO("max %a %z"), LIST(0, -2), 1, 0);
+  GRADIENT(WITH_ZERO("min %z %a"), LIST(0, -2), 0, 1);
+  /* what chose NaN passes the gradient on to it */
+  GRADIENT("%a = input \"a\" : f32[4]\n%y = relu %a", nan, 1, 1, 1, 1);
+  GRADIENT("%a = input \"a\" : f32[4]\n%z = const {value=1.5} : f32[]\n%y = max %a %z", nan, 1, 0, 1, 1);
+  GRADIENT("%a = input \"a\" : f32[4]\n%z = const {value=1.5} : f32[]\n%y = min %a %z", nan, 1, 1, 0, 1);
+  GRADIENT("%a = input \"a\" : f32[2,2]\n%y = amax %a {axes=[1]}", LIST(NAN, 1, 2, 1), 0.5, 0.5, 1, 0);
+}
+
 /* DyBAC (methods 2): N=3 C=6 O=5 K=4 R=2, with both attentions and the gate. */
 static void test_dybac(void **state) {
   (void)state;
@@ -158,7 +205,7 @@ static void test_only_what_is_wanted(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_every_op_has_a_case),
-                                     cmocka_unit_test(test_dybac),
+                                     cmocka_unit_test(test_ties), cmocka_unit_test(test_dybac),
                                      cmocka_unit_test(test_only_what_is_wanted)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,8 +74,8 @@ static void window_body(void *ctx, KFn *k, const Spot *s) {
   store_lanes(k, p->y, to, 1, k_get(k, w.acc), s->vec, s->mask);
 }
 
-/* ---- maxpool_dx, windows that tile x: per window, the first element that equals the maximum takes dy ----
- */
+/* ---- maxpool_dx, windows that tile x: per window, the first element that is not less than the maximum takes
+ * dy; with a NaN no comparison holds, and it is the window's first ---- */
 
 static void block_body(void *ctx, KFn *k, const Spot *s) {
   const Pool *p = ctx;
@@ -106,9 +106,9 @@ static void block_body(void *ctx, KFn *k, const Spot *s) {
   KV dy_at = k_add(k, k_i64(k, p->p0), offset_of(k, dy->type.rank, at, p->ps));
   KV left = load_lanes(k, p->dy, dy_at, 1, s->vec, s->mask);
   for (int64_t t = 0; t < taps; t++) {
-    KV hit = k_eq(k, v[t], best);
-    store_lanes(k, p->y, rel[t][1], p->ystep, k_select(k, hit, left, zero), s->vec, s->mask);
-    left = k_select(k, hit, zero, left);
+    KV less = k_lt(k, v[t], best);
+    store_lanes(k, p->y, rel[t][1], p->ystep, k_select(k, less, zero, left), s->vec, s->mask);
+    left = k_select(k, less, left, zero);
   }
 }
 
@@ -134,27 +134,31 @@ static void scan_tap(void *ctx, KFn *k, const KV *v) {
   KV from = k_add(k, offset_of(k, 2, g->u, p->xs), offset_of(k, p->ns, v, p->xs + 2));
   KV x = load_lanes(k, p->x, k_add(k, k_i64(k, p->x0), from), 1, g->s->vec, g->s->mask);
   KV best = k_get(k, g->best), better = k_lt(k, best, x);
-  k_set(k, g->best, k_select(k, better, x, best));
+  k_set(k, g->best, k_max(k, best, x));
   k_set(k, g->mine, k_select(k, better, k_cast(k, K_F32, same), k_get(k, g->mine)));
 }
 
 static void window_of(void *ctx, KFn *k, const KV *o) {
   Gather g = *(const Gather *)ctx;
   const Pool *p = g.p;
-  KV lo[MAX_SPATIAL], hi[MAX_SPATIAL], at[MAX_SPATIAL], zero = k_f32(k, 0);
+  KV lo[MAX_SPATIAL], hi[MAX_SPATIAL], at[MAX_SPATIAL], zero = k_f32(k, 0), is_first = K_NONE;
   for (int a = 0; a < p->ns; a++) {
     KV first = k_sub(k, k_mul(k, o[a], k_i64(k, p->stride[a])), k_i64(k, p->pad[a]));
     lo[a] = k_max(k, k_i64(k, 0), first);
     hi[a] = k_min(k, k_i64(k, p->in[a]), k_add(k, first, k_i64(k, p->size[a])));
+    KV eq = k_eq(k, lo[a], g.u[2 + a]);
+    is_first = is_first == K_NONE ? eq : k_and(k, is_first, eq);
   }
+  is_first = k_cast(k, K_F32, is_first);
   g.best = k_local(k, K_F32, g.s->vec, "best");
   g.mine = k_local(k, K_F32, g.s->vec, "mine");
   k_set(k, g.best, k_f32(k, -INFINITY));
-  k_set(k, g.mine, zero);
+  k_set(k, g.mine, is_first);
   each_tap(k, p->ns, 0, lo, hi, at, scan_tap, &g);
   KV off = k_add(k, offset_of(k, 2, g.u, p->ps), offset_of(k, p->ns, o, p->ps + 2));
   KV dy = load_lanes(k, p->dy, k_add(k, k_i64(k, p->p0), off), 1, g.s->vec, g.s->mask);
-  KV add = k_select(k, k_lt(k, zero, k_get(k, g.mine)), dy, zero);
+  KV best = k_get(k, g.best), mine = k_select(k, k_eq(k, best, best), k_get(k, g.mine), is_first);
+  KV add = k_select(k, k_lt(k, zero, mine), dy, zero);
   k_set(k, g.sum, k_add(k, k_get(k, g.sum), add));
 }
 
