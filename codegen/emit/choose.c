@@ -1,6 +1,6 @@
-/* choose.c - which algorithm a contraction takes. Tensor cores come first, where the machine has them and the shape
- * suits them; then, on the host, Winograd's convolutions, where their models promise more speed; the direct loops do
- * all else. Each algorithm says itself what it takes, and none knows of another. */
+/* choose.c - which algorithm a contraction takes. Tensor cores come first, where the machine has them and the
+ * shape suits them; then, on the host, Winograd's convolutions, where their models promise more speed; the
+ * direct loops do all else. Each algorithm says itself what it takes, and none knows of another. */
 #include "codegen/emit/dybac/dybac.h"
 #include "codegen/emit/tensor_core/dybac.h"
 #include "codegen/emit/wgrad/wgrad.h"

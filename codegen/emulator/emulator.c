@@ -1,8 +1,8 @@
-/* emulator.c - blocks of fibers, one after the other (emulator.h): what their threads call, and how a launch's memory
- * and threads are laid out. How accesses are watched is in threads.c.
+/* emulator.c - blocks of fibers, one after the other (emulator.h): what their threads call, and how a
+ * launch's memory and threads are laid out. How accesses are watched is in threads.c.
  *
- * An asynchronous copy stores NaN when it is asked for, and what it copies when its thread waits for it: between the
- * two nobody may touch the place, and it counts as stored then.
+ * An asynchronous copy stores NaN when it is asked for, and what it copies when its thread waits for it:
+ * between the two nobody may touch the place, and it counts as stored then.
  */
 #include <stdlib.h>
 #include <string.h>

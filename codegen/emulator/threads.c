@@ -1,10 +1,11 @@
-/* threads.c - what emulated threads share: the error that ends a launch, accesses to memory with the watch that is
- * kept over them, and places where threads wait for each other (threads.h).
+/* threads.c - what emulated threads share: the error that ends a launch, accesses to memory with the watch
+ * that is kept over them, and places where threads wait for each other (threads.h).
  *
- * Time is a count of the syncs and barriers done. For every element there is who stored it last and when, and who
- * read it since. An access is ordered behind one of another thread of its warp when that came before the warp's last
- * sync, of its block when it came before the block's last barrier, and never behind one of another block. Of several
- * readers that nothing orders only the narrowest group that holds them is kept: a thread, a warp, a block, or all.
+ * Time is a count of the syncs and barriers done. For every element there is who stored it last and when, and
+ * who read it since. An access is ordered behind one of another thread of its warp when that came before the
+ * warp's last sync, of its block when it came before the block's last barrier, and never behind one of
+ * another block. Of several readers that nothing orders only the narrowest group that holds them is kept: a
+ * thread, a warp, a block, or all.
  */
 #include <stdarg.h>
 #include "codegen/emulator/threads.h"

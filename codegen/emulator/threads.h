@@ -1,5 +1,5 @@
-/* threads.h - the running block of the emulator: its threads, warps and memory, and what every file of the emulator
- * needs to say of them: errors, accesses, meetings. */
+/* threads.h - the running block of the emulator: its threads, warps and memory, and what every file of the
+ * emulator needs to say of them: errors, accesses, meetings. */
 #ifndef NETC_EMULATE_THREADS_H
 #define NETC_EMULATE_THREADS_H
 #include "codegen/emulator/emulator.h"
@@ -116,7 +116,7 @@ void emulate_halt(const Thread *t);
 void emulate_stop(Thread *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *emulate_op(const Emulator *e, int ins); /* name of instruction ins */
 
-/* ---- accesses: of threads, to elements of a buffer, by instruction ins. What is not allowed ends the launch. ---- */
+/* ---- accesses: to elements of a buffer, by instruction ins; what is not allowed ends the launch ---- */
 uint32_t emulate_id(const Thread *t); /* its number among those of all tasks */
 int64_t emulate_element_bytes(const KFn *k, KV buf);
 /* `bytes` bytes from element `at` on, of `size` bytes each. */

@@ -1,4 +1,5 @@
-/* family.c - what a kernel asks of a GPU: the family it must be of, and what a block of its tasks takes (simt.h). */
+/* family.c - what a kernel asks of a GPU: the family it must be of, and what a block of its tasks takes
+ * (simt.h). */
 #include "codegen/gpu/simt.h"
 #include "codegen/util/ints.h"
 

@@ -1,6 +1,6 @@
-/* leaves.h - what one thread's program leaves open (lower.h): how it learns of its block, and whatever it does beyond
- * itself, as a table of functions. lower.c, warp.c and ptx_wgmma.c write the program around calls of them; who
- * implements the table sets SimtLower.leaf and calls simt_lower. */
+/* leaves.h - what one thread's program leaves open (lower.h): how it learns of its block, and whatever it
+ * does beyond itself, as a table of functions. lower.c, warp.c and ptx_wgmma.c write the program around calls
+ * of them; who implements the table sets SimtLower.leaf and calls simt_lower. */
 #ifndef NETC_SIMT_LEAVES_H
 #define NETC_SIMT_LEAVES_H
 #include "codegen/llvm/lower_internal.h"

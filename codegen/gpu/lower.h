@@ -1,7 +1,7 @@
-/* lower.h - a prepared kernel (simt.h) as the program of one thread, in LLVM, and as PTX. What a thread knows of its
- * block, and what it does beyond itself, are leaves (leaves.h) with two implementations: a GPU's (ptx.c), and calls
- * into an emulator on the host (codegen/emulator/leaves.c), so that what is tested there is the program that a GPU
- * runs, but for its leaves. */
+/* lower.h - a prepared kernel (simt.h) as the program of one thread, in LLVM, and as PTX. What a thread knows
+ * of its block, and what it does beyond itself, are leaves (leaves.h) with two implementations: a GPU's
+ * (ptx.c), and calls into an emulator on the host (codegen/emulator/leaves.c), so that what is tested there
+ * is the program that a GPU runs, but for its leaves. */
 #ifndef NETC_SIMT_LOWER_H
 #define NETC_SIMT_LOWER_H
 #include <llvm-c/TargetMachine.h>
@@ -19,8 +19,8 @@ bool simt_ptx(const KFn *k, NetcSm sm, LLVMTargetMachineRef tm, const char *symb
 /* Adds function `symbol` of type SimtThreadFn. */
 LLVMValueRef simt_lower_host(LLVMModuleRef m, const KFn *k, const char *symbol);
 
-/* What the emulated threads call. `thread` is theirs to hand on; `ins` numbers the kernel's instructions; buffers are
- * numbered arguments first, then scratch arrays. */
+/* What the emulated threads call. `thread` is theirs to hand on; `ins` numbers the kernel's instructions;
+ * buffers are numbered arguments first, then scratch arrays. */
 typedef struct {
   void *(*address)(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t bytes, int32_t write);
   uint32_t (*shuffle)(void *thread, int32_t ins, uint32_t word, int32_t lane, int32_t exchange);

@@ -16,8 +16,9 @@ static bool read_in_place(const Fn *f, const GroupInfo *g, int id) {
 
 static bool own_memory(const Emit *e, int node) { return e->storage[node].owner == node; }
 
-/* The result may take over the memory of an operand that has its type and order, and is read at its own place only.
- * With several results one might not depend on that operand, and its store could then be moved before the load. */
+/* The result may take over the memory of an operand that has its type and order, and is read at its own place
+ * only. With several results one might not depend on that operand, and its store could then be moved before
+ * the load. */
 static void offer_place(Build *b, const GroupInfo *g) {
   const Fn *f = b->e->fn;
   const Node *out = &f->node[g->out[0]];

@@ -2,10 +2,10 @@
  *
  *   dw[n,c,i] = sum over o of dy[n,c,o] x[n,c,stride*o+i-pad].
  *
- * A task takes a chunk of rows of one sample and keeps its sums in its own partial result, from where a few kernel
- * taps at a time are held in registers for one row. Partial results are added in order by a second launch
- * (codegen/emit/core/sum_parts.h): the tree depends on the shape only. Operands are read once from memory, rows again
- * from cache.
+ * A task takes a chunk of rows of one sample and keeps its sums in its own partial result, from where a few
+ * kernel taps at a time are held in registers for one row. Partial results are added in order by a second
+ * launch (codegen/emit/core/sum_parts.h): the tree depends on the shape only. Operands are read once from
+ * memory, rows again from cache.
  */
 #include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/depthwise/row.h"
@@ -29,9 +29,10 @@ typedef struct {
   KV acc[DW_MAX_SIZE * 2];
 } Dw;
 
-/* dy of DW_TILE pixels of each row is in registers at a time. On the host a block is one such tile: all vectors of channels of it,
- * then the next, in the order the operands lie in memory, a block of each row asked for AHEAD blocks before it is read. Where
- * lanes are threads other warps hide that: sums stay in registers for a row, with DEEP channels or more for WARP_BLOCK pixels. */
+/* dy of DW_TILE pixels of each row is in registers at a time. On the host a block is one such tile: all
+ * vectors of channels of it, then the next, in the order the operands lie in memory, a block of each row
+ * asked for AHEAD blocks before it is read. Where lanes are threads other warps hide that: sums stay in
+ * registers for a row, with DEEP channels or more for WARP_BLOCK pixels. */
 enum { DW_TILE = 4, MOST_ROWS = 4, AHEAD = 2, DEEP = 64, WARP_BLOCK = 16 };
 
 static int dw_block_pixels(const DwShape *d, bool simt) {
@@ -45,7 +46,8 @@ static bool dw_fits(const DwShape *d, int64_t at, int count) {
          (at + count - 1) * d->stride[a] + d->size[a] - 1 - d->pad[a] < d->in[a];
 }
 
-/* x of a pixel in a row of the source, counted from the one that tap lo of the first row of dy meets; gated. */
+/* x of a pixel in a row of the source, counted from the one that tap lo of the first row of dy meets;
+ * gated. */
 static KV dw_pixel(const Dw *w, KFn *k, KV pixel, int64_t row) {
   const DwShape *d = w->d;
   int a = d->ns - 1;
@@ -61,8 +63,8 @@ static KV dw_pixel(const Dw *w, KFn *k, KV pixel, int64_t row) {
 static int64_t dy_row(const Dw *w) { return w->d->ns > 1 ? w->ys[w->d->ns] : 0; }
 static int64_t source_rows(const Dw *w) { return w->d->ns > 1 ? w->d->stride[w->d->ns - 2] : 1; }
 
-/* Asks for what the next block of the rows reads and no row before them has read. Between the multiply-adds of a tile, not all at
- * once: a load that waits for such requests would wait long. */
+/* Asks for what the next block of the rows reads and no row before them has read. Between the multiply-adds
+ * of a tile, not all at once: a load that waits for such requests would wait long. */
 static void dw_ahead(const Dw *w, KFn *k, KV base, int count) {
   const DwShape *d = w->d;
   int a = d->ns - 1;
@@ -206,9 +208,9 @@ static void dw_one_row(KFn *k, Dw *w) {
   if (d->ns == 3) k_end(k);
 }
 
-/* Rows of dy that are summed together: as many as their tiles and the sums leave registers for. Together they read a row of x once
- * that one by one they would read, from the second-level cache, as often as the kernel has rows. Deep pixels of many rows at once
- * would crowd each other out of the first-level cache. */
+/* Rows of dy that are summed together: as many as their tiles and the sums leave registers for. Together they
+ * read a row of x once that one by one they would read, from the second-level cache, as often as the kernel
+ * has rows. Deep pixels of many rows at once would crowd each other out of the first-level cache. */
 static int dw_rows(const KFn *k, const Dw *w) {
   enum { OTHERS = 3, DEEP_ROWS = 2 };
   const DwShape *d = w->d;
