@@ -111,6 +111,6 @@ void wino_product(WinoCode *c, KV point, KV u_at, KV m_at, int vectors);
 void wino_output(WinoCode *c, KV depth, KV tile, KV block, KV m_at, bool tail);
 
 /* ---- conv.c ---- */
-/* G_CONV by the given way; choose.c asks wino_choose. */
+/* G_CONV by the given way; codegen/emit/choose.c asks wino_choose. */
 bool emit_wino(Emit *e, const GroupInfo *g, const WinoPlan *pl);
 #endif
