@@ -65,7 +65,7 @@ static void check_conv(const Shape *s, int direction, bool (*emit)(Emit *, const
   int z = direction == BWD_W ? y : ir_add(f, y, ir_input(f, "residual", f->node[y].type));
   fn_output(f, "y", z);
   one_layout(f, direction == BWD_W ? y : w);
-  check(f, direction == BWD_W ? G_CONV_DW : G_CONV, y, emit);
+  check(f, direction == BWD_W ? G_WGRAD : G_CONV, y, emit);
   arena_free(a);
 }
 
@@ -100,7 +100,7 @@ static void test_input_gradient(void **state) {
 }
 static void test_weight_gradient(void **state) {
   (void)state;
-  for (int i = 0; i < SHAPES; i++) check_conv(&shapes[i], BWD_W, emit_conv_dw);
+  for (int i = 0; i < SHAPES; i++) check_conv(&shapes[i], BWD_W, emit_wgrad);
 }
 
 /* ---- Winograd: F(2,3) rounds what it multiplies, which small integers are not changed by ---- */
@@ -152,7 +152,7 @@ static void check_dybac(const Shape *s, bool gate, bool gradient) {
   }
   fn_output(f, "y", y);
   one_layout(f, weights);
-  check(f, gradient ? G_CONV_DW : G_DWPW, y, gradient ? emit_conv_dw : emit_dwpw);
+  check(f, gradient ? G_WGRAD : G_DYBAC, y, gradient ? emit_wgrad : emit_dybac);
   arena_free(a);
 }
 
@@ -189,9 +189,9 @@ static void test_refuses(void **state) {
     f->node[x].type.dt = to_weights ? BF16 : F32;
     f->node[y].at.narrow = 1;
     f->node[y].group = 0;
-    *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){to_weights ? G_CONV_DW : G_CONV, y};
+    *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){to_weights ? G_WGRAD : G_CONV, y};
     Emit *e = emit_new(a, f, NULL);
-    assert_false((to_weights ? emit_conv_dw : emit_conv)(e, group_values(f)));
+    assert_false((to_weights ? emit_wgrad : emit_conv)(e, group_values(f)));
     assert_non_null(strstr(e->err, "must be bf16"));
   }
   arena_free(a);

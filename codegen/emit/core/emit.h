@@ -107,14 +107,15 @@ KFn *build_sm90(Build *b);
 
 /* One emitter per group kind; each appends its launches to e. false with e->err set on failure. Of those of
  * codegen/emit/choose.c every algorithm has an emitter of its own, in its folder. */
-bool emit_map(Emit *e, const GroupInfo *g);     /* G_MAP: codegen/emit/map/map.c */
-bool emit_conv(Emit *e, const GroupInfo *g);    /* G_CONV: codegen/emit/choose.c */
-bool emit_conv_dw(Emit *e, const GroupInfo *g); /* G_CONV_DW, both plain and DyBAC: codegen/emit/choose.c */
-bool emit_dw(Emit *e, const GroupInfo *g);      /* G_DW: codegen/emit/depthwise/depthwise.c */
-bool emit_dw_dw(Emit *e, const GroupInfo *g);   /* G_DW_DW: codegen/emit/depthwise/wgrad.c */
-bool emit_dwpw(Emit *e, const GroupInfo *g);    /* G_DWPW: codegen/emit/choose.c */
-bool emit_matmul(Emit *e, const GroupInfo *g);  /* G_MATMUL: codegen/emit/matmul.c */
-bool emit_move(Emit *e, const GroupInfo *g);    /* G_MOVE: codegen/emit/move/move.c */
+bool emit_map(Emit *e, const GroupInfo *g);       /* G_MAP: codegen/emit/map/map.c */
+bool emit_conv(Emit *e, const GroupInfo *g);      /* G_CONV: codegen/emit/choose.c */
+bool emit_wgrad(Emit *e, const GroupInfo *g);     /* G_WGRAD, both plain and DyBAC: codegen/emit/choose.c */
+bool emit_depthwise(Emit *e, const GroupInfo *g); /* G_DEPTHWISE: codegen/emit/depthwise/depthwise.c */
+bool emit_depthwise_wgrad(Emit *e,
+                          const GroupInfo *g); /* G_DEPTHWISE_WGRAD: codegen/emit/depthwise/wgrad.c */
+bool emit_dybac(Emit *e, const GroupInfo *g);  /* G_DYBAC: codegen/emit/choose.c */
+bool emit_matmul(Emit *e, const GroupInfo *g); /* G_MATMUL: codegen/emit/matmul.c */
+bool emit_move(Emit *e, const GroupInfo *g);   /* G_MOVE: codegen/emit/move/move.c */
 
 /* ---- expressions (expr.c): elementwise nodes of a group at one place of the domain ---- */
 /* A place in a channels-last (or weight-order, or flat) domain: `lanes` neighbours along the innermost axis in memory (vec) or one

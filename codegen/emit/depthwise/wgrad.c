@@ -1,4 +1,4 @@
-/* wgrad.c - G_DW_DW: the adjoint of depthwise convolutions in their kernels,
+/* wgrad.c - G_DEPTHWISE_WGRAD: the adjoint of depthwise convolutions in their kernels,
  *
  *   dw[n,c,i] = sum over o of dy[n,c,o] x[n,c,stride*o+i-pad].
  *
@@ -65,7 +65,7 @@ static int64_t source_rows(const Dw *w) { return w->d->ns > 1 ? w->d->stride[w->
 
 /* Asks for what the next block of the rows reads and no row before them has read. Between the multiply-adds
  * of a tile, not all at once: a load that waits for such requests would wait long. */
-static void dw_ahead(const Dw *w, KFn *k, KV base, int count) {
+static void wgrad_prefetch_of(const Dw *w, KFn *k, KV base, int count) {
   const DwShape *d = w->d;
   int a = d->ns - 1;
   int64_t last = source_rows(w) * (w->together - 1) + w->hi - w->lo, step = source_rows(w);
@@ -93,7 +93,7 @@ static void dw_tile(void *ctx, KFn *k, KV base, int64_t at, int count) {
       KV from = k_add(k, yoff, k_i64(k, r * dy_row(w) + j * w->ys[2 + a]));
       dy[r][j] = load_lanes(k, w->y, from, 1, d->vec, w->mask);
     }
-  if (!w->simt && d->vec) dw_ahead(w, k, base, count);
+  if (!w->simt && d->vec) wgrad_prefetch_of(w, k, base, count);
   for (int64_t u = -d->pad[a]; u < s * (count - 1) + size - d->pad[a]; u++) {
     if (at >= 0 && (at * s + u < 0 || at * s + u >= d->in[a])) continue;
     KV pixel = k_add(k, k_mul(k, base, k_i64(k, s)), k_i64(k, u));
@@ -147,7 +147,7 @@ static void dw_block(void *ctx, KFn *k, KV base, int64_t at, int count) {
 }
 
 /* Taps lo..hi-1 along the axis before the last; the caller has seen that they meet the source. */
-static void dw_taps(KFn *k, Dw *w, int64_t lo, int64_t hi) {
+static void wgrad_taps(KFn *k, Dw *w, int64_t lo, int64_t hi) {
   const DwShape *d = w->d;
   w->lo = lo;
   w->hi = hi;
@@ -186,7 +186,7 @@ static void dw_one_row(KFn *k, Dw *w) {
   const DwShape *d = w->d;
   w->together = 1;
   if (d->ns == 1) {
-    dw_taps(k, w, 0, 1);
+    wgrad_taps(k, w, 0, 1);
     return;
   }
   int a = d->ns - 2;
@@ -196,11 +196,11 @@ static void dw_one_row(KFn *k, Dw *w) {
   for (int64_t lo = 0; lo < d->size[a]; lo += group) {
     int64_t hi = lo + group < d->size[a] ? lo + group : d->size[a];
     k_if(k, k_and(k, k_le(k, first, k_i64(k, lo)), k_le(k, k_i64(k, hi), end)));
-    dw_taps(k, w, lo, hi);
+    wgrad_taps(k, w, lo, hi);
     k_else(k);
     for (int64_t i = lo; i < hi && hi - lo > 1; i++) {
       k_if(k, k_and(k, k_le(k, first, k_i64(k, i)), k_le(k, k_i64(k, i + 1), end)));
-      dw_taps(k, w, i, i + 1);
+      wgrad_taps(k, w, i, i + 1);
       k_end(k);
     }
     k_end(k);
@@ -227,7 +227,7 @@ static void dw_many_rows(KFn *k, Dw *w, int rows) {
   int64_t size = d->size[d->ns - 2], group = dw_group(k, d);
   w->together = rows;
   dw_planes(k, w);
-  for (int64_t lo = 0; lo < size; lo += group) dw_taps(k, w, lo, lo + group < size ? lo + group : size);
+  for (int64_t lo = 0; lo < size; lo += group) wgrad_taps(k, w, lo, lo + group < size ? lo + group : size);
   if (d->ns == 3) k_end(k);
 }
 
@@ -308,7 +308,7 @@ static int64_t rows_per_chunk(const Machine *m, int64_t samples, int64_t rows) {
   return per < m->task_rows ? (rows < m->task_rows ? rows : m->task_rows) : per;
 }
 
-bool emit_dw_dw(Emit *e, const GroupInfo *g) {
+bool emit_depthwise_wgrad(Emit *e, const GroupInfo *g) {
   const Node *anchor = &e->fn->node[g->anchor], *dy = &e->fn->node[anchor->in[1]];
   DwShape d = {.ns = anchor->type.rank - 2, .channels = anchor->type.dim[1]};
   dw_gate(e->fn, g, anchor->in[0], &d.x, &d.s);
@@ -323,7 +323,7 @@ bool emit_dw_dw(Emit *e, const GroupInfo *g) {
   node_strides(x, d.xs);
   if (d.s >= 0) node_strides(&e->fn->node[d.s], d.ss);
   d.vec = channels_inner(x) && channels_inner(dy) && channels_inner(anchor);
-  if (!dw_supported(e, &d)) return false;
+  if (!wgrad_supported(e, &d)) return false;
 
   int64_t samples = anchor->type.dim[0];
   Dw w = {.d = &d, .total = type_count(anchor->type), .rows = rows_of(&d)};
@@ -350,11 +350,11 @@ bool emit_dw_dw(Emit *e, const GroupInfo *g) {
     KV part = k_div(k, k_task(k), k_i64(k, samples));
     w.outoff = k_add(k, k_mul(k, part, k_i64(k, w.total)), k_mul(k, w.n, k_i64(k, w.os[0])));
     dw_zero(k, &w, w.total / samples);
-    dw_slices(k, &d, &w.channel0);
+    wgrad_slices(k, &d, &w.channel0);
     KV first = k_mul(k, part, k_i64(k, w.chunk));
     KV end = k_min(k, k_add(k, first, k_i64(k, w.chunk)), k_i64(k, w.rows));
     dw_chunk(k, &w, first, end);
-    dw_slices_end(k, &d);
+    wgrad_slices_end(k, &d);
   }
   b.kernel.flops = 2 * node_macs_inside(e->fn, anchor);
   b.kernel.work = 2 * node_macs(e->fn, anchor);

@@ -104,7 +104,7 @@ static void wide_kernel(Build *b, const GroupInfo *g, const TcConv *c, Gather co
   tc_conv_kernel(b, g, &wide, k, &block, &code.c);
 }
 
-bool emit_conv_tc(Emit *e, const GroupInfo *g, const ConvShape *s) {
+bool tc_conv(Emit *e, const GroupInfo *g, const ConvShape *s) {
   static const TcRows rows = {find_rows, load_rows};
   const Node *nd = &e->fn->node[g->anchor];
   TcConv c = {.s = *s, .bf16 = s->narrow};

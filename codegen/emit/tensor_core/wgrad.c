@@ -227,7 +227,7 @@ static void wide_kernel(Build *b, const Plan *p, KV x, KV dy, KV dw) {
   kernel(build_sm90(b), &wide, x, dy, dw);
 }
 
-bool emit_conv_dw_tc(Emit *e, const GroupInfo *g, const ConvShape *s) {
+bool tc_wgrad(Emit *e, const GroupInfo *g, const ConvShape *s) {
   const Node *nd = &e->fn->node[g->anchor];
   Plan p = plan(e->machine, s);
   int dw = emit_buffer(e, g->anchor);
