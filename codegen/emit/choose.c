@@ -42,6 +42,6 @@ bool emit_dybac(Emit *e, const GroupInfo *g) {
   const Node *nd = &e->fn->node[g->anchor];
   DwShape d;
   if (!dybac_shape(e, g, &d)) return false;
-  if (tc_dybac_takes(e, &d, nd->type.dim[1], nd->at.narrow)) return tc_dybac(e, g, &d);
+  if (tc_dybac_takes(e, &d, nd->type.dim[1], nd->at.bf16)) return tc_dybac(e, g, &d);
   return dybac_direct(e, g, &d);
 }

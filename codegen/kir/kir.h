@@ -171,7 +171,7 @@ bool kir_tensor(const KFn *k);
 /* And what 9.0 alone has? */
 bool kir_wgmma(const KFn *k);
 /* Does it work on bf16 in a way that an instruction set may have instructions for: pairs, or rounding? */
-bool kir_narrow(const KFn *k);
+bool kir_uses_bf16(const KFn *k);
 /* Types, operands defined before use and in scope, blocks balanced. false and a message. */
 bool kir_verify(const KFn *k, char err[256]);
 /* Identity of the code (not of the name): equal text means equal kernels, compiled once. */

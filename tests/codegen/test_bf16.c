@@ -223,15 +223,15 @@ static void test_pairs(void **state) {
 }
 
 /* Only what has a use for it is compiled for the set with instructions for bf16. */
-static void test_narrow(void **state) {
+static void test_bf16_rounding(void **state) {
   (void)state;
   KFn *k = k_new(arena, "reads", 16);
   KV x = k_arg(k, K_BF16, "x"), y = k_arg(k, K_F32, "y"), v = k_load(k, x, k_i64(k, 0), true);
   k_store(k, y, k_i64(k, 0), v);
-  assert_false(kir_narrow(k));
+  assert_false(kir_uses_bf16(k));
   k_store(k, x, k_i64(k, 0), v);
-  assert_true(kir_narrow(k));
-  assert_true(kir_narrow(pairs_kernel(16)));
+  assert_true(kir_uses_bf16(k));
+  assert_true(kir_uses_bf16(pairs_kernel(16)));
 }
 
 /* bf16 lies in memory only. */
@@ -271,8 +271,8 @@ static int teardown(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_rounding), cmocka_unit_test(test_loads),  cmocka_unit_test(test_memory),
-      cmocka_unit_test(test_pairs),    cmocka_unit_test(test_narrow), cmocka_unit_test(test_misuse),
+      cmocka_unit_test(test_rounding), cmocka_unit_test(test_loads),         cmocka_unit_test(test_memory),
+      cmocka_unit_test(test_pairs),    cmocka_unit_test(test_bf16_rounding), cmocka_unit_test(test_misuse),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -67,8 +67,8 @@ static void check(Fn *f, const char *what, bool (*emit)(Emit *, const GroupInfo 
   if (f->err[0]) fail_msg("%s: %s", what, f->err);
   if (!fn_verify(f, err)) fail_msg("%s: %s", what, err);
   check_emitted(f, what, emit);
-  if (!run_narrow_too()) return;
-  run_narrow(f);
+  if (!run_bf16_too()) return;
+  run_bf16(f);
   check_emitted(f, what, emit);
 }
 

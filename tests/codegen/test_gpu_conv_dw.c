@@ -56,7 +56,7 @@ static void check(const Case *c, bool bf16, const Machine *m) {
   one_layout(f, dw);
   if (f->err[0] || !fn_verify(f, err)) fail_msg("%s: %s%s", f->name, f->err, err);
   one_group(f, G_WGRAD, dw);
-  if (bf16) run_narrow(f);
+  if (bf16) run_bf16(f);
   check_on(m, f, bf16);
   arena_free(a);
 }

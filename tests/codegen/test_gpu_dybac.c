@@ -68,8 +68,8 @@ static void check(const Case *c, bool gate, bool gradient, int kind) {
   f->group = arena_alloc(a, sizeof *f->group);
   f->group[0] = (Group){gradient ? G_WGRAD : G_DYBAC, y};
   f->ngroup = f->capgroup = 1;
-  if (kind == BF16_PRODUCT) run_narrow(f);
-  assert_int_equal(f->node[y].at.narrow, kind == BF16_PRODUCT);
+  if (kind == BF16_PRODUCT) run_bf16(f);
+  assert_int_equal(f->node[y].at.bf16, kind == BF16_PRODUCT);
   static int turn;
   check_on(turn++ % 2 ? &single : &machine_gpu, f, gradient, kind);
   arena_free(a);

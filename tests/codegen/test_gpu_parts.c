@@ -48,7 +48,7 @@ static Fn *function(Arena *a, const Case *c) {
   fn_output(f, "y", epilogue(f, c, x, y));
   one_layout(f, w);
   one_group(f, G_CONV, y);
-  if (c->narrow) run_narrow(f);
+  if (c->narrow) run_bf16(f);
   return f;
 }
 
@@ -78,8 +78,8 @@ static Case drawn(int ns, uint32_t *state) {
     c.pad[a] = draw(state, 2);
     c.s[a] = c.k[a] + draw(state, ns == 3 ? 4 : 9);
   }
-  c.back = draw(state, 2), c.narrow = draw(state, 2), c.form = (int)draw(state, 4);
-  if (c.narrow) c.c += c.c % 2, c.o += c.o % 2;
+  c.back = draw(state, 2), c.bf16 = draw(state, 2), c.form = (int)draw(state, 4);
+  if (c.bf16) c.c += c.c % 2, c.o += c.o % 2;
   return c;
 }
 
@@ -117,8 +117,8 @@ static void test_drawn(int ns, int cases) {
   print_message(
       "%d-D: of %d cases %d are cut; %d with a form for sm_90a, %d with phases, %d in bf16, %d with "
       "masked channels\n",
-      ns, cases, seen.cut, seen.wide, seen.phases, seen.narrow, seen.masked);
-  assert_true(seen.cut >= cases * 3 / 4 && seen.wide >= 3 && seen.phases >= 3 && seen.narrow >= 3 &&
+      ns, cases, seen.cut, seen.wide, seen.phases, seen.bf16, seen.masked);
+  assert_true(seen.cut >= cases * 3 / 4 && seen.wide >= 3 && seen.phases >= 3 && seen.bf16 >= 3 &&
               seen.masked >= 3);
 }
 

@@ -1,4 +1,4 @@
-/* Contractions whose operands are rounded to bf16 (narrow=1), on every instruction set, against the interpreter. Images are bf16 in
+/* Contractions whose operands are rounded to bf16 (bf16=1), on every instruction set, against the interpreter. Images are bf16 in
  * memory, weights f32. All numbers are integers whose sums are exact in f32, but weights and depthwise results have more digits than
  * a bf16, so that a rounding left out, or one too many, shows; and results must be equal whatever the order of sums. */
 #include "passes/fuse/fuse.h"
@@ -38,7 +38,7 @@ static void check(Fn *f, int kind, int anchor, bool (*emit)(Emit *, const GroupI
   f->prog->winograd = false; /* only where it is asked for */
   precision_set(f, narrow);
   free(narrow);
-  assert_true(f->node[anchor].at.narrow);
+  assert_true(f->node[anchor].at.bf16);
   Emit *e = emit_new(f->prog->arena, f, NULL);
   if (!emit(e, group_values(f))) fail_msg("%s: %s", f->name, e->err);
   RunCase c = run_case(f, 0);
@@ -187,7 +187,7 @@ static void test_refuses(void **state) {
                        : ir_conv(f, x, w, one, one);
     one_layout(f, to_weights ? y : w);
     f->node[x].type.dt = to_weights ? BF16 : F32;
-    f->node[y].at.narrow = 1;
+    f->node[y].at.bf16 = 1;
     f->node[y].group = 0;
     *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){to_weights ? G_WGRAD : G_CONV, y};
     Emit *e = emit_new(a, f, NULL);

@@ -106,14 +106,14 @@ static void test_deep(void **unused) {
 /* ---- error ---- */
 
 /* Images that are bf16 already, so that the error is that of what is rounded for the products. */
-static double narrow_images(const char *name, int64_t i, Type t) {
+static double bf16_images(const char *name, int64_t i, Type t) {
   double v = run_fill_real(name, i, t);
   return *name == 'w' ? v : (double)bf16_round((float)v);
 }
 
 /* Emits by `way` (NULL: direct), checks the error on every set against the bounds, and says what it was. */
 static void check_error(const Shape *s, bool back, const char *name, WinoPlan (*way)(const WinoShape *),
-                        bool narrow, RunError bound) {
+                        bool bf16, RunError bound) {
   Arena *a = arena_new();
   int anchor;
   Fn *f = convolution(a, s, back, 0, &anchor);
@@ -123,12 +123,12 @@ static void check_error(const Shape *s, bool back, const char *name, WinoPlan (*
   bool *images = arena_alloc(a, (size_t)f->n);
   for (int i = 0; i < f->n; i++) images[i] = narrow && f->node[i].op == OP_input && *f->node[i].at.sym != 'w';
   precision_set(f, images);
-  assert_int_equal(f->node[anchor].at.narrow, narrow);
+  assert_int_equal(f->node[anchor].at.bf16, bf16);
   Emit *e = emit_new(a, f, NULL);
   plan = way;
   if (!(way ? emit_planned : emit_conv)(e, group_values(f))) fail_msg("%s", e->err);
   RunCase c = run_case(f, 1);
-  if (narrow) c.fill = narrow_images;
+  if (narrow) c.fill = bf16_images;
   const char *what =
       arena_printf(a, "%d-D %s %-6s %s", s->ns, back ? "bwd_d" : "fwd  ", name, narrow ? "bf16" : "f32 ");
   run_check_errors(&c, e, anchor, what, bound);

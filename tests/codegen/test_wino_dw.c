@@ -72,7 +72,7 @@ static void check(const Shape *s, bool with_shared) {
   Fn *f = gradient(a, s, &dw);
   shared = with_shared;
   run(f, 4e-6);
-  if (run_narrow_too()) run_narrow(f), run(f, 4e-2);
+  if (run_bf16_too()) run_bf16(f), run(f, 4e-2);
   arena_free(a);
 }
 
@@ -140,22 +140,22 @@ static void test_choice(void **unused) {
 }
 
 /* Images that are bf16 already, so that the error is that of what is rounded for the products. */
-static double narrow_images(const char *name, int64_t i, Type t) {
+static double bf16_images(const char *name, int64_t i, Type t) {
   return (double)bf16_round((float)run_fill_real(name, i, t));
 }
 
 /* Of one way (emit: Winograd), on every set, against the bound; says what it was. */
-static void check_error(const Shape *s, const char *name, bool (*way)(Emit *, const GroupInfo *), bool narrow,
+static void check_error(const Shape *s, const char *name, bool (*way)(Emit *, const GroupInfo *), bool bf16,
                         RunError bound) {
   Arena *a = arena_new();
   int dw;
   Fn *f = gradient(a, s, &dw);
   f->prog->winograd = shared = false;
-  if (narrow) run_narrow(f);
-  assert_int_equal(f->node[dw].at.narrow, narrow);
+  if (narrow) run_bf16(f);
+  assert_int_equal(f->node[dw].at.bf16, bf16);
   const Emit *e = emitted(f, way);
   RunCase c = run_case(f, 1);
-  if (narrow) c.fill = narrow_images;
+  if (narrow) c.fill = bf16_images;
   run_check_errors(&c, e, dw, arena_printf(a, "%s %-6s", f->name, name), bound);
   arena_free(a);
 }

@@ -228,7 +228,8 @@ static void says_what_is_wrong(void **state) {
 static void example_in_the_docs(void **state) {
   (void)state;
   runs("awk '/^```c$/ {on = 1; next} /^```$/ {on = 0} on' %s/docs/library.md >segment.c", here);
-  runs("cc -std=c17 -Wall -Wextra -Wpedantic -Werror " SANITIZERS " -I %s/runtime segment.c -o segment %s",
+  runs("cc -std=c17 -Wall -Wextra -Wpedantic -Werror " SANITIZERS
+       " -I %s/runtime/embed segment.c -o segment %s",
        here, LIBNETC);
   runs("LD_LIBRARY_PATH=$(dirname %s) ./segment m.so run/last.safetensors", LIBNETC);
   says(" of 1024, 3 classes\n");

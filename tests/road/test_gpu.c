@@ -20,7 +20,7 @@ static void unet_agrees_in_tf32(void **state) {
   check_newest_of(&c, 10);
 }
 
-static void narrow_unet_agrees(void **state) {
+static void bf16_unet_agrees(void **state) {
   (void)state;
   CHECK("models/unet.net", 1e-3, {"batch", "2"}, {"size", "[16,16]"}, {"widths", "[16,24]"},
         {"precision", "bf16"});
@@ -42,7 +42,7 @@ static void vnet_agrees(void **state) {
   check_newest_of(&c, 10);
 }
 
-static void narrow_vnet_agrees(void **state) {
+static void bf16_vnet_agrees(void **state) {
   (void)state;
   CHECK("models/vnet.net", 2e-3, {"batch", "1"}, {"size", "[16,16,16]"}, {"n_filters", "4"},
         {"precision", "bf16"});
@@ -52,9 +52,9 @@ static void narrow_vnet_agrees(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(unet_agrees),        cmocka_unit_test(unet_agrees_in_tf32),
-      cmocka_unit_test(narrow_unet_agrees), cmocka_unit_test(mean_teacher_agrees),
-      cmocka_unit_test(vnet_agrees),        cmocka_unit_test(narrow_vnet_agrees),
+      cmocka_unit_test(unet_agrees),      cmocka_unit_test(unet_agrees_in_tf32),
+      cmocka_unit_test(bf16_unet_agrees), cmocka_unit_test(mean_teacher_agrees),
+      cmocka_unit_test(vnet_agrees),      cmocka_unit_test(bf16_vnet_agrees),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,7 @@ static void newest_acts_agrees(void **state) {
   check_newest_of(&c, 10);
 }
 
-static void narrow_acts_agrees(void **state) {
+static void bf16_acts_agrees(void **state) {
   (void)state;
   CHECK("models/asenet.net", 4e-3, {"batch", "1"}, {"size", "[16,16]"}, {"widths", "[8,16]"},
         {"disc_width", "8"}, {"precision", "bf16"});
@@ -42,7 +42,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(acts_agrees),
       cmocka_unit_test(newest_acts_agrees),
-      cmocka_unit_test(narrow_acts_agrees),
+      cmocka_unit_test(bf16_acts_agrees),
       cmocka_unit_test(acts_in_3d_agrees),
       cmocka_unit_test(newest_acts_in_3d_agrees),
   };

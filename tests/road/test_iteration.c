@@ -54,12 +54,12 @@ static void acts_keeps_its_bits(void **state) {
 
 /* A value near the middle of two bf16 may go the other way than the interpreter's; what is far from every output, the
  * gradients, shows the sum of many of those. */
-static void narrow_unet_agrees(void **state) {
+static void bf16_unet_agrees(void **state) {
   (void)state;
   check_model("models/unet.net", "2", "[32,32]", "[16,24]", "bf16", 0x1p-5);
 }
 
-static void narrow_acts_keeps_its_bits(void **state) {
+static void bf16_acts_keeps_its_bits(void **state) {
   (void)state;
   check_model("models/asenet.net", "2", "[32,32]", "[16,24]", "bf16", INFINITY);
 }
@@ -69,8 +69,8 @@ int main(void) {
       cmocka_unit_test(unet_agrees),
       cmocka_unit_test(mean_teacher_agrees),
       cmocka_unit_test(acts_keeps_its_bits),
-      cmocka_unit_test(narrow_unet_agrees),
-      cmocka_unit_test(narrow_acts_keeps_its_bits),
+      cmocka_unit_test(bf16_unet_agrees),
+      cmocka_unit_test(bf16_acts_keeps_its_bits),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

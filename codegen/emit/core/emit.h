@@ -11,8 +11,8 @@
 
 /* A buffer: a materialised graph value, or workspace between the launches of one group. */
 typedef struct {
-  int node;    /* owning node (Storage.owner), or -1 for workspace */
-  bool narrow; /* workspace of bf16 */
+  int node;  /* owning node (Storage.owner), or -1 for workspace */
+  bool bf16; /* workspace of bf16 */
   int64_t bytes;
 } Buffer;
 
@@ -68,9 +68,9 @@ Emit *emit_fn(Arena *a, const Fn *f, Emit *share, char err[256]);
 Emit *emit_fn_on(const Machine *machine, Arena *a, const Fn *f, Emit *share, char err[256]);
 
 /* ---- for emitters ---- */
-int emit_buffer(Emit *e, int node);                   /* buffer of a materialised value: that of its owner */
-int emit_workspace(Emit *e, int64_t bytes);           /* elements are f32 for the kernel */
-int emit_narrow_workspace(Emit *e, int64_t elements); /* bf16 */
+int emit_buffer(Emit *e, int node);                 /* buffer of a materialised value: that of its owner */
+int emit_workspace(Emit *e, int64_t bytes);         /* elements are f32 for the kernel */
+int emit_bf16_workspace(Emit *e, int64_t elements); /* bf16 */
 /* Begin a launch: kernel arguments are declared in order with emit_arg, for every instruction set the same. */
 typedef struct {
   Emit *e;

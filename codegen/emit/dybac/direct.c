@@ -62,7 +62,7 @@ static int64_t step_pixels(const Machine *m, const Dybac *p) {
   const DwShape *d = &p->d;
   int64_t rows = 1, scratch = min64(m->scratch / 4 / d->channels, MAX_PIXELS);
   for (int a = 0; a < d->ns - 1; a++) rows *= d->size[a];
-  int64_t bytes = p->pointwise.narrow ? 2 : 4; /* of an element */
+  int64_t bytes = p->pointwise.bf16 ? 2 : 4; /* of an element */
   int64_t near = (NEAR / bytes / d->channels - p->cout) / ((rows + 1) * d->stride[d->ns - 1] + 1);
   return near < NARROWEST ? scratch : min64(near / 8 * 8, scratch);
 }
@@ -84,7 +84,7 @@ static void plan(const Machine *m, Dybac *p, int64_t samples) {
 
 static void keep_depthwise(void *ctx, KFn *k, const DwAt *at, KV v) {
   const Code *c = ctx;
-  if (c->pl->pointwise.narrow && !c->pairs) v = k_un(k, K_bf16, v);
+  if (c->pl->pointwise.bf16 && !c->pairs) v = k_un(k, K_bf16, v);
   KV pixel = k_add(k, k_mul(k, c->row, k_i64(k, c->count)), k_sub(k, at->pixel, c->lo));
   KV off = k_add(k, k_mul(k, pixel, k_i64(k, c->pl->pixel)), at->channel);
   store_lanes(k, c->scratch, off, 1, v, at->vec, at->mask);
@@ -305,8 +305,8 @@ static void kernel(Build *b, const GroupInfo *g, const Dybac *pl, const ConvBloc
 }
 
 /* The contraction as a convolution, for the panels of its weights. */
-static ConvShape pointwise(const Dybac *p, int64_t samples, bool narrow) {
-  ConvShape s = {.ns = p->d.ns, .n = samples, .cin = p->d.channels, .cout = p->cout, .narrow = narrow};
+static ConvShape pointwise(const Dybac *p, int64_t samples, bool bf16) {
+  ConvShape s = {.ns = p->d.ns, .n = samples, .cin = p->d.channels, .cout = p->cout, .bf16 = bf16};
   for (int a = 0; a < s.ns; a++) {
     s.in[a] = s.out[a] = p->d.out[a];
     s.k[a] = s.stride[a] = 1;
@@ -345,7 +345,7 @@ bool dybac_direct(Emit *e, const GroupInfo *g, const DwShape *d) {
   Dybac p = {.d = *d, .cout = anchor->type.dim[1]};
   p.rows = rows_of(&p.d);
   p.width = p.d.out[p.d.ns - 1];
-  p.pointwise = pointwise(&p, samples, anchor->at.narrow);
+  p.pointwise = pointwise(&p, samples, anchor->at.bf16);
   plan(e->machine, &p, samples);
   p.packed = pack_pays(&p.pointwise);
   ConvBlock block[NETC_ISA_COUNT];

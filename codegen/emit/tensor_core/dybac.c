@@ -83,7 +83,7 @@ static void pack_kernel(const Plan *p, KFn *k) {
 
 static int pack(Emit *e, const GroupInfo *g, const Plan *p, int w) {
   int64_t elements = p->col_blocks * p->steps * p->t.n * tc_depth(&p->t, p->bf16);
-  int ws = p->bf16 ? emit_narrow_workspace(e, elements) : emit_workspace(e, elements * 4);
+  int ws = p->bf16 ? emit_bf16_workspace(e, elements) : emit_workspace(e, elements * 4);
   Build b = build_begin(e, g, "pack", "pack:dybac_ic%lld_oc%lld:%s:n%d", (long long)p->r.d.channels,
                         (long long)p->cout, p->bf16 ? "bf16" : "tf32", p->t.n);
   build_arg(&b, w, false);
@@ -207,7 +207,7 @@ static void kernel(Build *bd, const GroupInfo *g, const Plan *p, KV weights) {
 
 bool tc_dybac(Emit *e, const GroupInfo *g, const DwShape *d) {
   const Node *nd = &e->fn->node[g->anchor];
-  Plan p = plan(e->machine, d, nd->type.dim[0], nd->type.dim[1], nd->at.narrow);
+  Plan p = plan(e->machine, d, nd->type.dim[0], nd->type.dim[1], nd->at.bf16);
   int from = emit_buffer(e, nd->in[1]), v = pack(e, g, &p, from);
   char dims[96], win[96];
   Build b = build_begin(e, g, "dybac", "dybac:%s_oc%lld_%s:%s:fwd%s", dims_text(e->fn->node[d->x].type, dims),

@@ -53,7 +53,7 @@ static void plan_parts(const Machine *m, Plan *p) {
 }
 
 static Plan plan(const Machine *m, const ConvShape *s) {
-  Plan p = {.s = *s, .bf16 = s->narrow, .rows = conv_taps(s) * s->cin, .pixels = conv_pixels(s, s->out)};
+  Plan p = {.s = *s, .bf16 = s->bf16, .rows = conv_taps(s) * s->cin, .pixels = conv_pixels(s, s->out)};
   p.pointwise = conv_is_pointwise(s);
   p.x_piece = tc_copy_bytes(s->cin, p.bf16);
   p.dy_piece = tc_copy_bytes(s->cout, p.bf16);

@@ -9,7 +9,7 @@
  * several, which a second launch adds in order. Boxes, slices and parts depend on the shape only, and so does
  * the sum.
  *
- * Rounded operands (ConvShape.narrow) are multiplied in pairs of pixels where the instruction set does that: panels then hold
+ * Rounded operands (ConvShape.bf16) are multiplied in pairs of pixels where the instruction set does that: panels then hold
  * pairs (pairs.c). Boxes may differ between sets for that, and so do sums.
  *
  * In DyBAC x is itself dwconv(x0 [* s], w), of a pointwise convolution: it is computed box by box, straight

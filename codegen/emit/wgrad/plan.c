@@ -84,7 +84,7 @@ static WgradSource source_of(const ConvShape *s, bool recompute, bool pack, bool
   int64_t taps = conv_taps(s);
   if (recompute) return COMPUTED;
   if (!pack && !simt && conv_is_pointwise(s) && s->cin + s->cout <= NEAR_CHANNELS) return DIRECT;
-  if (!s->narrow && taps > 1 && s->cin <= FIRST_CHANNELS && taps * s->cin <= TAP_ROWS) return TAPS;
+  if (!s->bf16 && taps > 1 && s->cin <= FIRST_CHANNELS && taps * s->cin <= TAP_ROWS) return TAPS;
   return s->cin <= FEW_CHANNELS && s->cout <= FEW_CHANNELS && !pack ? DIRECT : PACKED;
 }
 
@@ -169,7 +169,7 @@ static int64_t panel_width(const WgradPlan *p) {
 
 Panels wgrad_x_panels(const WgradPlan *p, int lanes) {
   Panels x = panels_of(p->naxes, p->span, p->slice_cin, panel_width(p), lanes);
-  x.round = p->s.narrow;
+  x.round = p->s.bf16;
   return x;
 }
 
@@ -206,7 +206,7 @@ static void fit_sizes(WgradPlan *p, int64_t macs, int isa) {
 }
 
 WgradPlan wgrad_plan(const Machine *m, const ConvShape *s, bool recompute, int64_t macs, int isa) {
-  WgradPlan p = {.machine = m, .s = *s, .pairs = s->narrow && isa == NETC_ISA_AVX512_BF16};
+  WgradPlan p = {.machine = m, .s = *s, .pairs = s->bf16 && isa == NETC_ISA_AVX512_BF16};
   p.source = source_of(s, recompute, p.pairs, m->simt);
   int64_t in[MAX_AXES] = {s->n};
   for (int a = 0; a < s->ns; a++) in[1 + a] = s->in[a];

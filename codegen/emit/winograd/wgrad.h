@@ -44,7 +44,7 @@ bool wino_wgrad(Emit *e, const GroupInfo *g, const WinoWgrad *p);
 
 /* ---- wgrad_side.c: an operand and its transformed tiles ---- */
 
-/* Does the code for the set multiply pairs of tiles, rounded to bf16? Where operands are rounded anyway (narrow) it does: the sums
+/* Does the code for the set multiply pairs of tiles, rounded to bf16? Where operands are rounded anyway (bf16) it does: the sums
  * of up to 36 pixels that a point is are rounded once more. */
 bool wino_wgrad_pairs(const WinoWgrad *p, int isa);
 

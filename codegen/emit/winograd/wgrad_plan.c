@@ -102,7 +102,7 @@ static bool pays(const WinoWgrad *p, int64_t macs) {
   double dy = DY_TILE * tiles * cout;
   if (!p->shared) x *= (double)p->slices_cout, dy *= (double)p->slices_cin;
   double products = WINO_POINTS * taps * (tiles + SUM * (double)p->blocks) * weights;
-  if (p->s.narrow) products *= 0.55; /* of pairs */
+  if (p->s.bf16) products *= 0.55; /* of pairs */
   return products + x + dy + RESULT * taps * parts * weights < 0.85 * direct;
 }
 
@@ -110,7 +110,7 @@ static bool pays(const WinoWgrad *p, int64_t macs) {
  * rate on the processors that such modules are for. */
 bool wino_wgrad_choose(const Fn *f, const Node *nd, const ConvShape *s, WinoWgrad *p) {
   int64_t macs = node_macs_inside(f, nd);
-  return f->prog->winograd && wino_wgrad_plan(s, p) && pays(p, s->narrow ? macs / 2 : macs);
+  return f->prog->winograd && wino_wgrad_plan(s, p) && pays(p, s->bf16 ? macs / 2 : macs);
 }
 
 /* ---- arithmetic ---- */

@@ -31,7 +31,7 @@ static int64_t width_of(const WinoWgrad *p, bool of_x, int lanes) {
   return round_up(of_x ? p->slice_cin : p->slice_cout, lanes);
 }
 
-bool wino_wgrad_pairs(const WinoWgrad *p, int isa) { return p->s.narrow && isa == NETC_ISA_AVX512_BF16; }
+bool wino_wgrad_pairs(const WinoWgrad *p, int isa) { return p->s.bf16 && isa == NETC_ISA_AVX512_BF16; }
 
 int64_t wino_side_bytes(const WinoWgrad *p, bool of_x) {
   int64_t most = 0;
