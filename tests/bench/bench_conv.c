@@ -95,12 +95,12 @@ static Fn *build(Arena *a, const Layer *l, int dir, Mode mode) {
     f->node[i].group = op_info[f->node[i].op].cls == LEAF ? -1 : 0;
   }
   *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){direction[dir].group, y};
-  bool *narrow = arena_alloc(a, (size_t)f->n);
+  bool *bf16 = arena_alloc(a, (size_t)f->n);
   for (int i = 0; i < f->n; i++)
-    narrow[i] = mode.bf16 && (f->node[i].op == OP_input || i == y) && i != weights &&
-                f->node[i].type.dim[1] > 8 &&
-                strcmp(f->node[i].op == OP_input ? f->node[i].at.sym : "", "kernel");
-  precision_set(f, narrow);
+    bf16[i] = mode.bf16 && (f->node[i].op == OP_input || i == y) && i != weights &&
+              f->node[i].type.dim[1] > 8 &&
+              strcmp(f->node[i].op == OP_input ? f->node[i].at.sym : "", "kernel");
+  precision_set(f, bf16);
   return f;
 }
 

@@ -28,16 +28,16 @@ static void check(Fn *f, int kind, int anchor, bool (*emit)(Emit *, const GroupI
   char err[256] = "";
   if (f->err[0]) fail_msg("%s: %s", f->name, f->err);
   if (!fn_verify(f, err)) fail_msg("%s: %s", f->name, err);
-  bool *narrow = calloc((size_t)f->n + 1, sizeof *narrow);
-  assert_non_null(narrow);
+  bool *bf16 = calloc((size_t)f->n + 1, sizeof *bf16);
+  assert_non_null(bf16);
   for (int i = 0; i < f->n; i++) {
     f->node[i].group = op_info[f->node[i].op].cls == LEAF ? -1 : 0;
-    narrow[i] = is_image(&f->node[i]);
+    bf16[i] = is_image(&f->node[i]);
   }
   *ARENA_PUSH(f->prog->arena, f->group, f->ngroup, f->capgroup) = (Group){kind, anchor};
   f->prog->winograd = false; /* only where it is asked for */
-  precision_set(f, narrow);
-  free(narrow);
+  precision_set(f, bf16);
+  free(bf16);
   assert_true(f->node[anchor].at.bf16);
   Emit *e = emit_new(f->prog->arena, f, NULL);
   if (!emit(e, group_values(f))) fail_msg("%s: %s", f->name, e->err);

@@ -151,11 +151,11 @@ static void check_error(const Shape *s, const char *name, bool (*way)(Emit *, co
   int dw;
   Fn *f = gradient(a, s, &dw);
   f->prog->winograd = shared = false;
-  if (narrow) run_bf16(f);
+  if (bf16) run_bf16(f);
   assert_int_equal(f->node[dw].at.bf16, bf16);
   const Emit *e = emitted(f, way);
   RunCase c = run_case(f, 1);
-  if (narrow) c.fill = bf16_images;
+  if (bf16) c.fill = bf16_images;
   run_check_errors(&c, e, dw, arena_printf(a, "%s %-6s", f->name, name), bound);
   arena_free(a);
 }

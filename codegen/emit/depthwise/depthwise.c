@@ -31,7 +31,7 @@ static void epilogue(void *ctx, KFn *k, const DwAt *at, KV v) {
 bool emit_depthwise(Emit *e, const GroupInfo *g) {
   const Node *anchor = &e->fn->node[g->anchor];
   DwShape d = dw_shape(e, g, g->anchor);
-  if (!wgrad_supported(e, &d)) return false;
+  if (!dw_supported(e, &d)) return false;
   char dims[96], win[96];
   Build b = build_begin(e, g, "dw", "dwconv:%s_%s:f32:%s%s", dims_text(e->fn->node[d.x].type, dims),
                         window_text(d.ns, d.size, d.stride, d.pad, win), d.dx ? "bwd_x" : "fwd",
@@ -50,13 +50,13 @@ bool emit_depthwise(Emit *e, const GroupInfo *g) {
                .ahead = true};
     Epilogue ep = {g, anchor, &r, expr_new(e, g, &b, k)};
     r.channels = dw_slice(&d);
-    wgrad_slices(k, &d, &r.channel0);
+    dw_slices(k, &d, &r.channel0);
     KV first = k_mul(k, k_task(k), k_i64(k, per));
     KV row = k_for(k, first, k_min(k, k_add(k, first, k_i64(k, per)), k_i64(k, rows)), 1);
     row_place(k, &d, row, &r);
     dw_row(k, &r, 0, d.out[d.ns - 1], epilogue, &ep);
     k_end(k);
-    wgrad_slices_end(k, &d);
+    dw_slices_end(k, &d);
   }
   b.kernel.flops = 2 * node_macs_inside(e->fn, anchor);
   b.kernel.work = 2 * node_macs(e->fn, anchor);

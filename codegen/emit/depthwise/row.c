@@ -1,7 +1,7 @@
 /* row.c - rows of depthwise convolutions. */
 #include "codegen/emit/depthwise/row.h"
 
-bool wgrad_supported(Emit *e, const DwShape *d) {
+bool dw_supported(Emit *e, const DwShape *d) {
   for (int a = 0; a < d->ns; a++)
     if (d->stride[a] > DW_MAX_STRIDE || d->size[a] > DW_MAX_SIZE) {
       snprintf(e->err, sizeof e->err,
@@ -118,13 +118,13 @@ int64_t dw_slice(const DwShape *d) {
   return slice;
 }
 
-void wgrad_slices(KFn *k, const DwShape *d, KV *channel0) {
+void dw_slices(KFn *k, const DwShape *d, KV *channel0) {
   int64_t slice = dw_slice(d);
   *channel0 = k_i64(k, 0);
   if (slice < d->channels) *channel0 = k_for(k, *channel0, k_i64(k, d->channels), slice);
 }
 
-void wgrad_slices_end(KFn *k, const DwShape *d) {
+void dw_slices_end(KFn *k, const DwShape *d) {
   if (dw_slice(d) < d->channels) k_end(k);
 }
 

@@ -44,7 +44,7 @@ typedef void DwSink(void *ctx, KFn *k, const DwAt *at, KV v);
 /* Shape of a dwconv or dwconv_dx node of the group, looking through a gate on its first operand. */
 DwShape dw_shape(const Emit *e, const GroupInfo *g, int node);
 /* false and a message when an axis is beyond the limits above. */
-bool wgrad_supported(Emit *e, const DwShape *d);
+bool dw_supported(Emit *e, const DwShape *d);
 bool in_group(const GroupInfo *g, int node);
 /* mul x s(N,1,S) of the group at `node`: its two operands; else x = node, s = -1. */
 void dw_gate(const Fn *f, const GroupInfo *g, int node, int *x, int *s);
@@ -73,9 +73,9 @@ void each_channel(KFn *k, KV channel0, int64_t channels, bool vec, ChannelBody *
 /* Channels that are worked on together, all rows of a task long, before the next ones: as many as let the second-level cache
  * hold, of all rows that a row and its successor share, these channels. It divides the number of channels. */
 int64_t dw_slice(const DwShape *d);
-/* Begins the loop over slices, if there are several; sets channel0 to the first channel. wgrad_slices_end closes it. */
-void wgrad_slices(KFn *k, const DwShape *d, KV *channel0);
-void wgrad_slices_end(KFn *k, const DwShape *d);
+/* Begins the loop over slices, if there are several; sets channel0 to the first channel. dw_slices_end closes it. */
+void dw_slices(KFn *k, const DwShape *d, KV *channel0);
+void dw_slices_end(KFn *k, const DwShape *d);
 /* Tiles of `tile` pixels from lo to hi: `fits` says whether a tile at a compile-time place needs no border
  * checks; such tiles become one loop. body(base, at): `base` is the place as a value, `at` the same at
  * compile time or -1 in the loop. */

@@ -336,7 +336,7 @@ static bool check(Emit *e, const GroupInfo *g, const DwShape *d) {
 
 bool dybac_shape(Emit *e, const GroupInfo *g, DwShape *d) {
   *d = dw_shape(e, g, e->fn->node[g->anchor].in[0]);
-  return wgrad_supported(e, d) && check(e, g, d);
+  return dw_supported(e, d) && check(e, g, d);
 }
 
 bool dybac_direct(Emit *e, const GroupInfo *g, const DwShape *d) {
