@@ -6,7 +6,7 @@
 #include "tests/ir/gen.h"
 #include "tests/passes/op_cases.h"
 
-/* Small integers, whose products and sums are exact; orient's turns are eighths, which its case makes codes. */
+/* Small integers, whose products and sums are exact; turns of orient are eighths, made codes in its case. */
 static double fill_exact(const char *name, int64_t i, Type t) {
   return strcmp(name, "kturn") ? run_fill_int(name, i, t) : run_hash(name, i) % 8 / 8.0;
 }
