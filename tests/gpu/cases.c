@@ -3,7 +3,7 @@
 #include "tests/gpu/cases.h"
 #include "tests/gpu/write_cases.h"
 #include "codegen/gpu/lower.h"
-#include "tests/road/gpu_launches.h"
+#include "tests/end_to_end/gpu_launches.h"
 
 static void put_raw(FILE *f, const void *p, size_t n) { fwrite(p, 1, n, f); }
 static void put_i32(FILE *f, int32_t v) { put_raw(f, &v, sizeof v); }

@@ -1,7 +1,7 @@
 /* op_cases.h - one small function per op (or use of an op) that has a gradient. A case is the body of a function of the text form
  * that ends in a node %y; every input whose name does not begin with k is differentiated. The loss is sum(y * k) with
  * weights k of their own, so that no two elements' gradients are alike. test_autodiff.c compares the gradients with
- * differences, tests/codegen/test_ops.c the compiled functions with the interpreter.
+ * differences, tests/codegen/emit/test_ops.c the compiled functions with the interpreter.
  */
 #ifndef TESTS_OP_CASES_H
 #define TESTS_OP_CASES_H
