@@ -1,12 +1,12 @@
-/* emulated.c - the kernels that `netc --target ptx` compiles for a GPU, compiled for this machine instead: a shared object for
- * tests/runtime/fake_cuda.c, so that netrun --device cuda:0 runs a real module without a GPU. The program of a thread is the one that a GPU's
- * thread runs, but for its leaves (codegen/gpu/lower.h).
+/* emulated.c - the kernels that `netc --target ptx` compiles for a GPU, compiled for this machine instead: a
+ * shared object for tests/runtime/fake_cuda.c, so that netrun --device cuda:0 runs a real module without a
+ * GPU. The program of a thread is the one that a GPU's thread runs, but for its leaves (codegen/gpu/lower.h).
  *
  *   emulated FILE.net OUT.so [--grads] [--processors N] [--cases FILE TOLERANCE [--tensor]] [NAME=VALUE ..]
  *
- * --grads: the kernels of NAME.grads too. --processors: planned for a GPU that has so many, large tiles for one. --cases: a file with a launch
- * of every kernel, as it is to be on a GPU (tests/gpu/cases.h), or with --tensor those on tensor cores; then OUT.so may be `-`: it is not made.
- */
+ * --grads: the kernels of NAME.grads too. --processors: planned for a GPU that has so many, large tiles for
+ * one. --cases: a file with a launch of every kernel, as it is to be on a GPU (tests/gpu/cases.h), or with
+ * --tensor those on tensor cores; then OUT.so may be `-`: it is not made. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,10 +1,10 @@
-/* gpu_launches.h - functions of the shipped models on an emulated GPU, launch by launch: each computes from the interpreter's values what
- * the interpreter computes from them, so that a kernel answers for itself only, however deep the network is.
+/* gpu_launches.h - functions of the shipped models on an emulated GPU, launch by launch: each computes from
+ * the interpreter's values what the interpreter computes from them, so that a kernel answers for itself only,
+ * however deep the network is.
  *
  *   const GpuCheck c = {"models/unet.net", define, ndefine, 1e-3};
  *   check_launches_of(&c);            // every function, every kernel in the form that all GPUs run,
- *   check_newest_of(&c, 5);           // and those for sm_90a, of which there are at least five
- */
+ *   check_newest_of(&c, 5);           // and those for sm_90a, of which there are at least five */
 #ifndef TESTS_GPU_LAUNCHES_H
 #define TESTS_GPU_LAUNCHES_H
 #include "tests/end_to_end/gpu_models.h"
@@ -33,14 +33,15 @@ static inline void take_reference(const Run *r, const Interp *in, int buffer) {
     run_set(&n->type, r->mem[buffer], run_memory_index(n, i), v[i]);
 }
 
-/* Do results of the kernel cancel: sums over pixels, of gradients before a normalisation say, of which rounding errors are left? */
+/* Do results of the kernel cancel: sums over pixels, of gradients before a normalisation say, of which
+ * rounding errors are left? */
 static inline bool sums_cancel(const Emit *e, const Launch *l) {
   const char *name = e->kernel[l->kernel].name;
   return !strncmp(name, "reduce:", 7) || strstr(name, "_red") != NULL;
 }
 
-/* As run_compare_node, but relative to the array's largest value where that is below 1: gradients are small, and a kernel that stored zeros
- * for them would be right to within any absolute tolerance. */
+/* As run_compare_node, but relative to the array's largest value where that is below 1: gradients are small,
+ * and a kernel that stored zeros for them would be right to within any absolute tolerance. */
 static inline void compare_result(const Run *r, const Interp *in, const Launch *l, int buffer) {
   int node = r->e->buffer[buffer].node;
   const Node *n = &r->c->fn->node[node];
@@ -90,7 +91,8 @@ static inline bool feeds_newest(const Emit *e, const Launch *l) {
   return false;
 }
 
-/* The kernels to be run: all, or those with a form for sm_90a and what they need; returns the number of such forms. */
+/* The kernels to be run: all, or those with a form for sm_90a and what they need; returns the number of such
+ * forms. */
 static inline int wanted_kernels(const Emit *e, bool newest, bool *wanted) {
   int forms = 0;
   for (const Launch *l = e->launch; l < e->launch + e->nlaunch; l++) {
@@ -155,7 +157,8 @@ static inline int check_model(const GpuCheck *c, const Machine *m, bool newest) 
 
 static inline void check_launches_of(const GpuCheck *c) { check_model(c, &machine_gpu, false); }
 
-/* Planned for a GPU with a single processor, to which large tiles are best: small ones have no form for sm_90a. */
+/* Planned for a GPU with a single processor, to which large tiles are best: small ones have no form for
+ * sm_90a. */
 static inline void check_newest_of(const GpuCheck *c, int least) {
   Machine one = machine_gpu;
   one.processors = 1;

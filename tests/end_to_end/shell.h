@@ -1,4 +1,5 @@
-/* shell.h - shell commands in a directory of the test's own. SHELL_ROOT, a template of mkdtemp, is defined before. */
+/* shell.h - shell commands in a directory of the test's own. SHELL_ROOT, a template of mkdtemp, is defined
+ * before. */
 #ifndef NETC_TEST_SHELL_H
 #define NETC_TEST_SHELL_H
 #include <stdarg.h>

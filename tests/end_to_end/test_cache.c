@@ -1,5 +1,6 @@
-/* The compiler's cache: the same bytes with it and without; what changed is noticed, in the file, in what it uses, in the
- * options; damage, a full or unusable directory and other compiles at the same time never harm. */
+/* test_cache.c - the compiler's cache: the same bytes with it and without; what changed is noticed, in the
+ * file, in what it uses, in the options; damage, a full or unusable directory and other compiles at the same
+ * time never harm. */
 #define SHELL_ROOT "/tmp/netc_cache_XXXXXX"
 #include "tests/end_to_end/shell.h"
 #include "codegen/cache/cache.h"

@@ -1,6 +1,6 @@
-/* Layers of hundreds to thousands of channels: every kernel of a training step can be made, for the host
- * and for GPUs, in float32 and bf16. What a kernel keeps in scratch has a limit, and grows with the
- * channels in many ways of doing a layer. */
+/* test_channels.c - layers of hundreds to thousands of channels: every kernel of a training step can be made,
+ * for the host and for GPUs, in float32 and bf16. What a kernel keeps in scratch has a limit, and grows with
+ * the channels in many ways of doing a layer. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,5 +1,6 @@
-/* The whole road through the two programs: compile, train, stop, resume, evaluate, predict, measure; the same bytes with
- * one and two threads and after kill -9; and what a person sees when something is wrong. */
+/* test_commands.c - the whole road through the two programs: compile, train, stop, resume, evaluate, predict,
+ * measure; the same bytes with one and two threads and after kill -9; and what a person sees when something
+ * is wrong. */
 #define SHELL_ROOT "/tmp/netc_road_XXXXXX"
 #include "tests/end_to_end/shell.h"
 #include <cjson/cJSON.h>

@@ -1,6 +1,6 @@
-/* netrun --device cuda:0 on a machine without a GPU: real modules, a fake driver (tests/runtime/fake_cuda.c), and the modules' own
- * kernels for GPUs compiled for this machine (emulated.c). Losses are those of the host but for rounding; every run gives the same
- * bits, with graphs and without. */
+/* test_cuda_commands.c - netrun --device cuda:0 on a machine without a GPU: real modules, a fake driver
+ * (tests/runtime/fake_cuda.c), and the modules' own kernels for GPUs compiled for this machine (emulated.c).
+ * Losses are those of the host but for rounding; every run gives the same bits, with graphs and without. */
 #define SHELL_ROOT "/tmp/netc_cuda_XXXXXX"
 #include "tests/end_to_end/shell.h"
 #include <math.h>
@@ -83,7 +83,8 @@ static long counted(const char *log, const char *name) {
   return n;
 }
 
-/* Batches made on the device, of images that it keeps: the same bits as with batches from the host, whether all images find room or some. */
+/* Batches made on the device, of images that it keeps: the same bits as with batches from the host, whether
+ * all images find room or some. */
 static void test_images(void **state) {
   (void)state;
   runs("FAKE_CUDA_LOG=log_all " TRAIN("m") CUDA "--out images");

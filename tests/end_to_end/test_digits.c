@@ -1,5 +1,6 @@
-/* Small numbers that float32 loses when they are computed as differences: Adam's bias correction in its
- * first steps and the end of poly_decay, by the interpreter and compiled, against double. */
+/* test_digits.c - small numbers that float32 loses when they are computed as differences: Adam's bias
+ * correction in its first steps and the end of poly_decay, by the interpreter and compiled, against
+ * double. */
 #define SHELL_ROOT "/tmp/netc_digits_XXXXXX"
 #include "tests/end_to_end/shell.h"
 #include <math.h>

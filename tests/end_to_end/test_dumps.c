@@ -1,4 +1,5 @@
-/* What netc --emit prints of a model: all of its kernels, as text that parses back as the same kernels. */
+/* test_dumps.c - what netc --emit prints of a model: all of its kernels, as text that parses back as the same
+ * kernels. */
 #include <ctype.h>
 #include "codegen/kir/kir.h"
 
@@ -33,7 +34,8 @@ static char *read_whole(const char *name) {
   return text;
 }
 
-/* Numbers of values by the order they turn up in, from one kernel to the next: v1, v2, .. Fewer digits never take more place. */
+/* Numbers of values by the order they turn up in, from one kernel to the next: v1, v2, .. Fewer digits never
+ * take more place. */
 static void renumber(char *text) {
   int cap = 1 << 20, *name = calloc((size_t)cap, sizeof *name), known = 0;
   char *to = text;

@@ -1,4 +1,5 @@
-/* libnetc.so in a program of its own: what it computes is what netrun computes, its messages, and what it exports. */
+/* test_embed.c - libnetc.so in a program of its own: what it computes is what netrun computes, its messages,
+ * and what it exports. */
 #define SHELL_ROOT "/tmp/netc-embed-XXXXXX"
 #include "tests/end_to_end/shell.h"
 #include <pthread.h>

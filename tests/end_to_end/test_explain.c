@@ -1,4 +1,5 @@
-/* netc --explain: the least times it lists are those of its own numbers of flops and bytes, and add up. */
+/* test_explain.c - netc --explain: the least times it lists are those of its own numbers of flops and bytes,
+ * and add up. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

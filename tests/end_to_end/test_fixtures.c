@@ -1,7 +1,8 @@
-/* Whole training iterations, compiled and run, against PyTorch: losses, every gradient, every variable afterwards.
- * tests/fixtures/make.py made the files. Two numbers agree when they differ by less than 1e-4 of the largest value in
- * their tensor; gradients that vanish in exact arithmetic (a bias before batch normalisation) are rounding in both, so a
- * floor of 1e-5 of the largest gradient of the whole iteration is added. */
+/* test_fixtures.c - whole training iterations, compiled and run, against PyTorch: losses, every gradient,
+ * every variable afterwards. tests/fixtures/make.py made the files. Two numbers agree when they differ by
+ * less than 1e-4 of the largest value in their tensor; gradients that vanish in exact arithmetic (a bias
+ * before batch normalisation) are rounding in both, so a floor of 1e-5 of the largest gradient of the whole
+ * iteration is added. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

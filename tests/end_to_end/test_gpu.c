@@ -1,5 +1,5 @@
-/* The shipped U-Nets and the V-Net on an emulated GPU (gpu_launches.h): every launch of training, in which the network's forward pass is,
- * and of the network alone. */
+/* test_gpu.c - the shipped U-Nets and the V-Net on an emulated GPU (gpu_launches.h): every launch of
+ * training, in which the network's forward pass is, and of the network alone. */
 #include "tests/end_to_end/gpu_launches.h"
 
 #define CHECK(path, tolerance, ...)                                                                          \

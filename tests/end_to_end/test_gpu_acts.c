@@ -1,4 +1,5 @@
-/* ASE-Net on an emulated GPU, in 2-D and 3-D (gpu_launches.h): every launch of its iterations, and of the network alone. */
+/* test_gpu_acts.c - ASE-Net on an emulated GPU, in 2-D and 3-D (gpu_launches.h): every launch of its
+ * iterations, and of the network alone. */
 #include "tests/end_to_end/gpu_launches.h"
 
 #define CHECK(path, tolerance, ...)                                                                          \

@@ -1,5 +1,6 @@
-/* Batches that a device makes of images it keeps have the bits of those that the host makes: windows, flips, turns, noise, labels. The kernels
- * are emulated, with all their numbers as parameters and with none; images lie in a pool of the test's. */
+/* test_gpu_fill.c - batches that a device makes of images it keeps have the bits of those that the host
+ * makes: windows, flips, turns, noise, labels. The kernels are emulated, with all their numbers as parameters
+ * and with none; images lie in a pool of the test's. */
 #include "tests/end_to_end/gpu_models.h"
 #include <stdio.h>
 #include <unistd.h>

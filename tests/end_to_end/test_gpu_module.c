@@ -1,4 +1,4 @@
-/* netc --target ptx: what it adds to a module, and what it leaves as it was. */
+/* test_gpu_module.c - netc --target ptx: what it adds to a module, and what it leaves as it was. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -50,7 +50,8 @@ static Module *open_module(const char *name) {
   return m;
 }
 
-/* There is one for the least family that has what its codes take, and some for tensor cores have another for sm_90a. */
+/* There is one for the least family that has what its codes take, and some for tensor cores have another for
+ * sm_90a. */
 static const char *text_of(const NetcDevice *d, const NetcDeviceCode *c) {
   const NetcDeviceText *t = &d->texts[c->text];
   assert_true(!t->ptx[NETC_SM_75] != !t->ptx[NETC_SM_80] && (!t->ptx[NETC_SM_90A] || t->ptx[NETC_SM_80]));
@@ -85,7 +86,8 @@ static bool same_array(const NetcArray *a, const NetcArray *b) {
          !memcmp(a->dim, b->dim, sizeof a->dim) && !memcmp(a->order, b->order, sizeof a->order);
 }
 
-/* Whoever feeds a function on the host can feed it on a GPU: the same inputs and outputs, at other offsets. */
+/* Whoever feeds a function on the host can feed it on a GPU: the same inputs and outputs, at other
+ * offsets. */
 static void check_fn(const NetcModule *d, const NetcFn *f, const NetcFn *g) {
   assert_string_equal(f->name, g->name);
   assert_true(f->kind == g->kind && f->ninputs == g->ninputs && f->noutputs == g->noutputs);

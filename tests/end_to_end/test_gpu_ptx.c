@@ -1,8 +1,8 @@
-/* PTX of the codes of small versions of the shipped models; where ptxas is at hand (PATH, /usr/local/cuda/bin) it assembles
- * them for all kinds of GPU, without spills, and tells registers and shared memory. Kernels are alike from model to
- * model, and compiling takes its time: each is assembled for one kind of GPU, in turn, those of the U-Net for all, and of the
- * largest models one in a few is taken. With NETC_PTX_ALL=1 all of them are.
- */
+/* test_gpu_ptx.c - PTX of the codes of small versions of the shipped models; where ptxas is at hand (PATH,
+ * /usr/local/cuda/bin) it assembles them for all kinds of GPU, without spills, and tells registers and shared
+ * memory. Kernels are alike from model to model, and compiling takes its time: each is assembled for one kind
+ * of GPU, in turn, those of the U-Net for all, and of the largest models one in a few is taken. With
+ * NETC_PTX_ALL=1 all of them are. */
 #include "tests/end_to_end/gpu_models.h"
 #include <stdio.h>
 #include <unistd.h>
@@ -167,7 +167,8 @@ static void dybac_assembles(void **state) {
   check_dybac(&one, "models/asenet3d.net", volume, 3, KINDS);
 }
 
-/* Sums cut into parts, which cost nothing here: kernels of parts, and those that add them, for one in `few` kinds. */
+/* Sums cut into parts, which cost nothing here: kernels of parts, and those that add them, for one in `few`
+ * kinds. */
 static void check_parts(const Machine *m, const char *path, const Define *define, int n, int few) {
   static const char *const part[] = {":part", NULL}, *const sum[] = {"sum_parts:n1_ic", NULL};
   const char *ptxas = find_ptxas();

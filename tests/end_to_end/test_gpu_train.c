@@ -1,4 +1,5 @@
-/* Whole iterations on an emulated GPU, in one arena as the GPU's memory plan lays it out, have the losses of the host's kernels. */
+/* test_gpu_train.c - whole iterations on an emulated GPU, in one arena as the GPU's memory plan lays it out,
+ * have the losses of the host's kernels. */
 #include "tests/end_to_end/gpu_models.h"
 
 /* A program for one machine, with an arena of its own. */
@@ -100,7 +101,8 @@ static double logged(const Side *s, int output) {
   return run_get(&t, (const uint32_t *)(const void *)(s->arena + s->plan.offset[s->plan.output[output]]), 0);
 }
 
-/* Three iterations of a model: what it logs, by the host's kernels and by the GPU's. Returns how many launches add parts of convolutions. */
+/* Three iterations of a model: what it logs, by the host's kernels and by the GPU's. Returns how many
+ * launches add parts of convolutions. */
 static int train_both(const char *path, const Define *d, int nd, const Machine *gpu_machine,
                       double tolerance) {
   enum { ITERATIONS = 3 };
@@ -150,7 +152,8 @@ static void acts_trains_in_tf32(void **state) {
   train_acts("on", 3e-3);
 }
 
-/* Where cutting costs nothing most convolutions' sums are cut into parts, whose workspace lies in the arena until they are added. */
+/* Where cutting costs nothing most convolutions' sums are cut into parts, whose workspace lies in the arena
+ * until they are added. */
 static void unet_trains_in_parts(void **state) {
   (void)state;
   Machine cut = machine_gpu;

@@ -1,5 +1,6 @@
-/* Whole training iterations of small networks, kernel by kernel in this process: every stored value agrees with the
- * interpreter, and neither the order of tasks nor results laid over inputs change a bit. */
+/* test_iteration.c - whole training iterations of small networks, kernel by kernel in this process: every
+ * stored value agrees with the interpreter, and neither the order of tasks nor results laid over inputs
+ * change a bit. */
 #include "tests/codegen/emit/run_emit.h"
 #include "frontend/frontend.h"
 #include "passes/passes.h"
@@ -45,15 +46,15 @@ static void mean_teacher_agrees(void **state) {
   check_model("models/mean_teacher.net", "2", "[16,16]", "[8,17]", "f32", 1e-3);
 }
 
-/* So deep that a sign near zero may turn out otherwise than the interpreter's and change gradients by more than any
- * tolerance: here only the bits are compared. tests/end_to_end/test_fixtures.c compares values. */
+/* So deep that a sign near zero may turn out otherwise than the interpreter's and change gradients by more
+ * than any tolerance: here only the bits are compared. tests/end_to_end/test_fixtures.c compares values. */
 static void acts_keeps_its_bits(void **state) {
   (void)state;
   check_model("models/asenet.net", "2", "[32,32]", "[8,16]", "f32", INFINITY);
 }
 
-/* A value near the middle of two bf16 may go the other way than the interpreter's; what is far from every output, the
- * gradients, shows the sum of many of those. */
+/* A value near the middle of two bf16 may go the other way than the interpreter's; what is far from every
+ * output, the gradients, shows the sum of many of those. */
 static void narrow_unet_agrees(void **state) {
   (void)state;
   check_model("models/unet.net", "2", "[32,32]", "[16,24]", "bf16", 0x1p-5);

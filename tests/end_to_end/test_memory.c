@@ -1,5 +1,6 @@
-/* Memory through the two programs: a smaller budget never gives a larger plan, the least that netc names can be had, values
- * keep their bits under the tightest budget, and what a process really takes is what the plan says. */
+/* test_memory.c - memory through the two programs: a smaller budget never gives a larger plan, the least that
+ * netc names can be had, values keep their bits under the tightest budget, and what a process really takes is
+ * what the plan says. */
 #define SHELL_ROOT "/tmp/netc_memory_XXXXXX"
 #include "tests/end_to_end/shell.h"
 #include <math.h>

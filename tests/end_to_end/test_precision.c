@@ -1,5 +1,5 @@
-/* precision=bf16 through the two programs: half the working memory, the same bits for any number of threads, and a
- * network that learns the phantom as it does in float32. */
+/* test_precision.c - precision=bf16 through the two programs: half the working memory, the same bits for any
+ * number of threads, and a network that learns the phantom as it does in float32. */
 #define SHELL_ROOT "/tmp/netc_precision_XXXXXX"
 #include "tests/end_to_end/shell.h"
 #include <math.h>

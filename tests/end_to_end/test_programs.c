@@ -1,6 +1,6 @@
-/* Programs nobody wrote: the methods of tests/frontend/methods with numbers, functions and operators exchanged at random.
- * Whatever the frontend accepts must go through every pass, with the verifier and the fusion's promises checked, through
- * every emitter, and leave kernels that verify. */
+/* test_programs.c - programs nobody wrote: the methods of tests/frontend/methods with numbers, functions and
+ * operators exchanged at random. Whatever the frontend accepts must go through every pass, with the verifier
+ * and the fusion's promises checked, through every emitter, and leave kernels that verify. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

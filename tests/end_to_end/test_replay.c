@@ -1,4 +1,5 @@
-/* Recorded launches (tests/gpu) on the fake driver: what replay says when all is well, and when something is not. */
+/* test_replay.c - recorded launches (tests/gpu) on the fake driver: what replay says when all is well, and
+ * when something is not. */
 #define SHELL_ROOT "/tmp/netc_replay_XXXXXX"
 #include "tests/end_to_end/shell.h"
 
@@ -67,7 +68,8 @@ static void a_fault_ends_one_launch(void **state) {
   assert_true(number("launches") > all - 10); /* but for those of the code that failed */
 }
 
-/* The PTX itself, run by a program that shares nothing with the compiler. NETC_PYTHON: a python with numpy. */
+/* The PTX itself, run by a program that shares nothing with the compiler. NETC_PYTHON: a python with
+ * numpy. */
 static void the_text_computes_the_same(void **state) {
   (void)state;
   const char *named = getenv("NETC_PYTHON"), *python = named ? named : "python3";

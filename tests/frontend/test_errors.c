@@ -1,5 +1,5 @@
-/* test_errors.c - error messages: every tests/err/TOPIC/NAME.net fails with exactly the text in NAME.expect beside it.
- * A first line "# -D a=1 b=2" gives definitions. NETC_UPDATE_GOLDEN=1 writes the files anew. */
+/* test_errors.c - error messages: every tests/err/TOPIC/NAME.net fails with exactly the text in NAME.expect
+ * beside it. A first line "# -D a=1 b=2" gives definitions. NETC_UPDATE_GOLDEN=1 writes the files anew. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

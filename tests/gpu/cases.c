@@ -60,8 +60,9 @@ static bool share_value(const Emit *e, const Launch *a, const Launch *b) {
   return false;
 }
 
-/* The first launch of every kernel, or of those on tensor cores, and all that hands workspace over to them: packed weights; and what takes it
- * from those on tensor cores: sums of parts; and of a value that several write all of them. Returns how many. */
+/* The first launch of every kernel, or of those on tensor cores, and all that hands workspace over to them:
+ * packed weights; and what takes it from those on tensor cores: sums of parts; and of a value that several
+ * write all of them. Returns how many. */
 static int choose(const Emit *e, bool tensor, bool *seen, bool *wanted) {
   int n = 0;
   bool changed = true;

@@ -3,11 +3,11 @@
  *   RunCase c = run_case(fn, tolerance);             // every input and variable filled by `fill`
  *   run_check(&c, emit);                             // cmocka assertions
  *
- * For every instruction set (one the machine lacks: its lanes, see codegen/emulator/jit.c), or, of kernels for a GPU, under emulation
- * (codegen/emulator/emulator.h), the launches run with their tasks in order, then shuffled (the
- * same bits must come out), then with results laid over inputs wherever Launch.inplace allows it (the same
- * bits again). Buffers end in a guard that must stay as it was; workspace and results start as NaN patterns.
- */
+ * For every instruction set (one the machine lacks: its lanes, see codegen/emulator/jit.c), or, of kernels
+ * for a GPU, under emulation (codegen/emulator/emulator.h), the launches run with their tasks in order, then
+ * shuffled (the same bits must come out), then with results laid over inputs wherever Launch.inplace allows
+ * it (the same bits again). Buffers end in a guard that must stay as it was; workspace and results start as
+ * NaN patterns. */
 #ifndef NETC_RUN_EMIT_H
 #define NETC_RUN_EMIT_H
 #include <stdarg.h>
@@ -247,7 +247,8 @@ static inline void run_compare_node(const Run *r, const Interp *in, int buffer) 
   }
 }
 
-/* newest: of a GPU's kernels the form for sm_90a, where there is one. Kernels of a GPU with all their numbers as parameters, or, every other time, with those that differ (codegen/gpu/share.h). */
+/* newest: of a GPU's kernels the form for sm_90a, where there is one. Kernels of a GPU with all their numbers
+ * as parameters, or, every other time, with those that differ (codegen/gpu/share.h). */
 static inline Emulator *run_emulator(const Emit *e, bool newest, char err[256]) {
   static int functions;
   const KFn **k = calloc((size_t)e->nkernel + 1, sizeof *k);
@@ -300,8 +301,8 @@ static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, in
   free(mem), free(first), free(k);
 }
 
-/* Every real input, and every stored value that may be, as bf16: whatever an emitter reads and writes, at other places
- * than pass `precision` would choose. The function is to be emitted anew. */
+/* Every real input, and every stored value that may be, as bf16: whatever an emitter reads and writes, at
+ * other places than pass `precision` would choose. The function is to be emitted anew. */
 static inline void run_narrow(Fn *f) {
   const GroupInfo *g = group_values(f);
   bool *narrow = calloc((size_t)f->n + 1, sizeof *narrow);
@@ -316,8 +317,8 @@ static inline void run_narrow(Fn *f) {
   free(narrow);
 }
 
-/* Tests of many functions narrow every fourth, the first included: compiling is what they take their time for. (Of every third, one of the
- * three directions of a convolution would be all that ever is.) */
+/* Tests of many functions narrow every fourth, the first included: compiling is what they take their time
+ * for. (Of every third, one of the three directions of a convolution would be all that ever is.) */
 static inline bool run_narrow_too(void) {
   static int functions;
   return functions++ % 4 == 0;

@@ -1,5 +1,5 @@
-/* Convolutions and their gradients, compiled, against the reference interpreter: small integers, so exactly.
- */
+/* test_conv.c - convolutions and their gradients, compiled, against the reference interpreter: small
+ * integers, so exactly. */
 #include "passes/fuse/fuse.h"
 #include "tests/codegen/emit/run_emit.h"
 #ifndef CONV_MACHINE
@@ -187,7 +187,8 @@ static const Shape network[] = {
     {2, 2, 4, 5, {40, 60}, {5, 5}, {1, 1}, {2, 2}},
     {2, 1, 500, 70, {16, 17}, {1, 1}, {1, 1}, {0, 0}},  /* slices of both */
     {2, 1, 41, 24, {181, 180}, {1, 1}, {1, 1}, {0, 0}}, /* operands asked for ahead */
-    /* bwd_w of windows that lie apart: in place, asked for ahead, in panels of several runs of channels, of a part of one */
+    /* bwd_w of windows that lie apart: in place, asked for ahead, in panels of several runs of channels, of a
+     * part of one */
     {3, 1, 16, 32, {9, 12, 17}, {2, 2, 2}, {2, 2, 2}, {0, 0, 0}},
     {3, 1, 16, 2, {41, 40, 84}, {2, 2, 2}, {2, 2, 2}, {0, 0, 0}},
     {3, 1, 17, 33, {9, 7, 11}, {2, 1, 3}, {3, 2, 3}, {0, 0, 0}},

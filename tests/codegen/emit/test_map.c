@@ -1,5 +1,5 @@
-/* Map kernels against the interpreter: every elementwise op, broadcasts, reductions over any axes, channels
- * unrolled and by lanes, and the pieces of training steps they are made for. */
+/* test_map.c - map kernels against the interpreter: every elementwise op, broadcasts, reductions over any
+ * axes, channels unrolled and by lanes, and the pieces of training steps they are made for. */
 #include "passes/fuse/fuse.h"
 #include "passes/passes.h"
 #include "tests/one_arena.h"
@@ -72,7 +72,8 @@ static Emit *emit_maps(Fn *f) {
   return emit_groups(f);
 }
 
-/* With bf16 a value near the middle of two may go the other way than the interpreter's, and what follows with it. */
+/* With bf16 a value near the middle of two may go the other way than the interpreter's, and what follows with
+ * it. */
 static const double narrow_tolerance = 0x1p-5;
 
 static void check_narrow(Fn *f, double tolerance) {
@@ -93,7 +94,8 @@ static Emit *check(Fn *f, double tolerance) {
 
 static const int channel_counts[] = {1, 2, 3, 5, 8, 16, 17, 64};
 
-/* Small images are one task with blocks of one vector, large ones are many tasks with whole blocks and rests. */
+/* Small images are one task with blocks of one vector, large ones are many tasks with whole blocks and
+ * rests. */
 static Type image(int n, int c, bool deep, bool large) {
   if (large) return deep ? type_f32(5, n, c, 9, 11, 13) : type_f32(4, n, c, 37, 39);
   return deep ? type_f32(5, n, c, 3, 4, 5) : type_f32(4, n, c, 7, 9);

@@ -1,10 +1,9 @@
-/* Random graphs of maps (tests/ir/gen_maps.h) through all passes and the emitters: in turn exact integers,
- * real numbers, and real numbers with gradients. tests/codegen/gpu/test_gpu_map_graphs.c is the same for the kernels of a
- * GPU.
+/* test_map_graphs.c - random graphs of maps (tests/ir/gen_maps.h) through all passes and the emitters: in
+ * turn exact integers, real numbers, and real numbers with gradients. tests/codegen/gpu/test_gpu_map_graphs.c
+ * is the same for the kernels of a GPU.
  *
  *   GEN_GRAPHS=5000 build/tests/test_map_graphs                 many more than ctest has time for
- *   GEN_FROM=317 GEN_GRAPHS=1 build/tests/test_map_graphs       one that failed, again
- */
+ *   GEN_FROM=317 GEN_GRAPHS=1 build/tests/test_map_graphs       one that failed, again */
 #include "tests/codegen/emit/run_passes.h"
 #include "tests/codegen/module/run_plan.h"
 #include "tests/ir/gen_maps.h"

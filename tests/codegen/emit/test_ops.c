@@ -1,12 +1,14 @@
-/* Every op's compiled forward and gradient, through all passes and the emitters (run_passes.h), on every
- * instruction set of this machine: the cases of tests/passes/op_cases.h, and random graphs with a loss and its gradient
- * in every input. tests/codegen/gpu/test_gpu_ops.c is the same for the kernels of a GPU. */
+/* test_ops.c - every op's compiled forward and gradient, through all passes and the emitters (run_passes.h),
+ * on every instruction set of this machine: the cases of tests/passes/op_cases.h, and random graphs with a
+ * loss and its gradient in every input. tests/codegen/gpu/test_gpu_ops.c is the same for the kernels of a
+ * GPU. */
 #include "passes/autodiff/autodiff.h"
 #include "tests/codegen/emit/run_passes.h"
 #include "tests/ir/gen.h"
 #include "tests/passes/op_cases.h"
 
-/* Small integers, whose products and sums are exact; orient's turns are eighths, which its case makes codes. */
+/* Small integers, whose products and sums are exact; orient's turns are eighths, which its case makes
+ * codes. */
 static double fill_exact(const char *name, int64_t i, Type t) {
   return strcmp(name, "kturn") ? run_fill_int(name, i, t) : run_hash(name, i) % 8 / 8.0;
 }

@@ -1,6 +1,7 @@
-/* Winograd convolutions, every way of doing them, compiled, against the reference interpreter. F(2,3) computes with
- * halves, so that on small integers it is exact; the filter's transform of F(4,3) is not, and it is held to a bound
- * relative to the largest result, in tests of its own against double precision. */
+/* test_wino.c - Winograd convolutions, every way of doing them, compiled, against the reference interpreter.
+ * F(2,3) computes with halves, so that on small integers it is exact; the filter's transform of F(4,3) is
+ * not, and it is held to a bound relative to the largest result, in tests of its own against double
+ * precision. */
 #include "passes/fuse/fuse.h"
 #include "passes/passes.h"
 #include "tests/codegen/emit/one_group.h"
@@ -33,8 +34,8 @@ static bool emit_planned(Emit *e, const GroupInfo *g) {
 
 static const int64_t one[MAX_SPATIAL] = {1, 1, 1};
 
-/* relu(y + bias) * gate(N,1,S) + residual, twice over; the convolution itself is a result too when asked, and the
- * residual is the operand where it has the shape. */
+/* relu(y + bias) * gate(N,1,S) + residual, twice over; the convolution itself is a result too when asked, and
+ * the residual is the operand where it has the shape. */
 static int epilogue(Fn *f, int ns, int x, int y, int form) {
   Type t = f->node[y].type;
   if (!form) return y;
@@ -73,8 +74,8 @@ static void check(const Shape *s, bool back, int form, WinoPlan (*way)(const Win
   arena_free(a);
 }
 
-/* Odd sizes, all paddings, channels that are no whole vectors, several images; blocks whose last one is not full, slabs
- * of depth. */
+/* Odd sizes, all paddings, channels that are no whole vectors, several images; blocks whose last one is not
+ * full, slabs of depth. */
 static const Shape shape[] = {
     {2, 1, 16, 16, {8, 8}, {1, 1}, 0},         {2, 2, 9, 33, {5, 7}, {1, 1}, 0},
     {2, 2, 17, 8, {9, 6}, {0, 2}, 0},          {2, 1, 33, 100, {13, 3}, {2, 0}, 0},
@@ -135,7 +136,8 @@ static void check_error(const Shape *s, bool back, const char *name, WinoPlan (*
   arena_free(a);
 }
 
-/* Uniform numbers in (-1, 1). What docs/design/winograd.md says is what this prints; the bounds leave room for other data. */
+/* Uniform numbers in (-1, 1). What docs/design/winograd.md says is what this prints; the bounds leave room
+ * for other data. */
 static void test_error(void **unused) {
   (void)unused;
   static const Shape large[] = {{2, 1, 64, 64, {24, 24}, {1, 1}, 0},
@@ -155,7 +157,8 @@ static void test_error(void **unused) {
     }
 }
 
-/* Pairs, on odd sizes: what is read or written at a wrong place is off by as much as the results are large. */
+/* Pairs, on odd sizes: what is read or written at a wrong place is off by as much as the results are
+ * large. */
 static void test_pairs(void **unused) {
   (void)unused;
   static WinoPlan (*const way[])(const WinoShape *) = {shallow24, deep42, shallow4, deep4};

@@ -1,5 +1,5 @@
-/* Weight gradients by Winograd's F(4,3), against the interpreter. Numbers are such that the largest results are about 1,
- * so the tolerance is one relative to the largest. */
+/* test_wino_dw.c - weight gradients by Winograd's F(4,3), against the interpreter. Numbers are such that the
+ * largest results are about 1, so the tolerance is one relative to the largest. */
 #include "passes/fuse/fuse.h"
 #include "ir/bf16.h"
 #include "tests/codegen/emit/one_group.h"
@@ -160,7 +160,8 @@ static void check_error(const Shape *s, const char *name, bool (*way)(Emit *, co
   arena_free(a);
 }
 
-/* Uniform numbers in (-1, 1). What docs/design/winograd.md says is what this prints; the bounds leave room for other data. */
+/* Uniform numbers in (-1, 1). What docs/design/winograd.md says is what this prints; the bounds leave room
+ * for other data. */
 static void test_error(void **unused) {
   (void)unused;
   static const Shape large[] = {{2, 1, 64, 64, {24, 24}, {1, 1}, 1},

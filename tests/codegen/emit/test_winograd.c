@@ -1,4 +1,5 @@
-/* Winograd's transforms: the matrices are identities, the code made from them computes them. */
+/* test_winograd.c - Winograd's transforms: the matrices are identities, the code made from them computes
+ * them. */
 #include "tests/codegen/emit/run_emit.h"
 #include "codegen/emit/winograd/tile.h"
 
@@ -105,8 +106,8 @@ static void put(void *to, int i, int j, KV v) {
   k_store(s->k, s->y, k_i64(s->k, (i * s->rows + j) * s->k->lanes), v);
 }
 
-/* Applies w to the tile from (task / (COLS + 6) - 3, task % (COLS + 6) - 3) on of an image that is there if y[0] is 0 at
- * the start. The channels are as many as there are lanes, or fewer: CHANNELS is no multiple. */
+/* Applies w to the tile from (task / (COLS + 6) - 3, task % (COLS + 6) - 3) on of an image that is there if
+ * y[0] is 0 at the start. The channels are as many as there are lanes, or fewer: CHANNELS is no multiple. */
 static KFn *tile_kernel(Arena *a, const WinoMatrix *w, int isa) {
   KFn *k = k_new(a, "tile", isa == NETC_ISA_AVX2 ? 8 : 16);
   KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_F32, "y"),
@@ -154,7 +155,8 @@ static void compare_tile(const WinoMatrix *w, const float *x, const float *y, in
       }
 }
 
-/* Tiles at every place, from outside of the image on one side to outside on the other. Around the image lie NaNs. */
+/* Tiles at every place, from outside of the image on one side to outside on the other. Around the image lie
+ * NaNs. */
 static void check_tiles(const WinoMatrix *w) {
   enum { AROUND = 4 * COLS * PITCH, SIZE = ROWS * COLS * PITCH };
   float *memory = malloc((SIZE + 2 * AROUND) * sizeof *memory), y[TILE_FLOATS];

@@ -1,5 +1,5 @@
-/* mutants.h - kernels of small functions, spoilt in one place, and whether the emulation sees it (test_gpu_mutants.c,
- * test_gpu_tensor_mutants.c, test_gpu_wgmma_mutants.c, test_gpu_parts.c). */
+/* mutants.h - kernels of small functions, spoilt in one place, and whether the emulation sees it
+ * (test_gpu_mutants.c, test_gpu_tensor_mutants.c, test_gpu_wgmma_mutants.c, test_gpu_parts.c). */
 #ifndef NETC_MUTANTS_H
 #define NETC_MUTANTS_H
 #include "tests/one_arena.h"
@@ -67,7 +67,8 @@ static inline uint8_t *copy_of(const void *data, int64_t bytes) {
   return memcpy(arena_alloc(arena, (size_t)bytes), data, (size_t)bytes);
 }
 
-/* Runs k on the arguments as they were before; what they hold then is in `now`. false: an error, told in err. */
+/* Runs k on the arguments as they were before; what they hold then is in `now`. false: an error, told in
+ * err. */
 static inline bool run_subject(const Subject *s, const KFn *k, uint8_t **now, char err[512]) {
   EmuBuffer buffer[NETC_MAX_ARGS];
   NetcStep step = {7, 3};

@@ -1,6 +1,7 @@
-/* Convolutions on a GPU, emulated, against the interpreter: the cases of test_conv.c. Where the shape allows it they go by tensor
- * cores, in tf32 and bf16, which hold small integers exactly. They are planned in turn for three GPUs: as all are, with a single processor,
- * to which large tiles are best, and with so many that sums are cut into parts wherever they can be. */
+/* test_gpu_conv.c - convolutions on a GPU, emulated, against the interpreter: the cases of test_conv.c. Where
+ * the shape allows it they go by tensor cores, in tf32 and bf16, which hold small integers exactly. They are
+ * planned in turn for three GPUs: as all are, with a single processor, to which large tiles are best, and
+ * with so many that sums are cut into parts wherever they can be. */
 #include "codegen/emit/core/machine.h"
 static const Machine *conv_machine(void) {
   static Machine small, cut;

@@ -1,7 +1,7 @@
-/* Gradients of weights on the tensor cores of a GPU, emulated, against the interpreter: small integers, which tf32 and bf16 hold exactly,
- * so results must be equal. Drawn shapes, in 2-D and 3-D, taps, strides, channels that are copied by 16, 8 and 4 bytes, several parts
- * and one; tf32 and bf16, which has a form for sm_90a that takes both operands turned: of every tile and both lengths of steps.
- */
+/* test_gpu_conv_dw.c - gradients of weights on the tensor cores of a GPU, emulated, against the interpreter:
+ * small integers, which tf32 and bf16 hold exactly, so results must be equal. Drawn shapes, in 2-D and 3-D,
+ * taps, strides, channels that are copied by 16, 8 and 4 bytes, several parts and one; tf32 and bf16, which
+ * has a form for sm_90a that takes both operands turned: of every tile and both lengths of steps. */
 #include "passes/fuse/fuse.h"
 #include "tests/codegen/emit/one_group.h"
 #include "codegen/kir/internal.h"
@@ -100,8 +100,8 @@ static void test_3d(void **state) {
   test_drawn(3, 16);
 }
 
-/* For a single processor, whose tile the shape says: steps enough to be long ones, and too few; pieces of 16 bytes and fewer, of which
- * the latter keep short steps. */
+/* For a single processor, whose tile the shape says: steps enough to be long ones, and too few; pieces of 16
+ * bytes and fewer, of which the latter keep short steps. */
 static void test_tiles(void **state) {
   (void)state;
   static const Case tiles[] = {

@@ -1,7 +1,8 @@
-/* DyBAC's layer and its weight gradient on the tensor cores of a GPU, emulated, against the interpreter: small integers, which tf32
- * holds exactly, so results must be equal; of bf16 depthwise results have more digits, and a rounding left out shows. Shapes are
- * drawn, from one pixel to several boxes, and each is planned for a GPU with many processors and for one with a single one, to which large tiles
- * are best. */
+/* test_gpu_dybac.c - DyBAC's layer and its weight gradient on the tensor cores of a GPU, emulated, against
+ * the interpreter: small integers, which tf32 holds exactly, so results must be equal; of bf16 depthwise
+ * results have more digits, and a rounding left out shows. Shapes are drawn, from one pixel to several boxes,
+ * and each is planned for a GPU with many processors and for one with a single one, to which large tiles are
+ * best. */
 #include "passes/fuse/fuse.h"
 #include "tests/codegen/emit/one_group.h"
 

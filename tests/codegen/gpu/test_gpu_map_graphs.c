@@ -1,4 +1,5 @@
-/* Random graphs of maps with kernels for a GPU, emulated: the graphs of test_map_graphs.c. */
+/* test_gpu_map_graphs.c - random graphs of maps with kernels for a GPU, emulated: the graphs of
+ * test_map_graphs.c. */
 #define OPS_MACHINE machine_gpu
 #define ON_GPU
 #define GRAPHS 100

@@ -1,7 +1,7 @@
-/* Does the emulation see what it is there to see? Kernels are spoilt in one place: a sync is taken out, a barrier is, an element
- * number is one too large or too small. Every such kernel must end in an error, or in other numbers. And small
- * kernels written for one defect each, for the text of its error; and what crosses lanes, right.
- */
+/* test_gpu_mutants.c - does the emulation see what it is there to see? Kernels are spoilt in one place: a
+ * sync is taken out, a barrier is, an element number is one too large or too small. Every such kernel must
+ * end in an error, or in other numbers. And small kernels written for one defect each, for the text of its
+ * error; and what crosses lanes, right. */
 #include "tests/codegen/gpu/mutants.h"
 
 static const struct {
@@ -28,9 +28,9 @@ static int find_sync(const KFn *k, int number) {
   return -1;
 }
 
-/* Not every sync is needed in every run: codegen/gpu/sync.c takes elements to be the same that it cannot tell apart, some code is not
- * reached with these shapes, and where many stand in turn, others do a missing one's work. So first those go that nobody
- * misses; then no further one may. */
+/* Not every sync is needed in every run: codegen/gpu/sync.c takes elements to be the same that it cannot tell
+ * apart, some code is not reached with these shapes, and where many stand in turn, others do a missing one's
+ * work. So first those go that nobody misses; then no further one may. */
 static void syncs_are_needed(void **state) {
   (void)state;
   int needed = 0, all = 0, kernels = 0;

@@ -1,5 +1,6 @@
-/* Convolutions on tensor cores whose summed axis is cut into parts, emulated: drawn shapes against the interpreter, exactly; that parts are added
- * in order; and kernels spoilt so that a part is lost, counted twice, out of order, or begins elsewhere. */
+/* test_gpu_parts.c - convolutions on tensor cores whose summed axis is cut into parts, emulated: drawn shapes
+ * against the interpreter, exactly; that parts are added in order; and kernels spoilt so that a part is lost,
+ * counted twice, out of order, or begins elsewhere. */
 #include "passes/fuse/fuse.h"
 #include "tests/codegen/emit/one_group.h"
 #include "tests/codegen/gpu/mutants.h"
@@ -22,7 +23,8 @@ typedef struct {
   int form;
 } Case;
 
-/* Everything a convolution's epilogue may have: bias, activation, gate (N,1,S), residual (form 4: the operand itself), several results. */
+/* Everything a convolution's epilogue may have: bias, activation, gate (N,1,S), residual (form 4: the operand
+ * itself), several results. */
 static int epilogue(Fn *f, const Case *c, int x, int y) {
   static const int64_t one[3] = {1, 1, 1};
   Type t = f->node[y].type;
@@ -179,7 +181,8 @@ static void parts_within_bounds(void **state) {
   }
   print_message("of 2000 launches %d are cut, %d of those of several phases\n", cut, phases_cut);
   assert_true(cut >= 100 && cut <= 1000 && phases_cut >= 20);
-  /* V-Net's deepest layer, its widest, and a 1x1 one of which a second launch would cost more than it saves */
+  /* V-Net's deepest layer, its widest, and a 1x1 one of which a second launch would cost more than it
+   * saves */
   m = machine_gpu;
   assert_true(planned_parts(&m, &(TcProduct){2 * 7 * 7 * 5, 27 * 256}, 1, 256, false) >= 8);
   assert_int_equal(planned_parts(&m, &(TcProduct){2 * 112 * 112 * 80, 27 * 16}, 1, 16, false), 1);

@@ -1,5 +1,5 @@
-/* Which kernels of a GPU share a code, and with what parameters; that shared codes compute what their kernels do is for test_gpu_ops and
- * test_gpu, whose kernels are shared. */
+/* test_gpu_share.c - which kernels of a GPU share a code, and with what parameters; that shared codes compute
+ * what their kernels do is for test_gpu_ops and test_gpu, whose kernels are shared. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -16,7 +16,8 @@ static SharedCodes share(const KFn *a, const KFn *b, ShareMode mode) {
   return share_kernels(arena, k, m, 2);
 }
 
-/* y[i] = s x[from + i], i < n, in rows of `row` elements whose number is divided out, in turns of 32 lanes. */
+/* y[i] = s x[from + i], i < n, in rows of `row` elements whose number is divided out, in turns of 32
+ * lanes. */
 static KFn *scale(int64_t n, int64_t from, double s, int64_t row) {
   KFn *k = k_new(arena, "scale", SIMT_LANES);
   KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_F32, "y");
@@ -54,7 +55,8 @@ static void numbers_are_parameters(void **state) {
   assert_true(c.n == 1 && params(&c) == 1);
 }
 
-/* What makes a device's code faster stays: of much arithmetic offsets in the innermost loop, else divisors in loops and short loops. */
+/* What makes a device's code faster stays: of much arithmetic offsets in the innermost loop, else divisors in
+ * loops and short loops. */
 static void speed_is_kept(void **state) {
   (void)state;
   KFn *a = scale(4096, 7, 0.5, 64);

@@ -1,6 +1,6 @@
-/* What the warps of a GPU do together, emulated: registers that hold matrices, their products against plain sums, rounding to tf32,
- * copies that arrive later; and for every rule of theirs a kernel that breaks it. Where ptxas is at hand it takes them all.
- */
+/* test_gpu_tensor.c - what the warps of a GPU do together, emulated: registers that hold matrices, their
+ * products against plain sums, rounding to tf32, copies that arrive later; and for every rule of theirs a
+ * kernel that breaks it. Where ptxas is at hand it takes them all. */
 #include <stdio.h>
 #include <unistd.h>
 #include "tests/one_arena.h"
@@ -10,7 +10,8 @@
 #include "codegen/kir/internal.h"
 #include "codegen/gpu/lower.h"
 
-/* ---- a product of matrices: 32 x 16 of a (32 x depth) and b (16 x depth), two warps of 16 rows, two stages ---- */
+/* ---- a product of matrices: 32 x 16 of a (32 x depth) and b (16 x depth), two warps of 16 rows, two stages
+ * ---- */
 
 enum { ROWS = 32, COLS = 16, DEPTH = 64, WIDTH = 64, CHUNK = 16 }; /* bytes of a row of a tile, of a copy */
 
@@ -63,7 +64,8 @@ static void round_regs(Product *p, KV regs) {
     k_set_reg(k, regs, i, k_bitcast(k, K_I32, k_tf32(k, k_bitcast(k, K_F32, k_reg(k, regs, i)))));
 }
 
-/* The lane's address of a piece of 16 x 32 bytes: row lane % 16, first or second 16 bytes; of b the rows go in turn with them. */
+/* The lane's address of a piece of 16 x 32 bytes: row lane % 16, first or second 16 bytes; of b the rows go
+ * in turn with them. */
 static KV piece_at(Product *p, bool b, KV row0, int64_t at, int step) {
   KFn *k = p->k;
   KV row = k_rem(k, p->lane, i32v(k, 16)), half = k_div(k, p->lane, i32v(k, 16));
@@ -275,8 +277,8 @@ static void small_things(void **state) {
 
 enum { FLOATS = 8 * SIMT_LANES };
 
-/* bf16 of 32 floats a step: stored, by way of a value in registers, and in pairs with the floats backwards. `tensor`: in a kernel of the
- * family that has instructions for it. */
+/* bf16 of 32 floats a step: stored, by way of a value in registers, and in pairs with the floats backwards.
+ * `tensor`: in a kernel of the family that has instructions for it. */
 static KFn *rounded(bool tensor) {
   KFn *k = k_new(arena, tensor ? "instructions" : "integers", SIMT_LANES);
   KV x = k_arg(k, K_F32, "x"), back = k_arg(k, K_F32, "back"), out = k_arg(k, K_BF16, "out");
@@ -293,8 +295,8 @@ static KFn *rounded(bool tensor) {
   return k;
 }
 
-/* Bits of floats: ties and what lies beside them, the ends of the range, denormals, NaN with all kinds of payload; then some of every
- * size. */
+/* Bits of floats: ties and what lies beside them, the ends of the range, denormals, NaN with all kinds of
+ * payload; then some of every size. */
 static uint32_t float_bits(int i) {
   static const uint32_t some[] = {0x3f808000, 0x3f818000, 0x3f807fff, 0x3f808001, 0xbf808000, 0xbf818000,
                                   0x7f7fffff, 0x7f7f7fff, 0x7f7f8000, 0xff7fffff, 0x7f800000, 0xff800000,

@@ -1,7 +1,6 @@
-/* Kernels for tensor cores, as the emitters write them, spoilt in one place each: a barrier or a wait is taken out, a wait is for one
- * group less, the ring of stages is one stage shorter than is waited for, an offset is one piece off, a word goes to the wrong place, rounding
- * is left out.
- */
+/* test_gpu_tensor_mutants.c - kernels for tensor cores, as the emitters write them, spoilt in one place each:
+ * a barrier or a wait is taken out, a wait is for one group less, the ring of stages is one stage shorter
+ * than is waited for, an offset is one piece off, a word goes to the wrong place, rounding is left out. */
 #include "tests/codegen/gpu/mutants.h"
 
 /* Each with its gradients: three products. */
@@ -87,8 +86,8 @@ typedef struct {
   int products, waits, ends, kind[KINDS], of[KINDS];
 } Counts;
 
-/* Every wait is needed, and every barrier behind one. The barriers behind the last step are where results take the place of stages that
- * others may still read, which depends on the shape. */
+/* Every wait is needed, and every barrier behind one. The barriers behind the last step are where results
+ * take the place of stages that others may still read, which depends on the shape. */
 static void drop_waits(const Subject *s, Counts *c) {
   for (int v = 0; v < s->k->n; v++) {
     char err[512] = "";

@@ -1,7 +1,6 @@
-/* Products by groups of four warps (codegen/kir/wgmma.h), emulated: all ways that rows may lie, both types, a in shared memory and in
- * registers, against plain sums; for every rule a kernel that breaks it; PTX, which ptxas takes where it is at hand, without
- * spills or serialized instructions.
- */
+/* test_gpu_wgmma.c - products by groups of four warps (codegen/kir/wgmma.h), emulated: all ways that rows may
+ * lie, both types, a in shared memory and in registers, against plain sums; for every rule a kernel that
+ * breaks it; PTX, which ptxas takes where it is at hand, without spills or serialized instructions. */
 #include <stdio.h>
 #include <unistd.h>
 #include "tests/one_arena.h"

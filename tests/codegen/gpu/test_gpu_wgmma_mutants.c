@@ -1,6 +1,6 @@
-/* The emitters' kernels for sm_90a, spoilt in one place each: a barrier, a wait or a fence is taken out, a matrix begins one piece
- * further, its rows are swapped in another way, its eighth row is elsewhere, its next 32 bytes are others, it is not turned.
- */
+/* test_gpu_wgmma_mutants.c - the emitters' kernels for sm_90a, spoilt in one place each: a barrier, a wait or
+ * a fence is taken out, a matrix begins one piece further, its rows are swapped in another way, its eighth
+ * row is elsewhere, its next 32 bytes are others, it is not turned. */
 #include "tests/codegen/gpu/mutants.h"
 #include "codegen/kir/wgmma.h"
 

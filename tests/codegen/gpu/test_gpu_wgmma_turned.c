@@ -1,7 +1,7 @@
-/* Products by groups of four warps of bf16 matrices that lie turned (codegen/kir/wgmma.h), emulated: where the ISA's examples and the canonical
- * layouts say that elements lie, which is written out here once more; all kinds of patterns, one after the other along either axis,
- * against plain sums; for every rule a kernel that breaks it; PTX, which ptxas takes where it is at hand.
- */
+/* test_gpu_wgmma_turned.c - products by groups of four warps of bf16 matrices that lie turned
+ * (codegen/kir/wgmma.h), emulated: where the ISA's examples and the canonical layouts say that elements lie,
+ * which is written out here once more; all kinds of patterns, one after the other along either axis, against
+ * plain sums; for every rule a kernel that breaks it; PTX, which ptxas takes where it is at hand. */
 #include <stdio.h>
 #include <unistd.h>
 #include "tests/one_arena.h"
@@ -16,7 +16,8 @@
 /* swizzle<bits, 4, 3> of a byte's place. */
 static uint32_t swizzled(uint32_t at, int bits) { return at ^ (at >> 3 & ((1u << bits) - 1) << 4); }
 
-/* "Exact layouts" of the ISA's figures 168 to 170, bf16, 16 lines: ((8,W,2),(8,2)) : ((1,8,LBO or SBO),(8W,the other)), in elements. */
+/* "Exact layouts" of the ISA's figures 168 to 170, bf16, 16 lines: ((8,W,2),(8,2)) : ((1,8,LBO or
+ * SBO),(8W,the other)), in elements. */
 static void isa_examples(void **state) {
   (void)state;
   static const struct {

@@ -1,5 +1,6 @@
-/* bf16 in memory: rounding against an oracle in double precision for every upper half of a float, loads of every bf16,
- * masked and indexed accesses with their guards, and dot products of pairs, on every instruction set. */
+/* test_bf16.c - bf16 in memory: rounding against an oracle in double precision for every upper half of a
+ * float, loads of every bf16, masked and indexed accesses with their guards, and dot products of pairs, on
+ * every instruction set. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -171,7 +172,8 @@ static void test_memory(void **state) {
 
 enum { PAIRS = 4096 };
 
-/* y = dot2(pair(a, b), (u's neighbours), y), with pairs made of vectors, loaded as vectors, and of a scalar. */
+/* y = dot2(pair(a, b), (u's neighbours), y), with pairs made of vectors, loaded as vectors, and of a
+ * scalar. */
 static KFn *pairs_kernel(int lanes) {
   KFn *k = k_new(arena, "pairs", lanes);
   KV a = k_arg(k, K_F32, "a"), b = k_arg(k, K_F32, "b"), u = k_arg(k, K_BF16, "u"), y = k_arg(k, K_F32, "y"),

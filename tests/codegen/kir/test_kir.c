@@ -1,5 +1,5 @@
-/* The kernel level: every operation against C on every instruction set of this machine, the builder's folding
- * and refusals, and the verifier. */
+/* test_kir.c - the kernel level: every operation against C on every instruction set of this machine, the
+ * builder's folding and refusals, and the verifier. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
-/* Kernels as text: what is printed, that it reads back as the same code, what is refused; and their identity. */
+/* test_kir_text.c - kernels as text: what is printed, that it reads back as the same code, what is refused;
+ * and their identity. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -94,7 +95,8 @@ static void expect_round_trip(const KFn *k) {
   free(text), free(again), free(third);
 }
 
-/* Blocks, locals, scratch, masks, and constants of every kind, one of them a float that looks like an integer. */
+/* Blocks, locals, scratch, masks, and constants of every kind, one of them a float that looks like an
+ * integer. */
 static KFn *everything(void) {
   KFn *k = k_new(arena, "every:thing", 16);
   k_opaque_counters(k);

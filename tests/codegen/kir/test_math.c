@@ -1,5 +1,5 @@
-/* Elementary functions and random numbers of the kernel level against double precision, scalar and vector, on
- * every instruction set this machine runs. */
+/* test_math.c - elementary functions and random numbers of the kernel level against double precision, scalar
+ * and vector, on every instruction set this machine runs. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,14 +1,14 @@
-/* run_plan.h - runs a whole program as its module would: passes, emitters, the memory plan, and then all launches of a
- * function over one arena, several iterations one after another. What overlays of buffers, stores in place and copies
- * of stores do to values shows here only: tests/codegen/emit/run_emit.h gives every buffer memory of its own.
+/* run_plan.h - runs a whole program as its module would: passes, emitters, the memory plan, and then all
+ * launches of a function over one arena, several iterations one after another. What overlays of buffers,
+ * stores in place and copies of stores do to values shows here only: tests/codegen/emit/run_emit.h gives
+ * every buffer memory of its own.
  *
  *   plan_run_check(prog, "what", tolerance, iterations);     // cmocka assertions
  *   plan_run_filled(.., fill);                               // with values of one's own
  *
- * Function 0 is run, on every instruction set, beside the interpreter on the same fused function; outputs and variables
- * are compared after every iteration. Variables and inputs are filled by run_fill_real, or by run_fill_int where
- * tolerance is 0; everything else of the arena starts as NaN patterns.
- */
+ * Function 0 is run, on every instruction set, beside the interpreter on the same fused function; outputs and
+ * variables are compared after every iteration. Variables and inputs are filled by run_fill_real, or by
+ * run_fill_int where tolerance is 0; everything else of the arena starts as NaN patterns. */
 #ifndef NETC_RUN_PLAN_H
 #define NETC_RUN_PLAN_H
 #include "passes/passes.h"

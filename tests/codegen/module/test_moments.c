@@ -1,5 +1,6 @@
-/* Mean and variance in one sweep (passes/moments.c): compiled code against float64 of the function as it was written, on
- * values that make the shortcut hard: far from zero, with the very part that is looked at first far from the rest, constant. */
+/* test_moments.c - mean and variance in one sweep (passes/moments.c): compiled code against float64 of the
+ * function as it was written, on values that make the shortcut hard: far from zero, with the very part that
+ * is looked at first far from the rest, constant. */
 #include "tests/codegen/module/run_plan.h"
 
 /* Identity for the weights; channel c of x by c % 4. */

@@ -1,5 +1,6 @@
-/* Values that lie inside of others (passes/memory/storage.h): random graphs full of concatenations and slices, with the gradient
- * of a loss, placed in an arena and run beside the interpreter; and what is to move nothing. */
+/* test_storage.c - values that lie inside of others (passes/memory/storage.h): random graphs full of
+ * concatenations and slices, with the gradient of a loss, placed in an arena and run beside the interpreter;
+ * and what is to move nothing. */
 #include "passes/passes.h"
 #include "passes/memory/storage.h"
 #include "tests/codegen/module/run_plan.h"
@@ -167,7 +168,8 @@ static void test_decoder(void **state) {
                  "upsample maxpool");
 }
 
-/* A convolution reads rows and channels as one axis, and an output is dense: these stay apart and are copied. */
+/* A convolution reads rows and channels as one axis, and an output is dense: these stay apart and are
+ * copied. */
 static void test_kept_apart(void **state) {
   (void)state;
   check_movement(DECODER "%7 = input \"v\" : f32[4,8,3,3]\n"

@@ -1,6 +1,6 @@
-/* Stores: variables that take each other's old and new values, in every tangle. Random programs of a few variables are
- * compiled, placed in an arena and run beside the interpreter; since their arithmetic is one float operation after
- * another, or exact, every bit must agree. */
+/* test_store.c - stores: variables that take each other's old and new values, in every tangle. Random
+ * programs of a few variables are compiled, placed in an arena and run beside the interpreter; since their
+ * arithmetic is one float operation after another, or exact, every bit must agree. */
 #include "passes/passes.h"
 #include "tests/codegen/module/run_plan.h"
 #include "tests/ir/gen.h"
@@ -111,7 +111,8 @@ static int launches_of(const char *text) {
   return n;
 }
 
-/* Each result lies over the variable it is the new value of, though the first could lie over any of the three. */
+/* Each result lies over the variable it is the new value of, though the first could lie over any of the
+ * three. */
 static void test_optimiser_copies_nothing(void **state) {
   (void)state;
   assert_int_equal(launches_of("program \"t\"\n"
