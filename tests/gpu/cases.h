@@ -5,8 +5,8 @@
  * counted.
  *
  *   "netcgpu1"
- *   u32 codes, then of each     text entry; i32 threads, tasks, shared, nparams; of each family of PTX a text,
- *                               empty: none
+ *   u32 codes, then of each     text entry; i32 threads, tasks, shared, nparams; of each family of PTX
+ *                               a text, empty: none
  *   u32 functions, then of each text name; f64 tolerance; u64 seed, iteration
  *     u32 buffers, of each      i32 kind (CaseKind); i64 bytes, count; its count elements where the kind says
  *                               so

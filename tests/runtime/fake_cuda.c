@@ -7,14 +7,15 @@
  * Kernels are those of FAKE_CUDA_KERNELS (fake_kernels.h), found by the name of the entry in the PTX.
  *
  *   FAKE_CUDA_DEVICES=N  FAKE_CUDA_VERSION=12040  FAKE_CUDA_CAPABILITY=90  FAKE_CUDA_MEMORY=BYTES
- *   FAKE_CUDA_FAIL=NAME:N:CODE    the Nth call (from 1) of function NAME returns CODE; for cuLaunchKernel, a kernel's
- *                                 fault (700, 719) shows when somebody waits
- *   FAKE_CUDA_EAGER=1             who waits for an event finds all done that the stream was given: a device faster
- *                                 than its host
- *   FAKE_CUDA_PAGEABLE=1          copies from and to memory that is not pinned are as late as others: a device
- *                                 that reads all memory
- *   FAKE_CUDA_LOG=FILE            at the end, a line with the number of calls of every function, of waits for an
- *                                 event that left its stream work to do (work-left), and what was not freed
+ *   FAKE_CUDA_FAIL=NAME:N:CODE    the Nth call (from 1) of function NAME returns CODE; for cuLaunchKernel, a
+ *                                 kernel's fault (700, 719) shows when somebody waits
+ *   FAKE_CUDA_EAGER=1             who waits for an event finds all done that the stream was given: a device
+ *                                 faster than its host
+ *   FAKE_CUDA_PAGEABLE=1          copies from and to memory that is not pinned are as late as others: a
+ *                                 device that reads all memory
+ *   FAKE_CUDA_LOG=FILE            at the end, a line with the number of calls of every function, of waits for
+ *                                 an event that left its stream work to do (work-left), and what was not
+ *                                 freed
  *
  * FAKE_NO_GRAPHS: a driver without graphs. */
 #include <dlfcn.h>
