@@ -39,7 +39,7 @@
  *
  * Both say the same: LBO (16-29) is `across`, along m, and SBO (32-45) `down`, along k; of what is not swapped the other way round. Patterns
  * begin at multiples of their 8 bytes x `bytes`, as the field 49-51 is 0; the next 16 of k are two patterns along k further. Whole patterns
- * along m, too: m, n are multiples of bytes / 2. (tests/codegen/test_gpu_wgmma.c has the ISA's examples.)
+ * along m, too: m, n are multiples of bytes / 2. (tests/codegen/gpu/test_gpu_wgmma.c has the ISA's examples.)
  *
  * The machine looks at the bits that a tf32 has and leaves out the others: rounding is up to who stores operands.
  *

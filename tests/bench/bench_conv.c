@@ -1,10 +1,13 @@
-/* Speed of the convolution kernels on one core: bench_conv [0|1|2|host [LAYER [DIRECTION [bf16|cold|beside]]]] (-1: all), or bench_conv
- * layers: how many there are. bf16: images are bf16 in memory, and what contracts them rounds its operands, as under
- * precision=bf16. cold: before every round other memory is written, as much as two third-level caches hold, so that operands come from memory, as
- * those of a large network do. beside: so too, and to convolutions two tensors like the result are added. For every layer of the table and every direction: milliseconds, GFLOP/s, and the fraction of the
- * multiply-add rate that this core reaches in registers; first of the direct kernels, then ("auto") of what netc chooses, where that
- * is something else. A launch's time is the sum over its tasks of the least time each took in several rounds: other work on the
- * machine, which comes and goes, then falls out. Without cold, so does what a cache happened to keep. */
+/* bench_conv.c - speed of the convolution kernels on one core: bench_conv [0|1|2|host [LAYER [DIRECTION
+ * [bf16|cold|beside]]]] (-1: all), or bench_conv layers: how many there are. bf16: images are bf16 in memory,
+ * and what contracts them rounds its operands, as under precision=bf16. cold: before every round other memory
+ * is written, as much as two third-level caches hold, so that operands come from memory, as those of a large
+ * network do. beside: so too, and to convolutions two tensors like the result are added. For every layer of
+ * the table and every direction: milliseconds, GFLOP/s, and the fraction of the multiply-add rate that this
+ * core reaches in registers; first of the direct kernels, then ("auto") of what netc chooses, where that is
+ * something else. A launch's time is the sum over its tasks of the least time each took in several rounds:
+ * other work on the machine, which comes and goes, then falls out. Without cold, so does what a cache
+ * happened to keep. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

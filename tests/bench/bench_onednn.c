@@ -1,6 +1,6 @@
-/* Speed of oneDNN's convolution primitives on one core, beside bench_conv: bench_onednn [LAYER | version]. The layouts are the ones
- * oneDNN chooses (format `any`): reorders are not counted, the weights of training are not constant either. Built where CMake
- * finds dnnl 2; nothing else depends on it. */
+/* bench_onednn.c - speed of oneDNN's convolution primitives on one core, beside bench_conv: bench_onednn
+ * [LAYER | version]. The layouts are the ones oneDNN chooses (format `any`): reorders are not counted, the
+ * weights of training are not constant either. Built where CMake finds dnnl 2; nothing else depends on it. */
 #include <dnnl.h>
 #include <stdbool.h>
 #include <stdio.h>

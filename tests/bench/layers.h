@@ -1,6 +1,6 @@
-/* layers.h - the convolutions that bench_conv and bench_onednn measure: those of U-Net (4 images of 256x256, widths 64 to 1024) and of
- * V-Net (1 x 112x112x80, 16 filters), each shape once, and pointwise ones as DyBAC has them. A transposed convolution is the bwd_d of
- * the strided one of its shape. */
+/* layers.h - the convolutions that bench_conv and bench_onednn measure: those of U-Net (4 images of 256x256,
+ * widths 64 to 1024) and of V-Net (1 x 112x112x80, 16 filters), each shape once, and pointwise ones as DyBAC
+ * has them. A transposed convolution is the bwd_d of the strided one of its shape. */
 #ifndef BENCH_LAYERS_H
 #define BENCH_LAYERS_H
 #include <stdint.h>

@@ -1,4 +1,5 @@
-/* docs/language.md is complete: every function stands there with every parameter, and its first example compiles. */
+/* test_language_doc.c - docs/language.md is complete: every function stands there with every parameter, and
+ * its first example compiles. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* Losses of models/blocks and their gradients where formulas are delicate: at kinks, at infinite logits, with NaN. On the
- * reference interpreter, against the formulas' values. */
+/* test_losses.c - losses of models/blocks and their gradients where formulas are delicate: at kinks, at
+ * infinite logits, with NaN. On the reference interpreter, against the formulas' values. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* Semi-supervised methods of the literature, written in the language: each compiles, with gradients, to a
- * graph that verifies. */
+/* test_methods.c - semi-supervised methods of the literature, written in the language: each compiles, with
+ * gradients, to a graph that verifies. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

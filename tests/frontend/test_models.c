@@ -1,5 +1,6 @@
-/* The shipped models: they compile at several settings, the graph verifies and survives printing and parsing,
- * and the networks have the parameters and multiply-adds that the literature's implementations have. */
+/* test_models.c - the shipped models: they compile at several settings, the graph verifies and survives
+ * printing and parsing, and the networks have the parameters and multiply-adds that the literature's
+ * implementations have. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* What programs compute: functions written in the language, run on the reference interpreter, against known values. */
+/* test_semantics.c - what programs compute: functions written in the language, run on the reference
+ * interpreter, against known values. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -163,8 +164,8 @@ static const double *variable(Interp *in, const Fn *f, const char *name) {
   return NULL;
 }
 
-/* Batch norm when training: normalises by the biased variance, keeps 0.9 old + 0.1 new of the unbiased one; the second
- * call continues from the first. */
+/* Batch norm when training: normalises by the biased variance, keeps 0.9 old + 0.1 new of the unbiased one;
+ * the second call continues from the first. */
 static void batch_norm(void **state) {
   (void)state;
   Arena *a = arena_new();

@@ -1,5 +1,5 @@
-/* fuzz_file.h - bytes as a file, for readers that take a path: one temporary file per process, rewritten for every input
- * and removed at the end. (Not a file without a name: HDF5 follows links to the real one.) */
+/* fuzz_file.h - bytes as a file, for readers that take a path: one temporary file per process, rewritten for
+ * every input and removed at the end. (Not a file without a name: HDF5 follows links to the real one.) */
 #ifndef FUZZ_FILE_H
 #define FUZZ_FILE_H
 #include <stdint.h>

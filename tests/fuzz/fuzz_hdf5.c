@@ -1,4 +1,4 @@
-/* Any bytes are an HDF5 file with a volume in it or an error. */
+/* fuzz_hdf5.c - any bytes are an HDF5 file with a volume in it or an error. */
 #include "tests/fuzz/fuzz_file.h"
 #include "runtime/io/format.h"
 

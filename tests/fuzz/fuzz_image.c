@@ -1,4 +1,4 @@
-/* Any bytes are a PNG or JPEG picture or an error. */
+/* fuzz_image.c - any bytes are a PNG or JPEG picture or an error. */
 #include "tests/fuzz/fuzz_file.h"
 #include "runtime/io/raster.h"
 

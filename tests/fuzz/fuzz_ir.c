@@ -1,4 +1,5 @@
-/* No text harms the IR parser, and what passes the verifier prints to a text that parses to the same text. */
+/* fuzz_ir.c - no text harms the IR parser, and what passes the verifier prints to a text that parses to the
+ * same text. */
 #include <stdlib.h>
 #include <string.h>
 #include "ir/ir.h"

@@ -1,4 +1,5 @@
-/* No text harms the reader of kernels, and what it takes prints to a text that reads back as the same kernel. */
+/* fuzz_kir.c - no text harms the reader of kernels, and what it takes prints to a text that reads back as the
+ * same kernel. */
 #include <stdlib.h>
 #include <string.h>
 #include "codegen/kir/kir.h"

@@ -1,5 +1,5 @@
-/* No text harms the language's front end; what compiles is a graph that verifies. Files cannot be read: the
- * path's folder does not exist. */
+/* fuzz_net.c - no text harms the language's front end; what compiles is a graph that verifies. Files cannot
+ * be read: the path's folder does not exist. */
 #include <stdlib.h>
 #include "frontend/frontend.h"
 

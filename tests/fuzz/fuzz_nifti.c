@@ -1,4 +1,5 @@
-/* Any bytes are a NIfTI volume or an error. zlib reads files under a .gz name that are not compressed, too. */
+/* fuzz_nifti.c - any bytes are a NIfTI volume or an error. zlib reads files under a .gz name that are not
+ * compressed, too. */
 #include "tests/fuzz/fuzz_file.h"
 #include "runtime/io/format.h"
 

@@ -1,4 +1,4 @@
-/* Any bytes are a .npy file or an error; every element of what is accepted can be read. */
+/* fuzz_npy.c - any bytes are a .npy file or an error; every element of what is accepted can be read. */
 #include "runtime/io/npy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,4 +1,5 @@
-/* Any bytes are a .safetensors file or an error; what is accepted lies inside the bytes. */
+/* fuzz_safetensors.c - any bytes are a .safetensors file or an error; what is accepted lies inside the
+ * bytes. */
 #include <stdlib.h>
 #include "runtime/io/safetensors.h"
 

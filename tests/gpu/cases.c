@@ -3,7 +3,7 @@
 #include "tests/gpu/cases.h"
 #include "tests/gpu/write_cases.h"
 #include "codegen/gpu/lower.h"
-#include "tests/road/gpu_launches.h"
+#include "tests/end_to_end/gpu_launches.h"
 
 static void put_raw(FILE *f, const void *p, size_t n) { fwrite(p, 1, n, f); }
 static void put_i32(FILE *f, int32_t v) { put_raw(f, &v, sizeof v); }
@@ -60,8 +60,9 @@ static bool share_value(const Emit *e, const Launch *a, const Launch *b) {
   return false;
 }
 
-/* The first launch of every kernel, or of those on tensor cores, and all that hands workspace over to them: packed weights; and what takes it
- * from those on tensor cores: sums of parts; and of a value that several write all of them. Returns how many. */
+/* The first launch of every kernel, or of those on tensor cores, and all that hands workspace over to them:
+ * packed weights; and what takes it from those on tensor cores: sums of parts; and of a value that several
+ * write all of them. Returns how many. */
 static int choose(const Emit *e, bool tensor, bool *seen, bool *wanted) {
   int n = 0;
   bool changed = true;

@@ -1,13 +1,13 @@
-/* replay.c - runs recorded launches (cases.h) on an NVIDIA GPU, each by itself from the values that were recorded, and compares what it
- * stores: which kernels are right, all of them told in one run. A launch that fails takes its process with it; the next process goes on behind
- * it. Each launch runs twice: what differs the second time is a race.
+/* replay.c - runs recorded launches (cases.h) on an NVIDIA GPU, each by itself from the values that were
+ * recorded, and compares what it stores: which kernels are right, all of them told in one run. A launch that
+ * fails takes its process with it; the next process goes on behind it. Each launch runs twice: what differs
+ * the second time is a race.
  *
  *   replay [--device N] [--seconds S] [--hang S] [--tolerance T] [--json FILE] CASES ..
  *
- * The family of PTX is NETRUN_CUDA_FAMILY's, or the latest that the device runs. --seconds: no new file is begun after so long. --hang: how
- * long a launch may take. --tolerance: instead of the recorded ones. --json: a line for every launch that went wrong, and for every file.
- * Exit status 1 if any did.
- */
+ * The family of PTX is NETRUN_CUDA_FAMILY's, or the latest that the device runs. --seconds: no new file is
+ * begun after so long. --hang: how long a launch may take. --tolerance: instead of the recorded ones. --json:
+ * a line for every launch that went wrong, and for every file. Exit status 1 if any did. */
 #include <fcntl.h>
 #include <math.h>
 #include <poll.h>
@@ -254,7 +254,8 @@ static double element(int kind, const void *p, int64_t i) {
   return (double)v;
 }
 
-/* The elements that are further from what was recorded than they may be; the worst of all, and what is written past the end. */
+/* The elements that are further from what was recorded than they may be; the worst of all, and what is
+ * written past the end. */
 static bool compare(const Player *p, const CaseLaunch *l, int arg, const uint8_t *got, double *worst) {
   const CaseBuffer *b = &p->f->buffer[l->arg[arg]];
   double tolerance = p->tolerance < 0 ? p->f->tolerance : p->tolerance, most = 0, scale = 0;

@@ -47,7 +47,8 @@ static inline Type maps_narrower(Gen *g, Type t) {
   return t;
 }
 
-/* An axis of more than one element where there is one; often the channels, which a compiler treats apart. */
+/* An axis of more than one element where there is one; channels, which a compiler treats apart, more
+ * often. */
 static inline int maps_axis(Gen *g, Type t) {
   int a = t.rank > 1 && !gen_int(g, 4) ? 1 : gen_int(g, t.rank);
   for (int tries = 0; tries < t.rank && t.dim[a] == 1; tries++) a = (a + 1) % t.rank;

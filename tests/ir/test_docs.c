@@ -1,5 +1,5 @@
-/* docs/ops.md is what ir/ops.def says, and the example of docs/ir.md parses. `test_docs write` renews
- * docs/ops.md. */
+/* test_docs.c - docs/ops.md is what ir/ops.def says, and the example of docs/ir.md parses. `test_docs write`
+ * renews docs/ops.md. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* gauss_of against the formula by the C library's functions; that generated code gives its bits is for test_gpu_fill. */
+/* test_gauss.c - gauss_of against the formula by the C library's functions; that generated code gives its
+ * bits is for test_gpu_fill. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

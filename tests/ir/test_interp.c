@@ -1,4 +1,4 @@
-/* The reference interpreter against values worked out by hand or given by the papers. */
+/* test_interp.c - the reference interpreter against values worked out by hand or given by the papers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

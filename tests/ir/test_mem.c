@@ -1,5 +1,6 @@
-/* Arenas: memory is zeroed and distinct whatever was released before; a random run of marks, allocations, growing
- * arrays and releases, small and of several chunks, beside what every live block should hold. */
+/* test_mem.c - arenas: memory is zeroed and distinct whatever was released before; a random run of marks,
+ * allocations, growing arrays and releases, small and of several chunks, beside what every live block should
+ * hold. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* Every shape rule of ir/ops.def: what it accepts and gives, what it refuses and how it says so. */
+/* test_shape.c - every shape rule of ir/ops.def: what it accepts and gives, what it refuses and how it says
+ * so. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* The text form: what is printed parses back to the same text, and no text harms the parser. */
+/* test_text.c - the text form: what is printed parses back to the same text, and no text harms the parser. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* The verifier finds every kind of damage a pass could do. */
+/* test_verify.c - the verifier finds every kind of damage a pass could do. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
-/* op_cases.h - one small function per op (or use of an op) that has a gradient. A case is the body of a function of the text form
- * that ends in a node %y; every input whose name does not begin with k is differentiated. The loss is sum(y * k) with
- * weights k of their own, so that no two elements' gradients are alike. test_autodiff.c compares the gradients with
- * differences, tests/codegen/test_ops.c the compiled functions with the interpreter.
- */
+/* op_cases.h - one small function per op (or use of an op) that has a gradient. A case is the body of a
+ * function of the text form that ends in a node %y; every input whose name does not begin with k is
+ * differentiated. The loss is sum(y * k) with weights k of their own, so that no two elements' gradients are
+ * alike. test_autodiff.c compares the gradients with differences, tests/codegen/emit/test_ops.c the compiled
+ * functions with the interpreter. */
 #ifndef TESTS_OP_CASES_H
 #define TESTS_OP_CASES_H
 #include <string.h>
@@ -197,7 +197,8 @@ static const OpCase op_cases[] = {
 
 static inline bool op_case_differentiates(const Node *n) { return n->op == OP_input && n->at.sym[0] != 'k'; }
 
-/* The case's function: outputs "y", "loss", and by each input's name its gradient as a `grad` node. NULL and a message on failure. */
+/* The case's function: outputs "y", "loss", and by each input's name its gradient as a `grad` node. NULL and
+ * a message on failure. */
 static inline Fn *op_case_fn(Arena *a, const char *body, char err[256]) {
   Program *p = ir_parse(
       a, arena_printf(a, "program \"t\"\nfn forward \"f\" {\n%s  output \"y\" = %%y\n}\n", body), err);

@@ -1,4 +1,5 @@
-/* Gradients against central differences, in double precision, of the cases in op_cases.h. */
+/* test_autodiff.c - gradients against central differences, in double precision, of the cases in
+ * op_cases.h. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -178,7 +179,8 @@ static void test_dybac(void **state) {
     }
 }
 
-/* A network that is only passed through gives the gradient of its input; one that is not on the path costs nothing. */
+/* A network that is only passed through gives the gradient of its input; one that is not on the path costs
+ * nothing. */
 static void test_only_what_is_wanted(void **state) {
   (void)state;
   Arena *a = arena_new();

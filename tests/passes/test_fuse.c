@@ -1,4 +1,5 @@
-/* Fusion: the promises of passes/fuse/fuse.h on random graphs, and the groups of small known ones. */
+/* test_fuse.c - fusion: the promises of passes/fuse/fuse.h on random graphs, and the groups of small known
+ * ones. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,4 +1,5 @@
-/* docs/passes.md: a section named like a pass holds a function's body before and after that pass. */
+/* test_passes_doc.c - docs/passes.md: a section named like a pass holds a function's body before and after
+ * that pass. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

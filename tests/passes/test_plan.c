@@ -1,5 +1,5 @@
-/* The memory plan: golden small cases, random intervals against an independent check, and that the checker
- * sees faults. */
+/* test_plan.c - the memory plan: golden small cases, random intervals against an independent check, and that
+ * the checker sees faults. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* Pass `precision`: what becomes bf16, and what must not. */
+/* test_precision_pass.c - pass `precision`: what becomes bf16, and what must not. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,7 +7,8 @@
 #include "passes/fuse/fuse.h"
 #include "passes/passes.h"
 
-/* A training step: convolution, batch statistics, activation, 12 classes, a weight gradient, an optimiser step. */
+/* A training step: convolution, batch statistics, activation, 12 classes, a weight gradient, an optimiser
+ * step. */
 static const char step[] = "var \"w\" : f32[32,16,3,3] init normal 0 0.1\n"
                            "var \"v\" : f32[12,32,1,1] init normal 0 0.1\n"
                            "fn train \"f\" {\n"

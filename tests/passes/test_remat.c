@@ -1,5 +1,6 @@
-/* Recomputation: values stay the same bit for bit at every level, the promises of passes/fuse/fuse.h hold, each level needs less
- * memory than the one before, counted here from the function's text alone, and no budget is missed that can be met. */
+/* test_remat.c - recomputation: values stay the same bit for bit at every level, the promises of
+ * passes/fuse/fuse.h hold, each level needs less memory than the one before, counted here from the function's
+ * text alone, and no budget is missed that can be met. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -15,7 +16,8 @@
 
 static int one_of(Gen *g, const int *list, int n) { return list[gen_int(g, n)]; }
 
-/* One forward step from x: convolution, normalisation, activation, gate by noise, up and down again, or joining. */
+/* One forward step from x: convolution, normalisation, activation, gate by noise, up and down again, or
+ * joining. */
 static int forward(Gen *g, const int *made, int nmade, int w) {
   static const int64_t one[] = {1, 1}, two[] = {2, 2};
   Fn *f = g->f;

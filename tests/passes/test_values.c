@@ -1,4 +1,5 @@
-/* Passes keep values: random graphs, interpreted before and after each pass. And small golden texts of what each does. */
+/* test_values.c - passes keep values: random graphs, interpreted before and after each pass. And small golden
+ * texts of what each does. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -197,7 +198,8 @@ static void test_golden_autodiff(void **s) {
          "  %8 = mul %6 %0 : f32[3]\n  %9 = add %7 %8 : f32[3]\n  output \"g\" = %9\n");
 }
 
-/* Two forward passes whose losses are added: the second one waits until the first one's weight gradients are done. */
+/* Two forward passes whose losses are added: the second one waits until the first one's weight gradients are
+ * done. */
 static void test_passes_take_turns(void **s) {
   (void)s;
   char err[256] = "";

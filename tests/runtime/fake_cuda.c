@@ -1,21 +1,23 @@
-/* fake_cuda.c - a stand-in for libcuda.so.1 in the host's memory, for tests of the runtime on machines without a GPU. It keeps the
- * rules that a GPU would punish the breaking of:
+/* fake_cuda.c - a stand-in for libcuda.so.1 in the host's memory, for tests of the runtime on machines
+ * without a GPU. It keeps the rules that a GPU would punish the breaking of:
  *   - device addresses are no addresses of the host, and every access is checked against what is allocated;
- *   - streams are lazy: nothing enqueued is done before somebody waits for it, so what is read too early or overwritten too
- *     early shows; copies from and to memory that is not pinned wait, as the driver's may;
+ *   - streams are lazy: nothing enqueued is done before somebody waits for it, so what is read too early or
+ *     overwritten too early shows; copies from and to memory that is not pinned wait, as the driver's may;
  *   - a capture records and does nothing; a fault stays: every later call returns it.
  * Kernels are those of FAKE_CUDA_KERNELS (fake_kernels.h), found by the name of the entry in the PTX.
  *
  *   FAKE_CUDA_DEVICES=N  FAKE_CUDA_VERSION=12040  FAKE_CUDA_CAPABILITY=90  FAKE_CUDA_MEMORY=BYTES
- *   FAKE_CUDA_FAIL=NAME:N:CODE    the Nth call (from 1) of function NAME returns CODE; for cuLaunchKernel, a kernel's
- *                                 fault (700, 719) shows when somebody waits
- *   FAKE_CUDA_EAGER=1             who waits for an event finds all done that the stream was given: a device faster than its host
- *   FAKE_CUDA_PAGEABLE=1          copies from and to memory that is not pinned are as late as others: a device that reads all memory
- *   FAKE_CUDA_LOG=FILE            at the end, a line with the number of calls of every function, of waits for an event that left its
- *                                 stream work to do (work-left), and what was not freed
+ *   FAKE_CUDA_FAIL=NAME:N:CODE    the Nth call (from 1) of function NAME returns CODE; for cuLaunchKernel, a
+ *                                 kernel's fault (700, 719) shows when somebody waits
+ *   FAKE_CUDA_EAGER=1             who waits for an event finds all done that the stream was given: a device
+ *                                 faster than its host
+ *   FAKE_CUDA_PAGEABLE=1          copies from and to memory that is not pinned are as late as others: a
+ *                                 device that reads all memory
+ *   FAKE_CUDA_LOG=FILE            at the end, a line with the number of calls of every function, of waits for
+ *                                 an event that left its stream work to do (work-left), and what was not
+ *                                 freed
  *
- * FAKE_NO_GRAPHS: a driver without graphs.
- */
+ * FAKE_NO_GRAPHS: a driver without graphs. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
-/* fake_kernels.h - what fake_cuda.c runs where a GPU would run PTX: a shared object, named by FAKE_CUDA_KERNELS, with one program for
- * every entry. */
+/* fake_kernels.h - what fake_cuda.c runs where a GPU would run PTX: a shared object, named by
+ * FAKE_CUDA_KERNELS, with one program for every entry. */
 #ifndef FAKE_KERNELS_H
 #define FAKE_KERNELS_H
 #include "codegen/abi.h"

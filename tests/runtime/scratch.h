@@ -1,4 +1,5 @@
-/* scratch.h - a directory of the test's own, gone when the tests are done. SCRATCH_ROOT, a template of mkdtemp, is defined before. */
+/* scratch.h - a directory of the test's own, gone when the tests are done. SCRATCH_ROOT, a template of
+ * mkdtemp, is defined before. */
 #ifndef NETC_TEST_SCRATCH_H
 #define NETC_TEST_SCRATCH_H
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* What netrun bench says, on the toy module: parts add up to wholes, whatever the clock showed. */
+/* test_bench.c - what netrun bench says, on the toy module: parts add up to wholes, whatever the clock
+ * showed. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -55,7 +56,8 @@ static void test_runs(void **state) {
   drop(s);
 }
 
-/* A rate is positive and finite; two threads write no more than the arrays they were given (valgrind, sanitizers). */
+/* A rate is positive and finite; two threads write no more than the arrays they were given (valgrind,
+ * sanitizers). */
 static void test_machine(void **state) {
   (void)state;
   char err[ERR_MAX];
@@ -80,7 +82,8 @@ static void test_account(void **state) {
   Account a = bench_account(s, &b, &machine);
   near(a.iteration, b.seconds);
   near(a.roofline + a.above + a.waiting + a.between, a.iteration);
-  /* 5120 flops and 2048 bytes, 12 and 48, 12 and 64: the second and third are bound by memory, and so is the first */
+  /* 5120 flops and 2048 bytes, 12 and 48, 12 and 64: the second and third are bound by memory, and so is the
+   * first */
   near(a.roofline, 2048 / 1e8 + 48 / 1e8 + 64 / 1e8);
   assert_true(a.waiting >= 0); /* no thread is longer in a launch than the launch */
   assert_true(a.between >= 0);

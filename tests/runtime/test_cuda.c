@@ -1,5 +1,6 @@
-/* The GPU's side of the runtime on the fake driver (fake_cuda.c): what a person sees when something is wrong, and that runs there are
- * runs. The toy module's kernels for GPUs are the same C functions as the host's, so results are the same bits. */
+/* test_cuda.c - the GPU's side of the runtime on the fake driver (fake_cuda.c): what a person sees when
+ * something is wrong, and that runs there are runs. The toy module's kernels for GPUs are the same C
+ * functions as the host's, so results are the same bits. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -93,7 +94,8 @@ static void same_run(const char *a, const char *b) {
   same_file(x, y);
 }
 
-/* Runs `work` in a process of its own, where the driver is loaded anew with `setting` ("NAME=VALUE", may be NULL). */
+/* Runs `work` in a process of its own, where the driver is loaded anew with `setting` ("NAME=VALUE", may be
+ * NULL). */
 static int alone(const char *driver, const char *setting, int (*work)(void)) {
   pid_t child = fork();
   if (child == 0) {
@@ -212,7 +214,8 @@ static void test_code(void **state) {
   module_close(m);
 }
 
-/* Every call of a training run that can fail, failing: the run ends with a message that names it, and nothing crashes. */
+/* Every call of a training run that can fail, failing: the run ends with a message that names it, and nothing
+ * crashes. */
 static void test_any_call(void **state) {
   (void)state;
   static const char *const calls[] = {
@@ -314,8 +317,8 @@ static void test_resume(void **state) {
   same_run("whole", "halves");
 }
 
-/* A stop may come at any time, and what goes wrong is found when later iterations have begun: the checkpoint is always that of its
- * iteration, and going on gives what an undisturbed run gives. */
+/* A stop may come at any time, and what goes wrong is found when later iterations have begun: the checkpoint
+ * is always that of its iteration, and going on gives what an undisturbed run gives. */
 static int goes_on(void) {
   TrainOptions o = {.seed = 3, .save_every = 4};
   if (*train("anyhow", 0, o, &(Host){.stop_in = 7})) return 1;
@@ -338,7 +341,8 @@ static void test_running_ahead(void **state) {
   same_run("straight", "gpu");
 }
 
-/* predict is prepared first, in a small arena; training then asks for a larger one, and the variables move with it. */
+/* predict is prepared first, in a small arena; training then asks for a larger one, and the variables move
+ * with it. */
 static int predicts(void) {
   Module *m = module_open(TOY, err);
   Session *s = m ? session_on(m, 1, 0, err) : NULL;

@@ -1,5 +1,6 @@
-/* runtime/device/cuda_api.h against what NVIDIA says: the toolkit's cuda.h, where the machine has one, for types, arguments, constants and which of
- * a function's versions goes by its name; the toolkit's libcuda.so, which has the driver's symbols and nothing behind them. */
+/* test_cuda_header.c - runtime/device/cuda_api.h against what NVIDIA says: the toolkit's cuda.h, where the
+ * machine has one, for types, arguments, constants and which of a function's versions goes by its name; the
+ * toolkit's libcuda.so, which has the driver's symbols and nothing behind them. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -50,8 +51,8 @@ CUDA_FUNCTIONS(SAME_ARGUMENTS, SAME_ARGUMENTS)
 #define TEXT_OF(x) #x
 #define TEXT(x)    TEXT_OF(x)
 
-/* cuda.h makes a name that of its newest version: which must be the symbol that is looked up, but for those whose first version
- * stays right and is in older drivers, too. */
+/* cuda.h makes a name that of its newest version: which must be the symbol that is looked up, but for those
+ * whose first version stays right and is in older drivers, too. */
 static void the_version_of_each_function(void **state) {
   static const char *const first[] = {"cuEventElapsedTime"};
   (void)state;

@@ -1,5 +1,5 @@
-/* Data sets, splits, loaders and batches on files this test writes, and on real images where NETRUN_DATA is
- * set. */
+/* test_data.c - data sets, splits, loaders and batches on files this test writes, and on real images where
+ * NETRUN_DATA is set. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,4 +1,5 @@
-/* Predictions of the toy module, their scores and the table of eval: with numbers done by hand. */
+/* test_eval.c - predictions of the toy module, their scores and the table of eval: with numbers done by
+ * hand. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

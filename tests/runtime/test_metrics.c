@@ -1,5 +1,5 @@
-/* Metrics, distance transforms and mask clean-up against the golden values of the specification and brute
- * force. */
+/* test_metrics.c - metrics, distance transforms and mask clean-up against the golden values of the
+ * specification and brute force. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* Opening modules, initial values, describing and executing: with the toy module. */
+/* test_module.c - opening modules, initial values, describing and executing: with the toy module. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,3 +1,5 @@
+/* test_npy.c - arrays in .npy files: what is written reads back, the bytes are those of numpy, and what is
+ * damaged, missing or too large for the disk is told. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

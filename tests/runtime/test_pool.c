@@ -1,4 +1,4 @@
-/* Every task of every launch runs exactly once, whatever the number of threads. */
+/* test_pool.c - every task of every launch runs exactly once, whatever the number of threads. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

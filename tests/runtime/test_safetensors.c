@@ -1,4 +1,4 @@
-/* Round trips, and that no bytes whatever crash the reader. */
+/* test_safetensors.c - round trips, and that no bytes whatever crash the reader. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
-/* The training loop on the toy module: the same bytes whatever the threads, across stop, kill and resume; and
- * what it refuses. */
+/* test_train.c - the training loop on the toy module: the same bytes whatever the threads, across stop, kill
+ * and resume; and what it refuses. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,9 +1,10 @@
-/* A module written by hand, small enough to check with a pencil: per pixel, the logit of class 1 is w * x +
- * b; the step is gradient descent with momentum on the mean cross-entropy, plus an averaged copy of (w, b).
- * It also draws one uniform number per step, so that a wrong iteration or seed shows.
+/* toy_module.c - a module written by hand, small enough to check with a pencil: per pixel, the logit of class
+ * 1 is w * x + b; the step is gradient descent with momentum on the mean cross-entropy, plus an averaged copy
+ * of (w, b). It also draws one uniform number per step, so that a wrong iteration or seed shows.
  *
- * TOY_VERSION: the ABI version it claims. TOY_BROKEN: an output outside the arena. TOY_GPU: code for GPUs too, with another plan of
- * memory; the PTX is none, but fake_cuda.c finds the functions here by its entries. */
+ * TOY_VERSION: the ABI version it claims. TOY_BROKEN: an output outside the arena. TOY_GPU: code for GPUs
+ * too, with another plan of memory; the PTX is none, but fake_cuda.c finds the functions here by its
+ * entries. */
 #include <math.h>
 #include <stddef.h>
 #include "codegen/abi.h"

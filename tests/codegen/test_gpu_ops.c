@@ -1,3 +1,0 @@
-/* Every op's kernels for a GPU, emulated, against the interpreter: the cases of test_ops.c. */
-#define OPS_MACHINE machine_gpu
-#include "tests/codegen/test_ops.c"

@@ -1,0 +1,421 @@
+/* test_commands.c - the whole road through the two programs: compile, train, stop, resume, evaluate, predict,
+ * measure; the same bytes with one and two threads and after kill -9; and what a person sees when something
+ * is wrong. */
+#define SHELL_ROOT "/tmp/netc_road_XXXXXX"
+#include "tests/end_to_end/shell.h"
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include "runtime/session/checkpoint.h"
+#include "runtime/io/npy.h"
+#include "runtime/io/picture.h"
+#include "runtime/io/format.h"
+
+extern char **environ;
+static char source[4096];
+
+#define TRAIN NETRUN_BINARY " train m.so --data phantom --iterations 12 --seed 5 --save-every 3 "
+
+static int set_up(void **state) {
+  (void)state;
+  if (!getcwd(source, sizeof source) || !mkdtemp(root)) return -1;
+  if (sh(NETC_BINARY " %s/models/unet.net -o m.so --target portable -D size=[32,32] -D widths=[4,8] -D "
+                     "batch=2 -D predict_batch=3 "
+                     "-D epoch_iterations=5",
+         source) ||
+      sh(NETC_BINARY " %s/models/unet.net -o other.so -D size=[32,32] -D widths=[4,6] -D batch=2", source) ||
+      sh(TRAIN "--threads 1 --out one"))
+    return fprintf(stderr, "%s", said), -1;
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  return sh("rm -r %s", root);
+}
+
+static void same_run(const char *a, const char *b) {
+  runs("cmp %s/last.safetensors %s/last.safetensors && cmp %s/metrics.csv %s/metrics.csv", a, b, a, b);
+}
+
+/* ---- training ---- */
+
+static void test_threads(void **state) {
+  (void)state;
+  runs(TRAIN "--threads 2 --out two");
+  same_run("one", "two");
+  runs(TRAIN "--threads 3 --out three"); /* more than there may be processors, and no divisor of the tasks */
+  same_run("one", "three");
+  runs(TRAIN "--threads 8 --out eight");
+  same_run("one", "eight");
+  runs("test -s one/curves.png -a -s one/timing.csv");
+  runs("NETRUN_ISA=avx2 " TRAIN "--out other_isa"); /* other rounding, same road */
+}
+
+/* Killed when the first checkpoints are there; then resumed without saying again what it was. */
+static void test_kill(void **state) {
+  (void)state;
+  char dir[256], err[ERR_MAX];
+  char *argv[] = {(char *)(uintptr_t)NETRUN_BINARY,
+                  (char *)(uintptr_t) "train",
+                  strdup(in_root("m.so")),
+                  (char *)(uintptr_t) "--data=phantom",
+                  (char *)(uintptr_t) "--iterations=100000",
+                  (char *)(uintptr_t) "--seed=5",
+                  (char *)(uintptr_t) "--save-every=1",
+                  (char *)(uintptr_t) "--out",
+                  dir,
+                  NULL};
+  snprintf(dir, sizeof dir, "%s", in_root("killed"));
+  pid_t pid;
+  posix_spawn_file_actions_t quiet;
+  posix_spawn_file_actions_init(&quiet);
+  posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", 1, 0);
+  assert_int_equal(posix_spawn(&pid, NETRUN_BINARY, &quiet, NULL, argv, environ), 0);
+  posix_spawn_file_actions_destroy(&quiet);
+  Progress at = {.iteration = 0};
+  while (!checkpoint_progress(in_root("killed/last.safetensors"), &at, err) || at.iteration < 3) {
+    int status;
+    assert_int_equal(waitpid(pid, &status, WNOHANG), 0); /* it runs on */
+    usleep(1000);
+  }
+  kill(pid, SIGKILL);
+  int status;
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_true(checkpoint_progress(in_root("killed/last.safetensors"), &at, err));
+  unsigned long long end = at.iteration + 5;
+  runs(NETRUN_BINARY " train m.so --data phantom --resume --iterations %llu --out killed", end);
+  runs(NETRUN_BINARY " train m.so --data phantom --seed 5 --iterations %llu --out calm --threads 1", end);
+  same_run("calm", "killed");
+  free(argv[2]);
+}
+
+/* SIGINT: the iteration at hand is finished and saved, exit status 0. */
+static void test_interrupt(void **state) {
+  (void)state;
+  runs(NETRUN_BINARY
+       " train m.so --data phantom --seed 5 --iterations 100000 --out halt & "
+       "while ! [ -s halt/metrics.csv ] || [ $(wc -l < halt/metrics.csv) -lt 4 ]; do sleep 0.02; done; "
+       "kill -TERM $!; wait $!");
+  says("go on with --resume");
+  Progress at;
+  char err[ERR_MAX];
+  assert_true(checkpoint_progress(in_root("halt/last.safetensors"), &at, err));
+  assert_true(at.iteration >= 3 && at.iteration < 100000);
+}
+
+static void test_eval_every(void **state) {
+  (void)state;
+  runs(TRAIN "--out watched --eval-every 6 --eval-split test");
+  same_run("one", "watched"); /* looking does not change the run */
+  runs("wc -l < watched/val.csv");
+  says("3");
+  fails("has no val images", TRAIN "--out watched2 --eval-every 6");
+}
+
+static void test_refusals(void **state) {
+  (void)state;
+  runs("cp -r one taken");
+  fails("--resume", TRAIN "--out taken");
+  same_run("one", "taken");
+  fails("without --labeled, not with --labeled 10%", TRAIN "--out taken --resume --labeled 10%%");
+  fails("--seed 5, not 6", NETRUN_BINARY " train m.so --data phantom --resume --seed 6 --out taken");
+  fails("weights of another network", NETRUN_BINARY " train other.so --data phantom --resume --out taken");
+  says("student.double_conv2");
+  runs("head -c 3000 one/last.safetensors > taken/last.safetensors");
+  fails("taken/last.safetensors is cut short", TRAIN "--out taken --resume");
+  runs("cmp one/metrics.csv taken/metrics.csv");
+  fails("unknown data set", NETRUN_BINARY " train m.so --data lid --out new");
+  fails("NETRUN_DATA", "unset NETRUN_DATA; " NETRUN_BINARY " train m.so --data lits --out new");
+  fails("No such file", TRAIN "--labeled list.txt --out new");
+  fails("--device cpu", TRAIN "--device cuda:0 --out new");
+  fails("is not a directory", TRAIN "--out m.so");
+  fails("--data is missing", NETRUN_BINARY " train m.so --out new");
+  runs("! test -e new");
+}
+
+/* A full disk, by a limit on the size of files: what was there stays. */
+static void test_full_disk(void **state) {
+  (void)state;
+  runs("cp -r one full; cp one/last.safetensors full/before");
+  fails("last.safetensors", "trap '' XFSZ; ulimit -f 8; " NETRUN_BINARY
+                            " train m.so --data phantom --iterations 14 --resume --out full");
+  runs("cmp full/before full/last.safetensors");
+  fails("cannot write", NETRUN_BINARY " info m.so > /dev/full 2>info.err; s=$?; cat info.err; exit $s");
+}
+
+static void test_not_finite(void **state) {
+  (void)state;
+  runs(NETC_BINARY " %s/models/unet.net -o wild.so -D size=[32,32] -D widths=[4,8] -D batch=2 -D lr=1e30",
+       source);
+  fails("a smaller learning rate may help",
+        NETRUN_BINARY " train wild.so --data phantom --iterations 50 --out wild");
+}
+
+/* ---- evaluation and prediction ---- */
+
+static void test_eval(void **state) {
+  (void)state;
+  runs(NETRUN_BINARY
+       " eval m.so --data phantom --weights one/last.safetensors --out ev1 --overlays 3 --threads 1");
+  says("16 images");
+  runs(NETRUN_BINARY " eval m.so --data phantom --weights one/last.safetensors --out ev2 --threads 2");
+  runs("cmp ev1/eval.csv ev2/eval.csv && test $(wc -l < ev1/eval.csv) = 17 && test $(ls ev1/*.png | wc -l) = "
+       "3");
+  runs(NETRUN_BINARY
+       " eval m.so --data phantom --weights one/last.safetensors --split train --fill --largest");
+  says("64 images, holes filled, largest component");
+  fails("weights of another network",
+        NETRUN_BINARY " eval other.so --data phantom --weights one/last.safetensors");
+  fails("no images in its val split",
+        NETRUN_BINARY " eval m.so --data phantom --weights one/last.safetensors --split val");
+  fails("No such file", NETRUN_BINARY " eval m.so --data phantom --weights none.safetensors");
+}
+
+/* A folder of pictures larger than the module's size: masks come out at the pictures' size. */
+static void test_folder(void **state) {
+  (void)state;
+  char err[ERR_MAX], path[256];
+  enum { H = 40, W = 50, N = 6 };
+  runs("mkdir -p set/images set/masks");
+  for (int k = 0; k < N; k++) {
+    uint8_t gray[H * W], mask[H * W];
+    for (int i = 0; i < H * W; i++) {
+      int y = i / W - H / 2, x = i % W - W / 2 + k;
+      mask[i] = y * y + x * x < 100 ? 255 : 0;
+      gray[i] = (uint8_t)(mask[i] / 2 + 40 + i * 7 % 23);
+    }
+    snprintf(path, sizeof path, "%s/set/images/p%d.png", root, k);
+    assert_true(png_write_gray(path, gray, H, W, err));
+    snprintf(path, sizeof path, "%s/set/masks/p%d.png", root, k);
+    assert_true(png_write_gray(path, mask, H, W, err));
+  }
+  runs("printf 'p0\\np1\\np2\\np3\\n' > set/train.list; printf 'p4\\np5\\n' > set/test.list");
+  runs(NETRUN_BINARY " train m.so --data folder:set --iterations 60 --out trained");
+  runs(NETRUN_BINARY " eval m.so --data folder:set --weights trained/last.safetensors --out evf");
+  says("2 images");
+  runs(
+      NETRUN_BINARY
+      " predict m.so --weights trained/last.safetensors --in set/images/p4.png --out p4.png --overlay o.png");
+  runs(NETRUN_BINARY " predict m.so --weights trained/last.safetensors --in set/images --out out");
+  runs("mkdir twins && cp set/images/p0.png twins/a.png && cp set/images/p0.png twins/a.jpg");
+  fails("would both be a.png",
+        NETRUN_BINARY " predict m.so --weights trained/last.safetensors --in twins --out out2");
+  runs("cmp p4.png out/p4.png && test -s o.png && test $(ls out | wc -l) = 6");
+  Raster pred;
+  assert_true(raster_read(in_root("p4.png"), &pred, err));
+  assert_int_equal(pred.h, H);
+  assert_int_equal(pred.w, W);
+  for (int64_t i = 0; i < H * W; i++) assert_true(pred.byte[i] == 0 || pred.byte[i] == 255);
+  raster_free(&pred);
+
+  fails("would overwrite", NETRUN_BINARY
+        " predict m.so --weights trained/last.safetensors --in set/images/p4.png --out set/images/p4.png");
+  fails(".png",
+        NETRUN_BINARY " predict m.so --weights trained/last.safetensors --in set/images/p4.png --out p4.tif");
+  fails("none of the formats that are read",
+        NETRUN_BINARY " predict m.so --weights trained/last.safetensors --in set/train.list --out t.png");
+  runs("head -c 200 set/images/p0.png > cut.png");
+  fails("cut.png", NETRUN_BINARY " predict m.so --weights trained/last.safetensors --in cut.png --out t.png");
+  runs("! test -e t.png");
+  uint8_t small[30 * 30] = {0};
+  assert_true(png_write_gray(in_root("set/masks/p5.png"), small, 30, 30, err));
+  fails("the mask is 30 x 30",
+        NETRUN_BINARY " eval m.so --data folder:set --weights trained/last.safetensors --out evf2");
+  says("p5");
+  runs("! test -e evf2/eval.csv");
+}
+
+/* Volumes: a 2-D module takes them slice by slice, a 3-D one by windows. */
+static void write_volume(const char *name, const int64_t dim[3]) {
+  char err[ERR_MAX];
+  int64_t n = dim[0] * dim[1] * dim[2];
+  uint8_t *v = malloc((size_t)n);
+  assert_non_null(v);
+  for (int64_t i = 0; i < n; i++) {
+    int64_t x = i / (dim[1] * dim[2]) - dim[0] / 3, y = i / dim[2] % dim[1] - dim[1] / 2,
+            z = i % dim[2] - dim[2] / 2;
+    v[i] = (uint8_t)((x * x + y * y + 2 * z * z < 60 ? 200 : 20) + i * 5 % 13);
+  }
+  if (!mask_write(in_root(name), NULL, v, 3, dim, err)) fail_msg("%s", err);
+  free(v);
+}
+
+static void test_volumes(void **state) {
+  (void)state;
+  char err[ERR_MAX];
+  const int64_t dim[3] = {36, 28, 20};
+  Volume v;
+  write_volume("v.nii.gz", dim);
+  runs(NETRUN_BINARY
+       " predict m.so --weights one/last.safetensors --in v.nii.gz --out v2.nii.gz --overlay v2.png");
+  assert_true(format_nifti.read(in_root("v2.nii.gz"), "image", &v, err));
+  assert_memory_equal(v.dim, dim, sizeof dim);
+  volume_free(&v);
+  runs(NETC_BINARY
+       " %s/models/vnet.net -o v.so -D size=[16,16,16] -D n_filters=2 -D batch=1 -D 'augment=[\"flip\"]'",
+       source);
+  runs(NETRUN_BINARY " train v.so --data phantom --iterations 2 --out vrun");
+  runs(NETRUN_BINARY " eval v.so --data phantom --weights vrun/last.safetensors --out vev --overlays 1");
+  says("16 volumes");
+  runs("test $(ls vev/*.png | wc -l) = 1");
+  runs(NETRUN_BINARY
+       " predict v.so --weights vrun/last.safetensors --in v.nii.gz --out v3.nii --overlay v3.png");
+  assert_true(format_nifti.read(in_root("v3.nii"), "image", &v, err));
+  assert_memory_equal(v.dim, dim, sizeof dim);
+  volume_free(&v);
+  fails("damaged.h5: ", /* HDF5 itself crashes on this file */
+        NETRUN_BINARY " predict v.so --weights vrun/last.safetensors --in "
+                      "%s/tests/fuzz/seeds/fuzz_hdf5/damaged.h5 --out v4.nii",
+        source);
+  fails("wants a volume",
+        NETRUN_BINARY " predict v.so --weights vrun/last.safetensors --in ev1/x.png --out v.png");
+  fails(".nii.gz", NETRUN_BINARY " predict v.so --weights vrun/last.safetensors --in v.nii.gz --out v.png");
+}
+
+/* ---- info, bench, exec ---- */
+
+static double number(const cJSON *o, const char *key) {
+  const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+  if (!cJSON_IsNumber(v)) fail_msg("no number `%s`", key);
+  return v->valuedouble;
+}
+
+static void has_kernels(const cJSON *root_) {
+  const cJSON *list = cJSON_GetObjectItemCaseSensitive(root_, "kernels"), *k;
+  assert_true(cJSON_IsArray(list) && cJSON_GetArraySize(list) > 10);
+  double flops = 0;
+  cJSON_ArrayForEach(k, list) {
+    assert_true(cJSON_IsString(cJSON_GetObjectItemCaseSensitive(k, "name")));
+    flops += number(k, "flops");
+    assert_true(number(k, "bytes") > 0);
+  }
+  assert_true(flops > 1e5);
+}
+
+static void test_json(void **state) {
+  (void)state;
+  runs(NETRUN_BINARY " info m.so --json");
+  cJSON *j = cJSON_Parse(said);
+  assert_non_null(j);
+  const cJSON *net = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(j, "networks"), 0);
+  assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(net, "name")), "student");
+  assert_true(number(net, "parameters") > 1000 && number(net, "macs") > 1e5);
+  assert_true(number(j, "arena_bytes") > 1e5);
+  has_kernels(j);
+  cJSON_Delete(j);
+  runs(NETRUN_BINARY " bench m.so --json --iterations 2");
+  j = cJSON_Parse(said);
+  assert_non_null(j);
+  assert_true(number(j, "seconds_per_iteration") > 0 && number(j, "peak_rss_bytes") > 1e6);
+  has_kernels(j);
+  cJSON_Delete(j);
+  runs(NETRUN_BINARY " info m.so");
+  says("parameters");
+}
+
+static bool finite_and_not_zero(const Npy *x) {
+  double sum = 0; /* keeps a NaN */
+  for (int64_t i = 0; i < x->count; i++) sum += fabs(npy_value(x, i));
+  return isfinite(sum) && sum > 0;
+}
+
+static void test_exec(void **state) {
+  (void)state;
+  char err[ERR_MAX];
+  const int64_t dim[4] = {2, 1, 32, 32};
+  float image[2048];
+  int32_t label[2048];
+  for (int i = 0; i < 2048; i++) image[i] = sinf((float)i), label[i] = i % 3 == 0;
+  assert_true(npy_write(in_root("image.npy"), NPY_F4, 4, dim, image, err));
+  assert_true(npy_write(in_root("label.npy"), NPY_I4, 4, dim, label, err));
+  runs(NETRUN_BINARY " exec m.so supervised --weights one/last.safetensors --in labeled.image=image.npy "
+                     "--in labeled.label=label.npy --iteration 12 --seed 5 --out ex");
+  Npy loss, grad;
+  assert_true(npy_read(in_root("ex/loss_student.npy"), &loss, err));
+  assert_int_equal(loss.count, 1);
+  assert_true(npy_value(&loss, 0) > 0 && npy_value(&loss, 0) < 10);
+  npy_free(&loss);
+  runs("ls ex/grad_student.*.npy | head -1");
+  said[strcspn(said, "\n")] = '\0';
+  assert_true(npy_read(in_root(said), &grad, err));
+  assert_true(finite_and_not_zero(&grad));
+  npy_free(&grad);
+  Progress at;
+  assert_true(checkpoint_progress(in_root("ex/after.safetensors"), &at, err));
+  assert_int_equal(at.iteration, 13);
+  runs("! cmp -s ex/after.safetensors one/last.safetensors");
+  fails("needs --in NAME=FILE.npy for labeled.label",
+        NETRUN_BINARY " exec m.so supervised --in labeled.image=image.npy --out ex2");
+  fails("has shape [2,1,32,32]; input image",
+        NETRUN_BINARY " exec m.so predict --in image=image.npy --out ex2");
+  fails("it has supervised", NETRUN_BINARY " exec m.so nothing --out ex2");
+}
+
+/* ---- the command line, and files that are no modules ---- */
+
+static void test_command_line(void **state) {
+  (void)state;
+  static const char *const commands[] = {"train", "eval", "predict", "info", "bench", "exec"};
+  for (int i = 0; i < 6; i++) {
+    runs(NETRUN_BINARY " %s --help", commands[i]);
+    says("--");
+  }
+  runs(NETRUN_BINARY " --version");
+  says("netrun " NETC_VERSION);
+  runs(NETRUN_BINARY " --help");
+  says("leaves last.safetensors");
+  fails("did you mean `netrun train`", NETRUN_BINARY " trian");
+  fails("did you mean --labeled", NETRUN_BINARY " train m.so --labelled 3");
+  fails("did you mean --help", NETRUN_BINARY " train m.so --halp");
+  fails("usage: netrun info MODULE", NETRUN_BINARY " info");
+  fails("do not know what to do with", NETRUN_BINARY " info m.so m.so");
+  fails("a whole number", TRAIN "--threads many");
+  fails("a whole number of cases", TRAIN "--labeled 0.5 --out half");
+  runs(NETRUN_BINARY " train m.so --data phantom --resume --iterations 2 --out one");
+  says("iterations already");
+  fails("has no input `picture`", NETRUN_BINARY " exec m.so predict --out x --in picture=m.so");
+}
+
+/* What stands where the module should go is replaced only if a module may have stood there. */
+static void test_output(void **state) {
+  (void)state;
+  runs("mkfifo pipe && echo 'forward f(x: f32[1, 1, 4, 4]) { return relu(x) }' > mine.net && mkdir folder");
+  assert_int_equal(sh(NETC_BINARY " mine.net -o pipe"), 1);
+  says("is left as it is");
+  assert_int_equal(sh(NETC_BINARY " mine.net -o folder"), 1);
+  says("it is a directory");
+  assert_int_equal(sh(NETC_BINARY " mine.net -o ./mine.net"), 1);
+  says("the source itself");
+  runs("test -p pipe && grep -q forward mine.net && echo old > kept.so");
+  assert_int_equal(sh(NETC_BINARY " mine.net -o kept.so -D nothing=1"), 1);
+  runs("grep -q old kept.so && " NETC_BINARY " mine.net -o kept.so");
+  assert_int_equal(sh(NETC_BINARY " mine.net -o m2.so --threads 3x"), 1);
+  says("--threads 3x");
+}
+
+static void test_not_modules(void **state) {
+  (void)state;
+  fails("cannot open module none.so", NETRUN_BINARY " info none.so");
+  fails("is not a module", NETRUN_BINARY " info one/metrics.csv");
+  runs("head -c 20000 m.so > cut.so");
+  fails("cut.so is cut short", NETRUN_BINARY " info cut.so");
+  fails("another version of netc", NETRUN_BINARY " info " TEST_MODULES "/toy_version.so");
+  fails("is damaged", NETRUN_BINARY " info " TEST_MODULES "/toy_broken.so");
+  fails("NETRUN_CACHE_MB is `much`", "NETRUN_CACHE_MB=much " TRAIN "--out cache");
+  fails("NETRUN_ISA is `sse`", "NETRUN_ISA=sse " NETRUN_BINARY " info m.so");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads),      cmocka_unit_test(test_kill),
+                                     cmocka_unit_test(test_interrupt),    cmocka_unit_test(test_eval_every),
+                                     cmocka_unit_test(test_refusals),     cmocka_unit_test(test_full_disk),
+                                     cmocka_unit_test(test_not_finite),   cmocka_unit_test(test_eval),
+                                     cmocka_unit_test(test_folder),       cmocka_unit_test(test_volumes),
+                                     cmocka_unit_test(test_json),         cmocka_unit_test(test_exec),
+                                     cmocka_unit_test(test_command_line), cmocka_unit_test(test_not_modules),
+                                     cmocka_unit_test(test_output)};
+  return cmocka_run_group_tests(tests, set_up, tear_down);
+}
