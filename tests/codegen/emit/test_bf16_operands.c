@@ -1,4 +1,4 @@
-/* test_bf16_rounding.c - contractions whose operands are rounded to bf16 (bf16=1), on every instruction set,
+/* test_bf16_operands.c - contractions whose operands are rounded to bf16 (bf16=1), on every instruction set,
  * against the interpreter. Images are bf16 in memory, weights f32. All numbers are integers whose sums are
  * exact in f32, but weights and depthwise results have more digits than a bf16, so that a rounding left out,
  * or one too many, shows; and results must be equal whatever the order of sums. */
