@@ -362,7 +362,7 @@ static int predicts(void) {
     for (int i = 0; i < f->noutputs; i++)
       if (memcmp(session_at(s, &f->outputs[i]), session_at(h, &f->outputs[i]), 4) != 0) return 5;
   }
-  if (!session_fetch(s, err) || memcmp(s->arena, h->arena, (size_t)m->desc->variable_bytes) != 0) return 6;
+  if (!vars_download(s, err) || memcmp(s->arena, h->arena, (size_t)m->desc->variable_bytes) != 0) return 6;
   predictor_free(&p), predictor_free(&q);
   session_free(s), session_free(h);
   module_close(m);
@@ -389,7 +389,7 @@ static int two_sessions(void) {
     }
   session_free(s[0]);
   bench_fill(s[1], f, 2);
-  if (!fn_run(s[1], f, (NetcStep){1, 2}, err) || !session_fetch(s[1], err)) return 2;
+  if (!fn_run(s[1], f, (NetcStep){1, 2}, err) || !vars_download(s[1], err)) return 2;
   Session *h = session_new(m, 1, err);
   session_init(h, 1);
   for (uint64_t t = 0; t < 3; t++) {

@@ -1,7 +1,7 @@
 /* test_gpu_conv_dw.c - gradients of weights on the tensor cores of a GPU, emulated, against the interpreter:
  * small integers, which tf32 and bf16 hold exactly, so results must be equal. Drawn shapes, in 2-D and 3-D,
  * taps, strides, channels that are copied by 16, 8 and 4 bytes, several parts and one; tf32 and bf16, which
- * has a form for sm_90a that takes both operands turned: of every tile and both lengths of steps. */
+ * has a form for sm_90a that takes both operands transposed: of every tile and both lengths of steps. */
 #include "passes/fuse/fuse.h"
 #include "tests/codegen/emit/one_group.h"
 #include "codegen/kir/internal.h"
@@ -22,7 +22,7 @@ static void look_at(const KFn *k) {
   int columns = 0, products = 0, sums = 0;
   for (int v = 0; v < k->n; v++) {
     if (k->ins[v].op == K_regs && k->ins[v].type.base == K_F32) columns = 2 * (int)k->ins[v].imm, sums++;
-    products += k->ins[v].op == K_wgmma_bf16_turned;
+    products += k->ins[v].op == K_wgmma_bf16_transposed;
   }
   assert_true(columns % 16 == 0 && columns <= 64 && sums > 0 && products % sums == 0);
   assert_true(products / sums == 2 || products / sums == 4);
@@ -132,7 +132,7 @@ static void test_all_forms_came(void **state) {
 
 int main(void) {
   single = machine_gpu;
-  single.processors = 1;
+  single.sms = 1;
   const struct CMUnitTest tests[] = {
 
       cmocka_unit_test(test_2d),

@@ -140,7 +140,7 @@ static void test_plain(void **state) {
 
 int main(void) {
   single = machine_gpu;
-  single.processors = 1;
+  single.sms = 1;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_2d),
       cmocka_unit_test(test_3d),

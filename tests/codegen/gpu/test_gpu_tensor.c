@@ -221,7 +221,7 @@ static void ends_early(void **state) {
   free(m);
 }
 
-/* Rounding, zeros, pieces of 4 and 8 bytes, turned matrices. */
+/* Rounding, zeros, pieces of 4 and 8 bytes, transposed matrices. */
 static void small_things(void **state) {
   (void)state;
   char err[512] = "";
@@ -239,7 +239,7 @@ static void small_things(void **state) {
   k_store(k, out, k_i64(k, 32), k_load(k, s, k_i64(k, 0), true));
   k_store(k, out, k_i64(k, 64), k_load(k, s, k_i64(k, 64), true));
   k_sync(k);
-  KV four = k_mul(k, lane, i32v(k, 4)), regs = k_regs(k, K_I32, 4, "turned");
+  KV four = k_mul(k, lane, i32v(k, 4)), regs = k_regs(k, K_I32, 4, "transposed");
   k_copy_async(k, s, four, y, four, 16);
   k_commit(k);
   k_wait_group(k, 0);

@@ -511,7 +511,7 @@ static void test_verifier(void **state) {
 static KFn *doubling(int lanes, int64_t off, bool stream) {
   KFn *k = k_new(arena, "doubling", lanes);
   KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_F32, "y");
-  if (stream) k_stream(k, y);
+  if (stream) k_nontemporal(k, y);
   KV from = k_add(k, k_mul(k, k_task(k), k_i64(k, 32)), k_i64(k, off));
   KV i = k_for(k, from, k_add(k, from, k_i64(k, 32)), lanes);
   KV v = k_load(k, x, i, true);

@@ -80,7 +80,7 @@ static void expect_round_trip(const KFn *k) {
   assert_int_equal(got->warps, k->warps);
   assert_int_equal(got->nargs, k->nargs);
   assert_int_equal(got->nparams, k->nparams);
-  assert_true(got->streamed == k->streamed);
+  assert_true(got->nontemporal == k->nontemporal);
   assert_true(got->opaque == k->opaque);
   for (int isa = NETC_ISA_AVX512; isa < NETC_ISA_COUNT && k->lanes == 16; isa++) {
     char *want = llvm_of(k, isa), *have = llvm_of(got, isa);
@@ -101,7 +101,7 @@ static KFn *everything(void) {
   KFn *k = k_new(arena, "every:thing", 16);
   k_opaque_counters(k);
   KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_BF16, "y"), d = k_arg(k, K_F64, "d");
-  k_stream(k, y);
+  k_nontemporal(k, y);
   KV hold = k_scratch(k, K_F32, 64, "hold"), sum = k_local(k, K_F32, true, "sum"),
      n = k_local(k, K_I64, false, "n");
   k_set(k, sum, k_f32(k, 2)), k_set(k, n, k_task(k));
@@ -137,10 +137,10 @@ static void test_parse(void **state) {
   expect_round_trip(numbers);
   KFn *warps = scale("warps", 1, 32);
   static const int over[] = {-1, 0};
-  warps->warps = 4, warps->over = over;
+  warps->warps = 4, warps->may_alias = over;
   expect_round_trip(warps);
   char *text = text_of(warps);
-  assert_int_equal(parse(text)->over[1], 0);
+  assert_int_equal(parse(text)->may_alias[1], 0);
   free(text);
 }
 
@@ -173,7 +173,7 @@ static void test_parse_errors(void **state) {
   refuses_text(K "  v0 = arg 1 \"x\" : f32*\n}\n", "argument 0 comes next");
   refuses_text(K "  v99999999 = task : i64\n}\n", "expected a value like v12");
   refuses_text(K "  for v0 = 0 to 4 {\n  }\n}\n", "expected `step`");
-  refuses_text("kernel \"k\" lanes 8 over [ 0 ] {\n}\n", "0 arguments, and `over` tells of 1");
+  refuses_text("kernel \"k\" lanes 8 may_alias [ 0 ] {\n}\n", "0 arguments, and `may_alias` tells of 1");
   refuses_text("", "");
 #undef K
 }
