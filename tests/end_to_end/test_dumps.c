@@ -1,24 +1,21 @@
 /* test_dumps.c - what netc --emit prints of a model: all of its kernels, as text that parses back as the same
  * kernels. */
 #include <ctype.h>
+#include "tests/test.h"
 #include "codegen/kir/kir.h"
 
-#define SHELL_ROOT "/tmp/netc_dumps_XXXXXX"
 #include "tests/end_to_end/shell.h"
 
-static char source[4096];
 static Arena *arena;
 
-static int set_up(void **state) {
-  (void)state;
+FIXTURE(set_up) {
   arena = arena_new();
-  return getcwd(source, sizeof source) && mkdtemp(root) ? 0 : -1;
+  return shell_set_up(state);
 }
 
-static int tear_down(void **state) {
-  (void)state;
+FIXTURE(tear_down) {
   arena_free(arena);
-  return sh("rm -r %s", root);
+  return scratch_tear_down(state);
 }
 
 static char *read_whole(const char *name) {
@@ -78,8 +75,7 @@ static void check(const char *options, const char *kernel) {
   free(text), free(again);
 }
 
-static void test_kernels(void **state) {
-  (void)state;
+TEST(test_kernels) {
   const char *small = "unet.net -D widths=[8,16] -D size=[32,32] -D batch=1 --no-grads";
   char options[256];
   snprintf(options, sizeof options, "%s --target portable", small);
@@ -90,8 +86,7 @@ static void test_kernels(void **state) {
 }
 
 /* The other kinds say something, too. */
-static void test_others(void **state) {
-  (void)state;
+TEST(test_others) {
   static const char *const emit[][2] = {{"ast", "net"},   {"graph", "fn train"}, {"llvm", "define "},
                                         {"asm", ".text"}, {"ptx", ".entry"},     {"plan", "arena "}};
   for (int i = 0; i < 6; i++) {
@@ -104,7 +99,4 @@ static void test_others(void **state) {
   }
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_kernels), cmocka_unit_test(test_others)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(set_up, tear_down)

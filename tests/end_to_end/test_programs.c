@@ -1,13 +1,10 @@
 /* test_programs.c - programs nobody wrote: the methods of tests/frontend/methods with numbers, functions and
  * operators exchanged at random. Whatever the frontend accepts must go through every pass, with the verifier
  * and the fusion's promises checked, through every emitter, and leave kernels that verify. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <ctype.h>
 #include <glob.h>
 #include <string.h>
+#include "tests/test.h"
 #include "codegen/emit/core/emit.h"
 #include "frontend/frontend.h"
 #include "ir/philox.h"
@@ -115,8 +112,7 @@ static bool try_program(const char *path, uint64_t seed) {
   return p != NULL;
 }
 
-static void test_mutants(void **state) {
-  (void)state;
+TEST(test_mutants) {
   glob_t found;
   assert_int_equal(glob("tests/frontend/methods/*.net", 0, NULL, &found), 0);
   int taken = 0, tried = 0;
@@ -127,7 +123,4 @@ static void test_mutants(void **state) {
   assert_true(taken >= tried / 5);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_mutants)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

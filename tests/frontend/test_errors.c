@@ -1,12 +1,9 @@
 /* test_errors.c - error messages: every tests/err/TOPIC/NAME.net fails with exactly the text in NAME.expect
  * beside it. A first line "# -D a=1 b=2" gives definitions. NETC_UPDATE_GOLDEN=1 writes the files anew. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/test.h"
 #include "frontend/frontend.h"
 
 static char *read_all(const char *path) {
@@ -53,8 +50,7 @@ static char *messages(const char *path) {
   return text;
 }
 
-static void messages_are_as_expected(void **state) {
-  (void)state;
+TEST(messages_are_as_expected) {
   glob_t found;
   int wrong = 0;
   assert_int_equal(glob("tests/err/*/*.net", 0, NULL, &found), 0);
@@ -82,8 +78,7 @@ static void messages_are_as_expected(void **state) {
   assert_int_equal(wrong, 0);
 }
 
-static void missing_file_is_named(void **state) {
-  (void)state;
+TEST(missing_file_is_named) {
   char *text;
   Arena *a = arena_new();
   size_t size;
@@ -96,10 +91,4 @@ static void missing_file_is_named(void **state) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(messages_are_as_expected),
-      cmocka_unit_test(missing_file_is_named),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,11 +1,8 @@
 /* test_docs.c - docs/ops.md is what ir/ops.def says, and the example of docs/ir.md parses. `test_docs write`
  * renews docs/ops.md. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/test.h"
 #include "ir/ir.h"
 
 static char *read_text(const char *path) {
@@ -18,8 +15,7 @@ static char *read_text(const char *path) {
   return text;
 }
 
-static void test_ops(void **state) {
-  (void)state;
+TEST(test_ops) {
   char *want = NULL, *have = read_text("docs/ops.md");
   size_t size;
   FILE *out = open_memstream(&want, &size);
@@ -31,8 +27,7 @@ static void test_ops(void **state) {
   free(have);
 }
 
-static void test_example(void **state) {
-  (void)state;
+TEST(test_example) {
   char err[256] = "", *doc = read_text("docs/ir.md");
   assert_non_null(doc);
   char *from = strstr(doc, "```ir\n");
@@ -56,6 +51,5 @@ int main(int argc, char **argv) {
     ops_print_markdown(out);
     return fclose(out) != 0;
   }
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_ops), cmocka_unit_test(test_example)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return test_run(argc, argv, NULL, NULL);
 }

@@ -1,12 +1,9 @@
 /* test_autodiff.c - gradients against central differences, in double precision, of the cases in
  * op_cases.h. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tests/test.h"
 #include "passes/autodiff/autodiff.h"
 #include "ir/interp.h"
 #include "ir/philox.h"
@@ -74,15 +71,13 @@ static void check_body(const char *name, const char *body, const OpCase *c) {
   arena_free(a);
 }
 
-static void test_rules(void **state) {
-  (void)state;
+TEST(test_rules) {
   for (size_t i = 0; i < sizeof op_cases / sizeof *op_cases; i++)
     check_body(op_cases[i].name, op_cases[i].body, &op_cases[i]);
 }
 
 /* Every differentiable op of the table must occur in a case. */
-static void test_every_op_has_a_case(void **state) {
-  (void)state;
+TEST(test_every_op_has_a_case) {
   static const char *const not_differentiable[] = {
 #define OP(name, min_in, max_in, attrs, cls, shape, grad, form, meaning) #grad,
 #include "ir/ops.def"
@@ -125,8 +120,7 @@ static void check_gradient(const char *body, int n, const double *x, const doubl
   check_gradient(body, sizeof LIST(__VA_ARGS__) / sizeof(double), x, LIST(__VA_ARGS__))
 
 /* Where differences say nothing: extremes that several elements share, kinks, NaN. */
-static void test_ties(void **state) {
-  (void)state;
+TEST(test_ties) {
   const double *x = LIST(1, 3, 3, 2, 2, 2, -1, -4), *nan = LIST(NAN, 1, 2, NAN);
   GRADIENT("%a = input \"a\" : f32[2,4]\n%y = amax %a {axes=[1]}", x, 0, 0.5, 0.5, 0, 0.5, 0.5, 0, 0);
   GRADIENT("%a = input \"a\" : f32[2,4]\n%y = amax %a {axes=[0,1]}", x, 0, 0.5, 0.5, 0, 0, 0, 0, 0);
@@ -146,8 +140,7 @@ static void test_ties(void **state) {
 }
 
 /* DyBAC (methods 2): N=3 C=6 O=5 K=4 R=2, with both attentions and the gate. */
-static void test_dybac(void **state) {
-  (void)state;
+TEST(test_dybac) {
   static const OpCase c = {"dybac", "", -1, 1};
   for (int spatial = 2; spatial <= 3; spatial++)
     for (int stride = 1; stride <= 2; stride++) {
@@ -181,8 +174,7 @@ static void test_dybac(void **state) {
 
 /* A network that is only passed through gives the gradient of its input; one that is not on the path costs
  * nothing. */
-static void test_only_what_is_wanted(void **state) {
-  (void)state;
+TEST(test_only_what_is_wanted) {
   Arena *a = arena_new();
   char err[256] = "";
   Program *p = ir_parse(a,
@@ -205,9 +197,4 @@ static void test_only_what_is_wanted(void **state) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_every_op_has_a_case),
-                                     cmocka_unit_test(test_ties), cmocka_unit_test(test_dybac),
-                                     cmocka_unit_test(test_only_what_is_wanted)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

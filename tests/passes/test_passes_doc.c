@@ -1,11 +1,8 @@
 /* test_passes_doc.c - docs/passes.md: a section named like a pass holds a function's body before and after
  * that pass. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tests/test.h"
 #include "passes/passes.h"
 
 static char *read_doc(Arena *a) {
@@ -46,8 +43,7 @@ static void check_example(const Pass *pass, const char *before, const char *afte
   arena_free(a);
 }
 
-static void test_examples(void **state) {
-  (void)state;
+TEST(test_examples) {
   Arena *a = arena_new();
   const char *doc = read_doc(a);
   for (const Pass *pass = pass_table; pass->name; pass++) {
@@ -67,7 +63,4 @@ static void test_examples(void **state) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_examples)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)
