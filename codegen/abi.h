@@ -69,7 +69,7 @@ typedef enum { NETC_ISA_AVX2 = 0, NETC_ISA_AVX512, NETC_ISA_AVX512_BF16, NETC_IS
 
 typedef struct {
   const char *name;                  /* descriptor: conv:n4_ic64_oc64_h256_w256_k3_s1_p1:f32 and so on */
-  const char *op;                    /* kind: map conv conv_dx conv_dw dw dw_dw dwpw matmul move reduce .. */
+  const char *op;                    /* kind: map conv conv_dx conv_dw dw dw_dw dybac matmul move reduce .. */
   NetcKernelFn code[NETC_ISA_COUNT]; /* NULL where not compiled for that set */
   /* Of one launch: the arithmetic it does, the least memory traffic (every distinct operand once), and the arithmetic
    * of what it computes taken literally. `work` differs from `flops` where a kernel finds a cheaper way (Winograd), and

@@ -25,7 +25,7 @@ static Attrs only_used(Op op, const Attrs *at, int nspatial) {
   if (use & A_RANGE) a.lo = at->lo, a.hi = at->hi;
   if (use & A_MODE) a.mode = at->mode;
   if (use & A_SITE) a.site = at->site;
-  if (use & A_NARROW) a.narrow = at->narrow;
+  if (use & A_BF16) a.bf16 = at->bf16;
   return a;
 }
 

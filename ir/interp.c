@@ -139,7 +139,7 @@ static void round_result(double *out, Type t, InterpMode mode) {
     for (int64_t i = 0; i < n; i++) out[i] = t.dt == BF16 ? bf16_round((float)out[i]) : (float)out[i];
 }
 
-/* The operands of a contraction with narrow=1, rounded: copies, to be freed. false: no memory. */
+/* The operands of a contraction with bf16=1, rounded: copies, to be freed. false: no memory. */
 static bool round_operands(Ref *r, double *copy[MAX_IN]) {
   for (int i = 0; i < r->nin; i++) {
     int64_t n = type_count(r->in_type[i]);
@@ -176,7 +176,7 @@ static bool run_node(Interp *in, int id, char *err) {
   if (!in->value[id]) return snprintf(err, 256, "%%%d: no memory for %zu bytes", id, size), false;
   memset(in->value[id], 0, size);
   double *copy[MAX_IN] = {0};
-  bool good = !(n->at.narrow && in->mode == INTERP_F32) || round_operands(&r, copy);
+  bool good = !(n->at.bf16 && in->mode == INTERP_F32) || round_operands(&r, copy);
   if (good) kernel_of[n->op](in->value[id], &r);
   else snprintf(err, 256, "%%%d: no memory for its operands", id);
   for (int i = 0; i < n->nin; i++) free(copy[i]);

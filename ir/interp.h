@@ -2,7 +2,7 @@
  * every test. Values are kept as double; with INTERP_F32 every result is rounded to float after each op, with
  * INTERP_F64 it is not (finite differences). Reductions accumulate in double in both.
  *
- * A node of type bf16 is rounded to bf16 besides, and a contraction with narrow=1 rounds its operands (INTERP_F32 only): that is
+ * A node of type bf16 is rounded to bf16 besides, and a contraction with bf16=1 rounds its operands (INTERP_F32 only): that is
  * where compiled code rounds, too.
  *
  * All arrays are in row-major order of the logical shape, whatever Node.order says.

@@ -53,7 +53,7 @@ enum {
   A_RANGE = 128,
   A_MODE = 256,
   A_SITE = 512,
-  A_NARROW = 1024
+  A_BF16 = 1024
 };
 
 /* Attributes of a node; fields an op does not use are zero. Spatial lists have one entry per spatial axis. */
@@ -66,7 +66,7 @@ typedef struct {
   int64_t lo, hi;
   int mode;
   int64_t site;
-  int narrow; /* contractions: 1 = operands are rounded to bf16 first; pass `precision` decides it */
+  int bf16; /* contractions: 1 = operands are rounded to bf16 first; pass `precision` decides it */
 } Attrs;
 
 /* Where a node comes from: a place in a .net file, and the call that led there (the chain of blocks). */

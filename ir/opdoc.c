@@ -19,7 +19,7 @@ static const char *const class_note[] = {
     [RED] = "The reduced axes stay, with extent 1.",
     [COMP] = "Differentiated in closed form, then rewritten by pass `expand`.",
     [CON] = "Sums of products. Convolution weights are (O,C,K). `conv`, `conv_dx` and `conv_dw` may have "
-            "`narrow=1`: both operands are "
+            "`bf16=1`: both operands are "
             "rounded to bf16 before they are multiplied; sums stay f32.",
     [MOVE] = "Elements change place; some are summed or interpolated on the way.",
     [META] = "Removed by a pass before code is generated.",

@@ -34,7 +34,7 @@ Fn *pass_precision(Fn *f, char err[256]);
 bool precision_allows(Op op); /* may results of this op be stored as bf16? */
 /* Gives the marked nodes of a fused function, and views of them, type bf16, and says which contractions round their
  * operands; edits f. */
-void precision_set(Fn *f, const bool *narrow);
+void precision_set(Fn *f, const bool *bf16);
 
 typedef struct {
   const char *dump_after; /* pass name, "all", or NULL */

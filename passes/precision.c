@@ -6,7 +6,7 @@
  * statistics or of losses becomes bf16. Of the images those stay f32 that are narrow (logits, probabilities and their
  * gradients, gates, what the host feeds), small, read as weights, or a result of the function.
  *
- * Contractions of bf16 images have their other operand rounded, too (Attrs.narrow): see narrow_pays.
+ * Contractions of bf16 images have their other operand rounded, too (Attrs.bf16): see bf16_pays.
  */
 #include "passes/fuse/fuse.h"
 #include "passes/passes.h"
@@ -65,7 +65,7 @@ static bool is_wide(const Program *p, Type t) {
 }
 
 /* Is operand k of contraction n read as bf16 anyway: stored so, or made by its own group (DyBAC's depthwise result)? */
-static bool reads_narrow(const Fn *f, const Node *n, int k) {
+static bool reads_bf16(const Fn *f, const Node *n, int k) {
   const Node *x = &f->node[value_source(f, n->in[k])];
   return x->type.dt == BF16 || (x->op == OP_dwconv && x->group == n->group);
 }
@@ -73,18 +73,18 @@ static bool reads_narrow(const Fn *f, const Node *n, int k) {
 /* THE choice of how a contraction is computed: on operands rounded to bf16, whose products are exact and which some
  * processors multiply in pairs, or on what its operands are, in f32. Taken where the images are bf16 in memory: then it costs
  * the weights' rounding, and images are read as they lie. */
-static bool narrow_pays(const Fn *f, const Node *n) {
-  if (n->op == OP_conv || n->op == OP_conv_dx) return reads_narrow(f, n, 0);
-  return n->op == OP_conv_dw && reads_narrow(f, n, 0) && reads_narrow(f, n, 1);
+static bool bf16_pays(const Fn *f, const Node *n) {
+  if (n->op == OP_conv || n->op == OP_conv_dx) return reads_bf16(f, n, 0);
+  return n->op == OP_conv_dw && reads_bf16(f, n, 0) && reads_bf16(f, n, 1);
 }
 
-void precision_set(Fn *f, const bool *narrow) {
+void precision_set(Fn *f, const bool *bf16) {
   int *source = arena_alloc(f->prog->arena, ((size_t)f->n + 1) * sizeof *source);
   for (int i = 0; i < f->n; i++) source[i] = value_source(f, i); /* all before the first changes its type */
   for (int i = 0; i < f->n; i++)
-    if (narrow[source[i]]) f->node[i].type.dt = BF16;
+    if (bf16[source[i]]) f->node[i].type.dt = BF16;
   for (int i = 0; i < f->n; i++)
-    if (op_info[f->node[i].op].attrs & A_NARROW) f->node[i].at.narrow = narrow_pays(f, &f->node[i]);
+    if (op_info[f->node[i].op].attrs & A_BF16) f->node[i].at.bf16 = bf16_pays(f, &f->node[i]);
 }
 
 Fn *pass_precision(Fn *f, char err[256]) {
@@ -96,14 +96,13 @@ Fn *pass_precision(Fn *f, char err[256]) {
   to->cap = f->n;
   memcpy(to->node, f->node, (size_t)f->n * sizeof *f->node);
   const bool *image = images(f), *whole = needed_whole(f);
-  bool *narrow = arena_alloc(f->prog->arena, (size_t)f->n + 1);
+  bool *bf16 = arena_alloc(f->prog->arena, (size_t)f->n + 1);
   const GroupInfo *g = group_values(f);
   for (int i = 0; i < f->ngroup; i++)
     for (int o = 0; o < g[i].nout; o++) {
       int v = g[i].out[o];
-      narrow[v] =
-          image[v] && !whole[v] && precision_allows(f->node[v].op) && is_wide(f->prog, f->node[v].type);
+      bf16[v] = image[v] && !whole[v] && precision_allows(f->node[v].op) && is_wide(f->prog, f->node[v].type);
     }
-  precision_set(to, narrow);
+  precision_set(to, bf16);
   return to;
 }

@@ -2,8 +2,14 @@
 #include "codegen/emit/core/emit.h"
 
 static bool (*const emitter[G_KINDS])(Emit *, const GroupInfo *) = {
-    [G_MAP] = emit_map,     [G_CONV] = emit_conv, [G_CONV_DW] = emit_conv_dw, [G_DW] = emit_dw,
-    [G_DW_DW] = emit_dw_dw, [G_DWPW] = emit_dwpw, [G_MATMUL] = emit_matmul,   [G_MOVE] = emit_move,
+    [G_MAP] = emit_map,
+    [G_CONV] = emit_conv,
+    [G_WGRAD] = emit_wgrad,
+    [G_DEPTHWISE] = emit_depthwise,
+    [G_DEPTHWISE_WGRAD] = emit_depthwise_wgrad,
+    [G_DYBAC] = emit_dybac,
+    [G_MATMUL] = emit_matmul,
+    [G_MOVE] = emit_move,
 };
 
 Emit *emit_fn_on(const Machine *machine, Arena *a, const Fn *f, Emit *share, char err[256]) {

@@ -431,7 +431,7 @@ KV k_dot2(KFn *k, KV a, KV b, KV c) {
   return push(k, K_dot2, kt(K_F32, true), v[0], v[1], v[2], -1);
 }
 
-bool kir_narrow(const KFn *k) {
+bool kir_uses_bf16(const KFn *k) {
   for (int v = 0; v < k->n; v++) {
     const KIns *i = &k->ins[v];
     if (i->op == K_pair || i->op == K_dot2 || i->op == K_bf16) return true;

@@ -127,7 +127,7 @@ void k_opaque_counters(KFn *k);
 void k_prefetch(KFn *k, KV buf, KV at);      /* a hint; `at` may lie outside the buffer */
 void k_prefetch_near(KFn *k, KV buf, KV at); /* the same of what is wanted in a few hundred cycles */
 /* All of a kernel's is at most KIR_MAX_SCRATCH bytes: it lies on the stack of a worker thread, which has
- * 8 MiB (runtime/pool.c). */
+ * 8 MiB (runtime/base/pool.c). */
 KV k_scratch(KFn *k, KBase base, int64_t n, const char *name);
 KV k_local(KFn *k, KBase base, bool vec, const char *name);
 KV k_get(KFn *k, KV local);
@@ -171,7 +171,7 @@ bool kir_tensor(const KFn *k);
 /* And what 9.0 alone has? */
 bool kir_wgmma(const KFn *k);
 /* Does it work on bf16 in a way that an instruction set may have instructions for: pairs, or rounding? */
-bool kir_narrow(const KFn *k);
+bool kir_uses_bf16(const KFn *k);
 /* Types, operands defined before use and in scope, blocks balanced. false and a message. */
 bool kir_verify(const KFn *k, char err[256]);
 /* Identity of the code (not of the name): equal text means equal kernels, compiled once. */

@@ -106,10 +106,11 @@ static bool is_gate(const Fn *f, const Node *n) {
 static bool is_prologue(const Fn *f, const GroupInfo *g, int id, int reader) {
   const Node *n = &f->node[id], *r = &f->node[reader];
   if (r->in[0] != id || r->in[1] == id) return false;
-  bool deep = g->kind == G_DWPW || g->kind == G_CONV_DW;
+  bool deep = g->kind == G_DYBAC || g->kind == G_WGRAD;
   if (n->op == OP_dwconv) return deep && reader == g->anchor;
   if (!is_gate(f, n)) return false;
-  return deep ? r->op == OP_dwconv : (g->kind == G_DW || g->kind == G_DW_DW) && reader == g->anchor;
+  return deep ? r->op == OP_dwconv
+              : (g->kind == G_DEPTHWISE || g->kind == G_DEPTHWISE_WGRAD) && reader == g->anchor;
 }
 
 static bool operand_fits(Type t, Type r) {
@@ -122,7 +123,7 @@ static bool operand_fits(Type t, Type r) {
 static bool check_epilogue(const Check *c, const GroupInfo *g, int id) {
   const Fn *f = c->f;
   const Node *n = &f->node[id], *anchor = &f->node[g->anchor];
-  if (g->kind != G_CONV && g->kind != G_DW && g->kind != G_DWPW)
+  if (g->kind != G_CONV && g->kind != G_DEPTHWISE && g->kind != G_DYBAC)
     return broken(c, id, "this kind has no epilogue");
   if (op_info[n->op].cls != EW || !shape_eq(n->type, anchor->type))
     return broken(c, id, "an epilogue is elementwise and of the anchor's shape");
@@ -155,17 +156,17 @@ static bool check_anchored(const Check *c, const GroupInfo *g) {
   }
   for (int i = 0; i < g->nout; i++)
     if (g->out[i] == prologue[0] || g->out[i] == prologue[1]) return broken(c, g->out[i], "is stored");
-  if (g->kind == G_DWPW && np == 0) return broken(c, g->anchor, "dwpw without a depthwise convolution");
+  if (g->kind == G_DYBAC && np == 0) return broken(c, g->anchor, "dybac without a depthwise convolution");
   return true;
 }
 
 static bool kind_fits(int kind, const Node *n) {
   switch (kind) {
   case G_CONV: return n->op == OP_conv || n->op == OP_conv_dx;
-  case G_CONV_DW: return n->op == OP_conv_dw;
-  case G_DW: return n->op == OP_dwconv || n->op == OP_dwconv_dx;
-  case G_DW_DW: return n->op == OP_dwconv_dw;
-  case G_DWPW: return n->op == OP_conv;
+  case G_WGRAD: return n->op == OP_conv_dw;
+  case G_DEPTHWISE: return n->op == OP_dwconv || n->op == OP_dwconv_dx;
+  case G_DEPTHWISE_WGRAD: return n->op == OP_dwconv_dw;
+  case G_DYBAC: return n->op == OP_conv;
   case G_MATMUL: return n->op == OP_matmul || n->op == OP_inner;
   case G_MOVE:
     return (op_info[n->op].cls == MOVE && n->op != OP_broadcast) || n->op == OP_argmax || n->op == OP_argmin;

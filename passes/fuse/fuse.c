@@ -200,7 +200,8 @@ static bool may_join(const Fuse *z, int g, const Seeker *s, int64_t *saved) {
   const Work *w = &z->work[g];
   const Node *n = &z->f->node[s->v];
   *saved = 0;
-  if (w->kind == G_CONV_DW || w->kind == G_DW_DW || w->kind == G_MATMUL || w->kind == G_MOVE) return false;
+  if (w->kind == G_WGRAD || w->kind == G_DEPTHWISE_WGRAD || w->kind == G_MATMUL || w->kind == G_MOVE)
+    return false;
   if (!domain_fits(w, s)) return false;
   if (w->kind != G_MAP && (!s->fr->pure || op_info[n->op].cls != EW)) return false;
   int fresh = 0;
@@ -326,12 +327,12 @@ static void anchor_reads(Fuse *z, int g, int v) {
 
 static int anchor_kind(const Fuse *z, const Node *n) {
   switch (n->op) {
-  case OP_conv: return z->place[n->in[0]] == P_INLINE ? G_DWPW : G_CONV;
+  case OP_conv: return z->place[n->in[0]] == P_INLINE ? G_DYBAC : G_CONV;
   case OP_conv_dx: return G_CONV;
-  case OP_conv_dw: return G_CONV_DW;
+  case OP_conv_dw: return G_WGRAD;
   case OP_dwconv:
-  case OP_dwconv_dx: return G_DW;
-  case OP_dwconv_dw: return G_DW_DW;
+  case OP_dwconv_dx: return G_DEPTHWISE;
+  case OP_dwconv_dw: return G_DEPTHWISE_WGRAD;
   case OP_matmul:
   case OP_inner: return G_MATMUL;
   default: return G_MOVE;

@@ -16,10 +16,10 @@
  *   G_CONV        conv, conv_dx    EW epilogue on the anchor's result: shapes equal to it, operands of the result's
  *                                  shape or broadcast (1,C,1..), (N,C,1..), (N,1,S), scalars. One materialised result
  *                                  or several.
- *   G_CONV_DW     conv_dw          nothing, or for DyBAC the recomputed input: [mul x s(N,1,S)] dwconv -> x of conv_dw
- *   G_DW          dwconv, dwconv_dx  prologue mul x s(N,1,S) on the first operand; epilogue as G_CONV
- *   G_DW_DW       dwconv_dw        prologue mul x s(N,1,S) on x
- *   G_DWPW        conv (1x1)       DyBAC forward: [mul x s(N,1,S)] -> dwconv -> conv 1x1 (the anchor) -> epilogue. Neither the scaled
+ *   G_WGRAD     conv_dw          nothing, or for DyBAC the recomputed input: [mul x s(N,1,S)] dwconv -> x of conv_dw
+ *   G_DEPTHWISE          dwconv, dwconv_dx  prologue mul x s(N,1,S) on the first operand; epilogue as G_CONV
+ *   G_DEPTHWISE_WGRAD       dwconv_dw        prologue mul x s(N,1,S) on x
+ *   G_DYBAC        conv (1x1)       DyBAC forward: [mul x s(N,1,S)] -> dwconv -> conv 1x1 (the anchor) -> epilogue. Neither the scaled
  *                                  input nor the depthwise result is stored.
  *   G_MATMUL      matmul, inner    nothing
  *   G_MOVE        reshape (copy), concat, slice, pad, upsample, sumpool, maxpool, maxpool_dx, resize, resize_dx,
@@ -29,7 +29,7 @@
 #define NETC_FUSE_H
 #include "ir/ir.h"
 
-enum { G_MAP, G_CONV, G_CONV_DW, G_DW, G_DW_DW, G_DWPW, G_MATMUL, G_MOVE, G_KINDS };
+enum { G_MAP, G_CONV, G_WGRAD, G_DEPTHWISE, G_DEPTHWISE_WGRAD, G_DYBAC, G_MATMUL, G_MOVE, G_KINDS };
 extern const char *const group_kind_name[G_KINDS];
 enum { MAP_UNROLL_C = 8 };
 

@@ -3,8 +3,8 @@
 #include "passes/graph/order.h"
 #include <string.h>
 
-const char *const group_kind_name[G_KINDS] = {"map",   "conv", "conv_dw", "dw",
-                                              "dw_dw", "dwpw", "matmul",  "move"};
+const char *const group_kind_name[G_KINDS] = {"map",   "conv",  "conv_dw", "dw",
+                                              "dw_dw", "dybac", "matmul",  "move"};
 
 int value_source(const Fn *f, int node) {
   while (f->node[node].op == OP_reshape && reshape_is_view(&f->node[f->node[node].in[0]], &f->node[node]))

@@ -79,8 +79,8 @@ static bool reads_strided(const Fn *f, int reader) {
   switch (g->kind) {
   case G_MAP: return true;
   case G_CONV:
-  case G_DW:
-  case G_DWPW: return reader != g->anchor && !is_prologue(f, g, reader);
+  case G_DEPTHWISE:
+  case G_DYBAC: return reader != g->anchor && !is_prologue(f, g, reader);
   case G_MOVE: return moves_strided(n->op);
   default: return false;
   }
@@ -92,8 +92,8 @@ static bool writes_strided(const Fn *f, int node) {
   switch (f->group[n->group].kind) {
   case G_MAP: return op_info[n->op].cls == EW || n->op == OP_broadcast;
   case G_CONV:
-  case G_DW:
-  case G_DWPW: return true;
+  case G_DEPTHWISE:
+  case G_DYBAC: return true;
   case G_MOVE: return moves_strided(n->op);
   default: return false;
   }

@@ -18,21 +18,21 @@
 #include "ir/bf16.h"
 #include "tests/bench/layers.h"
 
-/* dybac: bwd_w of a 1x1 layer whose input is recomputed from a gated depthwise 3x3. dwpw: forward of the
+/* dybac_w: bwd_w of a 1x1 layer whose input is recomputed from a gated depthwise 3x3. dybac: forward of the
  * same. dw, dw_x, dw_w: that depthwise convolution alone, its adjoint in x, and in the kernels. */
-enum { FWD, BWD_D, BWD_W, DYBAC, DWPW, DW, DW_X, DW_W, DIRECTIONS };
+enum { FWD, BWD_D, BWD_W, DYBAC_W, DYBAC, DW, DW_X, DW_W, DIRECTIONS };
 static const struct {
   const char *name;
   int group;
   bool (*emit)(Emit *, const GroupInfo *);
 } direction[] = {{"fwd", G_CONV, emit_conv},
                  {"bwd_d", G_CONV, emit_conv},
-                 {"bwd_w", G_CONV_DW, emit_conv_dw},
-                 {"dybac", G_CONV_DW, emit_conv_dw},
-                 {"dwpw", G_DWPW, emit_dwpw},
-                 {"dw", G_DW, emit_dw},
-                 {"dw_x", G_DW, emit_dw},
-                 {"dw_w", G_DW_DW, emit_dw_dw}};
+                 {"bwd_w", G_WGRAD, emit_wgrad},
+                 {"dybac_w", G_WGRAD, emit_wgrad},
+                 {"dybac", G_DYBAC, emit_dybac},
+                 {"dw", G_DEPTHWISE, emit_depthwise},
+                 {"dw_x", G_DEPTHWISE, emit_depthwise},
+                 {"dw_w", G_DEPTHWISE_WGRAD, emit_depthwise_wgrad}};
 
 /* Processor time: others may be using the machine. */
 static double now(void) {
@@ -64,7 +64,7 @@ typedef struct {
 
 /* The convolution of layer l, its operands, its result; *weights: whichever of them is weights. */
 static int convolution(Fn *f, const Layer *l, int dir, int *weights) {
-  bool to_weights = direction[dir].group == G_CONV_DW;
+  bool to_weights = direction[dir].group == G_WGRAD;
   int64_t k[MAX_SPATIAL], st[MAX_SPATIAL], pad[MAX_SPATIAL], out[MAX_SPATIAL];
   for (int i = 0; i < l->ns; i++) {
     k[i] = l->k, st[i] = l->stride, pad[i] = l->pad;
@@ -74,7 +74,7 @@ static int convolution(Fn *f, const Layer *l, int dir, int *weights) {
                    dir == BWD_D ? image(l, l->n, l->o, out) : image(l, l->n, l->c, l->size));
   int w =
       ir_input(f, to_weights ? "dy" : "w", to_weights ? image(l, l->n, l->o, out) : image(l, l->o, l->c, k));
-  if (dir == DYBAC || dir == DWPW) x = depthwise(f, l, dir, x);
+  if (dir == DYBAC_W || dir == DYBAC) x = depthwise(f, l, dir, x);
   int y = to_weights     ? ir_conv_grad(f, OP_conv_dw, x, w, st, pad, k)
           : dir == BWD_D ? ir_conv_grad(f, OP_conv_dx, x, w, st, pad, l->size)
                          : ir_conv(f, x, w, st, pad);
@@ -98,12 +98,12 @@ static Fn *build(Arena *a, const Layer *l, int dir, Mode mode) {
     f->node[i].group = op_info[f->node[i].op].cls == LEAF ? -1 : 0;
   }
   *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){direction[dir].group, y};
-  bool *narrow = arena_alloc(a, (size_t)f->n);
+  bool *bf16 = arena_alloc(a, (size_t)f->n);
   for (int i = 0; i < f->n; i++)
-    narrow[i] = mode.bf16 && (f->node[i].op == OP_input || i == y) && i != weights &&
-                f->node[i].type.dim[1] > 8 &&
-                strcmp(f->node[i].op == OP_input ? f->node[i].at.sym : "", "kernel");
-  precision_set(f, narrow);
+    bf16[i] = mode.bf16 && (f->node[i].op == OP_input || i == y) && i != weights &&
+              f->node[i].type.dim[1] > 8 &&
+              strcmp(f->node[i].op == OP_input ? f->node[i].at.sym : "", "kernel");
+  precision_set(f, bf16);
   return f;
 }
 
@@ -248,7 +248,7 @@ int main(int argc, char **argv) {
   printf("set %d: %.1f GFLOP/s of multiply-adds in registers\n", isa, top * 1e-9);
   for (int i = 0; i < LAYERS; i++)
     for (int dir = 0; dir < DIRECTIONS; dir++)
-      if ((only < 0 || only == i) && (way < 0 || way == dir) && (dir < DYBAC || layer[i].k == 1)) {
+      if ((only < 0 || only == i) && (way < 0 || way == dir) && (dir < DYBAC_W || layer[i].k == 1)) {
         measure(&layer[i], dir, isa, top, mode);
         if (has_choice(&layer[i], dir, mode))
           measure(&layer[i], dir, isa, top,

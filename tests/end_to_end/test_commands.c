@@ -199,7 +199,7 @@ TEST(test_folder) {
         " predict m.so --weights trained/last.safetensors --in set/images/p4.png --out set/images/p4.png");
   fails(".png",
         NETRUN_BINARY " predict m.so --weights trained/last.safetensors --in set/images/p4.png --out p4.tif");
-  fails("neither PNG nor JPEG",
+  fails("none of the formats that are read",
         NETRUN_BINARY " predict m.so --weights trained/last.safetensors --in set/train.list --out t.png");
   runs("head -c 200 set/images/p0.png > cut.png");
   fails("cut.png", NETRUN_BINARY " predict m.so --weights trained/last.safetensors --in cut.png --out t.png");

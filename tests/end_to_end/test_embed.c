@@ -212,7 +212,8 @@ TEST(says_what_is_wrong) {
 /* docs/library.md: the program compiles, with warnings as errors, and runs. */
 TEST(example_in_the_docs) {
   runs("awk '/^```c$/ {on = 1; next} /^```$/ {on = 0} on' %s/docs/library.md >segment.c", source);
-  runs("cc -std=c17 -Wall -Wextra -Wpedantic -Werror " SANITIZERS " -I %s/runtime segment.c -o segment %s",
+  runs("cc -std=c17 -Wall -Wextra -Wpedantic -Werror " SANITIZERS
+       " -I %s/runtime/embed segment.c -o segment %s",
        source, LIBNETC);
   runs("LD_LIBRARY_PATH=$(dirname %s) ./segment m.so run/last.safetensors", LIBNETC);
   says(" of 1024, 3 classes\n");

@@ -19,7 +19,7 @@ TEST(unet_agrees_in_tf32) {
   check_newest_of(&c, 10);
 }
 
-TEST(narrow_unet_agrees) {
+TEST(bf16_unet_agrees) {
   CHECK("models/unet.net", 1e-3, {"batch", "2"}, {"size", "[16,16]"}, {"widths", "[16,24]"},
         {"precision", "bf16"});
   check_launches_of(&c);
@@ -38,7 +38,7 @@ TEST(vnet_agrees) {
   check_newest_of(&c, 10);
 }
 
-TEST(narrow_vnet_agrees) {
+TEST(bf16_vnet_agrees) {
   CHECK("models/vnet.net", 2e-3, {"batch", "1"}, {"size", "[16,16,16]"}, {"n_filters", "4"},
         {"precision", "bf16"});
   check_launches_of(&c);

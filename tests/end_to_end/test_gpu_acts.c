@@ -19,7 +19,7 @@ TEST(newest_acts_agrees) {
   check_newest_of(&c, 10);
 }
 
-TEST(narrow_acts_agrees) {
+TEST(bf16_acts_agrees) {
   CHECK("models/asenet.net", 4e-3, {"batch", "1"}, {"size", "[16,16]"}, {"widths", "[8,16]"},
         {"disc_width", "8"}, {"precision", "bf16"});
   check_newest_of(&c, 10);

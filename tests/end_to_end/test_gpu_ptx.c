@@ -133,7 +133,7 @@ TEST(large_tiles_assemble) {
 /* DyBAC's kernels for tensor cores, for one in `few` of the kinds that have them. */
 static void check_dybac(const Machine *m, const char *path, const Define *define, int n, int few) {
   static const char *const which[] = {
-      "dwpw:", "conv_dw:", NULL}; /* those of them that multiply are for sm_80 */
+      "dybac:", "conv_dw:", NULL}; /* those of them that multiply are for sm_80 */
   const char *ptxas = find_ptxas();
   if (getenv("NETC_PTX_ALL")) few = 1;
   Arena *a = arena_new();

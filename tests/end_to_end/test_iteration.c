@@ -47,9 +47,9 @@ TEST(acts_keeps_its_bits) { check_model("models/asenet.net", "2", "[32,32]", "[8
 
 /* A value near the middle of two bf16 may go the other way than the interpreter's; what is far from every
  * output, the gradients, shows the sum of many of those. */
-TEST(narrow_unet_agrees) { check_model("models/unet.net", "2", "[32,32]", "[16,24]", "bf16", 0x1p-5); }
+TEST(bf16_unet_agrees) { check_model("models/unet.net", "2", "[32,32]", "[16,24]", "bf16", 0x1p-5); }
 
-TEST(narrow_acts_keeps_its_bits) {
+TEST(bf16_acts_keeps_its_bits) {
   check_model("models/asenet.net", "2", "[32,32]", "[16,24]", "bf16", INFINITY);
 }
 

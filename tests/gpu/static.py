@@ -107,7 +107,7 @@ def main():
             for name, shared, text in codes(netc(a.build, f"{d}/l.net", "ptx", extra)):
                 if "mma_" not in name or (".target sm_90a" in text) != (a.arch == "sm_90a"):
                     continue
-                if dybac != (name.startswith("dwpw:") or "bwd_w_dw" in name):
+                if dybac != (name.startswith("dybac:") or "bwd_w_dw" in name):
                     continue
                 with open(f"{d}/k.ptx", "w") as f:
                     f.write(text)

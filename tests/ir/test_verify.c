@@ -63,10 +63,10 @@ DAMAGE(unknown_field, f->node[0].at.sym = "l.nothing")
 DAMAGE(field_type, p->stream[0].field[0].type.dim[0] = 2)
 DAMAGE(field_dtype, p->stream[0].field[1].type.dt = F32)
 DAMAGE(two_inputs, f->kind = FN_FORWARD; f->node[5].type.dim[0] = 2)
-DAMAGE(narrow_leaf, f->node[1].type.dt = BF16)
-DAMAGE(narrow_output, f->node[2].type.dt = BF16)
-DAMAGE(narrow_var, p->var[0].type.dt = BF16)
-DAMAGE(narrow_labels, p->storage = I32)
+DAMAGE(bf16_leaf, f->node[1].type.dt = BF16)
+DAMAGE(bf16_output, f->node[2].type.dt = BF16)
+DAMAGE(bf16_var, p->var[0].type.dt = BF16)
+DAMAGE(bf16_labels, p->storage = I32)
 DAMAGE(store_var, f->store[0].var = 9)
 DAMAGE(store_node, f->store[0].node = -1)
 DAMAGE(store_type, f->store[0].node = 4)
@@ -101,10 +101,10 @@ TEST(test_damage) {
   check(field_type, "field l.image is f32[2,1,8,8], not f32[1,1,8,8]");
   check(field_dtype, "field l.mask");
   check(two_inputs, "%0 and %5 read input l.image with different types");
-  check(narrow_leaf, "%1: var is never stored as bf16");
-  check(narrow_output, "output y is bf16");
-  check(narrow_var, "variable w: variables are f32 or i32");
-  check(narrow_labels, "storage must be f32 or bf16");
+  check(bf16_leaf, "%1: var is never stored as bf16");
+  check(bf16_output, "output y is bf16");
+  check(bf16_var, "variable w: variables are f32 or i32");
+  check(bf16_labels, "storage must be f32 or bf16");
   check(store_var, "store 0 names no variable");
   check(store_node, "store of w names no node: -1");
   check(store_type, "variable w is f32[2,1,3,3], %4 stored into it is f32[]");

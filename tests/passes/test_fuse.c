@@ -87,13 +87,13 @@ TEST(epilogue) {
   "%7 = relu %6 : f32[2,5,8,8]\n"
 
 TEST(dybac) {
-  check_kinds(DYBAC "output \"y\" = %7\n", "dwpw");
+  check_kinds(DYBAC "output \"y\" = %7\n", "dybac");
   check_kinds(DYBAC "%8 = input \"dy\" : f32[2,5,8,8]\n"
                     "%9 = conv_dw %5 %8 {stride=[1,1], pad=[0,0], size=[1,1]} : f32[5,32,1,1]\n"
                     "%10 = input \"du\" : f32[2,32,8,8]\n"
                     "%11 = dwconv_dw %4 %10 {stride=[1,1], pad=[1,1], size=[3,3]} : f32[2,32,3,3]\n"
                     "output \"y\" = %7\noutput \"dv\" = %9\noutput \"dw\" = %11\n",
-              "dwpw conv_dw dw_dw");
+              "dybac conv_dw dw_dw");
   /* Somebody wants the depthwise result itself: it is computed once, on its own. */
   check_kinds(DYBAC "output \"y\" = %7\noutput \"u\" = %5\n", "dw conv");
 }
@@ -163,7 +163,7 @@ TEST(checker_sees_faults) {
   Program *p = parsed(a, "program \"t\"\nfn forward \"f\" {\n" DYBAC "%8 = sum %7 {axes=[0]} : f32[1,5,8,8]\n"
                          "output \"y\" = %8\n}\n");
   Fn *f = fused(p);
-  assert_string_equal(kinds(f), "dwpw map");
+  assert_string_equal(kinds(f), "dybac map");
   int sum = f->n - 1;
   f->node[sum].group = 0; /* a reduction in an epilogue */
   assert_false(fuse_check(f, err));

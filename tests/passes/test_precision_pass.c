@@ -36,7 +36,7 @@ static Program *after(Arena *a, const char *header) {
   return p;
 }
 
-static int narrow_values(const Fn *f) {
+static int bf16_values(const Fn *f) {
   int n = 0;
   for (int i = 0; i < f->n; i++) n += f->node[i].type.dt == BF16;
   return n;
@@ -44,15 +44,15 @@ static int narrow_values(const Fn *f) {
 
 TEST(what_becomes_bf16) {
   Arena *a = arena_new();
-  assert_int_equal(narrow_values(after(a, "")->fn[0]), 0);
-  assert_int_equal(narrow_values(after(a, "storage f32")->fn[0]), 0);
+  assert_int_equal(bf16_values(after(a, "")->fn[0]), 0);
+  assert_int_equal(bf16_values(after(a, "storage f32")->fn[0]), 0);
   const Fn *f = after(a, "storage bf16")->fn[0];
   bool conv = false;
   for (int i = 0; i < f->n; i++) {
     const Node *n = &f->node[i];
-    bool narrow = n->type.dt == BF16;
-    if (n->op == OP_conv && n->type.dim[1] == 32) conv = narrow;
-    if (!narrow) continue;
+    bool bf16 = n->type.dt == BF16;
+    if (n->op == OP_conv && n->type.dim[1] == 32) conv = bf16;
+    if (!bf16) continue;
     assert_int_equal(n->type.rank, 4);
     assert_int_equal(n->type.dim[1], 32); /* no logits: 12 classes */
     assert_true(op_info[n->op].cls != RED && op_info[n->op].cls != LEAF && n->op != OP_conv_dw);
@@ -60,7 +60,7 @@ TEST(what_becomes_bf16) {
   assert_true(conv);
   for (int i = 0; i < f->nout; i++) assert_int_equal(f->node[f->out[i].node].type.dt, F32);
   for (int i = 0; i < f->nstore; i++) assert_int_equal(f->node[f->store[i].node].type.dt, F32);
-  assert_true(narrow_values(f) >= 2);
+  assert_true(bf16_values(f) >= 2);
   arena_free(a);
 }
 

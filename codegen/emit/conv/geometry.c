@@ -26,13 +26,13 @@ static bool check_order(const Fn *f, int node, bool weights, char err[256]) {
 }
 
 /* Where operands are to be rounded, images must have been: stored as bf16, or made in the group, by code that rounds. */
-static bool check_narrow(const Fn *f, const Node *nd, int images, char err[256]) {
+static bool check_bf16(const Fn *f, const Node *nd, int images, char err[256]) {
   for (int i = 0; i < images; i++) {
     const Node *x = &f->node[nd->in[i]];
     if (x->type.dt == BF16 || (x->group >= 0 && x->group == nd->group)) continue;
     snprintf(
         err, 256,
-        "convolution with narrow=1: operand %%%d (%s) of function %s must be bf16; pass precision sets that",
+        "convolution with bf16=1: operand %%%d (%s) of function %s must be bf16; pass precision sets that",
         nd->in[i], op_info[x->op].name, f->name);
     return false;
   }
@@ -45,12 +45,12 @@ bool conv_shape(const Fn *f, const Node *nd, ConvShape *s, char err[256]) {
   if (!check_order(f, nd->in[0], false, err) || !check_order(f, nd->in[1], !dw, err) ||
       !check_order(f, self, dw, err))
     return false;
-  if (nd->at.narrow && !check_narrow(f, nd, dw ? 2 : 1, err)) return false;
+  if (nd->at.bf16 && !check_bf16(f, nd, dw ? 2 : 1, err)) return false;
   const Type *a = &f->node[nd->in[0]].type, *b = &f->node[nd->in[1]].type, *y = &nd->type;
   const Type *w = dw ? y : b, *out = dw ? b : y;
   *s = (ConvShape){.ns = a->rank - 2, .n = a->dim[0], .cin = a->dim[1], .cout = out->dim[1]};
   s->back = nd->op == OP_conv_dx;
-  s->narrow = nd->at.narrow;
+  s->bf16 = nd->at.bf16;
   for (int i = 0; i < s->ns; i++) {
     s->in[i] = a->dim[2 + i];
     s->out[i] = out->dim[2 + i];
@@ -86,7 +86,7 @@ void conv_fold(ConvShape *s, int64_t rows) {
 }
 
 bool conv_pairs(const ConvShape *s, int isa) {
-  return s->narrow && isa == NETC_ISA_AVX512_BF16 && s->cin % 2 == 0;
+  return s->bf16 && isa == NETC_ISA_AVX512_BF16 && s->cin % 2 == 0;
 }
 
 int64_t conv_taps(const ConvShape *s) {

@@ -7,7 +7,7 @@
  * the copy. */
 bool pack_pays(const ConvShape *s) {
   enum { LONG_ROW = 128, PIXELS = 64 };
-  return s->back || s->narrow || (s->cout >= LONG_ROW && conv_pixels(s, s->out) >= PIXELS);
+  return s->back || s->bf16 || (s->cout >= LONG_ROW && conv_pixels(s, s->out) >= PIXELS);
 }
 
 int64_t pack_depth(const ConvShape *s, int isa) { return conv_pairs(s, isa) ? s->cin / 2 : s->cin; }
@@ -41,7 +41,7 @@ static void store_row(const PackTap *t, KV r, KV col, KV x) {
   k_store(k, 1, k_add(k, t->dst, k_add(k, k_mul(k, r, k_i64(k, t->row)), col)), x);
 }
 
-static KV rounded(const PackTap *t, KV x) { return t->s->narrow ? k_un(t->k, K_bf16, x) : x; }
+static KV rounded(const PackTap *t, KV x) { return t->s->bf16 ? k_un(t->k, K_bf16, x) : x; }
 
 /* A vector of panel row r: a channel of the operand, or a pair of them. */
 static void pack_row(const PackTap *t, KV r, KV v, KV mask) {
@@ -120,7 +120,7 @@ static int64_t pack_kernel(Build *b, const ConvShape *s, const ConvBlock *blk, i
 
 void pack_weights(Emit *e, const GroupInfo *g, const ConvShape *s, const ConvBlock block[NETC_ISA_COUNT],
                   int w, int ws) {
-  Build b = build_begin(e, g, "pack", "pack:%s:%s:%s", conv_describe(e->arena, s), s->narrow ? "bf16" : "f32",
+  Build b = build_begin(e, g, "pack", "pack:%s:%s:%s", conv_describe(e->arena, s), s->bf16 ? "bf16" : "f32",
                         s->back ? "bwd_d" : "fwd");
   build_arg(&b, w, false);
   build_arg(&b, ws, true);

@@ -11,8 +11,8 @@
 
 /* A buffer: a materialised graph value, or workspace between the launches of one group. */
 typedef struct {
-  int node;    /* owning node (Storage.owner), or -1 for workspace */
-  bool narrow; /* workspace of bf16 */
+  int node;  /* owning node (Storage.owner), or -1 for workspace */
+  bool bf16; /* workspace of bf16 */
   int64_t bytes;
 } Buffer;
 
@@ -68,9 +68,9 @@ Emit *emit_fn(Arena *a, const Fn *f, Emit *share, char err[256]);
 Emit *emit_fn_on(const Machine *machine, Arena *a, const Fn *f, Emit *share, char err[256]);
 
 /* ---- for emitters ---- */
-int emit_buffer(Emit *e, int node);                   /* buffer of a materialised value: that of its owner */
-int emit_workspace(Emit *e, int64_t bytes);           /* elements are f32 for the kernel */
-int emit_narrow_workspace(Emit *e, int64_t elements); /* bf16 */
+int emit_buffer(Emit *e, int node);                 /* buffer of a materialised value: that of its owner */
+int emit_workspace(Emit *e, int64_t bytes);         /* elements are f32 for the kernel */
+int emit_bf16_workspace(Emit *e, int64_t elements); /* bf16 */
 /* Begin a launch: kernel arguments are declared in order with emit_arg, for every instruction set the same. */
 typedef struct {
   Emit *e;
@@ -107,14 +107,15 @@ KFn *build_sm90(Build *b);
 
 /* One emitter per group kind; each appends its launches to e. false with e->err set on failure. Of those of
  * codegen/emit/choose.c every algorithm has an emitter of its own, in its folder. */
-bool emit_map(Emit *e, const GroupInfo *g);     /* G_MAP: codegen/emit/map/map.c */
-bool emit_conv(Emit *e, const GroupInfo *g);    /* G_CONV: codegen/emit/choose.c */
-bool emit_conv_dw(Emit *e, const GroupInfo *g); /* G_CONV_DW, both plain and DyBAC: codegen/emit/choose.c */
-bool emit_dw(Emit *e, const GroupInfo *g);      /* G_DW: codegen/emit/depthwise/depthwise.c */
-bool emit_dw_dw(Emit *e, const GroupInfo *g);   /* G_DW_DW: codegen/emit/depthwise/wgrad.c */
-bool emit_dwpw(Emit *e, const GroupInfo *g);    /* G_DWPW: codegen/emit/choose.c */
-bool emit_matmul(Emit *e, const GroupInfo *g);  /* G_MATMUL: codegen/emit/matmul.c */
-bool emit_move(Emit *e, const GroupInfo *g);    /* G_MOVE: codegen/emit/move/move.c */
+bool emit_map(Emit *e, const GroupInfo *g);       /* G_MAP: codegen/emit/map/map.c */
+bool emit_conv(Emit *e, const GroupInfo *g);      /* G_CONV: codegen/emit/choose.c */
+bool emit_wgrad(Emit *e, const GroupInfo *g);     /* G_WGRAD, both plain and DyBAC: codegen/emit/choose.c */
+bool emit_depthwise(Emit *e, const GroupInfo *g); /* G_DEPTHWISE: codegen/emit/depthwise/depthwise.c */
+bool emit_depthwise_wgrad(Emit *e,
+                          const GroupInfo *g); /* G_DEPTHWISE_WGRAD: codegen/emit/depthwise/wgrad.c */
+bool emit_dybac(Emit *e, const GroupInfo *g);  /* G_DYBAC: codegen/emit/choose.c */
+bool emit_matmul(Emit *e, const GroupInfo *g); /* G_MATMUL: codegen/emit/matmul.c */
+bool emit_move(Emit *e, const GroupInfo *g);   /* G_MOVE: codegen/emit/move/move.c */
 
 /* ---- expressions (expr.c): elementwise nodes of a group at one place of the domain ---- */
 /* A place in a channels-last (or weight-order, or flat) domain: `lanes` neighbours along the innermost axis in memory (vec) or one

@@ -183,8 +183,8 @@ static KV compute(Expr *x, int id) {
 
 /* A value that is stored as bf16 is that for its readers in the group, too. What is loaded is one already. */
 static KV rounded(Expr *x, int node, KV v) {
-  bool narrow = x->e->fn->node[node].type.dt == BF16 && !expr_outside(x, node);
-  return narrow ? k_un(x->k, K_bf16, v) : v;
+  bool bf16 = x->e->fn->node[node].type.dt == BF16 && !expr_outside(x, node);
+  return bf16 ? k_un(x->k, K_bf16, v) : v;
 }
 
 /* Recursion is as deep as the group's longest chain. */

@@ -37,9 +37,9 @@ int emit_buffer(Emit *e, int node) {
 }
 
 int emit_workspace(Emit *e, int64_t bytes) { return push_buffer(e, -1, bytes); }
-int emit_narrow_workspace(Emit *e, int64_t elements) {
+int emit_bf16_workspace(Emit *e, int64_t elements) {
   int buf = push_buffer(e, -1, (2 * elements + 3) / 4 * 4);
-  e->buffer[buf].narrow = true;
+  e->buffer[buf].bf16 = true;
   return buf;
 }
 
@@ -85,7 +85,7 @@ int build_find_arg(const Build *b, int buf) {
 /* What buffer `buf` holds. */
 static KBase arg_base(const Emit *e, int buf) {
   int node = e->buffer[buf].node;
-  if (node < 0) return e->buffer[buf].narrow ? K_BF16 : K_F32;
+  if (node < 0) return e->buffer[buf].bf16 ? K_BF16 : K_F32;
   DType dt = e->fn->node[node].type.dt;
   return dt == I32 ? K_I32 : dt == BF16 ? K_BF16 : K_F32;
 }
@@ -93,9 +93,9 @@ static KBase arg_base(const Emit *e, int buf) {
 /* Sets that may have code of their own: that for bf16 has none for what has nothing to do with bf16. */
 static int sets_of(const Build *b) {
   if (b->e->machine->simt) return b->e->machine->sets;
-  bool narrow = b->g && b->g->anchor >= 0 && b->e->fn->node[b->g->anchor].at.narrow;
-  for (int i = 0; i < b->launch.nargs; i++) narrow |= arg_base(b->e, b->launch.arg[i]) == K_BF16;
-  return narrow ? NETC_ISA_COUNT : NETC_ISA_AVX512_BF16;
+  bool bf16 = b->g && b->g->anchor >= 0 && b->e->fn->node[b->g->anchor].at.bf16;
+  for (int i = 0; i < b->launch.nargs; i++) bf16 |= arg_base(b->e, b->launch.arg[i]) == K_BF16;
+  return bf16 ? NETC_ISA_COUNT : NETC_ISA_AVX512_BF16;
 }
 
 int build_set(const Build *b, int from) {
@@ -161,17 +161,17 @@ static void keep_same_size(Build *b) {
   for (int i = 0; i < l->nargs; i++) {
     int from = l->inplace[i];
     if (from < 0) continue;
-    bool narrow = arg_base(b->e, l->arg[i]) == K_BF16, was_narrow = arg_base(b->e, l->arg[from]) == K_BF16;
-    if (narrow != was_narrow) l->inplace[i] = -1;
+    bool bf16 = arg_base(b->e, l->arg[i]) == K_BF16, was_bf16 = arg_base(b->e, l->arg[from]) == K_BF16;
+    if (bf16 != was_bf16) l->inplace[i] = -1;
   }
 }
 
 /* Kernels that read or write bf16 say so in their names, before the hash. */
 static const char *name_storage(const Build *b) {
   const char *name = b->kernel.name;
-  bool narrow = false;
-  for (int i = 0; i < b->launch.nargs; i++) narrow |= arg_base(b->e, b->launch.arg[i]) == K_BF16;
-  if (!narrow) return name;
+  bool bf16 = false;
+  for (int i = 0; i < b->launch.nargs; i++) bf16 |= arg_base(b->e, b->launch.arg[i]) == K_BF16;
+  if (!bf16) return name;
   size_t n = strlen(name);
   return arena_printf(b->e->arena, n && name[n - 1] == ':' ? "%sbf16:" : "%s:bf16", name);
 }
@@ -180,7 +180,7 @@ static const char *name_storage(const Build *b) {
 static void drop_bf16_set(Kernel *kernel) {
   enum { SET = NETC_ISA_AVX512_BF16 };
   const KFn *k = kernel->k[SET];
-  if (!k || kernel->hash[SET] != kernel->hash[NETC_ISA_AVX512] || kir_narrow(k)) return;
+  if (!k || kernel->hash[SET] != kernel->hash[NETC_ISA_AVX512] || kir_uses_bf16(k)) return;
   kernel->k[SET] = NULL;
   kernel->hash[SET] = 0;
 }

@@ -1,4 +1,4 @@
-/* depthwise.c - G_DW: depthwise convolutions with a kernel per sample and channel, forward and adjoint in x,
+/* depthwise.c - G_DEPTHWISE: depthwise convolutions with a kernel per sample and channel, forward and adjoint in x,
  * with an elementwise epilogue. They are bound by memory: each reads its operands once from memory, rows
  * again from cache. The adjoint in the kernels is wgrad.c. */
 #include "codegen/emit/depthwise/row.h"
@@ -28,7 +28,7 @@ static void epilogue(void *ctx, KFn *k, const DwAt *at, KV v) {
 }
 
 /* A task is a few neighbouring rows, so that what they share of the source stays in cache. */
-bool emit_dw(Emit *e, const GroupInfo *g) {
+bool emit_depthwise(Emit *e, const GroupInfo *g) {
   const Node *anchor = &e->fn->node[g->anchor];
   DwShape d = dw_shape(e, g, g->anchor);
   if (!dw_supported(e, &d)) return false;

@@ -1,4 +1,4 @@
-/* wgrad.c - G_DW_DW: the adjoint of depthwise convolutions in their kernels,
+/* wgrad.c - G_DEPTHWISE_WGRAD: the adjoint of depthwise convolutions in their kernels,
  *
  *   dw[n,c,i] = sum over o of dy[n,c,o] x[n,c,stride*o+i-pad].
  *
@@ -27,7 +27,7 @@ typedef struct {
   int64_t at; /* the same at compile time or -1, */
   int count;  /* and its pixels; 0: no blocks */
   KV acc[DW_MAX_SIZE * 2];
-} Dw;
+} DwWgrad;
 
 /* dy of DW_TILE pixels of each row is in registers at a time. On the host a block is one such tile: all
  * vectors of channels of it, then the next, in the order the operands lie in memory, a block of each row
@@ -48,7 +48,7 @@ static bool dw_fits(const DwShape *d, int64_t at, int count) {
 
 /* x of a pixel in a row of the source, counted from the one that tap lo of the first row of dy meets;
  * gated. */
-static KV dw_pixel(const Dw *w, KFn *k, KV pixel, int64_t row) {
+static KV dw_pixel(const DwWgrad *w, KFn *k, KV pixel, int64_t row) {
   const DwShape *d = w->d;
   int a = d->ns - 1;
   int64_t up = d->ns > 1 ? row : 0;
@@ -60,12 +60,12 @@ static KV dw_pixel(const Dw *w, KFn *k, KV pixel, int64_t row) {
 }
 
 /* Steps from a row to the next: of dy, of the source. */
-static int64_t dy_row(const Dw *w) { return w->d->ns > 1 ? w->ys[w->d->ns] : 0; }
-static int64_t source_rows(const Dw *w) { return w->d->ns > 1 ? w->d->stride[w->d->ns - 2] : 1; }
+static int64_t dy_row(const DwWgrad *w) { return w->d->ns > 1 ? w->ys[w->d->ns] : 0; }
+static int64_t source_rows(const DwWgrad *w) { return w->d->ns > 1 ? w->d->stride[w->d->ns - 2] : 1; }
 
 /* Asks for what the next block of the rows reads and no row before them has read. Between the multiply-adds
  * of a tile, not all at once: a load that waits for such requests would wait long. */
-static void dw_ahead(const Dw *w, KFn *k, KV base, int count) {
+static void prefetch_rows(const DwWgrad *w, KFn *k, KV base, int count) {
   const DwShape *d = w->d;
   int a = d->ns - 1;
   int64_t last = source_rows(w) * (w->together - 1) + w->hi - w->lo, step = source_rows(w);
@@ -82,7 +82,7 @@ static void dw_ahead(const Dw *w, KFn *k, KV base, int count) {
 
 /* A few pixels of dy, of each row, against all taps in hand. Every pixel of x is loaded once. */
 static void dw_tile(void *ctx, KFn *k, KV base, int64_t at, int count) {
-  const Dw *w = ctx;
+  const DwWgrad *w = ctx;
   const DwShape *d = w->d;
   int a = d->ns - 1;
   int64_t size = d->size[a], s = d->stride[a];
@@ -93,7 +93,7 @@ static void dw_tile(void *ctx, KFn *k, KV base, int64_t at, int count) {
       KV from = k_add(k, yoff, k_i64(k, r * dy_row(w) + j * w->ys[2 + a]));
       dy[r][j] = load_lanes(k, w->y, from, 1, d->vec, w->mask);
     }
-  if (!w->simt && d->vec) dw_ahead(w, k, base, count);
+  if (!w->simt && d->vec) prefetch_rows(w, k, base, count);
   for (int64_t u = -d->pad[a]; u < s * (count - 1) + size - d->pad[a]; u++) {
     if (at >= 0 && (at * s + u < 0 || at * s + u >= d->in[a])) continue;
     KV pixel = k_add(k, k_mul(k, base, k_i64(k, s)), k_i64(k, u));
@@ -114,7 +114,7 @@ static void dw_tile(void *ctx, KFn *k, KV base, int64_t at, int count) {
 /* A block of pixels, or the row, for one vector of channels: sums of the taps lo..hi-1 (times the last axis)
  * are fetched, added to, put back. */
 static void dw_channels(void *ctx, KFn *k, KV c, KV mask) {
-  Dw w = *(const Dw *)ctx;
+  DwWgrad w = *(const DwWgrad *)ctx;
   const DwShape *d = w.d;
   int a = d->ns - 1;
   int64_t size = d->size[a], n = (w.hi - w.lo) * size;
@@ -139,7 +139,7 @@ static void dw_channels(void *ctx, KFn *k, KV c, KV mask) {
 
 /* All channels of a block before the next block. */
 static void dw_block(void *ctx, KFn *k, KV base, int64_t at, int count) {
-  Dw w = *(const Dw *)ctx;
+  DwWgrad w = *(const DwWgrad *)ctx;
   w.base = base;
   w.at = at;
   w.count = count;
@@ -147,11 +147,11 @@ static void dw_block(void *ctx, KFn *k, KV base, int64_t at, int count) {
 }
 
 /* Taps lo..hi-1 along the axis before the last; the caller has seen that they meet the source. */
-static void dw_taps(KFn *k, Dw *w, int64_t lo, int64_t hi) {
+static void dw_taps(KFn *k, DwWgrad *w, int64_t lo, int64_t hi) {
   const DwShape *d = w->d;
   w->lo = lo;
   w->hi = hi;
-  Dw in = *w;
+  DwWgrad in = *w;
   in.xoff = k_mul(k, w->n, k_i64(k, d->xs[0]));
   in.soff = k_mul(k, w->n, k_i64(k, d->ss[0]));
   in.yoff = k_mul(k, w->n, k_i64(k, w->ys[0]));
@@ -175,14 +175,14 @@ static int64_t dw_group(const KFn *k, const DwShape *d) {
 }
 
 /* Opens the loop over taps of the first of three axes. */
-static void dw_planes(KFn *k, Dw *w) {
+static void dw_planes(KFn *k, DwWgrad *w) {
   const DwShape *d = w->d;
   if (d->ns == 3) w->tap = k_for(k, tap_first(k, d, 0, w->outer[0]), tap_end(k, d, 0, w->outer[0]), 1);
 }
 
 /* All taps of one row; those of a group of kernel rows together where the group meets the source, else one by
  * one. */
-static void dw_one_row(KFn *k, Dw *w) {
+static void dw_one_row(KFn *k, DwWgrad *w) {
   const DwShape *d = w->d;
   w->together = 1;
   if (d->ns == 1) {
@@ -211,7 +211,7 @@ static void dw_one_row(KFn *k, Dw *w) {
 /* Rows of dy that are summed together: as many as their tiles and the sums leave registers for. Together they
  * read a row of x once that one by one they would read, from the second-level cache, as often as the kernel
  * has rows. Deep pixels of many rows at once would crowd each other out of the first-level cache. */
-static int dw_rows(const KFn *k, const Dw *w) {
+static int dw_rows(const KFn *k, const DwWgrad *w) {
   enum { OTHERS = 3, DEEP_ROWS = 2 };
   const DwShape *d = w->d;
   if (w->simt || !d->vec || d->ns == 1) return 1;
@@ -222,7 +222,7 @@ static int dw_rows(const KFn *k, const Dw *w) {
 }
 
 /* `rows` rows from w->outer on, all of whose taps meet the source along that axis. */
-static void dw_many_rows(KFn *k, Dw *w, int rows) {
+static void dw_many_rows(KFn *k, DwWgrad *w, int rows) {
   const DwShape *d = w->d;
   int64_t size = d->size[d->ns - 2], group = dw_group(k, d);
   w->together = rows;
@@ -232,7 +232,7 @@ static void dw_many_rows(KFn *k, Dw *w, int rows) {
 }
 
 /* Rows first <= . < end of a plane: those inside it together as far as they go, the others one by one. */
-static void dw_plane(KFn *k, Dw *w, KV first, KV end, int rows) {
+static void dw_plane(KFn *k, DwWgrad *w, KV first, KV end, int rows) {
   const DwShape *d = w->d;
   int a = d->ns - 2;
   KV stop = first;
@@ -256,7 +256,7 @@ static void dw_plane(KFn *k, Dw *w, KV first, KV end, int rows) {
 }
 
 /* Rows first <= . < end of a sample, plane after plane. */
-static void dw_chunk(KFn *k, Dw *w, KV first, KV end) {
+static void dw_chunk(KFn *k, DwWgrad *w, KV first, KV end) {
   const DwShape *d = w->d;
   int rows = dw_rows(k, w);
   if (d->ns == 1) {
@@ -286,7 +286,7 @@ static void zero_body(void *ctx, KFn *k, const Spot *s) {
 
 /* The partial result of a task starts at 0: all of a sample's sums, wherever its axes lie (sample outermost).
  */
-static void dw_zero(KFn *k, const Dw *w, int64_t n) {
+static void dw_zero(KFn *k, const DwWgrad *w, int64_t n) {
   Flat z = {.buf = w->out, .base = w->outoff};
   Spot s = {.vec = true, .mask = K_NONE};
   int64_t full = n / k->lanes * k->lanes;
@@ -308,7 +308,7 @@ static int64_t rows_per_chunk(const Machine *m, int64_t samples, int64_t rows) {
   return per < m->task_rows ? (rows < m->task_rows ? rows : m->task_rows) : per;
 }
 
-bool emit_dw_dw(Emit *e, const GroupInfo *g) {
+bool emit_depthwise_wgrad(Emit *e, const GroupInfo *g) {
   const Node *anchor = &e->fn->node[g->anchor], *dy = &e->fn->node[anchor->in[1]];
   DwShape d = {.ns = anchor->type.rank - 2, .channels = anchor->type.dim[1]};
   dw_gate(e->fn, g, anchor->in[0], &d.x, &d.s);
@@ -326,7 +326,7 @@ bool emit_dw_dw(Emit *e, const GroupInfo *g) {
   if (!dw_supported(e, &d)) return false;
 
   int64_t samples = anchor->type.dim[0];
-  Dw w = {.d = &d, .total = type_count(anchor->type), .rows = rows_of(&d)};
+  DwWgrad w = {.d = &d, .total = type_count(anchor->type), .rows = rows_of(&d)};
   node_strides(dy, w.ys);
   node_strides(anchor, w.os);
   w.simt = e->machine->simt;

@@ -1,4 +1,4 @@
-/* direct.c - G_DWPW: the DyBAC layer's forward pass in one kernel,
+/* direct.c - G_DYBAC: the DyBAC layer's forward pass in one kernel,
  *
  *   y[n,o,.] = epilogue( sum over c of v[o,c] * dwconv(s .* x, w)[n,c,.] )
  *
@@ -25,11 +25,11 @@ typedef struct {
   int64_t pixel;                       /* scratch elements between pixels */
   ConvShape pointwise;
   bool packed;
-} Dwpw;
+} Dybac;
 
 enum { MAX_AHEAD = 7 };
 typedef struct {
-  const Dwpw *pl;
+  const Dybac *pl;
   bool pairs; /* the depthwise result is bf16, contracted in pairs of channels */
   const GroupInfo *g;
   const Node *anchor;
@@ -58,18 +58,18 @@ static int64_t divisor(int64_t n, int64_t most) {
 }
 
 /* Pixels of a step. Near: the rows of x for a pixel and the one below, its depthwise result, and the weights. */
-static int64_t step_pixels(const Machine *m, const Dwpw *p) {
+static int64_t step_pixels(const Machine *m, const Dybac *p) {
   const DwShape *d = &p->d;
   int64_t rows = 1, scratch = min64(m->scratch / 4 / d->channels, MAX_PIXELS);
   for (int a = 0; a < d->ns - 1; a++) rows *= d->size[a];
-  int64_t bytes = p->pointwise.narrow ? 2 : 4; /* of an element */
+  int64_t bytes = p->pointwise.bf16 ? 2 : 4; /* of an element */
   int64_t near = (NEAR / bytes / d->channels - p->cout) / ((rows + 1) * d->stride[d->ns - 1] + 1);
   return near < NARROWEST ? scratch : min64(near / 8 * 8, scratch);
 }
 
 /* Steps of whole rows as many as fit or of a segment, tasks of several steps. Rows of a step divide those of a
  * sample, so that all tasks are alike. */
-static void plan(const Machine *m, Dwpw *p, int64_t samples) {
+static void plan(const Machine *m, Dybac *p, int64_t samples) {
   int64_t pixels = max64(step_pixels(m, p), 1), all = samples * p->rows;
   p->segments = ceil_div(p->width, pixels);
   int64_t unit = m->simt ? 1 : 8; /* shared memory holds so many pixels and no more */
@@ -84,7 +84,7 @@ static void plan(const Machine *m, Dwpw *p, int64_t samples) {
 
 static void keep_depthwise(void *ctx, KFn *k, const DwAt *at, KV v) {
   const Code *c = ctx;
-  if (c->pl->pointwise.narrow && !c->pairs) v = k_un(k, K_bf16, v);
+  if (c->pl->pointwise.bf16 && !c->pairs) v = k_un(k, K_bf16, v);
   KV pixel = k_add(k, k_mul(k, c->row, k_i64(k, c->count)), k_sub(k, at->pixel, c->lo));
   KV off = k_add(k, k_mul(k, pixel, k_i64(k, c->pl->pixel)), at->channel);
   store_lanes(k, c->scratch, off, 1, v, at->vec, at->mask);
@@ -218,13 +218,13 @@ static void contract(Code *c) {
   if (apart) k_end(k);
 }
 
-static int64_t segment_pixels(const Dwpw *p, int64_t segment) {
+static int64_t segment_pixels(const Dybac *p, int64_t segment) {
   return min64(p->segment, p->width - segment * p->segment);
 }
 
 /* Segments from `segment` on that one code does for: those where all taps meet x and all pixels are there; a
  * segment at an end of the row has code of its own. */
-static int64_t alike(const Dwpw *p, int64_t segment) {
+static int64_t alike(const Dybac *p, int64_t segment) {
   int64_t n = 0;
   for (int64_t i = segment; i < p->segments; i++, n++) {
     int64_t lo = i * p->segment, count = segment_pixels(p, i);
@@ -253,7 +253,7 @@ static void depthwise(Code *c, DwRow *r) {
 
 static void step(Code *c, DwRow *r) {
   KFn *k = c->k;
-  const Dwpw *p = c->pl;
+  const Dybac *p = c->pl;
   int64_t last = segment_pixels(p, p->segments - 1);
   c->row = k_for(k, k_i64(k, 0), k_i64(k, p->step_rows), 1);
   row_place(k, &p->d, k_add(k, c->row0, c->row), r);
@@ -269,7 +269,7 @@ static void step(Code *c, DwRow *r) {
   k_end(k);
 }
 
-static void kernel(Build *b, const GroupInfo *g, const Dwpw *pl, const ConvBlock *block, int isa,
+static void kernel(Build *b, const GroupInfo *g, const Dybac *pl, const ConvBlock *block, int isa,
                    KV weights) {
   KFn *k = build_kernel(b, isa);
   k_opaque_counters(k);
@@ -305,8 +305,8 @@ static void kernel(Build *b, const GroupInfo *g, const Dwpw *pl, const ConvBlock
 }
 
 /* The contraction as a convolution, for the panels of its weights. */
-static ConvShape pointwise(const Dwpw *p, int64_t samples, bool narrow) {
-  ConvShape s = {.ns = p->d.ns, .n = samples, .cin = p->d.channels, .cout = p->cout, .narrow = narrow};
+static ConvShape pointwise(const Dybac *p, int64_t samples, bool bf16) {
+  ConvShape s = {.ns = p->d.ns, .n = samples, .cin = p->d.channels, .cout = p->cout, .bf16 = bf16};
   for (int a = 0; a < s.ns; a++) {
     s.in[a] = s.out[a] = p->d.out[a];
     s.k[a] = s.stride[a] = 1;
@@ -342,10 +342,10 @@ bool dybac_shape(Emit *e, const GroupInfo *g, DwShape *d) {
 bool dybac_direct(Emit *e, const GroupInfo *g, const DwShape *d) {
   const Node *anchor = &e->fn->node[g->anchor];
   int64_t samples = anchor->type.dim[0], panels = 0;
-  Dwpw p = {.d = *d, .cout = anchor->type.dim[1]};
+  Dybac p = {.d = *d, .cout = anchor->type.dim[1]};
   p.rows = rows_of(&p.d);
   p.width = p.d.out[p.d.ns - 1];
-  p.pointwise = pointwise(&p, samples, anchor->at.narrow);
+  p.pointwise = pointwise(&p, samples, anchor->at.bf16);
   plan(e->machine, &p, samples);
   p.packed = pack_pays(&p.pointwise);
   ConvBlock block[NETC_ISA_COUNT];
@@ -362,9 +362,9 @@ bool dybac_direct(Emit *e, const GroupInfo *g, const DwShape *d) {
     v = ws;
   }
   char dims[96], win[96];
-  Build b = build_begin(e, g, "dwpw", "dwpw:%s_oc%lld_%s:f32:fwd%s", dims_text(e->fn->node[p.d.x].type, dims),
-                        (long long)p.cout, window_text(p.d.ns, p.d.size, p.d.stride, p.d.pad, win),
-                        p.d.s >= 0 ? ":gate" : "");
+  Build b = build_begin(e, g, "dybac", "dybac:%s_oc%lld_%s:f32:fwd%s",
+                        dims_text(e->fn->node[p.d.x].type, dims), (long long)p.cout,
+                        window_text(p.d.ns, p.d.size, p.d.stride, p.d.pad, win), p.d.s >= 0 ? ":gate" : "");
   for (int i = 0; i < g->nin; i++) {
     int in = emit_buffer(e, g->in[i]);
     build_arg(&b, in == from ? v : in, false);

@@ -104,10 +104,10 @@ static void wide_kernel(Build *b, const GroupInfo *g, const TcConv *c, Gather co
   tc_conv_kernel(b, g, &wide, k, &block, &code.c);
 }
 
-bool emit_conv_tc(Emit *e, const GroupInfo *g, const ConvShape *s) {
+bool tc_conv(Emit *e, const GroupInfo *g, const ConvShape *s) {
   static const TcRows rows = {find_rows, load_rows};
   const Node *nd = &e->fn->node[g->anchor];
-  TcConv c = {.s = *s, .bf16 = s->narrow};
+  TcConv c = {.s = *s, .bf16 = s->bf16};
   tc_conv_plan(e, g, &c, TC_MOST_STAGES);
   int x = emit_buffer(e, nd->in[0]), w = emit_buffer(e, nd->in[1]), ws = tc_conv_pack(e, g, &c, w);
   Build b =

@@ -1,4 +1,4 @@
-/* dybac.c - G_DWPW on tensor cores: DyBAC's forward pass, depthwise convolution, 1x1 convolution and epilogue in one kernel.
+/* dybac.c - G_DYBAC on tensor cores: DyBAC's forward pass, depthwise convolution, 1x1 convolution and epilogue in one kernel.
  *
  * A product of matrices as in conv.c, with another producer of its rows: they are computed, not copied. Rows are the pixels
  * of a box, columns the channels of the result. A step sums over 32 channels, or 64 of bf16: the warps of the block compute the depthwise result of
@@ -35,7 +35,7 @@ static const struct {
 /* A depthwise value takes about the time of so many products, and each range of columns computes it again. */
 enum { COLUMNS = 96 };
 
-bool dwpw_tc_takes(const Emit *e, const DwShape *d, int64_t cout, bool bf16) {
+bool tc_dybac_takes(const Emit *e, const DwShape *d, int64_t cout, bool bf16) {
   enum { FEWEST = 8 }; /* channels on either side: of less most of a tile would be zeros */
   return e->machine->simt && (bf16 || e->fn->prog->tf32) && d->channels >= FEWEST && cout >= FEWEST &&
          d->channels * cout < (int64_t)1 << 29 && dw_runs_take(e, d);
@@ -83,8 +83,8 @@ static void pack_kernel(const Plan *p, KFn *k) {
 
 static int pack(Emit *e, const GroupInfo *g, const Plan *p, int w) {
   int64_t elements = p->col_blocks * p->steps * p->t.n * tc_depth(&p->t, p->bf16);
-  int ws = p->bf16 ? emit_narrow_workspace(e, elements) : emit_workspace(e, elements * 4);
-  Build b = build_begin(e, g, "pack", "pack:dwpw_ic%lld_oc%lld:%s:n%d", (long long)p->r.d.channels,
+  int ws = p->bf16 ? emit_bf16_workspace(e, elements) : emit_workspace(e, elements * 4);
+  Build b = build_begin(e, g, "pack", "pack:dybac_ic%lld_oc%lld:%s:n%d", (long long)p->r.d.channels,
                         (long long)p->cout, p->bf16 ? "bf16" : "tf32", p->t.n);
   build_arg(&b, w, false);
   build_arg(&b, ws, true);
@@ -205,12 +205,12 @@ static void kernel(Build *bd, const GroupInfo *g, const Plan *p, KV weights) {
   tc_results(&b, &result, &c);
 }
 
-bool emit_dwpw_tc(Emit *e, const GroupInfo *g, const DwShape *d) {
+bool tc_dybac(Emit *e, const GroupInfo *g, const DwShape *d) {
   const Node *nd = &e->fn->node[g->anchor];
-  Plan p = plan(e->machine, d, nd->type.dim[0], nd->type.dim[1], nd->at.narrow);
+  Plan p = plan(e->machine, d, nd->type.dim[0], nd->type.dim[1], nd->at.bf16);
   int from = emit_buffer(e, nd->in[1]), v = pack(e, g, &p, from);
   char dims[96], win[96];
-  Build b = build_begin(e, g, "dwpw", "dwpw:%s_oc%lld_%s:%s:fwd%s", dims_text(e->fn->node[d->x].type, dims),
+  Build b = build_begin(e, g, "dybac", "dybac:%s_oc%lld_%s:%s:fwd%s", dims_text(e->fn->node[d->x].type, dims),
                         (long long)p.cout, window_text(d->ns, d->size, d->stride, d->pad, win),
                         p.bf16 ? "mma_bf16" : "mma_tf32", d->s >= 0 ? ":gate" : "");
   for (int i = 0; i < g->nin; i++) {

@@ -48,10 +48,10 @@ static const struct {
     {{128, 16, 4, 1, 16, 3, true, false}, 0.45}, {{32, 32, 2, 1, 16, 3, true, false}, 0.45},
 };
 
-bool conv_dw_input_tc_takes(const Emit *e, const Node *nd, const DwShape *d) {
+bool tc_dybac_wgrad_takes(const Emit *e, const Node *nd, const DwShape *d) {
   enum { FEWEST = 8 };
   const Node *dy = &e->fn->node[nd->in[1]];
-  bool bf16 = nd->at.narrow;
+  bool bf16 = nd->at.bf16;
   int64_t cout = dy->type.dim[1];
   return e->machine->simt && (bf16 || e->fn->prog->tf32) && d->channels >= FEWEST && cout >= FEWEST &&
          dy->type.dt == (bf16 ? BF16 : F32) && (!bf16 || cout % 2 == 0) &&
@@ -211,9 +211,9 @@ static void kernel(Build *bd, const Plan *p, KV dy, KV dw) {
   tc_results(&b, &result, &c);
 }
 
-bool emit_conv_dw_input_tc(Emit *e, const GroupInfo *g, const DwShape *d) {
+bool tc_dybac_wgrad(Emit *e, const GroupInfo *g, const DwShape *d) {
   const Node *nd = &e->fn->node[g->anchor], *u = &e->fn->node[nd->in[0]];
-  Plan p = plan(e->machine, d, u->type.dim[0], e->fn->node[nd->in[1]].type.dim[1], nd->at.narrow);
+  Plan p = plan(e->machine, d, u->type.dim[0], e->fn->node[nd->in[1]].type.dim[1], nd->at.bf16);
   int dw = emit_buffer(e, g->anchor);
   int ws = p.parts > 1 ? emit_workspace(e, p.parts * d->channels * p.cout * 4) : dw;
   char dims[96], win[96];

@@ -110,7 +110,7 @@ static void pack_step(const TcConv *c, const TcPhase *p, KFn *k, KV number) {
 
 int tc_conv_pack(Emit *e, const GroupInfo *g, const TcConv *c, int w) {
   const char *kind = c->bf16 ? "bf16" : "tf32";
-  int ws = c->bf16 ? emit_narrow_workspace(e, c->packed) : emit_workspace(e, c->packed * 4);
+  int ws = c->bf16 ? emit_bf16_workspace(e, c->packed) : emit_workspace(e, c->packed * 4);
   Build b = build_begin(e, g, "pack", "pack:%s:%s:%s:m%dn%d", conv_describe(e->arena, &c->s), kind,
                         c->s.back ? "bwd_d" : "fwd", c->t.m, c->t.n);
   build_arg(&b, w, false);

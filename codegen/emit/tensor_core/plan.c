@@ -136,9 +136,9 @@ static bool copied_as_is(const Node *x, bool bf16) {
 
 bool tc_takes(const Emit *e, const Node *nd, const ConvShape *s) {
   const Fn *f = e->fn;
-  if (!e->machine->simt || conv_taps(s) > TC_MOST_TAPS || (!s->narrow && !f->prog->tf32)) return false;
+  if (!e->machine->simt || conv_taps(s) > TC_MOST_TAPS || (!s->bf16 && !f->prog->tf32)) return false;
   if (nd->op == OP_conv_dw)
-    return copied_as_is(&f->node[nd->in[0]], s->narrow) && copied_as_is(&f->node[nd->in[1]], s->narrow) &&
+    return copied_as_is(&f->node[nd->in[0]], s->bf16) && copied_as_is(&f->node[nd->in[1]], s->bf16) &&
            small_enough(nd->type);
-  return s->cout > 1 && copied_as_is(&f->node[nd->in[0]], s->narrow) && small_enough(nd->type);
+  return s->cout > 1 && copied_as_is(&f->node[nd->in[0]], s->bf16) && small_enough(nd->type);
 }

@@ -123,6 +123,6 @@ void tc_results(TcBlock *b, const TcResult *r, void *ctx);
 /* ---- emitters ---- */
 /* Does the convolution, or its gradient, go by tensor cores on this machine? */
 bool tc_takes(const Emit *e, const Node *nd, const ConvShape *s);
-bool emit_conv_dw_tc(Emit *e, const GroupInfo *g, const ConvShape *s);
-bool emit_conv_tc(Emit *e, const GroupInfo *g, const ConvShape *s); /* conv and conv_dx */
+bool tc_wgrad(Emit *e, const GroupInfo *g, const ConvShape *s);
+bool tc_conv(Emit *e, const GroupInfo *g, const ConvShape *s); /* conv and conv_dx */
 #endif

@@ -53,7 +53,7 @@ static void plan_parts(const Machine *m, Plan *p) {
 }
 
 static Plan plan(const Machine *m, const ConvShape *s) {
-  Plan p = {.s = *s, .bf16 = s->narrow, .rows = conv_taps(s) * s->cin, .pixels = conv_pixels(s, s->out)};
+  Plan p = {.s = *s, .bf16 = s->bf16, .rows = conv_taps(s) * s->cin, .pixels = conv_pixels(s, s->out)};
   p.pointwise = conv_is_pointwise(s);
   p.x_piece = tc_copy_bytes(s->cin, p.bf16);
   p.dy_piece = tc_copy_bytes(s->cout, p.bf16);
@@ -227,7 +227,7 @@ static void wide_kernel(Build *b, const Plan *p, KV x, KV dy, KV dw) {
   kernel(build_sm90(b), &wide, x, dy, dw);
 }
 
-bool emit_conv_dw_tc(Emit *e, const GroupInfo *g, const ConvShape *s) {
+bool tc_wgrad(Emit *e, const GroupInfo *g, const ConvShape *s) {
   const Node *nd = &e->fn->node[g->anchor];
   Plan p = plan(e->machine, s);
   int dw = emit_buffer(e, g->anchor);

@@ -7,16 +7,16 @@
 #include "codegen/emit/wgrad/wgrad.h"
 #include "codegen/util/ints.h"
 
-static void add_axis(DwAheadSide *s, int64_t extent, int64_t step) {
+static void add_axis(WgradPrefetchSide *s, int64_t extent, int64_t step) {
   s->extent[s->naxes] = extent, s->step[s->naxes++] = step;
   s->lines *= extent;
 }
 
-DwAheadSide dw_ahead_side(KFn *k, KV x, const DwView *v, const int64_t *extent, int64_t channels,
-                          const KV *first, KV channel0, int64_t turns) {
+WgradPrefetchSide wgrad_prefetch_side(KFn *k, KV x, const WgradView *v, const int64_t *extent,
+                                      int64_t channels, const KV *first, KV channel0, int64_t turns) {
   int64_t line = k->ins[x].type.base == K_BF16 ? 2 * TILE_LINE : TILE_LINE, runs = view_runs(v, channels);
   int64_t of_run = ceil_div(channels / runs, line);
-  DwAheadSide s = {.x = x, .line = line, .of_run = of_run, .lines = of_run};
+  WgradPrefetchSide s = {.x = x, .line = line, .of_run = of_run, .lines = of_run};
   s.base = view_channel(k, v, channel0);
   int64_t taps[MAX_SPATIAL]; /* runs: the inner axes of taps whole */
   for (int a = v->naxes_taps - 1; a >= 0; runs /= taps[a], a--)
@@ -40,7 +40,7 @@ DwAheadSide dw_ahead_side(KFn *k, KV x, const DwView *v, const int64_t *extent, 
 }
 
 /* Element of line number `number`, counted over runs and the lines of each. */
-static KV line_at(KFn *k, const DwAheadSide *s, KV number) {
+static KV line_at(KFn *k, const WgradPrefetchSide *s, KV number) {
   KV lines = k_i64(k, s->of_run), at = k_mul(k, k_rem(k, number, lines), k_i64(k, s->line));
   KV run = k_div(k, number, lines);
   for (int a = s->naxes - 1; a >= 0; a--) {
@@ -51,10 +51,10 @@ static KV line_at(KFn *k, const DwAheadSide *s, KV number) {
   return k_add(k, s->base, at);
 }
 
-void dw_ahead_ask(const void *ctx, KFn *k, KV turn) {
-  const DwAhead *d = ctx;
+void wgrad_prefetch(const void *ctx, KFn *k, KV turn) {
+  const WgradPrefetch *d = ctx;
   for (int i = 0; i < 2; i++) {
-    const DwAheadSide *s = &d->side[i];
+    const WgradPrefetchSide *s = &d->side[i];
     KV at_turn = k_add(k, d->turn0[i], turn);
     KV first = k_mul(k, k_div(k, at_turn, k_i64(k, s->every)), k_i64(k, s->each));
     if (s->each == 0) continue;

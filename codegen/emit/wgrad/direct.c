@@ -1,4 +1,4 @@
-/* direct.c - G_CONV_DW by loops over pixels: gradients of convolution weights,
+/* direct.c - G_WGRAD by loops over pixels: gradients of convolution weights,
  *
  *   dW[tap][c][o] = sum over pixels q of x[q*s + tap - p][c] * dy[q][o].
  *
@@ -9,7 +9,7 @@
  * several, which a second launch adds in order. Boxes, slices and parts depend on the shape only, and so does
  * the sum.
  *
- * Rounded operands (ConvShape.narrow) are multiplied in pairs of pixels where the instruction set does that: panels then hold
+ * Rounded operands (ConvShape.bf16) are multiplied in pairs of pixels where the instruction set does that: panels then hold
  * pairs (pairs.c). Boxes may differ between sets for that, and so do sums.
  *
  * In DyBAC x is itself dwconv(x0 [* s], w), of a pointwise convolution: it is computed box by box, straight
@@ -21,26 +21,26 @@
 #include "codegen/util/ints.h"
 
 typedef struct {
-  const DwPlan *pl;
+  const WgradPlan *pl;
   ConvBlock b; /* b.pixels: channels of x in a tile */
   KFn *k;
   KV x, dy, dw, *acc;
   Panels xp, dyp; /* what is read; dyp: of the block at work */
-  DwTaps taps;    /* .. instead of xp */
+  WgradTaps taps; /* .. instead of xp */
   KV part_at;     /* element of dw where this part's sums start */
   KV cin0;        /* first channel of the slice */
   KV fresh;       /* is this the task's first box? */
-  DwBox box;
+  WgradBox box;
   KV x0[MAX_AXES], x1[MAX_AXES];               /* pixels of x that the box meets */
   int64_t x_step[MAX_AXES], dy_step[MAX_AXES]; /* elements between pixels of what is read */
   KV first, end;                               /* blocks of the task */
-  DwAhead ahead;                               /* of x the next box, of dy the next block */
+  WgradPrefetch ahead;                         /* of x the next box, of dy the next block */
   KV dy_box[2];                                /* elements of dy: where this box starts, and the next */
-} DwCode;
+} WgradCode;
 
 /* Result coordinates lo <= i < hi of the box that meet x through tap t of an axis. */
-static void tap_range(const DwCode *c, int a, KV t, KV *lo, KV *hi) {
-  const DwPlan *p = c->pl;
+static void tap_range(const WgradCode *c, int a, KV t, KV *lo, KV *hi) {
+  const WgradPlan *p = c->pl;
   KFn *k = c->k;
   *lo = c->box.lo[a], *hi = c->box.hi[a];
   if (p->k[a] == 1 && !p->pad[a]) return;
@@ -59,7 +59,7 @@ static KV loop(KFn *k, KV lo, KV hi, bool *open) {
 }
 
 /* Pairs of a row of the box, the last one with a zero where the row is odd. */
-static KV row_pairs(const DwCode *c) {
+static KV row_pairs(const WgradCode *c) {
   KFn *k = c->k;
   int a = c->pl->naxes - 1;
   return k_div(k, k_add(k, k_sub(k, c->box.hi[a], c->box.lo[a]), k_i64(k, 1)), k_i64(k, 2));
@@ -67,21 +67,21 @@ static KV row_pairs(const DwCode *c) {
 
 /* Turns of the micro-kernel for a row of the box, and for the box. */
 enum { TURN = 4 };
-static int64_t row_turns(const DwPlan *p) { return p->box[p->naxes - 1] / (p->pairs ? 2 * TURN : TURN); }
-static int64_t piece_turns(const DwPlan *p) {
+static int64_t row_turns(const WgradPlan *p) { return p->box[p->naxes - 1] / (p->pairs ? 2 * TURN : TURN); }
+static int64_t piece_turns(const WgradPlan *p) {
   int64_t rows = 1, last = p->box[p->naxes - 1];
   for (int a = 0; a < p->naxes - 1; a++) rows *= p->box[a];
   return max64(p->merged ? rows * last / (p->pairs ? 2 * TURN : TURN) : rows * row_turns(p), 1);
 }
 
 /* `len` places of row number `row` of the box. */
-static void row_products(const DwCode *c, const MicroTile *mt, int channels, KV x_at, KV dy_at, KV row,
+static void row_products(const WgradCode *c, const MicroTile *mt, int channels, KV x_at, KV dy_at, KV row,
                          KV len) {
   KFn *k = c->k;
   MicroTile mine = *mt;
-  DwAhead ahead;
+  WgradPrefetch ahead;
   if (mt->ask) {
-    ahead = *(const DwAhead *)mt->ask_ctx;
+    ahead = *(const WgradPrefetch *)mt->ask_ctx;
     KV before = k_mul(k, row, k_i64(k, row_turns(c->pl)));
     for (int i = 0; i < 2; i++) ahead.turn0[i] = k_add(k, ahead.turn0[i], before);
     mine.ask_ctx = &ahead;
@@ -90,9 +90,9 @@ static void row_products(const DwCode *c, const MicroTile *mt, int channels, KV 
 }
 
 /* Rows of the box that meet x through the taps tap[0..]; x_at, dy_at: elements of what is read, so far; row: number in the box. */
-static void piece_rows(const DwCode *c, const MicroTile *mt, int channels, const KV *tap, int a, KV x_at,
+static void piece_rows(const WgradCode *c, const MicroTile *mt, int channels, const KV *tap, int a, KV x_at,
                        KV dy_at, KV row) {
-  const DwPlan *p = c->pl;
+  const WgradPlan *p = c->pl;
   KFn *k = c->k;
   KV lo, hi, t = a ? tap[a - 1] : k_i64(k, 0);
   bool open = false, inner = a == p->naxes - 1, packed = p->source != DIRECT;
@@ -112,21 +112,21 @@ static void piece_rows(const DwCode *c, const MicroTile *mt, int channels, const
 }
 
 /* All pixels of the box, where its panels hold them one after the other. */
-static void piece_merged(const DwCode *c, const MicroTile *mt, int channels, KV x_col) {
+static void piece_merged(const WgradCode *c, const MicroTile *mt, int channels, KV x_col) {
   KFn *k = c->k;
-  DwBox outer = c->box;
+  WgradBox outer = c->box;
   outer.naxes--;
   KV places = c->pl->pairs ? k_mul(k, box_pixels(k, &outer), row_pairs(c)) : box_pixels(k, &c->box);
   tile_fma(mt, 0, channels, x_col, k_i64(k, 0), places);
 }
 
 /* The rows of the box, for tile rows first .. of the taps. */
-static void piece_taps(const DwCode *c, MicroTile *mt, int64_t first, int rows, KV col) {
-  const DwPlan *p = c->pl;
+static void piece_taps(const WgradCode *c, MicroTile *mt, int64_t first, int rows, KV col) {
+  const WgradPlan *p = c->pl;
   KFn *k = c->k;
   int last = p->naxes - 1;
   int64_t *at = arena_alloc(k->arena, (size_t)rows * sizeof *at);
-  for (int r = 0; r < rows; r++) at[r] = dw_taps_row(&c->taps, &p->s, first + r);
+  for (int r = 0; r < rows; r++) at[r] = wgrad_taps_row(&c->taps, &p->s, first + r);
   mt->a = c->taps.z, mt->a_row = at, mt->am = p->s.stride[last - 1] * p->s.cin;
   KV x_at = k_i64(k, 0), dy_at = k_i64(k, 0);
   bool open[MAX_AXES];
@@ -148,7 +148,7 @@ static void piece_taps(const DwCode *c, MicroTile *mt, int64_t first, int rows, 
 
 /* dW's piece at element `at`: the sums of this box, added to those of the boxes before. The sums so far are read
  * last, so that nothing waits for them. */
-static void piece_store(const DwCode *c, int channels, int vectors, KV at, KV mask) {
+static void piece_store(const WgradCode *c, int channels, int vectors, KV at, KV mask) {
   KFn *k = c->k;
   for (int first = 1; first >= 0; first--) {
     if (first) k_if(k, c->fresh);
@@ -166,9 +166,9 @@ static void piece_store(const DwCode *c, int channels, int vectors, KV at, KV ma
 }
 
 /* Tiles of channels of x in what they are cut from, in the slice; the number of the one at channel cin. */
-static int64_t run_tiles(const DwCode *c) { return ceil_div(c->pl->run_cin, c->b.pixels); }
-static int64_t slice_tiles(const DwCode *c) { return c->pl->slice_cin / c->pl->run_cin * run_tiles(c); }
-static KV tile_number(const DwCode *c, KV cin) {
+static int64_t run_tiles(const WgradCode *c) { return ceil_div(c->pl->run_cin, c->b.pixels); }
+static int64_t slice_tiles(const WgradCode *c) { return c->pl->slice_cin / c->pl->run_cin * run_tiles(c); }
+static KV tile_number(const WgradCode *c, KV cin) {
   KFn *k = c->k;
   KV run = k_i64(k, c->pl->run_cin), pixels = k_i64(k, c->b.pixels);
   if (c->pl->run_cin == c->pl->slice_cin) return k_div(k, cin, pixels);
@@ -177,8 +177,8 @@ static KV tile_number(const DwCode *c, KV cin) {
 }
 
 /* One piece of dW over the box: channels cin.. (of the slice) and block, all taps. */
-static void piece(const DwCode *c, KV cin, int channels, KV block, bool tail, KV mask) {
-  const DwPlan *p = c->pl;
+static void piece(const WgradCode *c, KV cin, int channels, KV block, bool tail, KV mask) {
+  const WgradPlan *p = c->pl;
   KFn *k = c->k;
   int vectors = conv_block_vectors(&c->b, tail), ns = p->naxes - 1;
   bool packed = p->source != DIRECT, open[MAX_SPATIAL];
@@ -193,12 +193,12 @@ static void piece(const DwCode *c, KV cin, int channels, KV block, bool tail, KV
                   .mask = packed && p->source != TAPS ? K_NONE : mask,
                   .unroll = TURN,
                   .acc = c->acc};
-  DwAhead ahead = c->ahead;
+  WgradPrefetch ahead = c->ahead;
   if (p->ahead) {
     KV tile = tile_number(c, cin), blocks = k_mul(k, k_sub(k, block, c->first), k_i64(k, slice_tiles(c)));
     ahead.turn0[0] = k_mul(k, k_add(k, blocks, tile), k_i64(k, piece_turns(p)));
     ahead.turn0[1] = k_mul(k, tile, k_i64(k, piece_turns(p)));
-    mt.ask = dw_ahead_ask, mt.ask_ctx = &ahead;
+    mt.ask = wgrad_prefetch, mt.ask_ctx = &ahead;
   }
   KV tap[MAX_SPATIAL], number = k_i64(k, 0), col = k_mul(k, block, k_i64(k, c->b.vectors * c->b.lanes));
   KV width = k_i64(k, c->xp.width), x_col = view_channel(k, &p->x, k_add(k, c->cin0, cin));
@@ -222,17 +222,17 @@ static void piece(const DwCode *c, KV cin, int channels, KV block, bool tail, KV
 }
 
 /* The block of dy, packed. */
-static void pack_dy(DwCode *c, KV block, bool tail) {
-  const DwPlan *p = c->pl;
+static void pack_dy(WgradCode *c, KV block, bool tail) {
+  const WgradPlan *p = c->pl;
   KFn *k = c->k;
   int64_t lanes = c->b.lanes, width = conv_block_vectors(&c->b, tail) * lanes, channels = width;
   KV z = c->dyp.z, channel = k_mul(k, block, k_i64(k, c->b.vectors * lanes));
   if (tail && c->b.tail_lanes) channels -= lanes - c->b.tail_lanes;
-  c->dyp = dw_dy_panels(p, channels, width, k->lanes);
+  c->dyp = wgrad_dy_panels(p, channels, width, k->lanes);
   c->dyp.z = z;
   memcpy(c->dy_step, view_of(p->naxes, c->dyp.extent, width).step, sizeof c->dy_step);
-  DwView view = view_of(p->naxes, p->extent, p->s.cout);
-  DwPairs pairs = {.start = c->box.lo[p->naxes - 1], .step = 2, .apart = 1};
+  WgradView view = view_of(p->naxes, p->extent, p->s.cout);
+  WgradPairs pairs = {.start = c->box.lo[p->naxes - 1], .step = 2, .apart = 1};
   if (p->pairs) {
     pairs.entries = row_pairs(c);
     panels_fill_pairs(k, &c->dyp, c->dy, &view, channel, c->box.lo, c->box.hi, &pairs, p->merged);
@@ -240,14 +240,14 @@ static void pack_dy(DwCode *c, KV block, bool tail) {
 }
 
 /* The block of dy that is asked for while this one is at work: the next one, of the next box after the last. */
-static void next_block(DwCode *c, KV block) {
+static void next_block(WgradCode *c, KV block) {
   KFn *k = c->k;
   KV next = k_add(k, block, k_i64(k, 1)), here = k_lt(k, next, c->end);
   KV col = k_mul(k, k_select(k, here, next, c->first), k_i64(k, c->b.vectors * c->b.lanes));
   c->ahead.side[1].base = k_add(k, k_select(k, here, c->dy_box[0], c->dy_box[1]), col);
 }
 
-static void block_pieces(DwCode *c, KV block, bool tail) {
+static void block_pieces(WgradCode *c, KV block, bool tail) {
   KFn *k = c->k;
   int64_t run = c->pl->run_cin, runs = c->pl->slice_cin / run, full = run - run % c->b.pixels;
   KV mask = tail && c->b.tail_lanes ? k_first_lanes(k, k_i64(k, c->b.tail_lanes)) : K_NONE;
@@ -271,7 +271,7 @@ static void block_pieces(DwCode *c, KV block, bool tail) {
 }
 
 /* Blocks first <= block < end, the tail block among them if end reaches it. */
-static void box_blocks(DwCode *c, KV first, KV end) {
+static void box_blocks(WgradCode *c, KV first, KV end) {
   KFn *k = c->k;
   if (c->b.full) {
     KV block = k_for(k, first, k_min(k, end, k_i64(k, c->b.full)), 1);
@@ -285,8 +285,8 @@ static void box_blocks(DwCode *c, KV first, KV end) {
 }
 
 /* The box numbered `number`, and what of x it meets. */
-static void find_box(DwCode *c, KV number) {
-  const DwPlan *p = c->pl;
+static void find_box(WgradCode *c, KV number) {
+  const WgradPlan *p = c->pl;
   KFn *k = c->k;
   c->box.naxes = p->naxes;
   for (int a = p->naxes - 1; a >= 0; a--) {
@@ -303,17 +303,17 @@ static void find_box(DwCode *c, KV number) {
 }
 
 /* The box after number `number`, its last one again, for what asks for it. */
-static void look_ahead(DwCode *c, KV number, const DwInput *input) {
-  const DwPlan *p = c->pl;
+static void look_ahead(WgradCode *c, KV number, const WgradInput *input) {
+  const WgradPlan *p = c->pl;
   KFn *k = c->k;
-  DwCode next = *c;
+  WgradCode next = *c;
   int64_t block_turns = slice_tiles(c) * piece_turns(p), turns = p->slice_blocks * block_turns;
   int64_t width = min64(c->b.vectors * c->b.lanes, p->s.cout);
   KV zero = k_i64(k, 0);
   find_box(&next, k_min(k, k_add(k, number, k_i64(k, 1)), k_i64(k, p->boxes - 1)));
-  DwView dy = view_of(p->naxes, p->extent, p->s.cout);
-  c->dy_box[0] = dw_ahead_side(k, c->dy, &dy, p->box, width, c->box.lo, zero, block_turns).base;
-  c->ahead.side[1] = dw_ahead_side(k, c->dy, &dy, p->box, width, next.box.lo, zero, block_turns);
+  WgradView dy = view_of(p->naxes, p->extent, p->s.cout);
+  c->dy_box[0] = wgrad_prefetch_side(k, c->dy, &dy, p->box, width, c->box.lo, zero, block_turns).base;
+  c->ahead.side[1] = wgrad_prefetch_side(k, c->dy, &dy, p->box, width, next.box.lo, zero, block_turns);
   c->dy_box[1] = c->ahead.side[1].base;
   if (p->source == COMPUTED) {
     const ConvShape *s = &input->s;
@@ -325,14 +325,15 @@ static void look_ahead(DwCode *c, KV number, const DwInput *input) {
       KV lo = k_sub(k, k_mul(k, next.box.lo[a], k_i64(k, s->stride[a - 1])), k_i64(k, s->pad[a - 1]));
       first[a] = k_max(k, lo, k_i64(k, 0));
     }
-    DwView x = view_of(p->naxes, tensor, s->cin);
-    c->ahead.side[0] = dw_ahead_side(k, input->x, &x, extent, p->slice_cin, first, c->cin0, turns);
-  } else c->ahead.side[0] = dw_ahead_side(k, c->x, &p->x, p->box, p->slice_cin, next.box.lo, c->cin0, turns);
+    WgradView x = view_of(p->naxes, tensor, s->cin);
+    c->ahead.side[0] = wgrad_prefetch_side(k, input->x, &x, extent, p->slice_cin, first, c->cin0, turns);
+  } else
+    c->ahead.side[0] = wgrad_prefetch_side(k, c->x, &p->x, p->box, p->slice_cin, next.box.lo, c->cin0, turns);
 }
 
 /* Where the operands are read: scratch of this block, or the tensors. */
-static void place_operands(DwCode *c) {
-  const DwPlan *p = c->pl;
+static void place_operands(WgradCode *c) {
+  const WgradPlan *p = c->pl;
   KFn *k = c->k;
   c->xp = panels_of(p->naxes, p->in, p->cin, p->cin, k->lanes);
   c->dyp = panels_of(p->naxes, p->extent, p->s.cout, p->s.cout, k->lanes);
@@ -341,46 +342,47 @@ static void place_operands(DwCode *c) {
   memcpy(c->dy_step, view_of(p->naxes, p->extent, p->s.cout).step, sizeof c->dy_step);
   if (p->source == DIRECT) return;
   if (p->source == TAPS) {
-    c->taps = dw_taps_of(&p->s, p->box, k->lanes);
+    c->taps = wgrad_taps_of(&p->s, p->box, k->lanes);
     c->taps.z = k_scratch(k, K_F32, c->taps.elements, "x");
     return;
   }
   int64_t width = dw_block_width(p);
-  c->xp = dw_x_panels(p, k->lanes);
-  c->dyp = dw_dy_panels(p, width, width, k->lanes);
+  c->xp = wgrad_x_panels(p, k->lanes);
+  c->dyp = wgrad_dy_panels(p, width, width, k->lanes);
   c->xp.z = k_scratch(k, p->pairs ? K_I32 : K_F32, panels_elements(&c->xp), "x");
   c->dyp.z = k_scratch(k, p->pairs ? K_I32 : K_F32, panels_elements(&c->dyp), "dy");
   memcpy(c->x_step, view_of(p->naxes, c->xp.extent, c->xp.width).step, sizeof c->x_step);
 }
 
 /* Pairs of x: a row's own, as those of dy, or with an entry for every pixel that the taps meet. */
-static void pack_x_pairs(const DwCode *c) {
-  const DwPlan *p = c->pl;
+static void pack_x_pairs(const WgradCode *c) {
+  const WgradPlan *p = c->pl;
   KFn *k = c->k;
   int last = p->naxes - 1;
-  DwPairs r = {.step = p->merged ? 2 : 1, .apart = p->stride[last]};
+  WgradPairs r = {.step = p->merged ? 2 : 1, .apart = p->stride[last]};
   r.start = k_sub(k, k_mul(k, c->box.lo[last], k_i64(k, p->stride[last])), k_i64(k, p->pad[last]));
   KV pairs = row_pairs(c), steps = k_mul(k, k_sub(k, pairs, k_i64(k, 1)), k_i64(k, 2 * p->stride[last]));
   r.entries = p->merged ? pairs : k_add(k, steps, k_i64(k, p->k[last]));
   panels_fill_pairs(k, &c->xp, c->x, &p->x, c->cin0, c->x0, c->x1, &r, p->merged);
 }
 
-static void pack_x(DwCode *c, const DwInput *input) {
-  const DwPlan *p = c->pl;
+static void pack_x(WgradCode *c, const WgradInput *input) {
+  const WgradPlan *p = c->pl;
   switch (p->source) {
   case DIRECT: break;
   case PACKED:
     if (p->pairs) pack_x_pairs(c);
     else panels_fill(c->k, &c->xp, c->x, &p->x, c->cin0, c->x0, c->x1, p->merged);
     break;
-  case TAPS: dw_taps_fill(c->k, &c->taps, c->x, &p->s, &c->box); break;
-  case COMPUTED: dw_input_box(c->k, input, &c->xp, &c->box, c->cin0, p->pairs); break;
+  case TAPS: wgrad_taps_fill(c->k, &c->taps, c->x, &p->s, &c->box); break;
+  case COMPUTED: wgrad_input_box(c->k, input, &c->xp, &c->box, c->cin0, p->pairs); break;
   }
 }
 
-static int64_t dw_kernel(Build *b, const DwPlan *pl, const DwInput *input, int isa, KV x, KV dy, KV dw) {
+static int64_t dw_kernel(Build *b, const WgradPlan *pl, const WgradInput *input, int isa, KV x, KV dy,
+                         KV dw) {
   KFn *k = build_kernel(b, isa);
-  DwCode c = {.pl = pl, .b = pl->b, .k = k, .x = x, .dy = dy, .dw = dw};
+  WgradCode c = {.pl = pl, .b = pl->b, .k = k, .x = x, .dy = dy, .dw = dw};
   int64_t owners = pl->parts * pl->slices_cin;
   int64_t slices = pl->slices_cout;
   k_if(k, k_lt(k, k_task(k), k_i64(k, owners * slices)));
@@ -406,16 +408,16 @@ static int64_t dw_kernel(Build *b, const DwPlan *pl, const DwInput *input, int i
   return owners * slices;
 }
 
-bool wgrad_direct(Emit *e, const GroupInfo *g, const ConvShape *of, DwInput *input) {
+bool wgrad_direct(Emit *e, const GroupInfo *g, const ConvShape *of, WgradInput *input) {
   const Node *nd = &e->fn->node[g->anchor];
   const char *name = conv_describe(e->arena, of);
   ConvShape s = *of;
   if (!input) conv_fold(&s, e->machine->tasks);
-  DwPlan p[NETC_ISA_COUNT];
+  WgradPlan p[NETC_ISA_COUNT];
   int64_t parts[NETC_ISA_COUNT] = {0}, most = 1;
   bool pairs = false;
   for (int isa = 0; isa < e->machine->sets; isa++) {
-    p[isa] = dw_plan(e->machine, &s, input != NULL, node_macs(e->fn, nd), isa);
+    p[isa] = wgrad_plan(e->machine, &s, input != NULL, node_macs(e->fn, nd), isa);
     most = max64(most, parts[isa] = p[isa].parts);
     pairs = pairs || p[isa].pairs;
   }
@@ -423,11 +425,11 @@ bool wgrad_direct(Emit *e, const GroupInfo *g, const ConvShape *of, DwInput *inp
   int ws = most > 1 ? emit_workspace(e, most * conv_taps(&s) * s.cin * s.cout * 4) : dw;
   Build b = build_begin(e, g, "conv_dw", "conv:%s:f32:bwd_w%s", name, input ? "_dw" : "");
   KV x = K_NONE, dy = build_arg(&b, emit_buffer(e, nd->in[1]), false);
-  if (input) dw_input_args(&b, input);
+  if (input) wgrad_input_args(&b, input);
   else x = nd->in[0] == nd->in[1] ? dy : build_arg(&b, emit_buffer(e, nd->in[0]), false);
   KV out = build_arg(&b, ws, true);
   b.kernel.work = 2 * node_macs(e->fn, nd);
-  b.kernel.flops = 2 * node_macs_inside(e->fn, nd) + (input ? dw_input_flops(input) : 0);
+  b.kernel.flops = 2 * node_macs_inside(e->fn, nd) + (input ? wgrad_input_flops(input) : 0);
   if (pairs) b.kernel.pair_flops = 2 * node_macs_inside(e->fn, nd);
   b.kernel.bytes = group_bytes(e, g);
   int64_t tasks = 0;

@@ -56,8 +56,8 @@ static void fill_entry(const Entry *e) {
 }
 
 /* Entries i0 <= i < i1 of a row. */
-static void fill_entries(KFn *k, const Panels *p, KV x, const DwPairs *r, const DwView *v, KV row, KV to_row,
-                         KV first, KV end, KV i0, KV i1, bool inside) {
+static void fill_entries(KFn *k, const Panels *p, KV x, const WgradPairs *r, const WgradView *v, KV row,
+                         KV to_row, KV first, KV end, KV i0, KV i1, bool inside) {
   int64_t step = v->step[v->naxes - 1];
   KV i = k_for(k, i0, i1, 1);
   KV pixel = k_add(k, r->start, k_mul(k, i, k_i64(k, r->step))), other = k_add(k, pixel, k_i64(k, r->apart));
@@ -78,8 +78,8 @@ static void fill_entries(KFn *k, const Panels *p, KV x, const DwPairs *r, const 
   k_end(k);
 }
 
-void panels_fill_pairs(KFn *k, const Panels *p, KV x, const DwView *v, KV channel0, const KV *first,
-                       const KV *end, const DwPairs *r, bool merged) {
+void panels_fill_pairs(KFn *k, const Panels *p, KV x, const WgradView *v, KV channel0, const KV *first,
+                       const KV *end, const WgradPairs *r, bool merged) {
   int last = p->naxes - 1;
   KV from = view_channel(k, v, channel0), to = k_i64(k, 0), zero = k_i64(k, 0);
   for (int a = 0; a < last; a++) {

@@ -15,7 +15,7 @@ Panels panels_of(int naxes, const int64_t *extent, int64_t channels, int64_t wid
 
 int64_t panels_elements(const Panels *p) { return p->panels * p->size; }
 
-KV box_pixels(KFn *k, const DwBox *box) {
+KV box_pixels(KFn *k, const WgradBox *box) {
   KV n = k_i64(k, 1);
   for (int a = 0; a < box->naxes; a++) n = k_mul(k, n, k_sub(k, box->hi[a], box->lo[a]));
   return n;
@@ -65,15 +65,15 @@ static void copy_run(const Copy *c, KV from, KV to) {
     }
 }
 
-Panels panels_of_run(const Panels *p, const DwView *v) {
+Panels panels_of_run(const Panels *p, const WgradView *v) {
   Panels run = *p;
   int64_t runs = view_runs(v, p->channels);
   if (runs > 1) run.width = run.channels = p->channels / runs;
   return run;
 }
 
-void panels_fill(KFn *k, const Panels *p, KV x, const DwView *v, KV channel0, const KV *first, const KV *end,
-                 bool merged) {
+void panels_fill(KFn *k, const Panels *p, KV x, const WgradView *v, KV channel0, const KV *first,
+                 const KV *end, bool merged) {
   Panels run = panels_of_run(p, v);
   Copy c = copy_of(k, &run, x);
   KV from = view_channel(k, v, channel0), to = k_i64(k, 0);

@@ -3,7 +3,7 @@
 #include "codegen/emit/wgrad/wgrad.h"
 
 /* The operand of mul that is one value per pixel, s(N,1,S); the other is x0. */
-static bool match_gate(const Fn *f, const Node *mul, DwInput *in) {
+static bool match_gate(const Fn *f, const Node *mul, WgradInput *in) {
   for (int i = 1; i >= 0; i--) {
     const Type *s = &f->node[mul->in[i]].type, *x = &f->node[mul->in[1 - i]].type;
     bool gate = s->rank == mul->type.rank && s->dim[1] == 1 && s->dim[0] == mul->type.dim[0];
@@ -30,11 +30,11 @@ static bool channels_last(const Node *n) {
   return true;
 }
 
-bool dw_input_match(Emit *e, const GroupInfo *g, const ConvShape *conv, DwInput *in) {
+bool wgrad_input_match(Emit *e, const GroupInfo *g, const ConvShape *conv, WgradInput *in) {
   const Fn *f = e->fn;
   int group = f->node[g->anchor].group;
   const Node *dw = &f->node[f->node[g->anchor].in[0]];
-  *in = (DwInput){.gate_node = -1};
+  *in = (WgradInput){.gate_node = -1};
   if (dw->group != group) return false;
   if (dw->op != OP_dwconv) return fail(e, g, "is not a dwconv");
   for (int a = 0; a < conv->ns; a++)
@@ -66,13 +66,13 @@ static KV arg_of(Build *b, int node) {
   return i >= 0 ? i : build_arg(b, buf, false);
 }
 
-void dw_input_args(Build *b, DwInput *in) {
+void wgrad_input_args(Build *b, WgradInput *in) {
   in->x = arg_of(b, in->x_node);
   in->w = arg_of(b, in->w_node);
   if (in->gate_node >= 0) in->gate = arg_of(b, in->gate_node);
 }
 
-int64_t dw_input_flops(const DwInput *in) {
+int64_t wgrad_input_flops(const WgradInput *in) {
   int64_t gate = in->gate_node >= 0 ? conv_pixels(&in->s, in->s.in) : 0;
   return in->s.cin * (2 * conv_taps(&in->s) * conv_pixels(&in->s, in->s.out) + gate);
 }
@@ -81,16 +81,16 @@ int64_t dw_input_flops(const DwInput *in) {
 
 typedef struct {
   KFn *k;
-  const DwInput *in;
+  const WgradInput *in;
   const Panels *p;
-  const DwBox *box;
+  const WgradBox *box;
   const KV *coord; /* of the row: n, outer axes */
   KV cin0;
   KV row;          /* first pixel, or pair, of the row in the panels */
   KV lo, hi;       /* pixels of the row, lo a multiple of the tile */
   KV mask, col;    /* of the lanes: valid ones, place in the slice */
   KV x_row, w_row; /* rows of x0 and of taps, counted over the outer axes */
-  KV acc[DW_INPUT_TILE];
+  KV acc[WGRAD_INPUT_TILE];
   bool pairs;
 } RowCode;
 
@@ -170,7 +170,7 @@ static void row(RowCode *c) {
   ConvPhase *ph;
   ConvTile *tile;
   conv_phases(k->arena, s, &ph, &order);
-  int n = conv_tiles(k->arena, ph, s->in[s->ns - 1], DW_INPUT_TILE, &tile);
+  int n = conv_tiles(k->arena, ph, s->in[s->ns - 1], WGRAD_INPUT_TILE, &tile);
   for (int i = 0; i < n; i++) {
     const ConvTile *t = &tile[i];
     KV from = k_max(k, k_i64(k, t->q0), c->lo), end = k_i64(k, t->q0 + t->count * t->pixels);
@@ -190,11 +190,12 @@ static void row(RowCode *c) {
   }
 }
 
-void dw_input_box(KFn *k, const DwInput *in, const Panels *p, const DwBox *box, KV cin0, bool pairs) {
+void wgrad_input_box(KFn *k, const WgradInput *in, const Panels *p, const WgradBox *box, KV cin0,
+                     bool pairs) {
   const ConvShape *s = &in->s;
   RowCode c = {.k = k, .in = in, .p = p, .cin0 = cin0, .pairs = pairs};
-  KV coord[MAX_AXES], number = k_i64(k, 0), *acc = tile_locals(k->arena, k, DW_INPUT_TILE);
-  for (int i = 0; i < DW_INPUT_TILE; i++) c.acc[i] = acc[i];
+  KV coord[MAX_AXES], number = k_i64(k, 0), *acc = tile_locals(k->arena, k, WGRAD_INPUT_TILE);
+  for (int i = 0; i < WGRAD_INPUT_TILE; i++) c.acc[i] = acc[i];
   for (int a = 0; a < s->ns; a++) {
     coord[a] = k_for(k, box->lo[a], box->hi[a], 1);
     number = k_add(k, k_mul(k, number, k_sub(k, box->hi[a], box->lo[a])), k_sub(k, coord[a], box->lo[a]));

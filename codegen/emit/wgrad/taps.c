@@ -4,8 +4,8 @@
  */
 #include "codegen/emit/wgrad/wgrad.h"
 
-DwTaps dw_taps_of(const ConvShape *s, const int64_t *box, int lanes) {
-  DwTaps t = {.naxes = s->ns + 1, .cin = s->cin};
+WgradTaps wgrad_taps_of(const ConvShape *s, const int64_t *box, int lanes) {
+  WgradTaps t = {.naxes = s->ns + 1, .cin = s->cin};
   t.elements = s->cin;
   for (int a = 0; a < t.naxes; a++) {
     t.extent[a] = a ? (box[a] - 1) * s->stride[a - 1] + s->k[a - 1] : box[0];
@@ -15,7 +15,7 @@ DwTaps dw_taps_of(const ConvShape *s, const int64_t *box, int lanes) {
   return t;
 }
 
-int64_t dw_taps_row(const DwTaps *t, const ConvShape *s, int64_t row) {
+int64_t wgrad_taps_row(const WgradTaps *t, const ConvShape *s, int64_t row) {
   int64_t tap = row / s->cin, at = row % s->cin, step = s->cin;
   for (int a = s->ns - 1; a >= 0; a--) {
     at += tap % s->k[a] * step;
@@ -26,14 +26,14 @@ int64_t dw_taps_row(const DwTaps *t, const ConvShape *s, int64_t row) {
 }
 
 /* Elements lo <= i < hi of a row of the copy at `to`: zeros, or those of x from `from` on. */
-static void fill_run(KFn *k, const DwTaps *t, KV x, KV from, KV to, KV lo, KV hi) {
+static void fill_run(KFn *k, const WgradTaps *t, KV x, KV from, KV to, KV lo, KV hi) {
   KV i = k_for(k, lo, hi, k->lanes), mask = k_first_lanes(k, k_sub(k, hi, i));
   KV v = x == K_NONE ? k_splat(k, k_f32(k, 0)) : k_load_masked(k, x, k_add(k, from, i), mask);
   k_store_masked(k, t->z, k_add(k, to, i), v, mask);
   k_end(k);
 }
 
-void dw_taps_fill(KFn *k, const DwTaps *t, KV x, const ConvShape *s, const DwBox *box) {
+void wgrad_taps_fill(KFn *k, const WgradTaps *t, KV x, const ConvShape *s, const WgradBox *box) {
   int last = t->naxes - 1;
   KV from = k_i64(k, 0), to = k_i64(k, 0), inside = K_NONE, zero = k_i64(k, 0), cin = k_i64(k, t->cin);
   for (int a = 0; a < last; a++) {

@@ -7,8 +7,8 @@
  */
 #include "codegen/emit/wgrad/wgrad.h"
 
-DwView view_of(int naxes, const int64_t *extent, int64_t channels) {
-  DwView v = {.naxes = naxes, .run = channels};
+WgradView view_of(int naxes, const int64_t *extent, int64_t channels) {
+  WgradView v = {.naxes = naxes, .run = channels};
   int64_t step = channels;
   for (int a = naxes - 1; a >= 0; step *= extent[a], a--) v.step[a] = step;
   return v;
@@ -23,11 +23,11 @@ bool windows_apart(const ConvShape *s) {
   return apart;
 }
 
-DwView view_windows(ConvShape *s) {
+WgradView view_windows(ConvShape *s) {
   int64_t extent[MAX_AXES] = {s->n};
   int last = s->ns - 1;
   for (int a = 0; a < s->ns; a++) extent[1 + a] = s->in[a];
-  DwView v = view_of(s->ns + 1, extent, s->cin);
+  WgradView v = view_of(s->ns + 1, extent, s->cin);
   v.run *= s->k[last];
   for (int a = 0; a < last; a++) v.taps[a] = s->k[a], v.tap_step[a] = v.step[1 + a];
   v.naxes_taps = last;
@@ -40,15 +40,15 @@ DwView view_windows(ConvShape *s) {
   return v;
 }
 
-int64_t view_runs(const DwView *v, int64_t channels) { return channels > v->run ? channels / v->run : 1; }
+int64_t view_runs(const WgradView *v, int64_t channels) { return channels > v->run ? channels / v->run : 1; }
 
-int64_t view_run_at(const DwView *v, int64_t run) {
+int64_t view_run_at(const WgradView *v, int64_t run) {
   int64_t at = 0;
   for (int a = v->naxes_taps - 1; a >= 0; run /= v->taps[a], a--) at += run % v->taps[a] * v->tap_step[a];
   return at;
 }
 
-KV view_channel(KFn *k, const DwView *v, KV channel) {
+KV view_channel(KFn *k, const WgradView *v, KV channel) {
   if (!v->naxes_taps) return channel;
   KV at = k_rem(k, channel, k_i64(k, v->run)), run = k_div(k, channel, k_i64(k, v->run));
   for (int a = v->naxes_taps - 1; a >= 0; a--) {

@@ -110,7 +110,7 @@ static void shallow_kernel(const Parts *p, Build *b, int isa, KV x, KV u, int64_
   const WinoMemory *m = c.mem;
   epilogue_code(p, b, &c);
   c.operand = x, c.u = u;
-  c.v = k_scratch(k, wino_narrow(p->pl) ? K_BF16 : K_F32, wino_points(p->pl) * m->v_plane, "v");
+  c.v = k_scratch(k, wino_bf16(p->pl) ? K_BF16 : K_F32, wino_points(p->pl) * m->v_plane, "v");
   c.m = k_scratch(k, K_F32, m->m_block, "m");
   c.acc = accumulators(m, k);
   KV at = task_loop(k, p->pl->runs * p->pl->slabs, each);
@@ -136,7 +136,7 @@ static void emit_shallow(const Parts *p, int x, int w) {
   epilogue_args(&b, p->g);
   build_stream(&b);
   b.kernel.flops = gemm_flops(pl) + input_flops(pl) + output_flops(pl);
-  if (wino_narrow(pl)) b.kernel.pair_flops = gemm_flops(pl);
+  if (wino_bf16(pl)) b.kernel.pair_flops = gemm_flops(pl);
   b.kernel.work = 2 * node_macs(p->e->fn, nd);
   int64_t blocks = pl->runs * pl->slabs, each = ceil_div(blocks, TASKS);
   EACH_ISA (isa, &b) shallow_kernel(p, &b, isa, operand, weights, each);
@@ -214,7 +214,7 @@ static void emit_products(const Parts *p, int v, int w, int m) {
   EACH_ISA (isa, &b) tasks = max64(tasks, products_tasks(p, isa));
   EACH_ISA (isa, &b) products_kernel(p, &b, isa, tasks);
   b.kernel.flops = gemm_flops(pl) + wino_both_flops(&pl->wy->g, &pl->wx->g) * weights;
-  if (wino_narrow(pl)) b.kernel.pair_flops = gemm_flops(pl);
+  if (wino_bf16(pl)) b.kernel.pair_flops = gemm_flops(pl);
   b.kernel.work = 2 * node_macs(p->e->fn, &p->e->fn->node[p->g->anchor]);
   b.kernel.bytes =
       4 * (points * (wino_v_rows(pl) * s->cin + wino_m_rows(pl) * s->cout) + WINO_TAPS * WINO_TAPS * weights);
@@ -259,7 +259,7 @@ static void emit_deep(const Parts *p, int x, int w) {
     v_most = max64(v_most, wino_points(p->pl) * p->mem[isa].v_plane);
     m_most = max64(m_most, p->mem[isa].b.blocks * p->mem[isa].m_block);
   }
-  int v = wino_narrow(p->pl) ? emit_narrow_workspace(p->e, v_most) : emit_workspace(p->e, 4 * v_most);
+  int v = wino_bf16(p->pl) ? emit_bf16_workspace(p->e, v_most) : emit_workspace(p->e, 4 * v_most);
   int m = emit_workspace(p->e, 4 * m_most);
   emit_inputs(p, x, v);
   emit_products(p, v, w, m);

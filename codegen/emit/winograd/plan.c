@@ -16,7 +16,7 @@ bool wino_shape(const Fn *f, const Node *nd, WinoShape *s) {
     pad[i] = c.back ? c.k[i] - 1 - c.pad[i] : c.pad[i];
   }
   int y = c.ns - 2, x = c.ns - 1;
-  *s = (WinoShape){.n = c.n, .cin = c.cin, .cout = c.cout, .back = c.back, .narrow = c.narrow};
+  *s = (WinoShape){.n = c.n, .cin = c.cin, .cout = c.cout, .back = c.back, .bf16 = c.bf16};
   s->depth_in = s->depth_out = s->taps = 1;
   if (c.ns == 3) s->depth_in = c.in[0], s->depth_out = c.out[0], s->depth_pad = pad[0], s->taps = c.k[0];
   s->rows_in = c.in[y], s->rows_out = c.out[y], s->row_pad = pad[y];
@@ -24,8 +24,8 @@ bool wino_shape(const Fn *f, const Node *nd, WinoShape *s) {
   return true;
 }
 
-bool wino_narrow(const WinoPlan *pl) {
-  return pl->s.narrow && pl->s.cin % 2 == 0 && (pl->wy->m == 2 || pl->wx->m == 2 || pl->s.back);
+bool wino_bf16(const WinoPlan *pl) {
+  return pl->s.bf16 && pl->s.cin % 2 == 0 && (pl->wy->m == 2 || pl->wx->m == 2 || pl->s.back);
 }
 
 int64_t wino_points(const WinoPlan *pl) { return (int64_t)pl->wy->n * pl->wx->n; }
@@ -38,8 +38,7 @@ static int64_t in_vectors(int64_t channels) { return ceil_div(channels, 16); }
 
 /* Bytes of scratch of a block: V, and M of the usual 32 channels. */
 static int64_t block_bytes(const WinoPlan *pl) {
-  return wino_points(pl) *
-         ((wino_narrow(pl) ? 2 : 4) * wino_v_rows(pl) * pl->s.cin + 4 * wino_m_rows(pl) * 32);
+  return wino_points(pl) * ((wino_bf16(pl) ? 2 : 4) * wino_v_rows(pl) * pl->s.cin + 4 * wino_m_rows(pl) * 32);
 }
 
 /* Cycles of one core with 16 lanes and two multiply-adds a cycle. Fitted to measurements of the layers of U-Net and V-Net; what
@@ -51,20 +50,19 @@ static int64_t block_bytes(const WinoPlan *pl) {
 static double wino_cycles(const WinoPlan *pl) {
   const WinoShape *s = &pl->s;
   int fours = (pl->wy->m == 4) + (pl->wx->m == 4);
-  bool narrow = wino_narrow(pl);
-  double element = narrow ? 2 : 4; /* of U and V */
+  bool bf16 = wino_bf16(pl);
+  double element = bf16 ? 2 : 4; /* of U and V */
   double blocks = (double)(pl->runs * pl->slabs), rows = (double)wino_m_rows(pl),
          v_rows = (double)wino_v_rows(pl);
   double points = (double)wino_points(pl), depth = (double)(s->taps * s->cin),
          out = (double)in_vectors(s->cout);
   double products =
-      1.03 * points * blocks * (rows + (wino_m_rows(pl) % 14 ? 2 : 0)) * depth * out / (narrow ? 4 : 2);
+      1.03 * points * blocks * (rows + (wino_m_rows(pl) % 14 ? 2 : 0)) * depth * out / (bf16 ? 4 : 2);
   static const double of_input[] = {45, 72, 110}, of_result[] = {40, 65, 100}, of_weights[] = {35, 53, 80};
   double transforms = of_input[fours] * blocks * v_rows * (double)in_vectors(s->cin) +
                       of_result[fours] * (double)(pl->tiles * s->depth_out) * out +
                       of_weights[fours] * depth * out;
-  double image = s->narrow ? 2 : 4,
-         x = image * (double)(s->n * s->depth_in * s->rows_in * s->cols_in * s->cin);
+  double image = s->bf16 ? 2 : 4, x = image * (double)(s->n * s->depth_in * s->rows_in * s->cols_in * s->cin);
   double y = image * (double)(s->n * s->depth_out * s->rows_out * s->cols_out * s->cout);
   double u = element * points * depth * (double)s->cout, memory = (x + 2 * y) / 9;
   if (pl->deep) {
@@ -122,7 +120,7 @@ static WinoMemory memory_of(const WinoPlan *pl, int isa, int vectors) {
   int64_t rows = wino_m_rows(pl);
   WinoMemory m = {.pitch = round_up(pl->s.cin, 16)};
   if (m.pitch % 128 == 0) m.pitch += 16;
-  m.pairs = wino_narrow(pl) && isa == NETC_ISA_AVX512_BF16;
+  m.pairs = wino_bf16(pl) && isa == NETC_ISA_AVX512_BF16;
   m.depth = m.pairs ? pl->s.cin / 2 : pl->s.cin;
   m.b = conv_block_within(vectors, &rows, 1, pl->s.cout, m.pitch, machine_host.set[isa].lanes,
                           machine_host.set[isa].nregs);
@@ -138,7 +136,7 @@ static WinoMemory memory_of(const WinoPlan *pl, int isa, int vectors) {
 /* Of a task: U of a row of points and a block of channels, or V of a block of tiles and M of a block. */
 static int64_t scratch_bytes(const WinoPlan *pl, const WinoMemory *m) {
   if (pl->deep) return 4 * pl->wx->n * m->u_plane;
-  return (wino_narrow(pl) ? 2 : 4) * wino_points(pl) * m->v_plane + 4 * m->m_block;
+  return (wino_bf16(pl) ? 2 : 4) * wino_points(pl) * m->v_plane + 4 * m->m_block;
 }
 
 /* Two vectors still feed two multiply-adds from each broadcast; one would halve the rate of the products. */
@@ -182,13 +180,13 @@ int64_t wino_both_flops(const WinoMatrix *y, const WinoMatrix *x) {
 
 /* The direct kernels reach the rate of multiply-adds; lanes beyond the last channel are lost to both. conv_dx has to turn its
  * weights round, either way, which the direct one does element by element. Where operands are rounded to bf16 the direct ones
- * multiply pairs, at twice the rate on the processors that such modules are for, and mostly so does Winograd (wino_narrow). Winograd has to win by
+ * multiply pairs, at twice the rate on the processors that such modules are for, and mostly so does Winograd (wino_bf16). Winograd has to win by
  * something, as it rounds more and takes more memory. */
 bool wino_choose(const Fn *f, const Node *nd, WinoPlan *pl) {
   WinoShape s;
   if (!f->prog->winograd || !wino_shape(f, nd, &s)) return false;
   double direct = 1.03 * (double)node_macs_inside(f, nd) / (double)s.cout * (double)in_vectors(s.cout) / 2;
-  if (s.narrow && s.cin % 2 == 0) direct /= 2;
+  if (s.bf16 && s.cin % 2 == 0) direct /= 2;
   double weights = (double)(s.back ? s.taps * WINO_TAPS * WINO_TAPS * s.cin * s.cout : 0);
   double turned = 0.3 * weights, least = 0.85 * (direct + weights);
   bool found = false;
@@ -196,9 +194,9 @@ bool wino_choose(const Fn *f, const Node *nd, WinoPlan *pl) {
     for (int deep = 0; deep < 2; deep++) {
       int my = ways & 1 ? 4 : 2, mx = ways & 2 ? 4 : 2;
       WinoPlan way = wino_plan(&s, my, mx, deep);
-      if (my != mx && !wino_narrow(&way)) continue;
+      if (my != mx && !wino_bf16(&way)) continue;
       double cycles = wino_cycles(&way) + turned;
-      if (wino_narrow(&way)) cycles *= 1.04; /* it rounds more */
+      if (wino_bf16(&way)) cycles *= 1.04; /* it rounds more */
       if (cycles >= least || !wino_fits(&way)) continue;
       *pl = way;
       least = cycles;

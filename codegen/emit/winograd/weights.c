@@ -147,8 +147,8 @@ static Taps taps_at(KFn *k, const WinoPlan *pl, const WinoMemory *m, const WinoW
   if (w->masked) t.mask = k_first_lanes(k, k_sub(k, k_i64(k, pl->s.cout), first));
   t.plane = m->u_plane;
   t.nx = pl->wx->n;
-  t.round_u = wino_narrow(pl);
-  t.round = pl->s.narrow && !t.round_u;
+  t.round_u = wino_bf16(pl);
+  t.round = pl->s.bf16 && !t.round_u;
   t.half = -1;
   return t;
 }
@@ -238,7 +238,7 @@ void wino_weights_row(KFn *k, const WinoPlan *pl, const WinoMemory *m, const Win
   for (int j = 0; j < pl->wx->n; j++) {
     KV v = out[0][j];
     if (m->pairs) v = k_bitcast(k, K_F32, k_pair(k, v, out[1][j]));
-    else if (wino_narrow(pl)) v = k_un(k, K_bf16, v);
+    else if (wino_bf16(pl)) v = k_un(k, K_bf16, v);
     k_store(k, u, k_add(k, to, k_i64(k, j * m->u_plane)), v);
   }
   k_end(k);

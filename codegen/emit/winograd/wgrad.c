@@ -1,10 +1,10 @@
-/* wgrad.c - G_CONV_DW by Winograd's F(4,3) (wgrad.h).
+/* wgrad.c - G_WGRAD by Winograd's F(4,3) (wgrad.h).
  *
  * A task goes over its blocks of tiles: both operands are transformed into scratch, then 36 products are added to dU,
  * which is scratch too. G^T dU G goes to the task's slice and part of dW; several parts are added by a second launch.
  * Tiles are read in an order that no hardware foresees, while the products leave memory alone: between them the pixels
  * of the next block are prefetched. Where channels are so many that many tasks would transform the same tiles, and
- * these are few, two launches before transform them once (WinoDw.shared).
+ * these are few, two launches before transform them once (WinoWgrad.shared).
  */
 #include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/winograd/wgrad.h"
@@ -13,7 +13,7 @@
 enum { N = WINO_MAX_N };
 
 typedef struct {
-  const WinoDw *p;
+  const WinoWgrad *p;
   KFn *k;
   ConvBlock b; /* b.pixels: channels of x in a tile of registers */
   WinoSide x, dy;
@@ -157,11 +157,11 @@ static void finish(const Code *c) {
 
 /* ---- kernels ---- */
 
-static int64_t slices(const WinoDw *p) { return p->slices_cin * p->slices_cout; }
+static int64_t slices(const WinoWgrad *p) { return p->slices_cin * p->slices_cout; }
 
 /* The operands of the task's slices. shared: x and dy are their transforms. */
 static void place_sides(Code *c, bool pairs, KV x, KV dy) {
-  const WinoDw *p = c->p;
+  const WinoWgrad *p = c->p;
   KFn *k = c->k;
   KV slice = k_rem(k, k_task(k), k_i64(k, slices(p))), cout = k_i64(k, p->slices_cout);
   c->x = wino_side(k, p, true, pairs, x, p->shared ? x : K_NONE);
@@ -174,7 +174,7 @@ static void place_sides(Code *c, bool pairs, KV x, KV dy) {
 
 /* The block's operands, transformed here or before. */
 static void block_sides(Code *c, KV number) {
-  const WinoDw *p = c->p;
+  const WinoWgrad *p = c->p;
   KFn *k = c->k;
   c->block = wino_block(k, p, number);
   if (!p->shared) {
@@ -189,10 +189,10 @@ static void block_sides(Code *c, KV number) {
   c->dy.base = k_mul(k, dy, k_i64(k, wino_side_elements(&c->dy)));
 }
 
-static void product_kernel(Build *b, const WinoDw *p, int isa, KV x, KV dy, KV dw) {
+static void product_kernel(Build *b, const WinoWgrad *p, int isa, KV x, KV dy, KV dw) {
   KFn *k = build_kernel(b, isa);
   Code c = {.p = p, .k = k, .dw = dw, .fresh = K_NONE, .rows = p->slice_cin};
-  place_sides(&c, wino_dw_pairs(p, isa), x, dy);
+  place_sides(&c, wino_wgrad_pairs(p, isa), x, dy);
   c.b = conv_block(&c.rows, 1, c.dy.width, 1, machine_host.set[isa].lanes, machine_host.set[isa].nregs);
   c.acc = tile_locals(k->arena, k, c.b.pixels * (int)max64(c.b.vectors, c.b.tail_vectors));
   enum { LINE = 16 };
@@ -213,14 +213,15 @@ static void product_kernel(Build *b, const WinoDw *p, int isa, KV x, KV dy, KV d
   finish(&c);
 }
 
-static void product_launch(Emit *e, const GroupInfo *g, const WinoDw *p, int x, int dy, int dw) {
+static void product_launch(Emit *e, const GroupInfo *g, const WinoWgrad *p, int x, int dy, int dw) {
   const Node *nd = &e->fn->node[g->anchor];
   Build b = build_begin(e, g, "conv_dw", "conv:%s:f32:bwd_w:wino%d", conv_describe(e->arena, &p->s), p->w->m);
   KV dy_arg = build_arg(&b, dy, false), x_arg = build_arg(&b, x, false), dw_arg = build_arg(&b, dw, true);
   b.kernel.work = 2 * node_macs(e->fn, nd);
-  b.kernel.flops = wino_dw_product_flops(p);
-  if (wino_dw_pairs(p, NETC_ISA_AVX512_BF16)) b.kernel.pair_flops = b.kernel.flops;
-  if (!p->shared) b.kernel.flops += p->slices_cout * wino_dw_x_flops(p) + p->slices_cin * wino_dw_dy_flops(p);
+  b.kernel.flops = wino_wgrad_product_flops(p);
+  if (wino_wgrad_pairs(p, NETC_ISA_AVX512_BF16)) b.kernel.pair_flops = b.kernel.flops;
+  if (!p->shared)
+    b.kernel.flops += p->slices_cout * wino_wgrad_x_flops(p) + p->slices_cin * wino_wgrad_dy_flops(p);
   b.kernel.bytes = group_bytes(e, g);
   if (p->shared)
     b.kernel.bytes = e->buffer[x].bytes + (dy == x ? 0 : e->buffer[dy].bytes) + value_bytes(e, g->anchor);
@@ -229,9 +230,9 @@ static void product_launch(Emit *e, const GroupInfo *g, const WinoDw *p, int x, 
 }
 
 /* One block of one slice. */
-static void transform_kernel(Build *b, const WinoDw *p, bool of_x, int isa, KV src, KV z) {
+static void transform_kernel(Build *b, const WinoWgrad *p, bool of_x, int isa, KV src, KV z) {
   KFn *k = build_kernel(b, isa);
-  WinoSide s = wino_side(k, p, of_x, wino_dw_pairs(p, isa), src, z);
+  WinoSide s = wino_side(k, p, of_x, wino_wgrad_pairs(p, isa), src, z);
   KV n = k_i64(k, of_x ? p->slices_cin : p->slices_cout);
   WinoBlock block = wino_block(k, p, k_div(k, k_task(k), n));
   s.channel0 = k_mul(k, k_rem(k, k_task(k), n), k_i64(k, of_x ? p->slice_cin : p->slice_cout));
@@ -240,12 +241,12 @@ static void transform_kernel(Build *b, const WinoDw *p, bool of_x, int isa, KV s
 }
 
 /* The workspace with all of an operand's tiles. */
-static int transform_launch(Emit *e, const GroupInfo *g, const WinoDw *p, bool of_x, int src) {
+static int transform_launch(Emit *e, const GroupInfo *g, const WinoWgrad *p, bool of_x, int src) {
   int ws = emit_workspace(e, wino_side_bytes(p, of_x));
   Build b = build_begin(e, g, "pack", "wino_%s:%s:f32:bwd_w:wino%d", of_x ? "x" : "dy",
                         conv_describe(e->arena, &p->s), p->w->m);
   KV from = build_arg(&b, src, false), to = build_arg(&b, ws, true);
-  b.kernel.flops = of_x ? wino_dw_x_flops(p) : wino_dw_dy_flops(p);
+  b.kernel.flops = of_x ? wino_wgrad_x_flops(p) : wino_wgrad_dy_flops(p);
   b.kernel.work = 0;
   b.kernel.bytes = e->buffer[src].bytes + e->buffer[ws].bytes;
   EACH_ISA (isa, &b) transform_kernel(&b, p, of_x, isa, from, to);
@@ -253,7 +254,7 @@ static int transform_launch(Emit *e, const GroupInfo *g, const WinoDw *p, bool o
   return ws;
 }
 
-bool emit_wino_dw(Emit *e, const GroupInfo *g, const WinoDw *p) {
+bool wino_wgrad(Emit *e, const GroupInfo *g, const WinoWgrad *p) {
   const Node *nd = &e->fn->node[g->anchor];
   const ConvShape *s = &p->s;
   int64_t weights = conv_taps(s) * s->cin * s->cout;

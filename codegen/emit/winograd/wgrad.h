@@ -10,8 +10,8 @@
  * outermost, keeps its taps: tap t multiplies the tiles of plane z + t - pad of x with those of plane z of dy, so all
  * taps share the transforms.
  */
-#ifndef NETC_WINO_DW_H
-#define NETC_WINO_DW_H
+#ifndef NETC_WINO_WGRAD_H
+#define NETC_WINO_WGRAD_H
 #include "codegen/emit/conv/geometry.h"
 #include "codegen/emit/winograd/tile.h"
 
@@ -30,28 +30,29 @@ typedef struct {
   int64_t parts;
   bool
       shared; /* launches of their own transform the operands, once for all slices of the other; else each task does */
-} WinoDw;
+} WinoWgrad;
 
 /* Stride 1 and three taps along the two inner axes: else false. */
-bool wino_dw_plan(const ConvShape *s, WinoDw *p);
+bool wino_wgrad_plan(const ConvShape *s, WinoWgrad *p);
 /* Is it faster than the direct kernel for node nd, and not turned off? A model that knows the shape only. */
-bool wino_dw_choose(const Fn *f, const Node *nd, const ConvShape *s, WinoDw *p);
-int64_t wino_dw_x_flops(const WinoDw *p); /* all of x transformed once; all of dy; products and G^T dU G */
-int64_t wino_dw_dy_flops(const WinoDw *p);
-int64_t wino_dw_product_flops(const WinoDw *p);
-bool emit_wino_dw(Emit *e, const GroupInfo *g, const WinoDw *p);
+bool wino_wgrad_choose(const Fn *f, const Node *nd, const ConvShape *s, WinoWgrad *p);
+int64_t
+wino_wgrad_x_flops(const WinoWgrad *p); /* all of x transformed once; all of dy; products and G^T dU G */
+int64_t wino_wgrad_dy_flops(const WinoWgrad *p);
+int64_t wino_wgrad_product_flops(const WinoWgrad *p);
+bool wino_wgrad(Emit *e, const GroupInfo *g, const WinoWgrad *p);
 
 /* ---- wgrad_side.c: an operand and its transformed tiles ---- */
 
-/* Does the code for the set multiply pairs of tiles, rounded to bf16? Where operands are rounded anyway (narrow) it does: the sums
+/* Does the code for the set multiply pairs of tiles, rounded to bf16? Where operands are rounded anyway (bf16) it does: the sums
  * of up to 36 pixels that a point is are rounded once more. */
-bool wino_dw_pairs(const WinoDw *p, int isa);
+bool wino_wgrad_pairs(const WinoWgrad *p, int isa);
 
 /* The block numbered `number`: tiles tile0.. of each of the planes plane0.. of dy. */
 typedef struct {
   KV image, plane0, planes, tile0, tiles;
 } WinoBlock;
-WinoBlock wino_block(KFn *k, const WinoDw *p, KV number);
+WinoBlock wino_block(KFn *k, const WinoWgrad *p, KV number);
 
 /* A block of one slice lies at z[base + point * point_size + tile * width + channel], the tiles of a plane after those
  * of the plane before; with `pairs` two neighbouring tiles of a plane are one element of two bf16, and the last of an odd number
@@ -59,7 +60,7 @@ WinoBlock wino_block(KFn *k, const WinoDw *p, KV number);
  * share a few sets of the cache. */
 typedef struct {
   KFn *k;
-  const WinoDw *p;
+  const WinoWgrad *p;
   bool of_x, pairs;
   KV src, z, base, channel0; /* channel0: first channel of the slice */
   int64_t extent[2], pad[2]; /* of a plane */
@@ -71,11 +72,11 @@ typedef struct {
 } WinoSide;
 
 /* z: where the tiles go, K_NONE: scratch. base: 0, until it is set. */
-WinoSide wino_side(KFn *k, const WinoDw *p, bool of_x, bool pairs, KV src, KV z);
+WinoSide wino_side(KFn *k, const WinoWgrad *p, bool of_x, bool pairs, KV src, KV z);
 KV wino_side_depth(const WinoSide *s, KV tiles); /* elements that so many tiles of a plane take */
 int64_t wino_side_elements(const WinoSide *s);   /* of a block of a slice */
 /* Bytes of all blocks and slices, for the instruction set that needs most. */
-int64_t wino_side_bytes(const WinoDw *p, bool of_x);
+int64_t wino_side_bytes(const WinoWgrad *p, bool of_x);
 /* Lanes of the vector at channel c of the slice that the tensor has. */
 KV wino_side_mask(const WinoSide *s, KV c);
 void wino_side_transform(const WinoSide *s, const WinoBlock *b);

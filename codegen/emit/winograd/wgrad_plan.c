@@ -17,12 +17,12 @@ enum { SCRATCH_BUDGET = 2000 << 10, WORKSPACE_BUDGET = 16 << 20 };
 enum { SHARED_SLICES = 8, SHARED_BUDGET = 64 << 20 };
 
 static int64_t whole(int64_t c) { return round_up(c, VECTOR); }
-static int64_t tiles_of(const WinoDw *p, int64_t planes) { return p->images * planes * p->ty * p->tx; }
+static int64_t tiles_of(const WinoWgrad *p, int64_t planes) { return p->images * planes * p->ty * p->tx; }
 
 /* n cut into pieces of equal length, `most` at most: the length. */
 static int64_t even(int64_t n, int64_t most) { return ceil_div(n, ceil_div(n, min64(n, most))); }
 
-static void plan_blocks(WinoDw *p) {
+static void plan_blocks(WinoWgrad *p) {
   int64_t tiles = p->ty * p->tx;
   p->block_tiles = even(tiles, p->taps > 1 ? HALO_TILES : BLOCK_TILES);
   p->block_planes = even(p->planes, max64(BLOCK_TILES / p->block_tiles, 1));
@@ -41,14 +41,14 @@ static int64_t slice_of(int64_t c, int64_t most) {
   return best;
 }
 
-static void cut_channels(WinoDw *p, int64_t cin, int64_t cout) {
+static void cut_channels(WinoWgrad *p, int64_t cin, int64_t cout) {
   p->slice_cin = slice_of(p->s.cin, cin);
   p->slice_cout = slice_of(p->s.cout, cout);
   p->slices_cin = ceil_div(p->s.cin, p->slice_cin);
   p->slices_cout = ceil_div(p->s.cout, p->slice_cout);
 }
 
-static int64_t scratch_bytes(const WinoDw *p) {
+static int64_t scratch_bytes(const WinoWgrad *p) {
   enum { PADDING = 3 * 2 * VECTOR };
   int64_t cin = whole(p->slice_cin), cout = whole(p->slice_cout);
   int64_t tiles = p->block_planes * p->block_tiles, x_tiles = tiles + (p->taps - 1) * p->block_tiles;
@@ -56,7 +56,7 @@ static int64_t scratch_bytes(const WinoDw *p) {
   return WINO_POINTS * point * (int64_t)sizeof(float);
 }
 
-static void plan_slices(WinoDw *p) {
+static void plan_slices(WinoWgrad *p) {
   const ConvShape *s = &p->s;
   int64_t cin = SLICE, cout = SLICE;
   cut_channels(p, cin, cout);
@@ -74,12 +74,13 @@ static void plan_slices(WinoDw *p) {
   p->parts = min64(max64(parts, 1), p->blocks);
 }
 
-bool wino_dw_plan(const ConvShape *s, WinoDw *p) {
+bool wino_wgrad_plan(const ConvShape *s, WinoWgrad *p) {
   int h = s->ns - 2, w = s->ns - 1;
   if (s->ns < 2 || s->k[h] != WINO_TAPS || s->k[w] != WINO_TAPS) return false;
   for (int a = 0; a < s->ns; a++)
     if (s->stride[a] != 1) return false;
-  *p = (WinoDw){.s = *s, .w = wino_of(WINO_MAX_M), .images = 1, .planes = s->n, .x_planes = s->n, .taps = 1};
+  *p = (WinoWgrad){
+      .s = *s, .w = wino_of(WINO_MAX_M), .images = 1, .planes = s->n, .x_planes = s->n, .taps = 1};
   if (s->ns == MAX_SPATIAL) {
     p->images = s->n, p->planes = s->out[0], p->x_planes = s->in[0];
     p->taps = s->k[0], p->pad = s->pad[0];
@@ -92,7 +93,7 @@ bool wino_dw_plan(const ConvShape *s, WinoDw *p) {
 
 /* All in the time of a multiply-add of a product, measured with AVX-512: the transform of a tile for a channel; for a
  * channel of x and one of dy, a point of dU read and written once more, and G^T dU G. */
-static bool pays(const WinoDw *p, int64_t macs) {
+static bool pays(const WinoWgrad *p, int64_t macs) {
   enum { X_TILE = 320, DY_TILE = 240, SUM = 10, RESULT = 300 };
   double taps = (double)p->taps, tiles = (double)tiles_of(p, p->planes), parts = (double)p->parts;
   double cout = (double)whole(p->s.cout), weights = (double)(p->slices_cin * p->slice_cin) * cout;
@@ -101,30 +102,30 @@ static bool pays(const WinoDw *p, int64_t macs) {
   double dy = DY_TILE * tiles * cout;
   if (!p->shared) x *= (double)p->slices_cout, dy *= (double)p->slices_cin;
   double products = WINO_POINTS * taps * (tiles + SUM * (double)p->blocks) * weights;
-  if (p->s.narrow) products *= 0.55; /* of pairs */
+  if (p->s.bf16) products *= 0.55; /* of pairs */
   return products + x + dy + RESULT * taps * parts * weights < 0.85 * direct;
 }
 
 /* Operands that are to be rounded to bf16 lie in memory as such (conv_shape), and both ways multiply them in pairs, at twice the
  * rate on the processors that such modules are for. */
-bool wino_dw_choose(const Fn *f, const Node *nd, const ConvShape *s, WinoDw *p) {
+bool wino_wgrad_choose(const Fn *f, const Node *nd, const ConvShape *s, WinoWgrad *p) {
   int64_t macs = node_macs_inside(f, nd);
-  return f->prog->winograd && wino_dw_plan(s, p) && pays(p, s->narrow ? macs / 2 : macs);
+  return f->prog->winograd && wino_wgrad_plan(s, p) && pays(p, s->bf16 ? macs / 2 : macs);
 }
 
 /* ---- arithmetic ---- */
 
-int64_t wino_dw_x_flops(const WinoDw *p) {
+int64_t wino_wgrad_x_flops(const WinoWgrad *p) {
   return tiles_of(p, p->planes + p->plane_blocks * (p->taps - 1)) * p->s.cin *
          wino_both_flops(&p->w->bt, &p->w->bt);
 }
 
-int64_t wino_dw_dy_flops(const WinoDw *p) {
+int64_t wino_wgrad_dy_flops(const WinoWgrad *p) {
   WinoMatrix a = wino_transposed(&p->w->at);
   return tiles_of(p, p->planes) * p->s.cout * wino_both_flops(&a, &a);
 }
 
-int64_t wino_dw_product_flops(const WinoDw *p) {
+int64_t wino_wgrad_product_flops(const WinoWgrad *p) {
   WinoMatrix gt = wino_transposed(&p->w->g);
   int64_t products = 2 * WINO_POINTS * tiles_of(p, p->planes), results = p->parts * wino_both_flops(&gt, &gt);
   return p->taps * p->s.cin * p->s.cout * (products + results);

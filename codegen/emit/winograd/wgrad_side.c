@@ -2,7 +2,7 @@
 #include "codegen/emit/winograd/wgrad.h"
 #include "codegen/util/ints.h"
 
-WinoBlock wino_block(KFn *k, const WinoDw *p, KV number) {
+WinoBlock wino_block(KFn *k, const WinoWgrad *p, KV number) {
   WinoBlock b;
   KV tile_blocks = k_i64(k, p->tile_blocks), plane_blocks = k_i64(k, p->plane_blocks);
   b.tile0 = k_mul(k, k_rem(k, number, tile_blocks), k_i64(k, p->block_tiles));
@@ -17,33 +17,33 @@ WinoBlock wino_block(KFn *k, const WinoDw *p, KV number) {
 /* Planes of x that the taps reach beside those of dy. */
 static int64_t more_planes(const WinoSide *s) { return s->of_x ? s->p->taps - 1 : 0; }
 
-static int64_t planes_at_most(const WinoDw *p, bool of_x) {
+static int64_t planes_at_most(const WinoWgrad *p, bool of_x) {
   return p->block_planes + (of_x ? p->taps - 1 : 0);
 }
 
 /* Elements of a point of a block, for one channel. */
-static int64_t depth_at_most(const WinoDw *p, bool of_x, bool pairs) {
+static int64_t depth_at_most(const WinoWgrad *p, bool of_x, bool pairs) {
   return planes_at_most(p, of_x) * (pairs ? (p->block_tiles + 1) / 2 : p->block_tiles);
 }
 
 /* Channels of a slice, to whole vectors. */
-static int64_t width_of(const WinoDw *p, bool of_x, int lanes) {
+static int64_t width_of(const WinoWgrad *p, bool of_x, int lanes) {
   return round_up(of_x ? p->slice_cin : p->slice_cout, lanes);
 }
 
-bool wino_dw_pairs(const WinoDw *p, int isa) { return p->s.narrow && isa == NETC_ISA_AVX512_BF16; }
+bool wino_wgrad_pairs(const WinoWgrad *p, int isa) { return p->s.bf16 && isa == NETC_ISA_AVX512_BF16; }
 
-int64_t wino_side_bytes(const WinoDw *p, bool of_x) {
+int64_t wino_side_bytes(const WinoWgrad *p, bool of_x) {
   int64_t most = 0;
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
-    int64_t depth = depth_at_most(p, of_x, wino_dw_pairs(p, isa));
+    int64_t depth = depth_at_most(p, of_x, wino_wgrad_pairs(p, isa));
     int64_t point = wino_odd_lines(depth * width_of(p, of_x, machine_host.set[isa].lanes));
     if (point > most) most = point;
   }
   return most * WINO_POINTS * p->blocks * (of_x ? p->slices_cin : p->slices_cout) * (int64_t)sizeof(float);
 }
 
-WinoSide wino_side(KFn *k, const WinoDw *p, bool of_x, bool pairs, KV src, KV z) {
+WinoSide wino_side(KFn *k, const WinoWgrad *p, bool of_x, bool pairs, KV src, KV z) {
   const ConvShape *c = &p->s;
   int64_t slice = of_x ? p->slice_cin : p->slice_cout;
   WinoSide s = {.k = k, .p = p, .of_x = of_x, .pairs = pairs, .src = src, .z = z, .base = k_i64(k, 0)};

@@ -27,7 +27,7 @@ typedef struct {
   int64_t rows_in, rows_out, row_pad, cols_in, cols_out, col_pad;
   bool back;
   bool
-      narrow; /* operands are rounded to bf16: x is already; weights on their way into U, or U and V: see wino_narrow */
+      bf16; /* operands are rounded to bf16: x is already; weights on their way into U, or U and V: see wino_bf16 */
 } WinoShape;
 
 /* What holds for all instruction sets. A block is `run` tiles, counted through planes and images, times `slab` depths. */
@@ -64,9 +64,9 @@ WinoMemory wino_memory(const WinoPlan *pl, int isa);
 bool wino_fits(const WinoPlan *pl);
 /* The way that is the fastest, by a model that knows shapes only. false: the direct one. */
 bool wino_choose(const Fn *f, const Node *nd, WinoPlan *pl);
-/* Are U and V rounded to bf16 for the products? So it is done for narrow=1, but for F(4,3) on both sides going forward: there products are
+/* Are U and V rounded to bf16 for the products? So it is done for bf16=1, but for F(4,3) on both sides going forward: there products are
  * f32. Of a result's root mean square F(2,3) loses 0.4 % by it, F(4,3) on one side 0.65 %, on both 1.1 %, which gradients bear. */
-bool wino_narrow(const WinoPlan *pl);
+bool wino_bf16(const WinoPlan *pl);
 int64_t wino_points(const WinoPlan *pl); /* ny * nx */
 int64_t wino_v_rows(const WinoPlan *pl); /* of a block */
 int64_t wino_m_rows(const WinoPlan *pl);

@@ -51,8 +51,8 @@ static inline void one_check_on(bool gpus, Fn *f, int kind, int anchor,
                                 bool (*emitter)(Emit *, const GroupInfo *), double tolerance) {
   one_group(f, kind, anchor);
   one_run(f, emitter, tolerance, gpus);
-  if (!run_narrow_too()) return;
-  run_narrow(f);
+  if (!run_bf16_too()) return;
+  run_bf16(f);
   one_run(f, emitter, tolerance, gpus);
 }
 

@@ -300,7 +300,7 @@ static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, in
 
 /* Every real input, and every stored value that may be, as bf16: whatever an emitter reads and writes, at
  * other places than pass `precision` would choose. The function is to be emitted anew. */
-static inline void run_narrow(Fn *f) {
+static inline void run_bf16(Fn *f) {
   const GroupInfo *g = group_values(f);
   bool *narrow = calloc((size_t)f->n + 1, sizeof *narrow);
   assert_non_null(narrow);
@@ -316,7 +316,7 @@ static inline void run_narrow(Fn *f) {
 
 /* Tests of many functions narrow every fourth, the first included: compiling is what they take their time
  * for. (Of every third, one of the three directions of a convolution would be all that ever is.) */
-static inline bool run_narrow_too(void) {
+static inline bool run_bf16_too(void) {
   static int functions;
   return functions++ % 4 == 0;
 }

@@ -73,8 +73,8 @@ static inline void check_fn(Fn *f, RunCase c, double tolerance_of_passes) {
   Interp *a = reference64(&before), *b = run_reference(&c);
   compare_passes(&before, &c, a, b, tolerance_of_passes);
   interp_free(a), interp_free(b);
-  if (!run_narrow_too()) return;
-  run_narrow(p->fn[0]);
+  if (!run_bf16_too()) return;
+  run_bf16(p->fn[0]);
   if (!(e = emit_fn_on(&OPS_MACHINE, p->arena, c.fn, NULL, err))) fail_msg("%s: %s", c.what, err);
   if (c.tolerance > 0)
     c.tolerance = 0x1p-5; /* a rounding that goes the other way than the interpreter's counts */

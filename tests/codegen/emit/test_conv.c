@@ -68,8 +68,8 @@ static void check(Fn *f, const char *what, bool (*emit)(Emit *, const GroupInfo 
   if (f->err[0]) fail_msg("%s: %s", what, f->err);
   if (!fn_verify(f, err)) fail_msg("%s: %s", what, err);
   check_emitted(f, what, emit);
-  if (!run_narrow_too()) return;
-  run_narrow(f);
+  if (!run_bf16_too()) return;
+  run_bf16(f);
   check_emitted(f, what, emit);
 }
 
@@ -111,14 +111,14 @@ static void check_conv(const Shape *s, int direction, int form) {
   }
   if (f->err[0]) fail_msg("%s", f->err);
   fn_output(f, "y", direction == BWD_W ? anchor : epilogue(f, s, anchor, form));
-  one_group(f, direction == BWD_W ? G_CONV_DW : G_CONV, anchor, weights);
+  one_group(f, direction == BWD_W ? G_WGRAD : G_CONV, anchor, weights);
   char what[160];
   snprintf(what, sizeof what,
            "%s form %d: n%ld c%ld o%ld size %ldx%ldx%ld k %ldx%ldx%ld s %ld,%ld,%ld p %ld,%ld,%ld",
            name[direction], form, (long)s->n, (long)s->c, (long)s->o, (long)s->size[0], (long)s->size[1],
            (long)s->size[2], (long)s->k[0], (long)s->k[1], (long)s->k[2], (long)s->stride[0],
            (long)s->stride[1], (long)s->stride[2], (long)s->pad[0], (long)s->pad[1], (long)s->pad[2]);
-  check(f, what, direction == BWD_W ? emit_conv_dw : emit_conv);
+  check(f, what, direction == BWD_W ? emit_wgrad : emit_conv);
   arena_free(a);
 }
 
@@ -221,8 +221,8 @@ static void check_dybac(const Shape *s, bool gated) {
   int z = ir_dwconv(f, x, w, s->stride, s->pad), dy = ir_input(f, "dy", image(s, s->n, s->o, out));
   int dw = ir_conv_grad(f, OP_conv_dw, z, dy, one, zero, one);
   fn_output(f, "dw", dw);
-  one_group(f, G_CONV_DW, dw, dw);
-  check(f, gated ? "recomputed input, gated" : "recomputed input", emit_conv_dw);
+  one_group(f, G_WGRAD, dw, dw);
+  check(f, gated ? "recomputed input, gated" : "recomputed input", emit_wgrad);
   arena_free(a);
 }
 

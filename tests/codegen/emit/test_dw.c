@@ -70,7 +70,7 @@ static void forward(const Case *c, bool gate, bool epilogue) {
   }
   fn_output(f, "y", out);
   one_layout(f, -1);
-  one_check(f, G_DW, y, emit_dw, 0);
+  one_check(f, G_DEPTHWISE, y, emit_depthwise, 0);
   arena_free(a);
 }
 
@@ -89,7 +89,7 @@ static void backward_x(const Case *c, bool epilogue) {
   }
   fn_output(f, "dx", out);
   one_layout(f, -1);
-  one_check(f, G_DW, dx, emit_dw, 0);
+  one_check(f, G_DEPTHWISE, dx, emit_depthwise, 0);
   arena_free(a);
 }
 
@@ -105,7 +105,7 @@ static void backward_w(const Case *c, bool gate) {
   int dw = ir_conv_grad(f, OP_dwconv_dw, gated(f, x, gate), dy, c->stride, c->pad, c->k);
   fn_output(f, "dw", dw);
   one_layout(f, -1);
-  one_check(f, G_DW_DW, dw, emit_dw_dw, 0);
+  one_check(f, G_DEPTHWISE_WGRAD, dw, emit_depthwise_wgrad, 0);
   arena_free(a);
 }
 
@@ -133,10 +133,10 @@ TEST(test_limits) {
   one_layout(f, -1);
   f->node[y].group = 0;
   f->group = arena_alloc(a, sizeof *f->group);
-  f->group[0] = (Group){G_DW, y};
+  f->group[0] = (Group){G_DEPTHWISE, y};
   f->ngroup = 1;
   Emit *e = emit_new(a, f, NULL);
-  assert_false(emit_dw(e, group_values(f)));
+  assert_false(emit_depthwise(e, group_values(f)));
   assert_non_null(strstr(e->err, "stride 17"));
   arena_free(a);
 }

@@ -49,7 +49,7 @@ static void run(const Case *c, bool gate, bool epilogue) {
   }
   one_layout(f, v);
   bool emulated = type_count(f->node[u].type) < 100000; /* it takes its time */
-  one_check_on(emulated, f, G_DWPW, y, emit_dwpw, 0);
+  one_check_on(emulated, f, G_DYBAC, y, emit_dybac, 0);
   arena_free(a);
 }
 
@@ -69,10 +69,10 @@ TEST(test_refuses) {
   one_layout(f, v);
   f->node[u].group = f->node[y].group = 0;
   f->group = arena_alloc(a, sizeof *f->group);
-  f->group[0] = (Group){G_DWPW, y};
+  f->group[0] = (Group){G_DYBAC, y};
   f->ngroup = 1;
   Emit *e = emit_new(a, f, NULL);
-  assert_false(emit_dwpw(e, group_values(f)));
+  assert_false(emit_dybac(e, group_values(f)));
   assert_non_null(strstr(e->err, "1x1"));
   arena_free(a);
 }

@@ -75,12 +75,12 @@ static Emit *emit_maps(Fn *f) {
 
 /* With bf16 a value near the middle of two may go the other way than the interpreter's, and what follows with
  * it. */
-static const double narrow_tolerance = 0x1p-5;
+static const double bf16_tolerance = 0x1p-5;
 
-static void check_narrow(Fn *f, double tolerance) {
-  if (!run_narrow_too()) return;
-  run_narrow(f);
-  RunCase c = run_case(f, tolerance > 0 ? narrow_tolerance : 0);
+static void check_bf16(Fn *f, double tolerance) {
+  if (!run_bf16_too()) return;
+  run_bf16(f);
+  RunCase c = run_case(f, tolerance > 0 ? bf16_tolerance : 0);
   run_check(&c, emit_groups(f));
 }
 
@@ -89,7 +89,7 @@ static Emit *check(Fn *f, double tolerance) {
   Emit *e = emit_maps(f);
   RunCase c = run_case(f, tolerance);
   run_check(&c, e);
-  check_narrow(f, tolerance);
+  check_bf16(f, tolerance);
   return e;
 }
 
@@ -333,7 +333,7 @@ ARENA_TEST(random_graphs_agree) {
       if (!emit_map(e, &g[j])) fail_msg("random %d: %s", i, e->err);
     RunCase c = run_case(f, 2e-5);
     run_check(&c, e);
-    check_narrow(f, 2e-5);
+    check_bf16(f, 2e-5);
   }
 }
 

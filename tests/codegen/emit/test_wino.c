@@ -106,14 +106,14 @@ TEST(test_deep) {
 /* ---- error ---- */
 
 /* Images that are bf16 already, so that the error is that of what is rounded for the products. */
-static double narrow_images(const char *name, int64_t i, Type t) {
+static double bf16_images(const char *name, int64_t i, Type t) {
   double v = run_fill_real(name, i, t);
   return *name == 'w' ? v : (double)bf16_round((float)v);
 }
 
 /* Emits by `way` (NULL: direct), checks the error on every set against the bounds, and says what it was. */
 static void check_error(const Shape *s, bool back, const char *name, WinoPlan (*way)(const WinoShape *),
-                        bool narrow, RunError bound) {
+                        bool bf16, RunError bound) {
   Arena *a = arena_new();
   int anchor;
   Fn *f = convolution(a, s, back, 0, &anchor);
@@ -121,16 +121,16 @@ static void check_error(const Shape *s, bool back, const char *name, WinoPlan (*
   for (int i = 0; i < f->n; i++) f->node[i].group = i == anchor ? 0 : -1;
   *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){G_CONV, anchor};
   bool *images = arena_alloc(a, (size_t)f->n);
-  for (int i = 0; i < f->n; i++) images[i] = narrow && f->node[i].op == OP_input && *f->node[i].at.sym != 'w';
+  for (int i = 0; i < f->n; i++) images[i] = bf16 && f->node[i].op == OP_input && *f->node[i].at.sym != 'w';
   precision_set(f, images);
-  assert_int_equal(f->node[anchor].at.narrow, narrow);
+  assert_int_equal(f->node[anchor].at.bf16, bf16);
   Emit *e = emit_new(a, f, NULL);
   plan = way;
   if (!(way ? emit_planned : emit_conv)(e, group_values(f))) fail_msg("%s", e->err);
   RunCase c = run_case(f, 1);
-  if (narrow) c.fill = narrow_images;
+  if (bf16) c.fill = bf16_images;
   const char *what =
-      arena_printf(a, "%d-D %s %-6s %s", s->ns, back ? "bwd_d" : "fwd  ", name, narrow ? "bf16" : "f32 ");
+      arena_printf(a, "%d-D %s %-6s %s", s->ns, back ? "bwd_d" : "fwd  ", name, bf16 ? "bf16" : "f32 ");
   run_check_errors(&c, e, anchor, what, bound);
   arena_free(a);
 }

@@ -13,7 +13,7 @@ typedef struct {
 } Shape;
 
 static double scale; /* of dy */
-static bool shared;  /* WinoDw.shared of what is emitted */
+static bool shared;  /* WinoWgrad.shared of what is emitted */
 
 static double fill(const char *name, int64_t i, Type t) {
   double v = run_fill_real(name, i, t);
@@ -23,11 +23,11 @@ static double fill(const char *name, int64_t i, Type t) {
 /* Whatever the cost model says. */
 static bool emit(Emit *e, const GroupInfo *g) {
   ConvShape s;
-  WinoDw p;
+  WinoWgrad p;
   if (!conv_shape(e->fn, &e->fn->node[g->anchor], &s, e->err)) return false;
-  if (!wino_dw_plan(&s, &p)) fail_msg("%s cannot be computed so", e->fn->name);
+  if (!wino_wgrad_plan(&s, &p)) fail_msg("%s cannot be computed so", e->fn->name);
   p.shared = shared;
-  return emit_wino_dw(e, g, &p);
+  return wino_wgrad(e, g, &p);
 }
 
 /* The gradient as pass fuse would leave it: *dw, a group of its own. */
@@ -51,7 +51,7 @@ static Fn *gradient(Arena *a, const Shape *s, int *dw) {
   one_layout(f, *dw);
   if (f->err[0] || !fn_verify(f, err)) fail_msg("%s: %s", f->name, f->err[0] ? f->err : err);
   for (int i = 0; i < f->n; i++) f->node[i].group = i == *dw ? 0 : -1;
-  *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){G_CONV_DW, *dw};
+  *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){G_WGRAD, *dw};
   return f;
 }
 
@@ -73,7 +73,7 @@ static void check(const Shape *s, bool with_shared) {
   Fn *f = gradient(a, s, &dw);
   shared = with_shared;
   run(f, 4e-6);
-  if (run_narrow_too()) run_narrow(f), run(f, 4e-2);
+  if (run_bf16_too()) run_bf16(f), run(f, 4e-2);
   arena_free(a);
 }
 
@@ -127,33 +127,33 @@ TEST(test_choice) {
     Arena *a = arena_new();
     int dw;
     Fn *f = gradient(a, &of[i].s, &dw);
-    const Emit *e = emitted(f, emit_conv_dw);
+    const Emit *e = emitted(f, emit_wgrad);
     bool winograd = strstr(e->kernel[of[i].shared ? 2 : 0].name, ":bwd_w:wino4") != NULL;
     if (winograd != of[i].winograd || (strncmp(e->kernel[0].name, "wino_x:", 7) == 0) != of[i].shared)
       fail_msg("%s: %s", f->name, e->kernel[0].name);
     f->prog->winograd = false;
-    assert_null(strstr(emitted(f, emit_conv_dw)->kernel[0].name, "wino"));
+    assert_null(strstr(emitted(f, emit_wgrad)->kernel[0].name, "wino"));
     arena_free(a);
   }
 }
 
 /* Images that are bf16 already, so that the error is that of what is rounded for the products. */
-static double narrow_images(const char *name, int64_t i, Type t) {
+static double bf16_images(const char *name, int64_t i, Type t) {
   return (double)bf16_round((float)run_fill_real(name, i, t));
 }
 
 /* Of one way (emit: Winograd), on every set, against the bound; says what it was. */
-static void check_error(const Shape *s, const char *name, bool (*way)(Emit *, const GroupInfo *), bool narrow,
+static void check_error(const Shape *s, const char *name, bool (*way)(Emit *, const GroupInfo *), bool bf16,
                         RunError bound) {
   Arena *a = arena_new();
   int dw;
   Fn *f = gradient(a, s, &dw);
   f->prog->winograd = shared = false;
-  if (narrow) run_narrow(f);
-  assert_int_equal(f->node[dw].at.narrow, narrow);
+  if (bf16) run_bf16(f);
+  assert_int_equal(f->node[dw].at.bf16, bf16);
   const Emit *e = emitted(f, way);
   RunCase c = run_case(f, 1);
-  if (narrow) c.fill = narrow_images;
+  if (bf16) c.fill = bf16_images;
   run_check_errors(&c, e, dw, arena_printf(a, "%s %-6s", f->name, name), bound);
   arena_free(a);
 }
@@ -165,7 +165,7 @@ TEST(test_error) {
                                 {2, 4, 16, 16, {128, 128}, {1, 1}, 1},
                                 {3, 1, 16, 16, {24, 32, 32}, {1, 1, 1}, 3}};
   for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
-    check_error(&large[i], "direct", emit_conv_dw, false, (RunError){4e-6, 4e-7});
+    check_error(&large[i], "direct", emit_wgrad, false, (RunError){4e-6, 4e-7});
     check_error(&large[i], "F(4,3)", emit, false, (RunError){4e-6, 4e-7});
     check_error(&large[i], "F(4,3) bf16", emit, true, (RunError){3e-2, 6e-3});
   }

@@ -92,15 +92,15 @@ static inline bool is_seen(const Subject *s, const KFn *k, char err[512]) {
   return false;
 }
 
-/* For machine m; the forms for sm_90a where there are some; narrow: values stored as bf16. */
-static inline Subjects subjects_on(const Machine *m, bool newest, bool narrow, const char *name,
+/* For machine m; the forms for sm_90a where there are some; bf16: values stored as bf16. */
+static inline Subjects subjects_on(const Machine *m, bool newest, bool bf16, const char *name,
                                    const char *body, bool tf32) {
   char err[512] = "";
   Fn *f = op_case_fn(arena, body, err);
   if (!f) fail_msg("%s: %s", name, err);
   f->prog->tf32 = tf32;
   if (!passes_run(f->prog, &(PassOptions){.verify = true}, err)) fail_msg("%s: %s", name, err);
-  if (narrow) run_narrow(f->prog->fn[0]);
+  if (bf16) run_bf16(f->prog->fn[0]);
   Emit *e = emit_fn_on(m, arena, f->prog->fn[0], NULL, err);
   if (!e) fail_msg("%s: %s", name, err);
   RunCase c = run_case(f->prog->fn[0], 1e-4);

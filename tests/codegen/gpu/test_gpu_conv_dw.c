@@ -34,7 +34,7 @@ static void look_at(const KFn *k) {
 static void check_on(const Machine *m, Fn *f, bool bf16) {
   Emit *e = emit_new(f->prog->arena, f, NULL);
   e->machine = m;
-  if (!emit_conv_dw(e, group_values(f)) || e->err[0]) fail_msg("%s: %s", f->name, e->err);
+  if (!emit_wgrad(e, group_values(f)) || e->err[0]) fail_msg("%s: %s", f->name, e->err);
   const KFn *k = e->kernel[0].k[0];
   if (!strstr(k->name, bf16 ? "mma_bf16" : "mma_tf32")) fail_msg("%s: %s", f->name, k->name);
   if ((k->sm90 != NULL) != (bf16 && k->warps >= WGMMA_WARPS)) fail_msg("%s: %s for sm_90a", f->name, k->name);
@@ -56,8 +56,8 @@ static void check(const Case *c, bool bf16, const Machine *m) {
   fn_output(f, "dw", dw);
   one_layout(f, dw);
   if (f->err[0] || !fn_verify(f, err)) fail_msg("%s: %s%s", f->name, f->err, err);
-  one_group(f, G_CONV_DW, dw);
-  if (bf16) run_narrow(f);
+  one_group(f, G_WGRAD, dw);
+  if (bf16) run_bf16(f);
   check_on(m, f, bf16);
   arena_free(a);
 }

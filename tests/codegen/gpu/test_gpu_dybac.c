@@ -23,7 +23,7 @@ static void check_on(const Machine *m, Fn *f, bool gradient, int kind) {
   const GroupInfo *g = group_values(f);
   Emit *e = emit_new(f->prog->arena, f, NULL);
   e->machine = m;
-  if (!(gradient ? emit_conv_dw : emit_dwpw)(e, g) || e->err[0]) fail_msg("%s: %s", f->name, e->err);
+  if (!(gradient ? emit_wgrad : emit_dybac)(e, g) || e->err[0]) fail_msg("%s: %s", f->name, e->err);
   int products = 0;
   for (int i = 0; i < e->nkernel; i++) {
     bool product = strstr(e->kernel[i].name, "mma_") != NULL;
@@ -68,10 +68,10 @@ static void check(const Case *c, bool gate, bool gradient, int kind) {
   if (f->err[0] || !fn_verify(f, err)) fail_msg("%s: %s%s", f->name, f->err, err);
   for (int i = 0; i < f->n; i++) f->node[i].group = op_info[f->node[i].op].cls == LEAF ? -1 : 0;
   f->group = arena_alloc(a, sizeof *f->group);
-  f->group[0] = (Group){gradient ? G_CONV_DW : G_DWPW, y};
+  f->group[0] = (Group){gradient ? G_WGRAD : G_DYBAC, y};
   f->ngroup = f->capgroup = 1;
-  if (kind == BF16_PRODUCT) run_narrow(f);
-  assert_int_equal(f->node[y].at.narrow, kind == BF16_PRODUCT);
+  if (kind == BF16_PRODUCT) run_bf16(f);
+  assert_int_equal(f->node[y].at.bf16, kind == BF16_PRODUCT);
   static int turn;
   check_on(turn++ % 2 ? &single : &machine_gpu, f, gradient, kind);
   arena_free(a);

@@ -20,7 +20,7 @@ typedef struct {
   int64_t n, c, o;
   int ns;
   int64_t s[3], k[3], stride[3], pad[3];
-  bool back, narrow;
+  bool back, bf16;
   int form;
 } Case;
 
@@ -40,7 +40,7 @@ static int epilogue(Fn *f, const Case *c, int x, int y) {
 static Fn *function(Arena *a, const Case *c) {
   Fn *f = one_begin(a, arena_printf(a, "%s_n%d_c%d_o%d_w%d_k%d_s%d_form%d%s", c->back ? "conv_dx" : "conv",
                                     (int)c->n, (int)c->c, (int)c->o, (int)c->s[c->ns - 1], (int)c->k[0],
-                                    (int)c->stride[0], c->form, c->narrow ? "_bf16" : ""));
+                                    (int)c->stride[0], c->form, c->bf16 ? "_bf16" : ""));
   int64_t out[3];
   for (int i = 0; i < c->ns; i++) out[i] = (c->s[i] + 2 * c->pad[i] - c->k[i]) / c->stride[i] + 1;
   int x = c->back ? ir_input(f, "dy", image(c->n, c->o, c->ns, out))
@@ -51,7 +51,7 @@ static Fn *function(Arena *a, const Case *c) {
   fn_output(f, "y", epilogue(f, c, x, y));
   one_layout(f, w);
   one_group(f, G_CONV, y);
-  if (c->narrow) run_narrow(f);
+  if (c->bf16) run_bf16(f);
   return f;
 }
 
@@ -81,13 +81,13 @@ static Case drawn(int ns, uint32_t *state) {
     c.pad[a] = draw(state, 2);
     c.s[a] = c.k[a] + draw(state, ns == 3 ? 4 : 9);
   }
-  c.back = draw(state, 2), c.narrow = draw(state, 2), c.form = (int)draw(state, 4);
-  if (c.narrow) c.c += c.c % 2, c.o += c.o % 2;
+  c.back = draw(state, 2), c.bf16 = draw(state, 2), c.form = (int)draw(state, 4);
+  if (c.bf16) c.c += c.c % 2, c.o += c.o % 2;
   return c;
 }
 
 typedef struct {
-  int cut, wide, phases, narrow, masked;
+  int cut, wide, phases, bf16, masked;
 } Seen;
 
 /* run_check takes the kernels for sm_80, then those for sm_90a. */
@@ -100,7 +100,7 @@ static void check(const Case *c, const Machine *m, Seen *seen) {
   RunCase r = run_case(f, 0);
   run_check(&r, e);
   if (part) {
-    seen->cut++, seen->wide += part->k[0]->sm90 != NULL, seen->narrow += c->narrow;
+    seen->cut++, seen->wide += part->k[0]->sm90 != NULL, seen->bf16 += c->bf16;
     seen->phases += c->back && c->stride[0] > 1;
     seen->masked += (c->back ? c->c : c->o) % 32 != 0;
   }
@@ -120,8 +120,8 @@ static void test_drawn(int ns, int cases) {
   print_message(
       "%d-D: of %d cases %d are cut; %d with a form for sm_90a, %d with phases, %d in bf16, %d with "
       "masked channels\n",
-      ns, cases, seen.cut, seen.wide, seen.phases, seen.narrow, seen.masked);
-  assert_true(seen.cut >= cases * 3 / 4 && seen.wide >= 3 && seen.phases >= 3 && seen.narrow >= 3 &&
+      ns, cases, seen.cut, seen.wide, seen.phases, seen.bf16, seen.masked);
+  assert_true(seen.cut >= cases * 3 / 4 && seen.wide >= 3 && seen.phases >= 3 && seen.bf16 >= 3 &&
               seen.masked >= 3);
 }
 

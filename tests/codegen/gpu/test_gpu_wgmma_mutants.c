@@ -8,7 +8,7 @@
 /* Each with its gradients; for a GPU of one processor, to which large tiles are best. */
 static const struct {
   const char *name, *body;
-  bool narrow;
+  bool bf16;
 } functions[] = {
     {"long rows",
      "%x = input \"x\" : f32[1,40,7,9]\n%w = input \"w\" : f32[36,40,3,3]\n%y = conv %x %w {stride=[1,1], "
@@ -116,7 +116,7 @@ ARENA_TEST(defects_are_seen) {
   Counts c = {0};
   int kernels = 0;
   for (int f = 0; f < FUNCTIONS; f++) {
-    Subjects list = subjects_on(&one, true, functions[f].narrow, functions[f].name, functions[f].body, true);
+    Subjects list = subjects_on(&one, true, functions[f].bf16, functions[f].name, functions[f].body, true);
     for (int i = 0; i < list.n; i++) {
       const Subject *s = &list.subject[i];
       if (!kir_wgmma(s->k)) continue;

@@ -216,14 +216,14 @@ TEST(test_pairs) {
 }
 
 /* Only what has a use for it is compiled for the set with instructions for bf16. */
-TEST(test_narrow) {
+TEST(test_bf16_rounding) {
   KFn *k = k_new(arena, "reads", 16);
   KV x = k_arg(k, K_BF16, "x"), y = k_arg(k, K_F32, "y"), v = k_load(k, x, k_i64(k, 0), true);
   k_store(k, y, k_i64(k, 0), v);
-  assert_false(kir_narrow(k));
+  assert_false(kir_uses_bf16(k));
   k_store(k, x, k_i64(k, 0), v);
-  assert_true(kir_narrow(k));
-  assert_true(kir_narrow(pairs_kernel(16)));
+  assert_true(kir_uses_bf16(k));
+  assert_true(kir_uses_bf16(pairs_kernel(16)));
 }
 
 /* bf16 lies in memory only. */

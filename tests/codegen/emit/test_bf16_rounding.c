@@ -1,4 +1,4 @@
-/* test_narrow.c - contractions whose operands are rounded to bf16 (narrow=1), on every instruction set,
+/* test_bf16_rounding.c - contractions whose operands are rounded to bf16 (bf16=1), on every instruction set,
  * against the interpreter. Images are bf16 in memory, weights f32. All numbers are integers whose sums are
  * exact in f32, but weights and depthwise results have more digits than a bf16, so that a rounding left out,
  * or one too many, shows; and results must be equal whatever the order of sums. */
@@ -30,17 +30,17 @@ static void check(Fn *f, int kind, int anchor, bool (*emit)(Emit *, const GroupI
   char err[256] = "";
   if (f->err[0]) fail_msg("%s: %s", f->name, f->err);
   if (!fn_verify(f, err)) fail_msg("%s: %s", f->name, err);
-  bool *narrow = calloc((size_t)f->n + 1, sizeof *narrow);
-  assert_non_null(narrow);
+  bool *bf16 = calloc((size_t)f->n + 1, sizeof *bf16);
+  assert_non_null(bf16);
   for (int i = 0; i < f->n; i++) {
     f->node[i].group = op_info[f->node[i].op].cls == LEAF ? -1 : 0;
-    narrow[i] = is_image(&f->node[i]);
+    bf16[i] = is_image(&f->node[i]);
   }
   *ARENA_PUSH(f->prog->arena, f->group, f->ngroup, f->capgroup) = (Group){kind, anchor};
   f->prog->winograd = false; /* only where it is asked for */
-  precision_set(f, narrow);
-  free(narrow);
-  assert_true(f->node[anchor].at.narrow);
+  precision_set(f, bf16);
+  free(bf16);
+  assert_true(f->node[anchor].at.bf16);
   Emit *e = emit_new(f->prog->arena, f, NULL);
   if (!emit(e, group_values(f))) fail_msg("%s: %s", f->name, e->err);
   RunCase c = run_case(f, 0);
@@ -67,7 +67,7 @@ static void check_conv(const Shape *s, int direction, bool (*emit)(Emit *, const
   int z = direction == BWD_W ? y : ir_add(f, y, ir_input(f, "residual", f->node[y].type));
   fn_output(f, "y", z);
   one_layout(f, direction == BWD_W ? y : w);
-  check(f, direction == BWD_W ? G_CONV_DW : G_CONV, y, emit);
+  check(f, direction == BWD_W ? G_WGRAD : G_CONV, y, emit);
   arena_free(a);
 }
 
@@ -99,7 +99,7 @@ TEST(test_input_gradient) {
   for (int i = 0; i < SHAPES; i++) check_conv(&shapes[i], BWD_D, emit_conv);
 }
 TEST(test_weight_gradient) {
-  for (int i = 0; i < SHAPES; i++) check_conv(&shapes[i], BWD_W, emit_conv_dw);
+  for (int i = 0; i < SHAPES; i++) check_conv(&shapes[i], BWD_W, emit_wgrad);
 }
 
 /* ---- Winograd: F(2,3) rounds what it multiplies, which small integers are not changed by ---- */
@@ -150,7 +150,7 @@ static void check_dybac(const Shape *s, bool gate, bool gradient) {
   }
   fn_output(f, "y", y);
   one_layout(f, weights);
-  check(f, gradient ? G_CONV_DW : G_DWPW, y, gradient ? emit_conv_dw : emit_dwpw);
+  check(f, gradient ? G_WGRAD : G_DYBAC, y, gradient ? emit_wgrad : emit_dybac);
   arena_free(a);
 }
 
@@ -183,11 +183,11 @@ TEST(test_refuses) {
                        : ir_conv(f, x, w, one, one);
     one_layout(f, to_weights ? y : w);
     f->node[x].type.dt = to_weights ? BF16 : F32;
-    f->node[y].at.narrow = 1;
+    f->node[y].at.bf16 = 1;
     f->node[y].group = 0;
-    *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){to_weights ? G_CONV_DW : G_CONV, y};
+    *ARENA_PUSH(a, f->group, f->ngroup, f->capgroup) = (Group){to_weights ? G_WGRAD : G_CONV, y};
     Emit *e = emit_new(a, f, NULL);
-    assert_false((to_weights ? emit_conv_dw : emit_conv)(e, group_values(f)));
+    assert_false((to_weights ? emit_wgrad : emit_conv)(e, group_values(f)));
     assert_non_null(strstr(e->err, "must be bf16"));
   }
   arena_free(a);
