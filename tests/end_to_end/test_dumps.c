@@ -5,6 +5,7 @@
 #include "codegen/kir/kir.h"
 
 #include "tests/end_to_end/shell.h"
+#include "tests/text.h"
 
 static Arena *arena;
 
@@ -18,16 +19,9 @@ FIXTURE(tear_down) {
   return scratch_tear_down(state);
 }
 
-static char *read_whole(const char *name) {
-  FILE *f = fopen(in_root(name), "r");
-  assert_non_null(f);
-  fseek(f, 0, SEEK_END);
-  size_t n = (size_t)ftell(f);
-  char *text = malloc(n + 1);
-  rewind(f);
-  assert_int_equal(fread(text, 1, n, f), n);
-  text[n] = 0;
-  fclose(f);
+static char *read_output(const char *name) {
+  char *text = read_text(in_root(name));
+  assert_non_null(text);
   return text;
 }
 
@@ -65,7 +59,7 @@ static char *reprint(const char *text, int *kernels) {
 
 static void check(const char *options, const char *kernel) {
   runs(NETC_BINARY " %s/models/%s --emit kernels --verify >kernels", source, options);
-  char *text = read_whole("kernels");
+  char *text = read_output("kernels");
   int kernels = 0;
   char *again = reprint(text, &kernels);
   assert_true(kernels > 20);
@@ -93,7 +87,7 @@ TEST(test_others) {
     runs(NETC_BINARY
          " %s/models/unet.net -D widths=[8,16] -D size=[32,32] -D batch=1 --no-grads --emit %s >text",
          source, emit[i][0]);
-    char *text = read_whole("text");
+    char *text = read_output("text");
     if (!strstr(text, emit[i][1])) fail_msg("--emit %s says nothing of `%s`", emit[i][0], emit[i][1]);
     free(text);
   }

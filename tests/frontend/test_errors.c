@@ -4,19 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tests/test.h"
+#include "tests/text.h"
 #include "frontend/frontend.h"
-
-static char *read_all(const char *path) {
-  FILE *f = fopen(path, "rb");
-  if (!f) return NULL;
-  char *text = NULL;
-  size_t size;
-  FILE *to = open_memstream(&text, &size);
-  for (int ch; (ch = fgetc(f)) != EOF;) fputc(ch, to);
-  fclose(f);
-  fclose(to);
-  return text;
-}
 
 /* The definitions of the first line. */
 static int first_line_defines(Arena *a, const char *text, Define *d, int most) {
@@ -35,7 +24,7 @@ static int first_line_defines(Arena *a, const char *text, Define *d, int most) {
 
 static char *messages(const char *path) {
   Arena *a = arena_new();
-  char *text = NULL, *source = read_all(path);
+  char *text = NULL, *source = read_text(path);
   size_t size;
   FILE *diag = open_memstream(&text, &size);
   Define d[8];
@@ -65,7 +54,7 @@ TEST(messages_are_as_expected) {
       fputs(got, f);
       fclose(f);
     }
-    char *want = read_all(golden);
+    char *want = read_text(golden);
     if (!want || strcmp(want, got)) {
       fprintf(stderr, "%s: expected\n%s\ngot\n%s\n", path, want ? want : "(no file)", got);
       wrong++;

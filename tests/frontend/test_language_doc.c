@@ -3,16 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tests/test.h"
+#include "tests/text.h"
 #include "frontend/eval/eval.h"
 
 static char *doc(Arena *a) {
-  FILE *f = fopen("docs/language.md", "rb");
-  assert_non_null(f);
-  char *text = arena_alloc(a, 1 << 17);
-  size_t n = fread(text, 1, (1 << 17) - 1, f);
-  fclose(f);
-  assert_in_range(n, 1000, (1 << 17) - 2);
-  return text;
+  char *text = read_text("docs/language.md");
+  assert_non_null(text);
+  char *copy = arena_printf(a, "%s", text);
+  free(text);
+  return copy;
 }
 
 /* Is `name` a whole word within s[0..len)? */

@@ -3,17 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tests/test.h"
+#include "tests/text.h"
 #include "ir/ir.h"
-
-static char *read_text(const char *path) {
-  FILE *in = fopen(path, "r");
-  if (!in) return NULL;
-  char *text = calloc(1, 1 << 20);
-  size_t n = fread(text, 1, (1 << 20) - 1, in);
-  text[n] = 0;
-  fclose(in);
-  return text;
-}
 
 TEST(test_ops) {
   char *want = NULL, *have = read_text("docs/ops.md");

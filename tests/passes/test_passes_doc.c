@@ -3,16 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tests/test.h"
+#include "tests/text.h"
 #include "passes/passes.h"
 
 static char *read_doc(Arena *a) {
-  FILE *f = fopen("docs/passes.md", "r");
-  assert_non_null(f);
-  char *text = arena_alloc(a, 1 << 16);
-  size_t n = fread(text, 1, (1 << 16) - 1, f);
-  fclose(f);
-  assert_true(n < (1 << 16) - 1);
-  return text;
+  char *text = read_text("docs/passes.md");
+  assert_non_null(text);
+  char *copy = arena_printf(a, "%s", text);
+  free(text);
+  return copy;
 }
 
 /* The next block of IR after p, ends at `end`; NULL = none. Moves *p behind it. */

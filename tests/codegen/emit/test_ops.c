@@ -1,5 +1,5 @@
 /* test_ops.c - every op's compiled forward and gradient, through all passes and the emitters (run_passes.h),
- * on every instruction set of this machine: the cases of tests/passes/op_cases.h, and random graphs with a
+ * on every instruction set of this machine: the cases of tests/passes/ops, and random graphs with a
  * loss and its gradient in every input. tests/codegen/gpu/test_gpu_ops.c is the same for the kernels of a
  * GPU. */
 #include "tests/test.h"
@@ -63,8 +63,7 @@ static bool is_exact(const Fn *f) {
 
 TEST(test_cases) {
   int exact = 0;
-  for (size_t i = 0; i < sizeof op_cases / sizeof *op_cases; i++) {
-    const OpCase *c = &op_cases[i];
+  for (const OpCase *c = op_cases(); c->name; c++) {
     char err[256] = "";
     Arena *a = arena_new();
     Fn *f = op_case_fn(a, c->body, err);
@@ -88,8 +87,7 @@ TEST(test_cases) {
 /* A NaN comes out where it does in the interpreter, whose test says where that is; but for resize: whether a
  * neighbour that weighs nothing is met hangs on the rounding of places. */
 TEST(test_nan) {
-  for (size_t i = 0; i < sizeof op_cases / sizeof *op_cases; i++) {
-    const OpCase *c = &op_cases[i];
+  for (const OpCase *c = op_cases(); c->name; c++) {
     if (strstr(c->body, "= resize")) continue;
     char err[256] = "";
     Arena *a = arena_new();
