@@ -41,7 +41,7 @@ FIXTURE(fresh) {
   return sh("rm -rf cache");
 }
 
-TEST_WITH(fresh, NULL, test_same_bytes) {
+TEST_WITH(fresh, NULL, the_bytes_are_the_same_with_the_cache_and_without) {
   runs(NETC_BINARY " a.net --no-cache -o none.so && test ! -e cache");
   runs(COMPILE "cold.so");
   assert_false(from_cache());
@@ -55,7 +55,7 @@ TEST_WITH(fresh, NULL, test_same_bytes) {
   runs("cmp none.so cold.so && cmp none.so warm.so && cmp none.so kernels.so && test -x warm.so");
 }
 
-TEST_WITH(fresh, NULL, test_changes_are_seen) {
+TEST_WITH(fresh, NULL, changes_are_seen) {
   runs(COMPILE "a.so");
   write_block("tanh"); /* a file that is used */
   runs(COMPILE "b.so");
@@ -79,7 +79,7 @@ TEST_WITH(fresh, NULL, test_changes_are_seen) {
 }
 
 /* Every byte counts: an entry with a flipped bit, or cut anywhere, is compiled anew and replaced. */
-TEST_WITH(fresh, NULL, test_damage) {
+TEST_WITH(fresh, NULL, a_damaged_entry_is_compiled_anew) {
   runs(COMPILE "good.so");
   static const char *const harm[] = {
       "for f in cache/*.entry; do truncate -s -1 $f; done",
@@ -102,7 +102,7 @@ TEST_WITH(fresh, NULL, test_damage) {
   }
 }
 
-TEST_WITH(fresh, NULL, test_unusable) {
+TEST_WITH(fresh, NULL, an_unusable_directory_does_no_harm) {
   runs(NETC_BINARY " a.net --no-cache -o good.so");
   runs("echo > file");
   runs(NETC_BINARY " a.net --cache-dir file -o a.so && cmp good.so a.so");
@@ -121,7 +121,7 @@ TEST_WITH(fresh, NULL, test_unusable) {
   runs("XDG_CACHE_HOME=$PWD/x env -u NETC_CACHE " NETC_BINARY " a.net -o b.so && ls x/netc/*.entry");
 }
 
-TEST_WITH(fresh, NULL, test_at_once) {
+TEST_WITH(fresh, NULL, compiles_at_the_same_time_agree) {
   runs("for i in 1 2 3 4; do " COMPILE
        "$i.so & done; wait; for i in 2 3 4; do cmp 1.so $i.so || exit 1; done");
   runs(COMPILE "5.so && cmp 1.so 5.so && test -z \"$(ls cache | grep -v entry)\"");
@@ -129,7 +129,7 @@ TEST_WITH(fresh, NULL, test_at_once) {
 }
 
 /* A module is compiled again when a file cannot be put where it should go; and that is told. */
-TEST_WITH(fresh, NULL, test_output) {
+TEST_WITH(fresh, NULL, an_output_that_cannot_be_written_is_told) {
   runs(COMPILE "a.so && mkdir -p dir");
   assert_int_equal(sh(COMPILE "dir"), 1);
   assert_non_null(strstr(said, "it is a directory"));
@@ -142,7 +142,7 @@ static Bytes bytes(const char *text) {
   return b;
 }
 
-TEST(test_eviction) {
+TEST(entries_not_used_for_longest_go_first) {
   enum { N = 40, SIZE = 100000 };
   Arena *a = arena_new();
   char why[512];
@@ -177,7 +177,7 @@ TEST(test_eviction) {
 }
 
 /* Keys whose parts run into each other in other ways are other keys. */
-TEST(test_keys) {
+TEST(keys_that_run_into_each_other_differ) {
   Bytes a = {0}, b = {0};
   bytes_text(&a, "ab", 2), bytes_text(&a, "c", 1);
   bytes_text(&b, "a", 1), bytes_text(&b, "bc", 2);

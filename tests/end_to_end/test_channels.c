@@ -64,7 +64,7 @@ static void sweep(const char *layer, const char *size) {
     for (int h = 0; h < 3; h++) check(layer, many[i], size, how[h]);
 }
 
-TEST(convolutions) {
+TEST(convolutions_can_be_made_of_any_number_of_channels) {
   static const char *const layer[] = {"conv(x, c, 3, pad = 1)", "conv(x, c, 1)",
                                       "conv(x, c, 3, pad = 1, stride = 2)", "convt(x, c, 2, stride = 2)"};
   for (size_t i = 0; i < sizeof layer / sizeof *layer; i++) {
@@ -73,13 +73,13 @@ TEST(convolutions) {
   }
 }
 
-TEST(depthwise) {
+TEST(depthwise_layers_can_be_made_of_any_number_of_channels) {
   static const char *const layer[] = {"depthwise(x)", "conv(depthwise(x), c, 1)", "dybac(x, c)"};
   for (size_t i = 0; i < sizeof layer / sizeof *layer; i++)
     sweep(layer[i], "14, 14"), sweep(layer[i], "8, 8, 8");
 }
 
-TEST(others) {
+TEST(other_layers_can_be_made_of_any_number_of_channels) {
   static const char *const layer[] = {"x + reshape(linear(flatten(mean(x, \"spatial\")), c), [2, c, 1, 1])",
                                       "batchnorm(x)", "group_norm(x, 1)", "softmax(x)",
                                       "x * max(x, axes = 1)"};

@@ -35,7 +35,7 @@ static void same_run(const char *a, const char *b) {
 
 /* ---- training ---- */
 
-TEST(test_threads) {
+TEST(the_bytes_are_the_same_for_any_number_of_threads) {
   runs(TRAIN "--threads 2 --out two");
   same_run("one", "two");
   runs(TRAIN "--threads 3 --out three"); /* more than there may be processors, and no divisor of the tasks */
@@ -47,7 +47,7 @@ TEST(test_threads) {
 }
 
 /* Killed when the first checkpoints are there; then resumed without saying again what it was. */
-TEST(test_kill) {
+TEST(a_killed_run_resumes_to_the_same_bytes) {
   char dir[256], err[ERR_MAX];
   char *argv[] = {(char *)(uintptr_t)NETRUN_BINARY,
                   (char *)(uintptr_t) "train",
@@ -84,7 +84,7 @@ TEST(test_kill) {
 }
 
 /* SIGINT: the iteration at hand is finished and saved, exit status 0. */
-TEST(test_interrupt) {
+TEST(an_interrupted_run_saves_and_ends_well) {
   runs(NETRUN_BINARY
        " train m.so --data phantom --seed 5 --iterations 100000 --out halt & "
        "while ! [ -s halt/metrics.csv ] || [ $(wc -l < halt/metrics.csv) -lt 4 ]; do sleep 0.02; done; "
@@ -96,7 +96,7 @@ TEST(test_interrupt) {
   assert_true(at.iteration >= 3 && at.iteration < 100000);
 }
 
-TEST(test_eval_every) {
+TEST(evaluating_on_the_way_does_not_change_the_run) {
   runs(TRAIN "--out watched --eval-every 6 --eval-split test");
   same_run("one", "watched"); /* looking does not change the run */
   runs("wc -l < watched/val.csv");
@@ -104,7 +104,7 @@ TEST(test_eval_every) {
   fails("has no val images", TRAIN "--out watched2 --eval-every 6");
 }
 
-TEST(test_refusals) {
+TEST(what_does_not_go_with_a_run_is_refused) {
   runs("cp -r one taken");
   fails("--resume", TRAIN "--out taken");
   same_run("one", "taken");
@@ -125,7 +125,7 @@ TEST(test_refusals) {
 }
 
 /* A full disk, by a limit on the size of files: what was there stays. */
-TEST(test_full_disk) {
+TEST(a_full_disk_leaves_what_was_there) {
   runs("cp -r one full; cp one/last.safetensors full/before");
   fails("last.safetensors", "trap '' XFSZ; ulimit -f 8; " NETRUN_BINARY
                             " train m.so --data phantom --iterations 14 --resume --out full");
@@ -133,7 +133,7 @@ TEST(test_full_disk) {
   fails("cannot write", NETRUN_BINARY " info m.so > /dev/full 2>info.err; s=$?; cat info.err; exit $s");
 }
 
-TEST(test_not_finite) {
+TEST(a_loss_that_is_not_finite_ends_the_run) {
   runs(NETC_BINARY " %s/models/unet.net -o wild.so -D size=[32,32] -D widths=[4,8] -D batch=2 -D lr=1e30",
        source);
   fails("a smaller learning rate may help",
@@ -142,7 +142,7 @@ TEST(test_not_finite) {
 
 /* ---- evaluation and prediction ---- */
 
-TEST(test_eval) {
+TEST(evaluation_is_the_same_for_any_number_of_threads) {
   runs(NETRUN_BINARY
        " eval m.so --data phantom --weights one/last.safetensors --out ev1 --overlays 3 --threads 1");
   says("16 images");
@@ -160,7 +160,7 @@ TEST(test_eval) {
 }
 
 /* A folder of pictures larger than the module's size: masks come out at the pictures' size. */
-TEST(test_folder) {
+TEST(masks_of_pictures_come_out_at_the_pictures_size) {
   char err[ERR_MAX], path[256];
   enum { H = 40, W = 50, N = 6 };
   runs("mkdir -p set/images set/masks");
@@ -227,7 +227,7 @@ static void write_volume(const char *name, const int64_t dim[3]) {
   free(v);
 }
 
-TEST(test_volumes) {
+TEST(volumes_are_predicted_at_their_own_size) {
   char err[ERR_MAX];
   const int64_t dim[3] = {36, 28, 20};
   Volume v;
@@ -278,7 +278,7 @@ static void has_kernels(const cJSON *root_) {
   assert_true(flops > 1e5);
 }
 
-TEST(test_json) {
+TEST(json_of_info_and_bench_is_sound) {
   runs(NETRUN_BINARY " info m.so --json");
   cJSON *j = cJSON_Parse(said);
   assert_non_null(j);
@@ -304,7 +304,7 @@ static bool finite_and_not_zero(const Npy *x) {
   return isfinite(sum) && sum > 0;
 }
 
-TEST(test_exec) {
+TEST(exec_runs_any_function_on_arrays) {
   char err[ERR_MAX];
   const int64_t dim[4] = {2, 1, 32, 32};
   float image[2048];
@@ -337,7 +337,7 @@ TEST(test_exec) {
 
 /* ---- the command line, and files that are no modules ---- */
 
-TEST(test_command_line) {
+TEST(help_is_given_and_mistakes_are_explained) {
   static const char *const commands[] = {"train", "eval", "predict", "info", "bench", "exec"};
   for (int i = 0; i < 6; i++) {
     runs(NETRUN_BINARY " %s --help", commands[i]);
@@ -360,7 +360,7 @@ TEST(test_command_line) {
 }
 
 /* What stands where the module should go is replaced only if a module may have stood there. */
-TEST(test_output) {
+TEST(only_a_module_is_replaced_by_a_module) {
   runs("mkfifo pipe && echo 'forward f(x: f32[1, 1, 4, 4]) { return relu(x) }' > mine.net && mkdir folder");
   assert_int_equal(sh(NETC_BINARY " mine.net -o pipe"), 1);
   says("is left as it is");
@@ -375,7 +375,7 @@ TEST(test_output) {
   says("--threads 3x");
 }
 
-TEST(test_not_modules) {
+TEST(what_is_no_module_is_refused) {
   fails("cannot open module none.so", NETRUN_BINARY " info none.so");
   fails("is not a module", NETRUN_BINARY " info one/metrics.csv");
   runs("head -c 20000 m.so > cut.so");

@@ -52,7 +52,7 @@ static void same_run(const char *a, const char *b) {
   runs("cmp %s/last.safetensors %s/last.safetensors && cmp %s/metrics.csv %s/metrics.csv", a, b, a, b);
 }
 
-TEST(test_training) {
+TEST(training_has_the_losses_of_the_host) {
   runs("FAKE_CUDA_LOG=log " TRAIN("m") CUDA "--out gpu");
   assert_true(compare_losses("cpu/metrics.csv", "gpu/metrics.csv", 1e-4) >= 6);
   runs("grep -q 'cuGraphLaunch 3' log && ! grep leak log");
@@ -76,7 +76,7 @@ static long counted(const char *log, const char *name) {
 
 /* Batches made on the device, of images that it keeps: the same bits as with batches from the host, whether
  * all images find room or some. */
-TEST(test_images) {
+TEST(batches_made_on_the_device_have_the_same_bits) {
   runs("FAKE_CUDA_LOG=log_all " TRAIN("m") CUDA "--out images");
   assert_non_null(strstr(said, "for images"));
   runs("NETRUN_GPU_CACHE_MB=0 FAKE_CUDA_LOG=log_none " TRAIN("m") CUDA "--out no_images");
@@ -103,7 +103,7 @@ TEST(test_images) {
 }
 
 /* Calls of the driver fail, of those that making batches takes the first, some in between and the last. */
-TEST(test_failing_images) {
+TEST(a_driver_call_that_fails_while_batches_are_made_is_told) {
   static const char *const calls[] = {"cuMemGetInfo",       "cuMemAlloc",         "cuMemHostAlloc",
                                       "cuMemcpyHtoDAsync",  "cuLaunchKernel",     "cuEventRecord",
                                       "cuEventSynchronize", "cuModuleLoadDataEx", "cuModuleGetFunction"};
@@ -129,7 +129,7 @@ TEST(test_failing_images) {
         " train m.so --data phantom --iterations 1 --force " CUDA "--out failing");
 }
 
-TEST(test_resume) {
+TEST(a_resumed_run_has_the_bits_of_a_whole_one) {
   runs(NETRUN_BINARY " train m.so --data phantom --labeled 50%% --seed 5 --iterations 1 " CUDA
                      "--out halves");
   runs(NETRUN_BINARY " train m.so --data phantom --resume --iterations 3 " CUDA "--out halves");
@@ -138,7 +138,7 @@ TEST(test_resume) {
 }
 
 /* Scores and masks do not hang on the last bits. */
-TEST(test_eval_and_predict) {
+TEST(scores_and_masks_are_those_of_the_host) {
   runs(NETRUN_BINARY " eval m.so --data phantom --weights cpu/last.safetensors --out e_cpu");
   runs(NETRUN_BINARY " eval m.so --data phantom --weights cpu/last.safetensors --out e_gpu " CUDA);
   runs("cut -d, -f1-3 e_cpu/eval.csv > a && cut -d, -f1-3 e_gpu/eval.csv > b && cmp a b");
@@ -152,7 +152,7 @@ TEST(test_eval_and_predict) {
 }
 
 /* Every output of predict as it comes from the device. */
-TEST(test_exec) {
+TEST(every_output_comes_from_the_device) {
   float *image = malloc(3 * 16 * 16 * sizeof *image);
   for (int i = 0; i < 3 * 16 * 16; i++) image[i] = (float)(i * 37 % 101) / 50 - 1;
   char err[ERR_MAX];
@@ -177,7 +177,7 @@ TEST(test_exec) {
   fclose(names);
 }
 
-TEST(test_reports) {
+TEST(info_and_bench_tell_of_the_device) {
   runs(NETRUN_BINARY " info --device cuda:0");
   assert_non_null(strstr(said, "cuda:0: Fake GPU"));
   assert_non_null(strstr(said, "compute capability  9.0"));
@@ -188,7 +188,7 @@ TEST(test_reports) {
 }
 
 /* The same with what a module does unless told otherwise: on tensor cores, whose operands are rounded. */
-TEST(test_tensor_cores) {
+TEST(training_on_tensor_cores_has_the_losses_of_the_host) {
   runs(NETC_BINARY " %s/models/mean_teacher.net -o t.so -D size=[16,16] -D widths=[4,8] -D batch=2 --target "
                    "host,ptx --no-grads",
        source);
@@ -200,7 +200,7 @@ TEST(test_tensor_cores) {
   assert_non_null(strstr(said, "sm_80"));
 }
 
-TEST(test_refusals) {
+TEST(what_a_device_cannot_do_is_refused) {
   fails("there is no cuda:1: this machine has 1 NVIDIA GPU", TRAIN("m") "--device cuda:1 --out x");
   fails("--device is `gpu`; it can be cpu, cuda:0", TRAIN("m") "--device gpu --out x");
   fails("no NVIDIA driver: nothing.so", "NETRUN_LIBCUDA=nothing.so " TRAIN("m") CUDA "--out x");

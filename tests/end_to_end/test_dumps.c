@@ -69,7 +69,7 @@ static void check(const char *options, const char *kernel) {
   free(text), free(again);
 }
 
-TEST(test_kernels) {
+TEST(dumped_kernels_read_back_the_same) {
   const char *small = "unet.net -D widths=[8,16] -D size=[32,32] -D batch=1 --no-grads";
   char options[256];
   snprintf(options, sizeof options, "%s --target portable", small);
@@ -80,7 +80,7 @@ TEST(test_kernels) {
 }
 
 /* The other kinds say something, too. */
-TEST(test_others) {
+TEST(every_other_kind_of_dump_says_something) {
   static const char *const emit[][2] = {{"ast", "net"},   {"graph", "fn train"}, {"llvm", "define "},
                                         {"asm", ".text"}, {"ptx", ".entry"},     {"plan", "arena "}};
   for (int i = 0; i < 6; i++) {

@@ -86,7 +86,7 @@ static float *scores_of(NetcModel *m, const float *image) {
 }
 
 /* The bits of netrun exec. */
-TEST(runs_as_netrun_does) {
+TEST(it_computes_the_bits_of_netrun) {
   float *x = noise(PIXELS, 1);
   npy_put("x.npy", x, (const int[]){1, 1, SIZE, SIZE});
   runs("%s exec m.so predict --weights run/last.safetensors --in image=x.npy --out got", NETRUN_BINARY);
@@ -98,7 +98,7 @@ TEST(runs_as_netrun_does) {
   free(x), free(want), free(have);
 }
 
-TEST(says_what_functions_take) {
+TEST(it_says_what_functions_take) {
   NetcModel *m = opened(NULL);
   NetcValue in[2], out[2];
   int classes, channels;
@@ -115,7 +115,7 @@ TEST(says_what_functions_take) {
   netc_close(m);
 }
 
-TEST(runs_what_is_not_predict) {
+TEST(it_runs_functions_that_are_not_predict) {
   char error[NETC_ERROR_MAX] = "";
   NetcModel *m = opened(NULL);
   const float x[6] = {1, 2, 3, 4, 5, 6};
@@ -135,7 +135,7 @@ static int largest(const float *scores, int pixels, int i) {
   return best;
 }
 
-TEST(segments) {
+TEST(it_segments_an_image_of_the_modules_size) {
   char error[NETC_ERROR_MAX] = "";
   uint8_t mask[PIXELS];
   NetcModel *m = opened("run/last.safetensors");
@@ -147,7 +147,7 @@ TEST(segments) {
 }
 
 /* 48x40: windows at 0 and 16, at 0 and 8. */
-TEST(segments_by_windows) {
+TEST(it_segments_a_larger_image_by_windows) {
   enum { H = 48, W = 40 };
   char error[NETC_ERROR_MAX] = "";
   uint8_t mask[H * W];
@@ -181,7 +181,7 @@ static void *in_a_thread(void *image) {
 }
 
 /* Models side by side do not disturb each other. */
-TEST(runs_in_threads) {
+TEST(models_side_by_side_do_not_disturb_each_other) {
   pthread_t thread[3];
   void *scores[3];
   float *x = noise(PIXELS, 4);
@@ -198,7 +198,7 @@ static void refuses(const char *module, const char *weights, int device, const c
   if (!strstr(error, text)) fail_msg("expected `%s` in: %s", text, error);
 }
 
-TEST(says_what_is_wrong) {
+TEST(it_says_what_is_wrong) {
   refuses("none.so", NULL, NETC_CPU, "cannot open module");
   refuses("m.net", NULL, NETC_CPU, "is not a module");
   refuses("m.so", "none.safetensors", NETC_CPU, "none.safetensors");
@@ -210,7 +210,7 @@ TEST(says_what_is_wrong) {
 }
 
 /* docs/library.md: the program compiles, with warnings as errors, and runs. */
-TEST(example_in_the_docs) {
+TEST(the_example_of_the_page_compiles_and_runs) {
   runs("awk '/^```c$/ {on = 1; next} /^```$/ {on = 0} on' %s/docs/library.md >segment.c", source);
   runs("cc -std=c17 -Wall -Wextra -Wpedantic -Werror " SANITIZERS
        " -I %s/runtime/embed segment.c -o segment %s",
@@ -222,7 +222,7 @@ TEST(example_in_the_docs) {
 }
 
 /* A program that links it gets these names and no others, and needs no library of netrun's data formats. */
-TEST(exports_what_the_header_says) {
+TEST(it_exports_what_the_header_says) {
   runs("nm -D --defined-only %s | awk '$2 != \"A\" {print $3}' | sort | tr '\\n' ' '", LIBNETC);
   assert_string_equal(said,
                       "netc_close netc_inputs netc_open netc_outputs netc_run netc_segment netc_shape ");

@@ -47,7 +47,7 @@ static Explained explained(const char *rates) {
   return x;
 }
 
-TEST(test_sums) {
+TEST(least_times_add_up) {
   Explained x = explained("");
   assert_true(x.gflop > x.executed && x.executed > 0); /* on small images much of a 3x3 window is padding */
   assert_true(fabs(x.share - 100) < 0.5);
@@ -55,14 +55,14 @@ TEST(test_sums) {
 }
 
 /* With memory for free only the flops count, and with arithmetic for free only the bytes. */
-TEST(test_rates) {
+TEST(least_times_follow_from_the_rates) {
   Explained flops = explained("--peak-gflops 0.01 --bandwidth 1e9"),
             bytes = explained("--peak-gflops 1e9 --bandwidth 0.001");
   assert_true(fabs(flops.least / (flops.executed * 1e5) - 1) < 0.05);
   assert_true(fabs(bytes.least / (bytes.gbytes * 1e6) - 1) < 0.05);
 }
 
-TEST(test_refusal) {
+TEST(a_rate_of_zero_is_refused) {
   char line[256] = "";
   FILE *p = popen(NETC_BINARY " models/unet.net --explain --bandwidth 0 2>&1", "r");
   assert_non_null(p);

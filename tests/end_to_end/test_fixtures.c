@@ -149,8 +149,8 @@ static void both(const char *fixture) {
   else print_message("this machine has no AVX-512: not run\n");
 }
 
-TEST(test_unet) { both("unet"); }
-TEST(test_vnet) { both("vnet"); }
-TEST(test_acts) { both("acts"); }
+TEST(the_unet_trains_as_in_pytorch) { both("unet"); }
+TEST(the_vnet_trains_as_in_pytorch) { both("vnet"); }
+TEST(ase_net_trains_as_in_pytorch) { both("acts"); }
 
 RUN_TESTS(NULL, NULL)

@@ -213,34 +213,36 @@ static void check_net(const char *augment, const char *image, const char *label,
   check(text, 2, channels, room, room == ITEMS ? 3 : 12);
 }
 
-TEST(flips_and_turns) {
+TEST(flips_and_turns_have_the_bits_of_the_host) {
   check_net("[\"flip\", \"rot90\"]", "3, 1, 40, 40", "3, 40, 40", 1, ITEMS);
   check_net("[\"flip\", \"rot90\"]", "2, 1, 24, 37", "2, 24, 37", 1, ITEMS); /* half turns only */
   check_net("[]", "2, 1, 16, 33", "2, 16, 33", 1, ITEMS);
 }
 
-TEST(windows) {
+TEST(windows_have_the_bits_of_the_host) {
   check_net("[\"flip\", \"rot90\", \"crop\"]", "3, 1, 36, 36", "3, 36, 36", 1, ITEMS);
   check_net("[\"crop\"]", "2, 3, 20, 33", "2, 20, 33", 3, ITEMS);
   check_net("[\"crop\"]", "4, 1, 8, 9", "4, 8, 9", 1,
             60); /* small images: many windows end at the last element */
 }
 
-TEST(noisy) {
+TEST(noise_has_the_bits_of_the_host) {
   check_net("[\"noise\"]", "3, 1, 33, 20", "3, 33, 20", 1, ITEMS);
   check_net("[\"flip\", \"rot90\", \"crop\", \"noise\"]", "2, 3, 34, 34", "2, 34, 34", 3, ITEMS);
 }
 
-TEST(volumes) {
+TEST(volumes_have_the_bits_of_the_host) {
   check_net("[\"flip\", \"rot90\", \"crop\", \"noise\"]", "2, 1, 12, 12, 35", "2, 12, 12, 35", 1, ITEMS);
   check_net("[]", "2, 1, 9, 12, 8", "2, 9, 12, 8", 1, ITEMS);
 }
 
 /* Some samples by the device, others by the host. */
-TEST(mixed) { check_net("[\"flip\", \"crop\", \"noise\"]", "4, 1, 24, 24", "4, 24, 24", 1, 5); }
+TEST(batches_of_both_have_the_bits_of_the_host) {
+  check_net("[\"flip\", \"crop\", \"noise\"]", "4, 1, 24, 24", "4, 24, 24", 1, 5);
+}
 
 /* Distance maps are the host's, of the same labels. */
-TEST(distances) {
+TEST(distance_maps_have_the_bits_of_the_host) {
   char text[1024];
   snprintf(text, sizeof text,
            NET("    sdf: sdf[2, 16, 16]\n", " + mean(student(labeled.image) * labeled.sdf)"),

@@ -97,7 +97,7 @@ static void check_fn(const NetcModule *d, const NetcFn *f, const NetcFn *g) {
   }
 }
 
-TEST(module_has_gpu_code) {
+TEST(a_module_has_code_for_gpus) {
   Module *m = open_module("both.so");
   const NetcModule *d = m->desc;
   assert_non_null(d->device);
@@ -120,7 +120,7 @@ TEST(module_has_gpu_code) {
 }
 
 /* With and without a GPU's code the host's tables are the same, and a module that has none says so. */
-TEST(host_is_as_without) {
+TEST(the_hosts_tables_are_the_same_with_a_gpus_code_and_without) {
   Module *a = open_module("both.so"), *b = open_module("host.so");
   assert_null(b->desc->device);
   assert_int_equal(a->desc->arena_bytes, b->desc->arena_bytes);
@@ -142,7 +142,7 @@ TEST(tf32_can_be_off) {
   assert_int_equal(sh(NETC_BINARY " " OPTIONS " --emit ptx 2>&1 | grep -q mma.sync"), 0);
 }
 
-TEST(texts_are_printed) {
+TEST(texts_are_printed_and_wrong_targets_refused) {
   assert_int_equal(sh(NETC_BINARY " " OPTIONS " --emit ptx 2>&1"), 0);
   assert_non_null(strstr(said, ".target sm_75"));
   assert_non_null(strstr(said, ".visible .entry netc_"));

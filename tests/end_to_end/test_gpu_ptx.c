@@ -124,7 +124,7 @@ static void check_model(const char *path, const Define *define, int n, int few, 
 /* For a single processor the largest tiles are best. */
 TEST(large_tiles_assemble) {
   Machine one = machine_gpu;
-  one.processors = 1;
+  one.sms = 1;
   const Define d[] = {{"batch", "2"}, {"size", "[128,128]"}, {"widths", "[64,128]"}, {"precision", "bf16"}};
   check_model_on(&one, "models/unet.net", d, 3, 1, false);
   check_model_on(&one, "models/unet.net", d, 4, 1, false);
@@ -155,7 +155,7 @@ static void check_dybac(const Machine *m, const char *path, const Define *define
 
 TEST(dybac_assembles) {
   Machine one = machine_gpu;
-  one.processors = 1;
+  one.sms = 1;
   const Define narrow[] = {{"batch", "1"},
                            {"size", "[64,64]"},
                            {"widths", "[64,128]"},
@@ -194,7 +194,7 @@ static void check_parts(const Machine *m, const char *path, const Define *define
 
 TEST(parts_assemble) {
   Machine cut = machine_gpu;
-  cut.processors = 20, cut.part_steps = 3, cut.launch_cost = cut.byte_cost = 0;
+  cut.sms = 20, cut.part_steps = 3, cut.launch_cost = cut.byte_cost = 0;
   const Define flat[] = {{"batch", "1"}, {"size", "[32,32]"}, {"widths", "[64,130]"}, {"precision", "bf16"}};
   const Define volume[] = {{"batch", "1"}, {"size", "[16,16,16]"}, {"n_filters", "12"}};
   check_parts(&cut, "models/unet.net", flat, 4, 5);

@@ -151,7 +151,7 @@ TEST(acts_trains_in_tf32) { train_acts("on", 3e-3); }
  * until they are added. */
 TEST(unet_trains_in_parts) {
   Machine cut = machine_gpu;
-  cut.processors = 16, cut.part_steps = 2, cut.launch_cost = cut.byte_cost = 0;
+  cut.sms = 16, cut.part_steps = 2, cut.launch_cost = cut.byte_cost = 0;
   const Define d[] = {{"batch", "2"}, {"size", "[16,16]"}, {"widths", "[16,36]"}};
   assert_true(train_both("models/unet.net", d, 3, &cut, 3e-3) >= 10);
 }

@@ -28,7 +28,7 @@ static double least(const char *net) {
   return number("needs at least ");
 }
 
-TEST(test_budgets) {
+TEST(a_smaller_budget_never_gives_a_larger_plan) {
   for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
     double lo = least(nets[i]), hi = planned(nets[i], 1e5), before = hi;
     assert_true(lo < 0.95 * hi);
@@ -43,7 +43,7 @@ TEST(test_budgets) {
   }
 }
 
-TEST(test_bits) {
+TEST(values_keep_their_bits_under_the_tightest_budget) {
   for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
     double lo = least(nets[i]);
     runs(NETC_BINARY " %s/models/%s --no-grads --target host -o wide.so", source, nets[i]);
@@ -58,7 +58,7 @@ TEST(test_bits) {
 }
 
 /* Within 10 % and what the images and the pictures at the end take. */
-TEST(test_resident) {
+TEST(a_process_takes_what_the_plan_says) {
   const double extra = 32;
   runs(NETC_BINARY " %s/models/unet.net -D size=[256,256] -D batch=8 -D widths=[16,32] --target host "
                    "-o big.so",

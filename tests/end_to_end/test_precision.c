@@ -30,7 +30,7 @@ static double working_memory(const char *module) {
   return number_after("working memory");
 }
 
-TEST(test_memory) {
+TEST(bf16_halves_the_working_memory) {
   double whole = working_memory("f32"), half = working_memory("bf16");
   if (!(half < 0.56 * whole && half > 0.44 * whole)) fail_msg("%.0f bytes, with f32 %.0f", half, whole);
   runs(NETRUN_BINARY " info bf16.so");
@@ -50,7 +50,7 @@ static int read_losses(const char *run, double *loss, int most) {
 }
 
 /* The first loss differs by the rounding of one pass; later ones by what training makes of it. */
-TEST(test_curves) {
+TEST(bf16_has_nearly_the_losses_of_f32) {
   double a[60], b[60], worst = 0;
   assert_int_equal(read_losses("f32", a, 60), 60);
   assert_int_equal(read_losses("bf16", b, 60), 60);
@@ -66,19 +66,19 @@ static double dice(const char *precision) {
   return number_after("\nDI");
 }
 
-TEST(test_dice) {
+TEST(bf16_learns_as_f32_does) {
   double a = dice("f32"), b = dice("bf16");
   if (!(a > 0.7 && fabs(a - b) < 0.03)) fail_msg("Dice is %g in bf16, %g in f32", b, a);
 }
 
-TEST(test_threads) {
+TEST(the_bits_are_the_same_for_any_number_of_threads) {
   for (int threads = 1; threads <= 2; threads++)
     runs(NETRUN_BINARY " train bf16.so --data phantom --iterations 6 --seed 5 --out t%d --threads %d",
          threads, threads);
   runs("cmp t1/last.safetensors t2/last.safetensors && cmp t1/metrics.csv t2/metrics.csv");
 }
 
-TEST(test_refusals) {
+TEST(an_unknown_precision_is_refused) {
   assert_int_equal(sh(NETC_BINARY " %s/models/unet.net -o no.so -D precision=half", source), 1);
   assert_non_null(strstr(said, "-D precision=half: expected f32 or bf16"));
 }

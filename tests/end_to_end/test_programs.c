@@ -111,7 +111,7 @@ static bool try_program(const char *path, uint64_t seed) {
   return p != NULL;
 }
 
-TEST(test_mutants) {
+TEST(mutated_programs_compile_or_are_refused) {
   glob_t found;
   assert_int_equal(glob("tests/frontend/methods/*.net", 0, NULL, &found), 0);
   int taken = 0, tried = 0;

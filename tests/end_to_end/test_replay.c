@@ -27,7 +27,7 @@ static long number(const char *name) {
   return atol(at + strlen(key));
 }
 
-TEST(all_is_well) {
+TEST(recorded_launches_are_right) {
   runs(REPLAY "--json out.json unet.cases");
   assert_non_null(strstr(said, "ok   unet.cases on Fake GPU: "));
   long all = number("launches");
@@ -75,7 +75,7 @@ TEST(the_text_computes_the_same) {
   assert_non_null(strstr(said, "  WRONG conv:"));
 }
 
-TEST(refusals) {
+TEST(what_cannot_be_replayed_is_told) {
   assert_int_equal(sh("FAKE_CUDA_DEVICES=0 " REPLAY "unet.cases"), 1);
   assert_non_null(strstr(said, "STOPPED no NVIDIA GPU"));
   assert_int_equal(sh("head -c 50000 unet.cases >short.cases && " REPLAY "short.cases"), 1);

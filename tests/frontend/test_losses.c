@@ -51,7 +51,7 @@ static void check(const char *type, const char *loss, const double *x, int n, co
 #define LIST(...) ((double[]){__VA_ARGS__})
 
 /* The gradient is sigmoid(x) - y everywhere, at 0 too, where a network that starts from zeros begins. */
-TEST(bce) {
+TEST(the_gradient_of_bce_is_sigmoid_minus_label_everywhere) {
   CHECK("1, 1, 1", "bce(x, 1)", LIST(0), 0.693147181, -0.5);
   CHECK("1, 1, 1", "bce(x, 0)", LIST(0), 0.693147181, 0.5);
   CHECK("1, 1, 1", "bce(x, 0.25)", LIST(0), 0.693147181, 0.25);
@@ -60,7 +60,7 @@ TEST(bce) {
 }
 
 /* A class whose logit is -inf cannot be: that costs nothing where it is not the label. */
-TEST(impossible_classes) {
+TEST(an_impossible_class_costs_nothing_where_it_is_not_the_label) {
   const double *x = LIST(1, 2, -INFINITY, 0.5, -1, 1); /* channels of two pixels, whose labels are 0 and 1 */
   const char *type = "1, 3, 2";
   CHECK(type, "ce(x, label * 0)", x, 0.295648398, -0.059601461, -0.18573414, 0, 0.0701221916, 0.059601461,

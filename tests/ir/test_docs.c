@@ -6,7 +6,7 @@
 #include "tests/text.h"
 #include "ir/ir.h"
 
-TEST(test_ops) {
+TEST(the_table_of_ops_is_what_the_definitions_say) {
   char *want = NULL, *have = read_text("docs/ops.md");
   size_t size;
   FILE *out = open_memstream(&want, &size);
@@ -18,7 +18,7 @@ TEST(test_ops) {
   free(have);
 }
 
-TEST(test_example) {
+TEST(the_example_of_the_text_form_parses) {
   char err[256] = "", *doc = read_text("docs/ir.md");
   assert_non_null(doc);
   char *from = strstr(doc, "```ir\n");

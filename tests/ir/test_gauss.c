@@ -4,7 +4,7 @@
 #include "ir/gauss.h"
 #include "ir/philox.h"
 
-TEST(is_box_and_muller) {
+TEST(it_is_what_box_and_muller_say) {
   double sum = 0, squares = 0;
   enum { N = 1 << 18 };
   for (int i = 0; i < N; i++) {
@@ -18,7 +18,7 @@ TEST(is_box_and_muller) {
   assert_true(fabs(sum / N) < 0.01 && fabs(squares / N - 1) < 0.01);
 }
 
-TEST(ends_of_the_ranges) {
+TEST(it_is_exact_at_the_ends_of_the_ranges) {
   const double u[] = {0x1p-24, 0x1.fffffep-1, 0.5, 0.70710678, 0x1.6a09e6p-1, 1};
   const double w[] = {0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 0x1.fffffep-1, 0x1p-24};
   for (size_t i = 0; i < sizeof u / sizeof *u; i++)

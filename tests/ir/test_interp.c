@@ -41,7 +41,7 @@ static void check(const char *body, const double *a, const double *b, const doub
   check(body, a, b, (double[]){__VA_ARGS__}, sizeof((double[]){__VA_ARGS__}) / sizeof(double), tolerance)
 #define LIST(...) ((double[]){__VA_ARGS__})
 
-TEST(test_philox) {
+TEST(philox_gives_the_known_answers) {
   uint32_t c[4] = {0, 0, 0, 0}; /* known answers of Random123 */
   philox4x32(c, 0, 0);
   assert_int_equal(c[0], 0x6627e8d5);
@@ -56,7 +56,7 @@ TEST(test_philox) {
   assert_int_equal(ones[3], 0x6d5451fd);
 }
 
-TEST(test_rand) {
+TEST(random_numbers_are_functions_of_seed_step_site_and_element) {
   double u[MAX_VALUES], z[MAX_VALUES], mean = 0, square = 0;
   run_text("%y = rand {mode=0, site=5} : f32[2,256]", INTERP_F32, NULL, NULL, u);
   run_text("%y = rand {mode=1, site=5} : f32[2,256]", INTERP_F32, NULL, NULL, z);
@@ -73,7 +73,7 @@ TEST(test_rand) {
   assert_true(fabs(mean) < 0.15 && fabs(square - 1) < 0.2);
 }
 
-TEST(test_elementwise) {
+TEST(elementwise_ops_compute_their_formulas) {
   const double *a = LIST(-2, -0.5, 0, 3);
 #define UNARY(op) "%a = input \"a\" : f32[4] %y = " op " %a"
   CHECK(UNARY("neg"), a, NULL, 0, 2, 0.5, 0, -3);
@@ -112,7 +112,7 @@ TEST(test_elementwise) {
   CHECK("%y = iota {axis=1} : i32[1,4,1]", NULL, NULL, 0, 0, 1, 2, 3);
 }
 
-TEST(test_rounding) {
+TEST(values_are_rounded_as_their_type_is) {
   double y[1];
   const char *third = "%a = input \"a\" : f32[] %b = const {value=3} : f32[] %y = div %a %b";
   run_text(third, INTERP_F32, LIST(1), NULL, y);
@@ -123,7 +123,7 @@ TEST(test_rounding) {
   assert_true(y[0] == -2); /* as two's complement machines do */
 }
 
-TEST(test_reductions) {
+TEST(reductions_go_along_their_axes) {
   const double *a = LIST(1, 5, 2, 7, -3, 7);
 #define REDUCE(op) "%a = input \"a\" : f32[2,3] %y = " op " %a "
   CHECK(REDUCE("sum") "{axes=[1]}", a, NULL, 0, 8, 11);
@@ -137,7 +137,7 @@ TEST(test_reductions) {
   CHECK(REDUCE("argmin") "{axis=0}", a, NULL, 0, 0, 1, 0);
 }
 
-TEST(test_composites) {
+TEST(composite_ops_compute_their_formulas) {
   CHECK("%a = input \"a\" : f32[1,2] %y = softmax %a {axis=1}", LIST(1, -1), NULL, 1e-6, 0.880797, 0.119203);
   CHECK("%a = input \"a\" : f32[1,2] %y = log_softmax %a {axis=1}", LIST(1, -1), NULL, 1e-6, -0.126928,
         -2.126928);
@@ -148,7 +148,7 @@ TEST(test_composites) {
         LIST(2, 4, 0, 6), LIST(3), 1e-12, 3, 6, 0, 9);
 }
 
-TEST(test_convolution) {
+TEST(a_convolution_is_a_sum_over_its_window) {
   const double *x = LIST(1, 2, 3, 4, 5, 6, 7, 8, 9), *w = LIST(1, 0, 0, -1);
   CHECK("%x = input \"a\" : f32[1,1,3,3] %w = input \"b\" : f32[1,1,2,2] %y = conv %x %w {stride=[1,1], "
         "pad=[0,0]}",
@@ -210,7 +210,7 @@ static void check_adjoints(Gen *g, bool depthwise) {
   interp_free(in);
 }
 
-TEST(test_adjoints) {
+TEST(an_adjoint_moves_over_to_the_other_side_of_a_product) {
   Arena *a = arena_new();
   for (uint64_t seed = 0; seed < 60; seed++) {
     Gen g = gen_new(prog_new(a), seed, 0);
@@ -219,7 +219,7 @@ TEST(test_adjoints) {
   arena_free(a);
 }
 
-TEST(test_products) {
+TEST(products_sum_over_the_axis_they_share) {
   const double *a = LIST(1, 2, 3, 4, 5, 6);
   CHECK("%a = input \"a\" : f32[2,3] %b = input \"b\" : f32[3,2] %y = matmul %a %b {mode=0}", a,
         LIST(1, 0, 0, 1, 1, 1), 0, 4, 5, 10, 11);
@@ -229,7 +229,7 @@ TEST(test_products) {
         321, 654);
 }
 
-TEST(test_movement) {
+TEST(movement_ops_put_elements_in_their_places) {
   const double *a = LIST(1, 2, 3, 4, 5, 6);
 #define MOVE(rest) "%a = input \"a\" : f32[2,3] %y = " rest
   CHECK(MOVE("reshape %a : f32[3,2]"), a, NULL, 0, 1, 2, 3, 4, 5, 6);
@@ -247,7 +247,7 @@ TEST(test_movement) {
   CHECK("%a = input \"a\" : f32[1,1,2,3] %y = sumpool %a {stride=[2,3]}", a, NULL, 0, 21);
 }
 
-TEST(test_pooling) {
+TEST(pools_choose_the_first_of_the_largest) {
   CHECK("%a = input \"a\" : f32[1,1,2,4] %y = maxpool %a {size=[2,2], stride=[2,2], pad=[0,0]}",
         LIST(1, 2, 5, 5, 2, 0, 5, 5), NULL, 0, 2, 5);
   /* ties go to the first place in scan order */
@@ -262,7 +262,7 @@ TEST(test_pooling) {
         LIST(-5, -2, -7), LIST(3, 4), 0, 0, 7, 0);
 }
 
-TEST(test_resize) {
+TEST(resize_interpolates_aligned_and_not) {
   const double *a = LIST(1, 2, 3);
   CHECK("%a = input \"a\" : f32[1,1,3] %y = resize %a {size=[6], mode=1}", a, NULL, 1e-12, 1, 1.4, 1.8, 2.2,
         2.6, 3);
@@ -278,7 +278,7 @@ TEST(test_resize) {
         1e-12, 0.6, 0.4, 0);
 }
 
-TEST(test_orient) {
+TEST(orient_turns_and_flips_as_numpy_does) {
   const double *x = LIST(1, 2, 3, 4); /* [[1,2],[3,4]] */
 #define ORIENT(mode)                                                                                         \
   "%a = input \"a\" : f32[1,1,2,2] %c = input \"b\" : i32[1] %y = orient %a %c {mode=" mode "}"
@@ -295,7 +295,7 @@ TEST(test_orient) {
 }
 
 /* NaN in an operand is NaN in the result, also of ops that choose: else a run that diverged would go on. */
-TEST(test_nan) {
+TEST(a_nan_in_an_operand_is_a_nan_in_the_result) {
   const double *a = LIST(NAN, -1, 3, NAN), *b = LIST(2, NAN, 4, NAN);
   CHECK(UNARY("relu"), a, NULL, 0, NAN, 0, 3, NAN);
   CHECK(UNARY("leaky") " {value=0}", a, NULL, 0, NAN, 0, 3, NAN);
@@ -317,7 +317,7 @@ TEST(test_nan) {
 }
 
 /* w <- w - 0.5 x, twice; an unbound variable and a META op are errors that say so. */
-TEST(test_commit) {
+TEST(commit_stores_the_new_values) {
   char err[256] = "";
   Arena *a = arena_new();
   Program *p = ir_parse(a,
@@ -345,7 +345,7 @@ TEST(test_commit) {
 }
 
 /* Random graphs run to finite float values, the same ones each time. */
-TEST(test_random_graphs) {
+TEST(random_graphs_give_the_same_finite_values_each_time) {
   for (uint64_t seed = 0; seed < 60; seed++) {
     char err[256];
     Arena *a = arena_new();

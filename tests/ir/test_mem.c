@@ -33,7 +33,7 @@ static Block take(Arena *a, unsigned char holds) {
   return b;
 }
 
-TEST(release_gives_back_zeroed) {
+TEST(released_memory_comes_back_zeroed_and_distinct) {
   enum { MOST = 400, MARKS = 8 };
   static Block block[MOST];
   ArenaMark mark[MARKS];
@@ -57,7 +57,7 @@ TEST(release_gives_back_zeroed) {
   arena_free(parent);
 }
 
-TEST(arrays_grow) {
+TEST(arrays_grow_and_keep_their_elements) {
   Arena *a = arena_new();
   int *x = NULL, *y = NULL, nx = 0, ny = 0, capx = 0, capy = 0;
   for (int i = 0; i < 200000; i++) {

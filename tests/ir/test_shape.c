@@ -176,7 +176,7 @@ static void write_case(char *text, size_t size, const Case *c) {
   snprintf(text + at, size - (size_t)at, "%%y = %s %s%s }\n", c->op, args, c->rest);
 }
 
-TEST(test_rules) {
+TEST(every_op_accepts_and_refuses_what_its_rule_says) {
   bool ok[OP_COUNT] = {false}, refused[OP_COUNT] = {false};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     const Case *c = &cases[i];
@@ -202,7 +202,7 @@ TEST(test_rules) {
     if (!ok[op] || !refused[op]) fail_msg("%s needs a case of each kind", op_info[op].name);
 }
 
-TEST(test_builders) {
+TEST(builders_pass_the_first_error_on) {
   char buf[96];
   Arena *a = arena_new();
   Program *p = prog_new(a);
@@ -233,7 +233,7 @@ TEST(test_builders) {
 }
 
 /* A convolution's adjoints cost what it costs. */
-TEST(test_macs) {
+TEST(adjoints_cost_what_their_convolution_costs) {
   Arena *a = arena_new();
   Fn *f = fn_new(prog_new(a), "f", FN_FORWARD);
   int64_t one[] = {1, 1}, k[] = {3, 3};

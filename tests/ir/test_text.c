@@ -69,7 +69,7 @@ static const char whole[] =
     "}\n"
     "fn predict \"predict\" { %0 = input \"image\" : f32[1,1,8,8] output \"y\" = %0 }\n";
 
-TEST(test_whole) {
+TEST(a_whole_program_is_read_and_printed_the_same) {
   char err[256] = "";
   Arena *a = arena_new();
   Program *p = ir_parse(a, whole, err);
@@ -96,7 +96,7 @@ TEST(test_whole) {
   arena_free(a);
 }
 
-TEST(test_random_graphs) {
+TEST(random_graphs_print_and_read_back_the_same) {
   for (uint64_t seed = 0; seed < 200; seed++) {
     Arena *a = arena_new();
     Program *p = prog_new(a);
@@ -108,7 +108,7 @@ TEST(test_random_graphs) {
 }
 
 /* The generator is only worth its name if every op (META aside) comes out of it. */
-TEST(test_generator_covers_ops) {
+TEST(the_generator_makes_every_op) {
   int seen[OP_COUNT] = {0};
   Arena *a = arena_new();
   Program *p = prog_new(a);
@@ -125,7 +125,7 @@ TEST(test_generator_covers_ops) {
 }
 
 /* Floats of every size come back bit for bit, and so do the specials. */
-TEST(test_floats) {
+TEST(floats_come_back_bit_for_bit) {
   static const double values[] = {0,    -0.0,      0.1,     1 / 3.0, 1e-310, 1.7976931348623157e308,
                                   1e-5, -INFINITY, INFINITY};
   Arena *a = arena_new();
@@ -144,7 +144,7 @@ TEST(test_floats) {
 }
 
 /* A node's place in the .net file, and the calls that led there, are a comment behind it. */
-TEST(test_places) {
+TEST(a_place_in_the_source_is_a_comment) {
   Arena *a = arena_new();
   Program *p = prog_new(a);
   Fn *f = fn_new(p, "f", FN_FORWARD);
@@ -167,7 +167,7 @@ static void refused(const char *text, const char *where, const char *message) {
   arena_free(a);
 }
 
-TEST(test_errors) {
+TEST(errors_name_line_column_and_cause) {
   refused("fn forward \"f\" {\n  %0 = bogus\n}", "2:8:", "unknown operation 'bogus'");
   refused("fn forward \"f\" { %0 = neg %1 }", "1:28:", "%1 is not defined");
   refused("fn forward \"f\" { %0 = input \"x\" : f32[2]\n%1 = neg %0 : f32[3] }",
@@ -201,7 +201,7 @@ static void survive(const char *text) {
   arena_free(a);
 }
 
-TEST(test_damaged_texts) {
+TEST(no_damaged_text_harms_the_parser) {
   char text[sizeof whole];
   for (size_t n = 0; n < sizeof whole; n++) {
     memcpy(text, whole, n);

@@ -81,7 +81,7 @@ DAMAGE(copy_of_nothing, p->var[1].init.from = "x")
 DAMAGE(copy_of_copy, p->var[1].init.from = "e")
 DAMAGE(copy_type, p->var[1].init.from = "s")
 
-TEST(test_damage) {
+TEST(every_kind_of_damage_is_found) {
   check(late_operand, "fn step, %2: operand %3 of conv is not defined before it");
   check(own_operand, "operand %2 of conv");
   check(no_operand, "operand %-1 of conv");

@@ -72,12 +72,12 @@ static void check_case(const OpCase *c) {
   arena_free(a);
 }
 
-TEST(test_rules) {
+TEST(gradients_of_all_cases_are_what_differences_say) {
   for (const OpCase *c = op_cases(); c->name; c++) check_case(c);
 }
 
 /* Every differentiable op of the table must occur in a case. */
-TEST(test_every_op_has_a_case) {
+TEST(every_differentiable_op_has_a_case) {
   static const char *const not_differentiable[] = {
 #define OP(name, min_in, max_in, attrs, cls, shape, grad, form, meaning) #grad,
 #include "ir/ops.def"
@@ -119,7 +119,7 @@ static void check_gradient(const char *body, int n, const double *x, const doubl
   check_gradient(body, sizeof LIST(__VA_ARGS__) / sizeof(double), x, LIST(__VA_ARGS__))
 
 /* Where differences say nothing: extremes that several elements share, kinks, NaN. */
-TEST(test_ties) {
+TEST(what_ties_shares_its_gradient) {
   const double *x = LIST(1, 3, 3, 2, 2, 2, -1, -4), *nan = LIST(NAN, 1, 2, NAN);
   GRADIENT("%a = input \"a\" : f32[2,4]\n%y = amax %a {axes=[1]}", x, 0, 0.5, 0.5, 0, 0.5, 0.5, 0, 0);
   GRADIENT("%a = input \"a\" : f32[2,4]\n%y = amax %a {axes=[0,1]}", x, 0, 0.5, 0.5, 0, 0, 0, 0, 0);
@@ -139,7 +139,7 @@ TEST(test_ties) {
 }
 
 /* DyBAC (methods 2), a layer with both attentions and the gate. */
-TEST(test_dybac) {
+TEST(the_gradient_of_a_dybac_layer_is_what_differences_say) {
   static const char *const variants[] = {"2d", "2d_strided", "3d", "3d_strided"};
   for (int i = 0; i < 4; i++) {
     char path[64];
@@ -152,7 +152,7 @@ TEST(test_dybac) {
 
 /* A network that is only passed through gives the gradient of its input; one that is not on the path costs
  * nothing. */
-TEST(test_only_what_is_wanted) {
+TEST(only_gradients_that_are_wanted_are_computed) {
   Arena *a = arena_new();
   char err[256] = "";
   char *text = read_text("tests/passes/networks/two_convolutions.ir");

@@ -49,7 +49,7 @@ static void check_kinds(const char *body, const char *want) {
   arena_free(a);
 }
 
-TEST(random_graphs) {
+TEST(random_graphs_keep_the_promises_of_fusion) {
   for (int seed = 0; seed < 225; seed++) {
     Arena *a = arena_new();
     Program *p = prog_new(a);
@@ -62,7 +62,7 @@ TEST(random_graphs) {
 }
 
 /* Bias and activation ride on the convolution. */
-TEST(epilogue) {
+TEST(bias_and_activation_ride_on_the_convolution) {
   check_kinds("%0 = input \"x\" : f32[2,3,8,8]\n"
               "%1 = input \"w\" : f32[4,3,3,3]\n"
               "%2 = input \"b\" : f32[4]\n"
@@ -86,7 +86,7 @@ TEST(epilogue) {
   "%6 = conv %5 %3 {stride=[1,1], pad=[0,0]} : f32[2,5,8,8]\n"                                               \
   "%7 = relu %6 : f32[2,5,8,8]\n"
 
-TEST(dybac) {
+TEST(a_dybac_layer_is_one_group_unless_its_inside_is_read) {
   check_kinds(DYBAC "output \"y\" = %7\n", "dybac");
   check_kinds(DYBAC "%8 = input \"dy\" : f32[2,5,8,8]\n"
                     "%9 = conv_dw %5 %8 {stride=[1,1], pad=[0,0], size=[1,1]} : f32[5,32,1,1]\n"
@@ -100,7 +100,7 @@ TEST(dybac) {
 
 /* Softmax over few channels and the sum of its result squared: one pass over the logits, then the reduction.
  */
-TEST(softmax_unrolled) {
+TEST(a_softmax_over_few_channels_is_one_pass) {
   check_kinds("%0 = input \"x\" : f32[2,2,64,64]\n"
               "%1 = softmax %0 {axis=1} : f32[2,2,64,64]\n"
               "%2 = mul %1 %1 : f32[2,2,64,64]\n"
@@ -114,7 +114,7 @@ TEST(softmax_unrolled) {
 }
 
 /* The two sums of batch normalisation's backward pass share one reading of x and dy. */
-TEST(sibling_sums) {
+TEST(sums_of_one_operand_share_its_reading) {
   check_kinds("%0 = input \"x\" : f32[2,16,64,64]\n"
               "%1 = input \"dy\" : f32[2,16,64,64]\n"
               "%2 = sum %1 {axes=[0,2,3]} : f32[1,16,1,1]\n"
@@ -125,7 +125,7 @@ TEST(sibling_sums) {
 }
 
 /* A dropout mask is computed again where it is needed, not stored. */
-TEST(masks_are_cloned) {
+TEST(a_dropout_mask_is_computed_again) {
   Arena *a = arena_new();
   Program *p = parsed(a, "program \"t\"\nfn forward \"f\" {\n"
                          "%0 = input \"x\" : f32[2,3,32,32]\n"
@@ -148,7 +148,7 @@ TEST(masks_are_cloned) {
 }
 
 /* What is stored or put out is computed by a group, be it only a copy. */
-TEST(bare_results) {
+TEST(a_result_without_arithmetic_is_a_copy) {
   check_kinds("%0 = input \"x\" : f32[2,3]\n"
               "%1 = const {value=2} : f32[]\n"
               "%2 = reshape %0 : f32[2,3,1]\n"
@@ -157,7 +157,7 @@ TEST(bare_results) {
 }
 
 /* The checker sees what is wrong. */
-TEST(checker_sees_faults) {
+TEST(the_checker_sees_faults) {
   Arena *a = arena_new();
   char err[256];
   Program *p = parsed(a, "program \"t\"\nfn forward \"f\" {\n" DYBAC "%8 = sum %7 {axes=[0]} : f32[1,5,8,8]\n"

@@ -42,7 +42,7 @@ static void check_example(const Pass *pass, const char *before, const char *afte
   arena_free(a);
 }
 
-TEST(test_examples) {
+TEST(examples_of_the_page_are_what_the_passes_make) {
   Arena *a = arena_new();
   const char *doc = read_doc(a);
   for (const Pass *pass = pass_table; pass->name; pass++) {

@@ -42,7 +42,7 @@ static int bf16_values(const Fn *f) {
   return n;
 }
 
-TEST(what_becomes_bf16) {
+TEST(stored_values_become_bf16_where_they_may) {
   Arena *a = arena_new();
   assert_int_equal(bf16_values(after(a, "")->fn[0]), 0);
   assert_int_equal(bf16_values(after(a, "storage f32")->fn[0]), 0);
@@ -65,7 +65,7 @@ TEST(what_becomes_bf16) {
 }
 
 /* Views are of the type of what they view, and stay views. */
-TEST(views_follow) {
+TEST(views_are_of_the_type_of_what_they_view) {
   char err[256] = "";
   Arena *a = arena_new();
   Program *p = ir_parse(a,

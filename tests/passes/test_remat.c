@@ -131,7 +131,7 @@ static void check_level(const RematLadder *l, int level, Interp *want) {
              (long long)l->level[level].peak);
 }
 
-TEST(test_random) {
+TEST(recomputation_keeps_every_bit_at_every_level) {
   int levels = 0, deep = 0;
   for (uint64_t seed = 0; seed < 100; seed++) {
     Arena *a = arena_new();

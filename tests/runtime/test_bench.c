@@ -37,7 +37,7 @@ static const Rates machine = {.flops = 1e9, .bandwidth = 1e8, .launch = 1e-6};
 
 static void near(double a, double b) { assert_true(fabs(a - b) <= 1e-9 * (fabs(a) + fabs(b)) + 1e-12); }
 
-TEST(test_runs) {
+TEST(the_median_lies_in_the_middle_of_the_runs) {
   Session *s = toy(2);
   Bench b = measured(s);
   for (int i = 0; i < 4; i++) assert_true(b.all[i] > 0);
@@ -54,7 +54,7 @@ TEST(test_runs) {
 
 /* A rate is positive and finite; two threads write no more than the arrays they were given (valgrind,
  * sanitizers). */
-TEST(test_machine) {
+TEST(rates_of_the_machine_are_positive_and_finite) {
   char err[ERR_MAX];
   Session *s = toy(2);
   Rates m;
@@ -70,7 +70,7 @@ TEST(test_machine) {
   drop(s);
 }
 
-TEST(test_account) {
+TEST(the_account_adds_up_to_the_iteration) {
   Session *s = toy(2);
   Bench b = measured(s);
   Account a = bench_account(s, &b, &machine);
@@ -86,7 +86,7 @@ TEST(test_account) {
 }
 
 /* Dot products of pairs have a rate of their own. */
-TEST(test_pairs) {
+TEST(products_of_pairs_have_a_rate_of_their_own) {
   Session *s = toy(2);
   Bench b = measured(s);
   NetcKernel *kernel = malloc((size_t)s->nkernels * sizeof *kernel);
@@ -127,7 +127,7 @@ static void check_costs(const Session *s, const Bench *b, CostBy by, int expecte
 }
 
 /* Kernels forward_backward, total, update; kinds map and reduce; one line of the file and what has none. */
-TEST(test_costs) {
+TEST(costs_add_up_by_kernel_kind_and_line) {
   Session *s = toy(1);
   Bench b = measured(s);
   check_costs(s, &b, BY_KERNEL, 3);
@@ -157,7 +157,7 @@ static void check_list(const cJSON *root, const char *name, double whole) {
   assert_true(fabs(share - whole) < 1e-9);
 }
 
-TEST(test_json) {
+TEST(json_says_what_was_measured) {
   char err[ERR_MAX];
   Session *s = toy(2);
   Bench b = measured(s);
@@ -189,7 +189,7 @@ TEST(test_json) {
 
 /* ---- scaling ---- */
 
-TEST(test_makespan) {
+TEST(the_makespan_of_known_tasks_is_right) {
   const double first[] = {4, 1, 1, 1, 1}, last[] = {1, 1, 1, 1, 4};
   near(scaling_makespan(first, 0, 2), 0);
   near(scaling_makespan(first, 5, 1), 8);
@@ -205,7 +205,7 @@ TEST(test_makespan) {
 }
 
 /* Neither above all tasks one after another, nor below an even share or the longest task. */
-TEST(test_bounds) {
+TEST(the_makespan_is_within_its_bounds) {
   enum { N = 300 };
   double task[N], sum = 0, longest = 0;
   for (int i = 0; i < N; i++) {
@@ -218,7 +218,7 @@ TEST(test_bounds) {
   }
 }
 
-TEST(test_scaling) {
+TEST(scaling_adds_up_the_tasks_that_it_measured) {
   char err[ERR_MAX];
   Session *s = toy(1);
   Tasks t;

@@ -136,7 +136,7 @@ static void fails(int (*work)(void), const char *driver, const char *setting, co
 
 /* ---- errors ---- */
 
-TEST(test_drivers) {
+TEST(an_unsuitable_driver_is_refused) {
   fails(open_fails, "/nowhere/libcuda.so.1", NULL, "no NVIDIA driver: /nowhere/libcuda.so.1");
   fails(open_fails, TOY, NULL, "is no NVIDIA driver library");
   fails(open_fails, GRAPHS, "FAKE_CUDA_VERSION=10020", "the NVIDIA driver is too old");
@@ -154,7 +154,7 @@ static int third_device(void) {
   return !strstr(err, "there is no cuda:2: this machine has 2 NVIDIA GPUs, cuda:0 and following");
 }
 
-TEST(test_devices) {
+TEST(an_unsuitable_device_is_refused) {
   assert_int_equal(alone(GRAPHS, "FAKE_CUDA_DEVICES=2", third_device), 0);
   fails(open_fails, GRAPHS, "FAKE_CUDA_CAPABILITY=70", "has compute capability 7.0");
   fails(open_fails, GRAPHS, "FAKE_CUDA_CAPABILITY=70", "has code from sm_75 on");
@@ -166,7 +166,7 @@ static int family(int capability, int version, NetcSm newest, const NetcDeviceTe
   return gpu_family(&(Gpu){.capability = capability, .api.version = version, .newest = newest}, t);
 }
 
-TEST(test_families) {
+TEST(the_newest_code_that_the_device_runs_is_chosen) {
   NetcDeviceText two = {.ptx = {[NETC_SM_80] = "", [NETC_SM_90A] = ""}}, one = {.ptx = {[NETC_SM_75] = ""}};
   assert_int_equal(family(90, 12000, NETC_SM_90A, &two), NETC_SM_90A);
   assert_int_equal(family(90, 11080, NETC_SM_90A, &two), NETC_SM_80); /* does not read PTX 8.0 */
@@ -184,7 +184,7 @@ TEST(test_families) {
         "NETRUN_CUDA_FAMILY is `sm_90`; it can be sm_75, sm_80 or sm_90a");
 }
 
-TEST(test_memory) {
+TEST(too_little_memory_is_told) {
   fails(run_fails, GRAPHS, "FAKE_CUDA_MEMORY=9000", "toy_gpu.so needs 2");
   fails(run_fails, GRAPHS, "FAKE_CUDA_MEMORY=9000", "on cuda:0 (Fake GPU), which has 0.00 of 0.00 GiB free");
   fails(run_fails, GRAPHS, "FAKE_CUDA_FAIL=cuMemAlloc:1:2",
@@ -192,7 +192,7 @@ TEST(test_memory) {
   fails(run_fails, GRAPHS, "FAKE_CUDA_FAIL=cuMemHostAlloc:2:2", "copying to and from the GPU needs");
 }
 
-TEST(test_code) {
+TEST(code_that_the_driver_refuses_is_told) {
   fails(run_fails, GRAPHS, "FAKE_CUDA_FAIL=cuModuleLoadDataEx:2:218", "CUDA_ERROR_INVALID_PTX");
   fails(run_fails, GRAPHS, "FAKE_CUDA_FAIL=cuModuleLoadDataEx:1:218",
         "line 9; fatal   : Parsing error near '.nonsense'");
@@ -207,7 +207,7 @@ TEST(test_code) {
 
 /* Every call of a training run that can fail, failing: the run ends with a message that names it, and nothing
  * crashes. */
-TEST(test_any_call) {
+TEST(any_call_that_fails_ends_the_run_with_its_name) {
   static const char *const calls[] = {
       "cuDeviceGetCount",     "cuDeviceGetAttribute", "cuDevicePrimaryCtxRetain",
       "cuStreamCreate",       "cuEventCreate",        "cuMemGetInfo",
@@ -230,7 +230,7 @@ TEST(test_any_call) {
     }
 }
 
-TEST(test_faults) {
+TEST(a_fault_is_told_and_can_be_located) {
   fails(run_fails, GRAPHS, "FAKE_CUDA_FAIL=cuLaunchKernel:2:700",
         "cuEventSynchronize: CUDA_ERROR_ILLEGAL_ADDRESS");
   fails(run_fails, GRAPHS, "FAKE_CUDA_FAIL=cuLaunchKernel:2:700",
@@ -268,7 +268,7 @@ static const char *new_log(void) {
   return setting;
 }
 
-TEST(test_training) {
+TEST(training_has_the_bits_of_the_host) {
   assert_string_equal(train("cpu", ON_HOST, (TrainOptions){.seed = 3}, &(Host){0}), "");
   assert_int_equal(alone(GRAPHS, new_log(), trains), 0);
   same_run("cpu", "gpu");
@@ -298,7 +298,7 @@ static int stops_and_resumes(void) {
   return *train("halves", ON_HOST, o, &(Host){0}) ? 3 : 0; /* and across devices */
 }
 
-TEST(test_resume) {
+TEST(a_resumed_run_has_the_bits_of_a_whole_one) {
   assert_string_equal(train("whole", ON_HOST, (TrainOptions){.seed = 3}, &(Host){0}), "");
   assert_int_equal(alone(GRAPHS, NULL, stops_and_resumes), 0);
   same_run("whole", "halves");
@@ -317,7 +317,7 @@ static int goes_on(void) {
   return *train("anyhow", 0, o, &(Host){0}) ? 3 : 0;
 }
 
-TEST(test_running_ahead) {
+TEST(a_host_that_runs_ahead_changes_nothing) {
   assert_string_equal(train("straight", ON_HOST, (TrainOptions){.seed = 3}, &(Host){0}), "");
   assert_int_equal(alone(GRAPHS, new_log(), goes_on), 0);
   assert_true(calls_in_log("work-left") >= 1);
@@ -348,14 +348,14 @@ static int predicts(void) {
     for (int i = 0; i < f->noutputs; i++)
       if (memcmp(session_at(s, &f->outputs[i]), session_at(h, &f->outputs[i]), 4) != 0) return 5;
   }
-  if (!session_fetch(s, err) || memcmp(s->arena, h->arena, (size_t)m->desc->variable_bytes) != 0) return 6;
+  if (!vars_download(s, err) || memcmp(s->arena, h->arena, (size_t)m->desc->variable_bytes) != 0) return 6;
   predictor_free(&p), predictor_free(&q);
   session_free(s), session_free(h);
   module_close(m);
   return 0;
 }
 
-TEST(test_predict) {
+TEST(predictions_are_those_of_the_host) {
   assert_int_equal(alone(GRAPHS, new_log(), predicts), 0);
   assert_int_equal(calls_in_log("leak"), 0);
   assert_int_equal(alone(PLAIN, NULL, predicts), 0);
@@ -374,7 +374,7 @@ static int two_sessions(void) {
     }
   session_free(s[0]);
   bench_fill(s[1], f, 2);
-  if (!fn_run(s[1], f, (NetcStep){1, 2}, err) || !session_fetch(s[1], err)) return 2;
+  if (!fn_run(s[1], f, (NetcStep){1, 2}, err) || !vars_download(s[1], err)) return 2;
   Session *h = session_new(m, 1, err);
   session_init(h, 1);
   for (uint64_t t = 0; t < 3; t++) {
@@ -387,7 +387,7 @@ static int two_sessions(void) {
   return differ ? 4 : 0;
 }
 
-TEST(test_two_sessions) {
+TEST(two_sessions_do_not_disturb_each_other) {
   assert_int_equal(alone(GRAPHS, new_log(), two_sessions), 0);
   assert_int_equal(calls_in_log("leak"), 0);
 }
@@ -413,6 +413,6 @@ static int benches(void) {
   return ok ? 0 : 2;
 }
 
-TEST(test_bench) { assert_int_equal(alone(GRAPHS, NULL, benches), 0); }
+TEST(bench_measures_the_device) { assert_int_equal(alone(GRAPHS, NULL, benches), 0); }
 
 RUN_TESTS(set_up, scratch_tear_down)

@@ -50,7 +50,7 @@ CUDA_FUNCTIONS(SAME_ARGUMENTS, SAME_ARGUMENTS)
 
 /* cuda.h makes a name that of its newest version: which must be the symbol that is looked up, but for those
  * whose first version stays right and is in older drivers, too. */
-TEST(the_version_of_each_function) {
+TEST(each_function_has_the_version_of_the_header) {
   static const char *const first[] = {"cuEventElapsedTime"};
 #define CHECK(name, symbol, args)                                                                            \
   {                                                                                                          \
@@ -78,7 +78,7 @@ TEST(every_symbol_is_one_of_the_driver) {
 }
 
 #else
-TEST(no_header) {
+TEST(there_is_no_header_to_compare_with) {
   print_message("no cuda.h of a toolkit here: runtime/device/cuda_api.h is not compared\n");
   skip();
 }

@@ -54,7 +54,7 @@ static char *spec_of(const char *kind) {
 
 static const DataShape plain = {.spatial = 2, .channels = 1, .size = {20, 12}, .classes = 2};
 
-TEST(test_folder_and_splits) {
+TEST(a_folder_is_split_by_cases) {
   write_pictures(20);
   Dataset *d = data_open(spec_of("folder"), &plain, err), *e;
   if (!d) fail_msg("%s", err);
@@ -85,7 +85,7 @@ TEST(test_folder_and_splits) {
   unlink(in_root("train.list")), unlink(in_root("test.list"));
 }
 
-TEST(test_sample) {
+TEST(a_sample_is_normalised_and_keeps_its_label) {
   Dataset *d = data_open(spec_of("lits"), &plain, err);
   Sample s;
   if (!d) fail_msg("%s", err);
@@ -102,7 +102,7 @@ TEST(test_sample) {
 }
 
 /* Image and label go through the same flips, turns and crops: the image's sign still tells the label. */
-TEST(test_batches) {
+TEST(image_and_label_go_through_the_same_augmentation) {
   Dataset *d = data_open(spec_of("folder"), &plain, err);
   float image[4 * 240], again[4 * 240];
   int32_t label[4 * 240];
@@ -152,7 +152,7 @@ static void write_numbered(int n) {
 }
 
 /* Where every case is labelled, unlabelled batches bring each training image once a round. */
-TEST_WITH(fresh, NULL, test_all_labelled) {
+TEST_WITH(fresh, NULL, unlabelled_batches_bring_each_image_once_a_round) {
   write_numbered(20);
   Dataset *d = data_open(spec_of("folder"), &plain, err);
   if (!d) fail_msg("%s", err);
@@ -172,7 +172,7 @@ TEST_WITH(fresh, NULL, test_all_labelled) {
 }
 
 /* A batch that needs the mask of an image without one says which image that is. */
-TEST_WITH(fresh, NULL, test_no_mask) {
+TEST_WITH(fresh, NULL, an_image_without_a_mask_is_named) {
   float image[240];
   int32_t label[240];
   BatchField f[2] = {{NETC_FIELD_IMAGE, 1, image}, {NETC_FIELD_LABEL, 1, label}};
@@ -195,7 +195,7 @@ TEST_WITH(fresh, NULL, test_no_mask) {
   sampler_free(s), data_close(d);
 }
 
-TEST_WITH(fresh, NULL, test_crop_and_zoom) {
+TEST_WITH(fresh, NULL, a_crop_is_zoomed_with_its_label) {
   write_pictures(20);
   Dataset *d = data_open(spec_of("folder"), &plain, err);
   float image[8 * 240];
@@ -222,7 +222,7 @@ static void expect_failure(const char *spec, const DataShape *shape, const char 
   if (!strstr(err, part)) fail_msg("'%s' does not mention '%s'", err, part);
 }
 
-TEST_WITH(fresh, NULL, test_errors) {
+TEST_WITH(fresh, NULL, what_is_wrong_with_a_file_is_told) {
   write_pictures(20);
   DataShape cube = {.spatial = 3, .channels = 1, .size = {8, 8, 8}, .classes = 2};
   uint8_t gray[240] = {0};
@@ -250,7 +250,7 @@ static void write_h5(const char *name, const float *image, const uint8_t *label,
 }
 
 /* Volumes in HDF5: whole for a 3-D module, slice-wise for a 2-D one, and their faults. */
-TEST_WITH(fresh, NULL, test_volumes) {
+TEST_WITH(fresh, NULL, volumes_are_read_whole_and_by_slices) {
   DataShape cube = {.spatial = 3, .channels = 1, .size = {8, 8, 8}, .classes = 2};
   hsize_t dim[3] = {10, 9, 7}, other[3] = {7, 9, 10};
   float image[630];
@@ -297,7 +297,7 @@ TEST_WITH(fresh, NULL, test_volumes) {
   expect_failure(spec_of("la"), &cube, "case1/mri_norm2.h5");
 }
 
-TEST_WITH(fresh, NULL, test_masks_written) {
+TEST_WITH(fresh, NULL, masks_that_are_written_read_back) {
   int64_t dim[3] = {5, 4, 3};
   uint8_t mask[60];
   Volume v;
@@ -316,7 +316,7 @@ TEST_WITH(fresh, NULL, test_masks_written) {
   assert_false(mask_write(in_root("out.gif"), NULL, mask, 2, dim, err));
 }
 
-TEST(test_phantom) {
+TEST(the_phantom_is_the_same_every_time) {
   for (int spatial = 2; spatial <= 3; spatial++) {
     DataShape shape = {.spatial = spatial, .channels = 1, .size = {32, 32, 16}, .classes = 2};
     Dataset *d = data_open("phantom", &shape, err);
@@ -343,7 +343,7 @@ static bool sign_window(void *user, const float *image, float *prob, char messag
   return true;
 }
 
-TEST(test_sliding_window) {
+TEST(windows_cover_the_image) {
   for (int spatial = 2; spatial <= 3; spatial++) {
     DataShape shape = {.spatial = spatial, .channels = 1, .size = {6, 5, 4}, .classes = 2};
     int64_t dim[3] = {13, 4, 9}, stride[3] = {4, 2, 3}, patch = spatial == 2 ? 30 : 120,
@@ -359,7 +359,7 @@ TEST(test_sliding_window) {
 }
 
 /* Every layout of the real data that is at hand. */
-TEST(test_real_images) {
+TEST(every_layout_of_real_data_is_read) {
   const char *base = getenv("NETRUN_DATA");
   static const struct {
     const char *spec, *sub;

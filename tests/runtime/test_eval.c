@@ -37,7 +37,7 @@ static void toy_free(Toy *t) {
   module_close(t->module);
 }
 
-TEST(test_predictor) {
+TEST(every_pixel_is_predicted_as_the_toy_says) {
   Toy t = toy_new(2, 4, -2);
   assert_int_equal(t.predictor.shape.spatial, 2);
   assert_int_equal(t.predictor.shape.channels, 1);
@@ -52,7 +52,7 @@ TEST(test_predictor) {
 }
 
 /* A module without predict, and one whose predict gives a single channel. */
-TEST(test_predictor_refuses) {
+TEST(a_module_that_cannot_predict_is_refused) {
   Module *m = module_open(TEST_MODULES "/toy.so", err);
   assert_non_null(m);
   NetcModule desc = *m->desc;
@@ -75,7 +75,7 @@ TEST(test_predictor_refuses) {
 /* ---- scores ---- */
 
 /* Class 1 agrees, class 2 is missed: Dice (1 + 0) / 2; distances are those of class 1 alone. */
-TEST(test_classes) {
+TEST(scores_are_means_over_the_classes) {
   const int64_t dim[2] = {4, 4};
   const double spacing[2] = {1, 1};
   const uint8_t truth[16] = {1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2};
@@ -93,7 +93,7 @@ TEST(test_classes) {
   assert_true(isnan(m.value[METRIC_assd]));
 }
 
-TEST(test_cleaning) {
+TEST(cleaning_fills_holes_and_drops_specks) {
   const int64_t dim[2] = {5, 6};
   /* a ring of class 1 around a hole and around class 2, a speck of class 1 */
   const uint8_t mask[30] = {1, 1, 1, 1, 0, 0, 1, 0, 2, 1, 0, 1, 1, 1, 1,
@@ -112,7 +112,7 @@ TEST(test_cleaning) {
   assert_memory_equal(m, filled, 30);
 }
 
-TEST(test_summary) {
+TEST(a_summary_leaves_out_what_is_not_a_number) {
   Summary s = {0};
   summary_add(&s, &(Metrics){.value = {[METRIC_di] = 0.5, [METRIC_asd] = NAN}});
   assert_true(isnan(summary_sd(&s, 0)) && isnan(summary_mean(&s, 6)));
@@ -153,7 +153,7 @@ static char *table(const char *name, int threads, int overlays, Summary *sum) {
 }
 
 /* Rows against the images themselves; the same table whatever the threads. */
-TEST(test_table) {
+TEST(the_table_is_the_same_for_any_number_of_threads) {
   Summary a, b;
   char *one = table("one", 1, 2, &a), *three = table("three", 3, 0, &b);
   assert_string_equal(one, three);
@@ -193,7 +193,7 @@ TEST(test_table) {
   assert_true(file_exists(path));
 }
 
-TEST(test_empty_split) {
+TEST(a_split_without_images_is_refused) {
   Toy t = toy_new(1, 1, 0);
   Dataset *d = data_open("phantom", &t.predictor.shape, err);
   assert_non_null(d);

@@ -24,7 +24,7 @@ static void golden_masks(uint8_t a[64], uint8_t b[64]) {
     }
 }
 
-TEST(test_golden) {
+TEST(metrics_have_the_golden_values) {
   uint8_t a[64], b[64];
   int64_t dim[2] = {8, 8};
   Metrics m;
@@ -40,7 +40,7 @@ TEST(test_golden) {
   near(m.value[METRIC_asd], 1.189306, 1e-6), near(m.value[METRIC_assd], 1.040942, 1e-6);
 }
 
-TEST(test_empty) {
+TEST(empty_masks_have_the_agreed_values) {
   uint8_t a[64] = {0}, b[64];
   int64_t dim[2] = {8, 8};
   Metrics m;
@@ -54,7 +54,7 @@ TEST(test_empty) {
 }
 
 /* Random masks, anisotropic spacing, 2-D and 3-D: every distance against the nearest of all. */
-TEST(test_edt_brute_force) {
+TEST(distances_are_to_the_nearest_of_all) {
   for (int c = 0; c < 40; c++) {
     int spatial = 1 + c % 3;
     int64_t dim[3] = {3 + c % 5, 2 + c % 7, 1 + c % 4}, d3[3] = {1, 1, 1}, n = 1;
@@ -79,7 +79,7 @@ TEST(test_edt_brute_force) {
   }
 }
 
-TEST(test_sdf) {
+TEST(a_signed_distance_map_is_normalised_on_both_sides) {
   uint8_t mask[49] = {0};
   float g[49];
   int64_t dim[2] = {7, 7};
@@ -97,7 +97,7 @@ TEST(test_sdf) {
   for (int i = 0; i < 49; i++) near(g[i], 0, 0);
 }
 
-TEST(test_holes_and_components) {
+TEST(holes_are_filled_and_the_largest_component_kept) {
   static const char *const in[7] = {"#######", "#.....#", "#.###.#", "#.#.#.#",
                                     "#.###.#", "#.....#", "###.###"};
   uint8_t mask[49], ring[49];

@@ -45,7 +45,7 @@ static void refuses(const char *path, const char *why) {
   if (!strstr(err, why) || !strstr(err, path)) fail_msg("`%s` lacks `%s`", err, why);
 }
 
-TEST(test_refusals) {
+TEST(what_is_no_module_is_refused) {
   refuses(in_root("nothing.so"), "No such file");
   write_file(in_root("text.so"), "just a text that is long enough for a header, and on it goes, on and on",
              70);
@@ -55,7 +55,7 @@ TEST(test_refusals) {
 }
 
 /* Cut anywhere, a module is refused and never loaded half. */
-TEST(test_cut_short) {
+TEST(a_module_that_is_cut_short_is_refused) {
   Bytes file;
   char err[ERR_MAX];
   assert_true(file_map(TOY, &file, err));
@@ -67,7 +67,7 @@ TEST(test_cut_short) {
   file_unmap(&file);
 }
 
-TEST(test_isa) {
+TEST(an_instruction_set_can_be_asked_for) {
   char err[ERR_MAX];
   setenv("NETRUN_ISA", "avx2", 1);
   Module *m = module_open(TOY, err);
@@ -88,7 +88,7 @@ static void broken(NetcModule d, const char *why) {
   if (!strstr(err, why)) fail_msg("`%s` lacks `%s`", err, why);
 }
 
-TEST(test_check) {
+TEST(a_table_that_is_wrong_is_refused) {
   char err[ERR_MAX];
   NetcArray x = {.name = "x", .rank = 1, .dim = {4}, .offset = 0, .bytes = 16};
   NetcVar v = {.array = x};
@@ -150,7 +150,7 @@ TEST(test_check) {
 
 static const NetcArray *variable(const Session *s, int i) { return &s->module->desc->vars[i].array; }
 
-TEST(test_init) {
+TEST(initial_values_are_the_same_for_any_number_of_threads) {
   Session *a = toy(1), *b = toy(3);
   session_init(a, 5), session_init(b, 5);
   size_t bytes = (size_t)a->module->desc->variable_bytes;
@@ -168,7 +168,7 @@ TEST(test_init) {
 /* net.table is normal(1, 2) with a transposed layout: element (r, c) has row-major index 3 r + c. The
  * expected value is ir/philox.h's definition at that index, written out. */
 #include "ir/philox.h"
-TEST(test_init_order) {
+TEST(initial_values_are_those_of_the_logical_element) {
   Session *s = toy(2);
   session_init(s, 9);
   const float *memory = session_at(s, variable(s, 3));
@@ -188,7 +188,7 @@ TEST(test_init_order) {
   drop(s);
 }
 
-TEST(test_arrays) {
+TEST(arrays_are_reordered_and_come_back) {
   NetcArray a = {.name = "a", .rank = 4, .dim = {2, 3, 4, 5}, .order = {0, 2, 3, 1}};
   float logical[120], memory[120], back[120];
   for (int i = 0; i < 120; i++) logical[i] = (float)i;
@@ -210,7 +210,7 @@ TEST(test_arrays) {
 
 /* ---- checkpoints ---- */
 
-TEST(test_checkpoint) {
+TEST(a_checkpoint_reads_back_the_same) {
   char err[ERR_MAX] = "";
   Session *a = toy(1), *b = toy(2);
   session_init(a, 5), session_init(b, 6);
@@ -247,7 +247,7 @@ static bool fill_same(void *user, int i, void *dst, char err[ERR_MAX]) {
   return true;
 }
 
-TEST(test_other_network) {
+TEST(weights_of_another_network_are_refused) {
   char err[ERR_MAX] = "";
   Session *s = toy(1);
   session_init(s, 5);
@@ -279,7 +279,7 @@ TEST(test_other_network) {
 
 /* ---- commands ---- */
 
-TEST(test_info) {
+TEST(info_names_networks_kernels_and_batches) {
   Session *s = toy(1);
   char *text = NULL;
   size_t n;
@@ -314,7 +314,7 @@ static float result(const char *name, int i) {
 }
 
 /* With x = 1 everywhere, y = 1 and w = b = 1: z = 2, loss = log(1 + e^-2), both gradients sigma(2) - 1. */
-TEST(test_exec) {
+TEST(exec_computes_what_the_pencil_says) {
   char err[ERR_MAX] = "";
   static float image[1024];
   static uint8_t label[1024];

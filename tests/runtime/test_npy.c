@@ -21,7 +21,7 @@ FIXTURE(tear_down) {
   return rmdir(root); /* fails when a temporary file was left behind */
 }
 
-TEST(test_round_trip) {
+TEST(arrays_read_back_the_same) {
   char err[ERR_MAX];
   float f[6] = {1.5f, -2, 3, 4, 5, 1e30f};
   int32_t i[6] = {1, -2, 3, 4, 5, INT32_MAX};
@@ -48,7 +48,7 @@ TEST(test_round_trip) {
 }
 
 /* What numpy.save writes for int64 arange(3), with a version 1.0 header. */
-TEST(test_numpy_bytes) {
+TEST(the_bytes_of_numpy_are_read) {
   char err[ERR_MAX];
   uint8_t b[128 + 24] = "\x93NUMPY\x01\x00\x76\x00{'descr': '<i8', 'fortran_order': False, 'shape': (3,), }";
   memset(b + strlen("\x93NUMPY") + 4 + 58, ' ', 128 - 10 - 58);
@@ -71,7 +71,7 @@ static void expect_error(const void *bytes, size_t n, const char *what) {
 }
 
 #define HEADER(text) "\x93NUMPY\x01\x00\x50\x00" text
-TEST(test_errors) {
+TEST(a_damaged_file_is_explained) {
   uint8_t b[512] = {0};
   expect_error("", 0, "not a .npy file");
   expect_error("hello, this is text", 19, "not a .npy file");
@@ -88,7 +88,7 @@ TEST(test_errors) {
   expect_error(b, 102, "cannot be understood");
 }
 
-TEST(test_missing) {
+TEST(a_missing_file_is_named) {
   char err[ERR_MAX];
   Npy a;
   assert_false(npy_read("/nonexistent/x.npy", &a, err));
@@ -98,7 +98,7 @@ TEST(test_missing) {
 }
 
 /* Nothing but the whole file ever stands under the name. */
-TEST(test_full_disk) {
+TEST(a_full_disk_leaves_nothing_half_written) {
   char err[ERR_MAX];
   if (access("/dev/full", W_OK) != 0) skip();
   char tmp[80];

@@ -34,11 +34,11 @@ static void launches(int threads) {
   pool_free(p);
 }
 
-TEST(test_one) { launches(1); }
-TEST(test_two) { launches(2); }
-TEST(test_four) { launches(4); }
+TEST(one_thread_runs_every_task_once) { launches(1); }
+TEST(two_threads_run_every_task_once) { launches(2); }
+TEST(four_threads_run_every_task_once) { launches(4); }
 
-TEST(test_sizes) {
+TEST(the_number_of_threads_has_bounds) {
   char err[ERR_MAX] = "";
   assert_null(pool_new(-1, err));
   assert_non_null(strstr(err, "-1 threads"));

@@ -36,7 +36,7 @@ static bool write_sample(void *user, char err[ERR_MAX]) {
   return st_write(path, t, 2, meta, 1, fill, user, err);
 }
 
-TEST(test_round_trip) {
+TEST(tensors_read_back_the_same) {
   char err[ERR_MAX];
   assert_true(write_sample(NULL, err));
   StFile *f = st_open(path, err);
@@ -58,7 +58,7 @@ TEST(test_round_trip) {
   st_close(f);
 }
 
-TEST(test_refused) {
+TEST(a_failed_write_leaves_the_file_as_it_was) {
   char err[ERR_MAX];
   assert_true(write_sample(NULL, err));
   assert_false(write_sample(err, err));
@@ -79,7 +79,7 @@ static StFile *parse(const char *json, size_t n, char err[ERR_MAX]) {
   return f;
 }
 
-TEST(test_errors) {
+TEST(a_damaged_header_is_explained) {
   static const struct {
     const char *json;
     size_t bytes;
@@ -124,7 +124,7 @@ TEST(test_errors) {
 }
 
 /* Every prefix of a good file, and every single-byte change of it, is an error or a sound file. */
-TEST(test_any_bytes) {
+TEST(any_bytes_are_an_error_or_a_sound_file) {
   char err[ERR_MAX];
   Bytes file;
   assert_true(write_sample(NULL, err));

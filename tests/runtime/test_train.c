@@ -77,7 +77,7 @@ static void same_run(const char *a, const char *b) {
   same_file(x, y);
 }
 
-TEST(test_threads) {
+TEST(the_bytes_are_the_same_for_any_number_of_threads) {
   TrainOptions o = {.seed = 3};
   assert_string_equal(train("one", 1, o, &(Host){0}), "");
   Host h = {0};
@@ -93,7 +93,7 @@ TEST(test_threads) {
 }
 
 /* It learns, and rows are what they say: iteration, loss, epoch + a random number. */
-TEST(test_metrics) {
+TEST(it_learns_and_rows_are_what_they_say) {
   assert_string_equal(train("metrics", 2, (TrainOptions){.seed = 1, .iterations = 200}, &(Host){0}), "");
   FILE *f = fopen(in_root("metrics/metrics.csv"), "r");
   assert_non_null(f);
@@ -113,7 +113,7 @@ TEST(test_metrics) {
   assert_true(loss < 0.6 * first);
 }
 
-TEST(test_stop_and_resume) {
+TEST(a_stopped_run_resumes_to_the_same_bytes) {
   TrainOptions o = {.seed = 3};
   assert_string_equal(train("whole", 1, o, &(Host){0}), "");
   assert_string_equal(train("halves", 2, o, &(Host){.stop_at = 5}), "");
@@ -129,7 +129,7 @@ TEST(test_stop_and_resume) {
 }
 
 /* SIGKILL, between checkpoints: rows behind the last checkpoint are written again, byte for byte. */
-TEST(test_kill) {
+TEST(a_killed_run_resumes_to_the_same_bytes) {
   TrainOptions o = {.seed = 3, .save_every = 4};
   assert_string_equal(train("calm", 1, o, &(Host){0}), "");
   for (uint64_t at = 1; at <= 12; at += 3) {
@@ -150,7 +150,7 @@ TEST(test_kill) {
   }
 }
 
-TEST(test_refusals) {
+TEST(a_folder_that_does_not_fit_is_refused) {
   TrainOptions o = {.seed = 3};
   assert_string_equal(train("taken", 1, o, &(Host){0}), "");
   assert_non_null(strstr(train("taken", 1, o, &(Host){0}), "--resume"));
@@ -161,7 +161,7 @@ TEST(test_refusals) {
   assert_non_null(strstr(train("never", 1, o, &(Host){0}), "without --resume"));
 }
 
-TEST(test_bad_batches) {
+TEST(a_batch_that_fails_ends_the_run_at_its_checkpoint) {
   TrainOptions o = {.seed = 3, .save_every = 4};
   Progress at;
   char err[ERR_MAX];

@@ -61,7 +61,7 @@ enum { AHEAD_TURN = 4 };
 static int64_t ahead_step(const ConvPlan *p) {
   enum { LARGE = 1 << 20 };
   const ConvShape *s = &p->s;
-  bool apart = !s->back && s->ns > 1;
+  bool apart = !s->dgrad && s->ns > 1;
   for (int i = 0; i < s->ns; i++) apart = apart && s->k[i] == s->stride[i];
   int64_t taps = s->folded ? 1 : s->k[s->ns - 1], turns = taps * p->depth / AHEAD_TURN * p->task_blocks;
   int64_t elements = p->b.pixels * taps * s->cin;
@@ -89,7 +89,7 @@ static ConvPlan plan_conv(Arena *a, const ConvShape *s, const Machine *m, int is
   p.nphase = conv_phases(a, s, &p.phase, &order);
   int n = (int)min64(p.nphase, 64);
   for (int i = 0; i < n; i++) length[i] = p.phase[i].count;
-  p.b = conv_block(length, n, s->cout, p.depth * (s->back ? 1 : s->stride[in]), m->set[isa].lanes,
+  p.b = conv_block(length, n, s->cout, p.depth * (s->dgrad ? 1 : s->stride[in]), m->set[isa].lanes,
                    m->set[isa].nregs);
   int64_t width = p.b.vectors * p.b.lanes, panel = taps * p.depth * width;
   p.w_step = p.packed ? width : s->cout;
@@ -113,7 +113,7 @@ static OuterTaps outer_taps(const ConvCode *c, int axis) {
   KV zero = k_i64(k, 0), i = c->coord[axis], in = k_i64(k, s->in[axis]), taps = k_i64(k, s->k[axis]);
   int64_t st = s->stride[axis], p = s->pad[axis];
   if (s->k[axis] == 1 && st == 1 && p == 0) return (OuterTaps){zero, taps, i, zero, 1, 1};
-  if (!s->back) {
+  if (!s->dgrad) {
     KV at = k_sub(k, k_mul(k, i, k_i64(k, st)), k_i64(k, p));
     return (OuterTaps){k_max(k, zero, k_sub(k, zero, at)), k_min(k, taps, k_sub(k, in, at)), at, zero, 1, 1};
   }
@@ -330,11 +330,11 @@ bool conv_direct(Emit *e, const GroupInfo *g, const ConvShape *s) {
     w = ws;
   }
   Build b =
-      build_begin(e, g, s->back ? "conv_dx" : "conv", "conv:%s:f32:%s", name, s->back ? "bwd_d" : "fwd");
+      build_begin(e, g, s->dgrad ? "conv_dx" : "conv", "conv:%s:f32:%s", name, s->dgrad ? "bwd_d" : "fwd");
   KV operand = build_arg(&b, x, false), weights = build_arg(&b, w, false);
   b.kernel.bytes = 4 * conv_taps(s) * s->cin * s->cout + value_bytes(e, nd->in[0]);
   epilogue_args(&b, g);
-  build_stream(&b);
+  build_nontemporal(&b);
   b.kernel.flops = 2 * node_macs_inside(e->fn, nd);
   b.kernel.work = 2 * node_macs(e->fn, nd);
   if (conv_pairs(s, NETC_ISA_AVX512_BF16)) b.kernel.pair_flops = b.kernel.flops;

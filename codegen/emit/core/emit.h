@@ -33,7 +33,7 @@ typedef struct {
   int nargs;
   int arg[NETC_MAX_ARGS]; /* buffers, in the order of the kernel's arguments */
   uint64_t writes;        /* bit i: argument i is written (outputs and workspace) */
-  int inplace
+  int may_alias
       [NETC_MAX_ARGS]; /* for a written argument i: index of a read argument whose memory it may take over, because
                                  every element is read before, and only by the task that, writes that element; -1 = none */
 } Launch;
@@ -93,7 +93,7 @@ int build_find_arg(const Build *b, int buf);
 void build_end(Build *b, int64_t tasks);
 /* What the launch writes, it writes once, by whole vectors where it can: values too large for the caches go past them. Before
  * build_kernel. */
-void build_stream(Build *b);
+void build_nontemporal(Build *b);
 /* Emission runs once per set that is wanted (Machine.kernels), of those that may have code of their own for this launch
  * (with bf16 among its arguments, or operands to be rounded, all of them):
  *   EACH_ISA(isa, &b) { KFn *k = build_kernel(&b, isa); .. }

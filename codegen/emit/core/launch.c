@@ -52,7 +52,7 @@ Build build_begin(Emit *e, const GroupInfo *g, const char *op, const char *fmt, 
   b.kernel.op = op;
   b.kernel.work = -1;
   b.launch.node = !g ? -1 : g->anchor >= 0 ? g->anchor : g->nout ? g->out[0] : -1;
-  for (int i = 0; i < NETC_MAX_ARGS; i++) b.launch.inplace[i] = -1;
+  for (int i = 0; i < NETC_MAX_ARGS; i++) b.launch.may_alias[i] = -1;
   return b;
 }
 
@@ -74,7 +74,7 @@ int build_arg(Build *b, int buf, bool written) {
   return l->nargs++;
 }
 
-void build_stream(Build *b) { b->stream = true; }
+void build_nontemporal(Build *b) { b->stream = true; }
 
 int build_find_arg(const Build *b, int buf) {
   for (int i = 0; i < b->launch.nargs; i++)
@@ -116,7 +116,7 @@ static KFn *with_arguments(const Build *b, int isa) {
     KV arg =
         k_arg(k, arg_base(e, b->launch.arg[i]), node >= 0 ? arena_printf(e->arena, "n%d", node) : "work");
     bool large = node >= 0 && e->buffer[b->launch.arg[i]].bytes >= e->stream_from;
-    if (b->stream && large && b->launch.writes >> i & 1) k_stream(k, arg);
+    if (b->stream && large && b->launch.writes >> i & 1) k_nontemporal(k, arg);
   }
   return k;
 }
@@ -159,10 +159,10 @@ static bool name_taken(const Emit *e, const char *name) {
 static void keep_same_size(Build *b) {
   Launch *l = &b->launch;
   for (int i = 0; i < l->nargs; i++) {
-    int from = l->inplace[i];
+    int from = l->may_alias[i];
     if (from < 0) continue;
     bool bf16 = arg_base(b->e, l->arg[i]) == K_BF16, was_bf16 = arg_base(b->e, l->arg[from]) == K_BF16;
-    if (bf16 != was_bf16) l->inplace[i] = -1;
+    if (bf16 != was_bf16) l->may_alias[i] = -1;
   }
 }
 
@@ -192,10 +192,10 @@ void build_end(Build *b, int64_t tasks) {
   for (int isa = 0; isa < e->machine->sets; isa++) {
     KFn *k = kernel->k[isa];
     if (k && e->machine->simt) {
-      int *over = arena_alloc(e->arena, sizeof b->launch.inplace);
-      memcpy(over, b->launch.inplace, sizeof b->launch.inplace);
-      k->over = over;
-      if (k->sm90) k->sm90->over = over;
+      int *may_alias = arena_alloc(e->arena, sizeof b->launch.may_alias);
+      memcpy(may_alias, b->launch.may_alias, sizeof b->launch.may_alias);
+      k->may_alias = may_alias;
+      if (k->sm90) k->sm90->may_alias = may_alias;
       if (k->sm90 && k->sm90->err[0] && !k->err[0]) memcpy(k->err, k->sm90->err, sizeof k->err);
     }
     if (k && k->err[0] && !e->err[0]) snprintf(e->err, sizeof e->err, "kernel %s: %s", kernel->name, k->err);

@@ -27,7 +27,7 @@ typedef struct {
   int64_t box_pixels;  /* that a weight gradient packs at once; */
   int64_t x_bytes;     /* its packed operand, */
   int64_t parts_bytes; /* and its partial sums, at most */
-  int64_t processors;  /* that blocks are spread over, where blocks have several warps */
+  int64_t sms;         /* that blocks are spread over, where blocks have several warps */
   int64_t part_steps;  /* of a summed axis that is cut, of a part at least, */
   int64_t launch_cost; /* and the launch that adds its parts, in tf32 products of a processor; */
   int64_t byte_cost;   /* so many a processor makes while its share of memory takes a byte */

@@ -37,7 +37,7 @@ bool emit_depthwise(Emit *e, const GroupInfo *g) {
                         window_text(d.ns, d.size, d.stride, d.pad, win), d.dx ? "bwd_x" : "fwd",
                         d.s >= 0 ? ":gate" : "");
   args_of_group(&b);
-  build_stream(&b);
+  build_nontemporal(&b);
   int64_t rows = anchor->type.dim[0] * rows_of(&d);
   int64_t per = rows / e->machine->tasks > 0 ? rows / e->machine->tasks : 1;
   EACH_ISA (isa, &b) {

@@ -371,7 +371,7 @@ bool dybac_direct(Emit *e, const GroupInfo *g, const DwShape *d) {
   }
   for (int i = 0; i < g->nout; i++) build_arg(&b, emit_buffer(e, g->out[i]), true);
   KV weights = build_find_arg(&b, v);
-  build_stream(&b);
+  build_nontemporal(&b);
   EACH_ISA (isa, &b) kernel(&b, g, &p, &block[isa], isa, weights);
   b.kernel.flops = 2 * (node_macs(e->fn, anchor) + node_macs(e->fn, &e->fn->node[anchor->in[0]]));
   if (conv_pairs(&p.pointwise, NETC_ISA_AVX512_BF16)) b.kernel.pair_flops = 2 * node_macs(e->fn, anchor);

@@ -48,7 +48,7 @@ static Plan plan(const Machine *m, const DwShape *d, int64_t samples, int64_t co
     Plan p = {.r = dw_runs(d, tiles[i].t.m), .t = tiles[i].t, .bf16 = bf16, .samples = samples, .cout = cout};
     p.col_blocks = ceil_div(cout, p.t.n);
     p.steps = ceil_div(d->channels, tc_depth(&p.t, bf16));
-    int64_t waves = ceil_div(samples * p.r.boxes * p.col_blocks, m->processors);
+    int64_t waves = ceil_div(samples * p.r.boxes * p.col_blocks, m->sms);
     double time = (double)(waves * p.t.m) * ((double)p.t.n / tiles[i].rate + COLUMNS);
     if (least > 0 && time >= least) continue;
     best = p, least = time;

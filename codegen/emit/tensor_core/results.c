@@ -138,7 +138,7 @@ void tc_results_sum(Emit *e, const GroupInfo *g, const TcConv *cv, int ws) {
   for (int i = 0; i < cv->nphase; i++)
     if (cv->phase[i].parts > most) most = cv->phase[i].parts;
   Build b = build_begin(e, g, "reduce", "sum_parts:%s:%s:parts%ld", conv_describe(e->arena, &cv->s),
-                        cv->s.back ? "bwd_d" : "fwd", (long)most);
+                        cv->s.dgrad ? "bwd_d" : "fwd", (long)most);
   KV sums = build_arg(&b, ws, false);
   b.kernel.bytes = 4 * cv->sums;
   b.kernel.flops = cv->sums - type_count(e->fn->node[g->anchor].type);

@@ -5,7 +5,7 @@
  *
  * For every instruction set (one the machine lacks: its lanes, see codegen/emulator/jit.c), or, of kernels
  * for a GPU, under emulation (codegen/emulator/emulator.h), the launches run with their tasks in order, then
- * shuffled (the same bits must come out), then with results laid over inputs wherever Launch.inplace allows
+ * shuffled (the same bits must come out), then with results laid over inputs wherever Launch.may_alias allows
  * it (the same bits again). Buffers end in a guard that must stay as it was; workspace and results start as
  * NaN patterns. */
 #ifndef NETC_RUN_EMIT_H
@@ -194,7 +194,7 @@ static inline void run_launch(Run *r, const Launch *l, int mode) {
   uint32_t *copy[NETC_MAX_ARGS] = {0};
   for (int i = 0; i < l->nargs; i++) args[i] = r->mem[l->arg[i]];
   for (int i = 0; mode == RUN_INPLACE && i < l->nargs; i++) {
-    int from = l->inplace[i];
+    int from = l->may_alias[i];
     if (from < 0) continue;
     assert_true(l->writes >> i & 1 && !(l->writes >> from & 1));
     size_t bytes = (size_t)r->e->buffer[l->arg[from]].bytes;

@@ -157,9 +157,9 @@ static void random_shapes(int ns, int count) {
   }
 }
 
-TEST(test_random_1d) { random_shapes(1, 6); }
-TEST(test_random_2d) { random_shapes(2, 16); }
-TEST(test_random_3d) { random_shapes(3, 10); }
+TEST(random_shapes_in_1d_are_exact) { random_shapes(1, 6); }
+TEST(random_shapes_in_2d_are_exact) { random_shapes(2, 16); }
+TEST(random_shapes_in_3d_are_exact) { random_shapes(3, 10); }
 
 /* What the networks have, small: every path of the planner (panels, several tasks, folded rows, phases
  * without taps). */
@@ -202,7 +202,7 @@ static const Shape network[] = {
     {2, 1, 2998, 4, {5, 6}, {1, 1}, {1, 1}, {0, 0}},
 };
 
-TEST(test_network_shapes) {
+TEST(shapes_of_networks_are_exact) {
   for (size_t i = 0; i < sizeof network / sizeof *network; i++)
     for (int d = 0; d < DIRECTIONS; d++)
       if (CONV_RANDOM == 1 || d == (int)i % DIRECTIONS) check_conv(&network[i], d, (int)(i + 1) % 4);
@@ -226,7 +226,7 @@ static void check_dybac(const Shape *s, bool gated) {
   arena_free(a);
 }
 
-TEST(test_dybac) {
+TEST(weight_gradients_of_dybac_are_exact) {
   static const Shape shape[] = {
       {2, 2, 5, 7, {9, 11}, {3, 3}, {1, 1}, {1, 1}},
       {2, 2, 64, 33, {20, 24}, {3, 3}, {1, 1}, {1, 1}},
@@ -243,7 +243,7 @@ TEST(test_dybac) {
 
 /* ---- what cannot be compiled is refused with a reason ---- */
 
-TEST(test_wrong_order) {
+TEST(an_order_of_axes_it_does_not_know_is_refused) {
   Arena *a = arena_new();
   Fn *f = function(a);
   Shape s = {2, 1, 4, 4, {8, 8}, {3, 3}, {1, 1}, {1, 1}};

@@ -110,21 +110,21 @@ static void backward_w(const Case *c, bool gate) {
 }
 
 enum { CASES = sizeof cases / sizeof cases[0] };
-TEST(test_forward) {
+TEST(depthwise_convolutions_are_exact) {
   for (int i = 0; i < CASES; i++) forward(&cases[i], i % 2, i % 3 == 0);
 }
-TEST(test_gate) {
+TEST(gated_depthwise_convolutions_are_exact) {
   for (int i = 0; i < CASES; i += 3) forward(&cases[i], i % 2 == 0, true);
 }
-TEST(test_backward_x) {
+TEST(gradients_of_the_image_are_exact) {
   for (int i = 0; i < CASES; i++) backward_x(&cases[i], i % 2);
 }
-TEST(test_backward_w) {
+TEST(gradients_of_the_kernels_are_exact) {
   for (int i = 0; i < CASES; i++) backward_w(&cases[i], i % 2);
 }
 
 /* Beyond the written limits: an error that says so, no code. */
-TEST(test_limits) {
+TEST(beyond_its_limits_it_says_so) {
   static const int64_t stride[2] = {1, 17}, pad[2] = {0, 0}, s[2] = {4, 40}, k[2] = {1, 1};
   Arena *a = arena_new();
   Fn *f = one_begin(a, "limits");

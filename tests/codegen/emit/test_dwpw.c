@@ -53,12 +53,12 @@ static void run(const Case *c, bool gate, bool epilogue) {
   arena_free(a);
 }
 
-TEST(test_cases) {
+TEST(the_layer_in_one_kernel_is_exact) {
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) run(&cases[i], i % 2, i % 3 != 0);
 }
 
 /* A 1x1 convolution with a stride is not what this kernel computes. */
-TEST(test_refuses) {
+TEST(a_pointwise_convolution_with_a_stride_is_refused) {
   static const int64_t s[2] = {4, 4}, k[2] = {3, 3}, one[2] = {1, 1}, zero[2] = {0, 0}, two[2] = {2, 2};
   Arena *a = arena_new();
   Fn *f = one_begin(a, "refuses");

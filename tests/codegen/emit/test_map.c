@@ -350,13 +350,13 @@ ARENA_TEST(overlays_are_offered) {
   const Launch *l = &e->launch[0];
   assert_int_equal(l->nargs, 3);
   assert_int_equal(l->writes, 4);
-  assert_int_equal(e->buffer[l->arg[l->inplace[2]]].node, x);
+  assert_int_equal(e->buffer[l->arg[l->may_alias[2]]].node, x);
 
   f = new_fn("no overlay");
   x = arg(f, t);
   ir_add(f, ir_sum(f, x, 2), arg(f, type_f32(4, 2, 1, 8, 8)));
   e = check(f, 0);
-  for (int i = 0; i < e->launch[0].nargs; i++) assert_int_equal(e->launch[0].inplace[i], -1);
+  for (int i = 0; i < e->launch[0].nargs; i++) assert_int_equal(e->launch[0].may_alias[i], -1);
 }
 
 /* The number of tasks is a matter of the shapes; equal kernels are one. */

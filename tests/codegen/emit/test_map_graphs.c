@@ -49,7 +49,7 @@ static void check_launches(const Graph *m) {
   check_fn(m->f, c, m->exact ? 0 : 1e-4);
 }
 
-TEST(map_graphs) { each_graph(check_launches, 1); }
+TEST(random_graphs_of_maps_agree) { each_graph(check_launches, 1); }
 
 #ifndef ON_GPU
 /* All launches over one arena, where values lie over others that are done with. */
@@ -59,7 +59,7 @@ static void check_planned(const Graph *m) {
   plan_run_filled(p, m->f->name, m->exact ? 0 : 5e-5, 2, m->exact ? run_fill_int : fill_range);
 }
 
-TEST(planned_map_graphs) { each_graph(check_planned, 4); }
+TEST(random_graphs_of_maps_agree_in_one_arena) { each_graph(check_planned, 4); }
 #endif
 
 RUN_TESTS(NULL, NULL)

@@ -44,18 +44,18 @@ static const struct {
     {2, 5, {4, 17, 3, 3, 3}}, {8, 3, {3, 7, 11}}, {1, 2, {3, 9000}},     {5, 2, {2, 33}},
 };
 
-TEST(test_matmul) {
+TEST(matmul_is_exact_in_both_modes) {
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
     matmul(cases[i].m, cases[i].rank, cases[i].b, i % 2, false);
 }
 
-TEST(test_inner) {
+TEST(inner_is_exact) {
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
     inner(cases[i].m, cases[i].rank, cases[i].b, false);
 }
 
 /* One operand in the order of weights: the first axis is innermost. */
-TEST(test_orders) {
+TEST(an_operand_in_the_order_of_weights_is_read_right) {
   static const int64_t b[4] = {5, 6, 3, 3};
   matmul(4, 4, b, false, true);
   inner(4, 4, b, true);

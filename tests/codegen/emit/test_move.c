@@ -59,7 +59,7 @@ static int reshape_op(Fn *f, int x, int variant) {
   return ir_reshape(f, x, to);
 }
 
-TEST(test_boxes) {
+TEST(boxes_are_copied_exactly) {
   try_all("concat", concat_op, 5, 0);
   try_all("slice", slice_op, 5, 0);
   try_all("pad", pad_op, 7, 0);
@@ -68,7 +68,7 @@ TEST(test_boxes) {
 
 /* Copies between orders: merging axes, splitting them, and a case whose factors do not nest. Views need no
  * kernel. */
-TEST(test_reshape) {
+TEST(a_reshape_is_a_copy_between_orders_or_a_view) {
   for (int i = 1; i < CHANNELS; i++)
     for (int ns = 2; ns <= 3; ns++)
       try_shape("reshape", reshape_op, channels[i], ns, spatial[ns - 1], i % 3, 0);
@@ -112,7 +112,7 @@ static int maxpool_dx_op(Fn *f, int x, int v) {
 }
 
 /* Integers from -3 to 3: windows are full of ties. */
-TEST(test_pools) {
+TEST(pools_are_exact_with_many_ties) {
   try_all("sumpool", sumpool_op, 2, 0);
   try_all("maxpool", maxpool_op, 4, 0);
   try_all("maxpool_dx", maxpool_dx_op, 4, 0);
@@ -126,7 +126,7 @@ static const int64_t sizes[5][3] = {{11, 19, 9}, {3, 4, 5}, {1, 1, 1}, {6, 10, 6
 static int up_op(Fn *f, int x, int v) { return ir_resize(f, OP_resize, x, sizes[v % 5], v % 2); }
 static int down_op(Fn *f, int x, int v) { return ir_resize(f, OP_resize_dx, x, sizes[v % 5], v % 2); }
 
-TEST(test_resize) {
+TEST(resize_and_its_adjoint_agree) {
   try_all("resize", up_op, 9, 2e-6);
   try_all("resize_dx", down_op, 9, 2e-6);
 }
@@ -142,7 +142,7 @@ static int one_axis(Fn *f, Op op, int x, int v) {
 static int up_axis_op(Fn *f, int x, int v) { return one_axis(f, OP_resize, x, v); }
 static int down_axis_op(Fn *f, int x, int v) { return one_axis(f, OP_resize_dx, x, v); }
 
-TEST(test_resize_axis) {
+TEST(resize_of_one_axis_and_its_adjoint_agree) {
   try_all("resize_axis", up_axis_op, 6, 2e-6);
   try_all("resize_dx_axis", down_axis_op, 6, 2e-6);
 }
@@ -157,7 +157,7 @@ static int exact_dx_op(Fn *f, int x, int v) {
   (void)v;
   return ir_resize(f, OP_resize_dx, x, half, 0);
 }
-TEST(test_resize_exact) {
+TEST(resize_at_exact_coordinates_is_exact) {
   static const int64_t small[2] = {4, 8}, large[2] = {8, 16};
   for (int i = 0; i < CHANNELS; i++) {
     try_shape("resize_exact", exact_op, channels[i], 2, small, i % 2, 0);
@@ -193,7 +193,7 @@ static void orient(int64_t c, int ns, int mode, DType dt) {
   arena_free(a);
 }
 
-TEST(test_orient) {
+TEST(turns_and_flips_are_exact) {
   for (int i = 0; i < CHANNELS; i++) orient(channels[i], 2 + i % 2, i / 2 % 2, F32);
   for (int mode = 0; mode < 2; mode++) {
     orient(1, 2, mode, F32);
@@ -204,13 +204,13 @@ TEST(test_orient) {
 
 static int argmax_op(Fn *f, int x, int v) { return ir_argreduce(f, OP_argmax, x, v % f->node[x].type.rank); }
 static int argmin_op(Fn *f, int x, int v) { return ir_argreduce(f, OP_argmin, x, v % f->node[x].type.rank); }
-TEST(test_arg) {
+TEST(argmax_and_argmin_are_exact) {
   try_all("argmax", argmax_op, 5, 0);
   try_all("argmin", argmin_op, 5, 0);
 }
 
 /* Integers move too. */
-TEST(test_labels) {
+TEST(integers_move_too) {
   for (int op = 0; op < 2; op++) {
     Arena *a = arena_new();
     Fn *f = one_begin(a, op ? "upsampled labels" : "padded labels");

@@ -61,7 +61,7 @@ static bool is_exact(const Fn *f) {
   return true;
 }
 
-TEST(test_cases) {
+TEST(every_case_and_its_gradient_agree) {
   int exact = 0;
   for (const OpCase *c = op_cases(); c->name; c++) {
     char err[256] = "";
@@ -86,7 +86,7 @@ TEST(test_cases) {
 
 /* A NaN comes out where it does in the interpreter, whose test says where that is; but for resize: whether a
  * neighbour that weighs nothing is met hangs on the rounding of places. */
-TEST(test_nan) {
+TEST(a_nan_comes_out_where_it_does_in_the_interpreter) {
   for (const OpCase *c = op_cases(); c->name; c++) {
     if (strstr(c->body, "= resize")) continue;
     char err[256] = "";
@@ -116,7 +116,7 @@ static void add_gradients(Fn *f) {
       fn_output(f, arena_printf(f->prog->arena, "d%s", f->node[i].at.sym), ir_grad(f, loss, i));
 }
 
-TEST(test_random) {
+TEST(random_graphs_and_their_gradients_agree) {
   fill_lo = -1, fill_hi = 1;
   for (int seed = 0; seed < 60; seed++) {
     Arena *a = arena_new();
@@ -133,7 +133,7 @@ TEST(test_random) {
 }
 
 /* After the others. */
-TEST(test_no_op_is_missing) {
+TEST(no_op_is_missing) {
   for (int op = 0; op < OP_COUNT; op++)
     if (!seen[op] && op_info[op].cls != META && op != OP_var)
       fail_msg("no function held %s", op_info[op].name);

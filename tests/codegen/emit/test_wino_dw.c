@@ -91,7 +91,7 @@ static const Shape shape[] = {
     {3, 1, 4, 4, {6, 5, 5}, {1, 1, 1}, 2},   {3, 3, 4, 4, {20, 24, 24}, {1, 1, 1}, 3},
 };
 
-TEST(test_shapes) {
+TEST(awkward_shapes_agree) {
   for (size_t i = 0; i < sizeof shape / sizeof *shape; i++) check(&shape[i], i % 2);
 }
 
@@ -101,7 +101,7 @@ static int64_t pick(int64_t n) {
   return (int64_t)((state >> 16) % (uint32_t)n);
 }
 
-TEST(test_random) {
+TEST(random_shapes_agree) {
   for (int i = 0; i < 12; i++) {
     Shape s = {
         .ns = i % 3 ? 2 : 3, .n = 1 + pick(3), .c = 1 + pick(40), .o = 1 + pick(40), .taps = 1 + pick(3)};
@@ -111,7 +111,7 @@ TEST(test_random) {
 }
 
 /* What netc chooses has launches that transform for all tasks where channels are many, and only there. */
-TEST(test_choice) {
+TEST(the_choice_of_a_way_is_what_it_should_be) {
   static const struct {
     Shape s;
     bool winograd, shared;
@@ -160,7 +160,7 @@ static void check_error(const Shape *s, const char *name, bool (*way)(Emit *, co
 
 /* Uniform numbers in (-1, 1). What docs/design/winograd.md says is what this prints; the bounds leave room
  * for other data. */
-TEST(test_error) {
+TEST(errors_stay_within_the_documented_bounds) {
   static const Shape large[] = {{2, 1, 64, 64, {24, 24}, {1, 1}, 1},
                                 {2, 4, 16, 16, {128, 128}, {1, 1}, 1},
                                 {3, 1, 16, 16, {24, 32, 32}, {1, 1, 1}, 3}};

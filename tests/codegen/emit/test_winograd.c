@@ -7,7 +7,7 @@
 /* ---- matrices ---- */
 
 /* y = A^T [(G g) . (B^T d)] for unit vectors d and g is 1 where d_(i+t) g_t meets and 0 elsewhere. */
-TEST(test_identity) {
+TEST(the_matrices_make_a_convolution) {
   for (int m = 2; m <= 4; m += 2) {
     const Wino *w = wino_of(m);
     assert_int_equal(w->n, m + 2);
@@ -22,7 +22,7 @@ TEST(test_identity) {
 }
 
 /* Input and output transform round their sums, not their coefficients. */
-TEST(test_exact_coefficients) {
+TEST(coefficients_of_data_transforms_are_exact) {
   for (int m = 2; m <= 4; m += 2) {
     const Wino *w = wino_of(m);
     for (int i = 0; i < w->n; i++)
@@ -76,7 +76,7 @@ static int check_apply(const WinoMatrix *w) {
 }
 
 /* Sharing is part of the promise: plain sums of products would need 22 operations for B^T of F(4,3). */
-TEST(test_apply) {
+TEST(the_code_made_from_a_matrix_computes_it_with_few_operations) {
   for (int m = 2; m <= 4; m += 2) {
     const Wino *w = wino_of(m);
     WinoMatrix b = wino_transposed(&w->bt), gt = wino_transposed(&w->g), a = wino_transposed(&w->at);
@@ -183,7 +183,7 @@ static void check_tiles(const WinoMatrix *w) {
   free(memory);
 }
 
-TEST(test_tiles) {
+TEST(tiles_at_every_place_are_transformed) {
   for (int m = 2; m <= 4; m += 2) {
     const Wino *w = wino_of(m);
     WinoMatrix a = wino_transposed(&w->at);

@@ -93,7 +93,7 @@ static Case drawn(int ns, uint32_t *state) {
   return c;
 }
 
-static void test_drawn(int ns, int cases) {
+static void check_drawn(int ns, int cases) {
   uint32_t state = (uint32_t)ns;
   for (int i = 0; i < cases; i++) {
     Case c = drawn(ns, &state);
@@ -103,11 +103,11 @@ static void test_drawn(int ns, int cases) {
   }
 }
 
-TEST(test_2d) { test_drawn(2, 16); }
-TEST(test_3d) { test_drawn(3, 12); }
+TEST(drawn_shapes_in_2d_are_exact) { check_drawn(2, 16); }
+TEST(drawn_shapes_in_3d_are_exact) { check_drawn(3, 12); }
 
 /* The layers of a network: whole channels, rows of several boxes, boxes within the image and at its ends. */
-TEST(test_layers) {
+TEST(layers_of_networks_are_exact) {
   static const Case layers[] = {
       {1, 64, 64, 2, {24, 40}, {3, 3}, {1, 1}, {1, 1}},
       {2, 128, 136, 2, {16, 16}, {3, 3}, {1, 1}, {1, 1}},
@@ -121,7 +121,7 @@ TEST(test_layers) {
 }
 
 /* What is left to the plain kernels. */
-TEST(test_plain) {
+TEST(what_does_not_suit_is_left_to_the_plain_kernels) {
   static const Case plain[] = {
       {1, 5, 32, 2, {9, 10}, {3, 3}, {1, 1}, {1, 1}},             /* few channels */
       {1, 32, 5, 2, {9, 10}, {3, 3}, {1, 1}, {1, 1}},             /* of either */
@@ -133,7 +133,7 @@ TEST(test_plain) {
 
 FIXTURE(plan_for_one_processor) {
   single = machine_gpu;
-  single.processors = 1;
+  single.sms = 1;
   return 0;
 }
 

@@ -205,7 +205,7 @@ ARENA_TEST(defects_are_seen) {
 }
 
 /* A copy that nobody waits for, alone. */
-ARENA_TEST(ends_early) {
+ARENA_TEST(a_copy_that_nobody_waits_for_is_refused) {
   char err[512] = "";
   KFn *k = k_new(arena, "early", SIMT_LANES);
   KV x = k_arg(k, K_F32, "x");
@@ -219,8 +219,8 @@ ARENA_TEST(ends_early) {
   free(m);
 }
 
-/* Rounding, zeros, pieces of 4 and 8 bytes, turned matrices. */
-ARENA_TEST(small_things) {
+/* Rounding, zeros, pieces of 4 and 8 bytes, transposed matrices. */
+ARENA_TEST(rounding_pieces_and_turned_matrices_are_right) {
   char err[512] = "";
   KFn *k = k_new(arena, "small", SIMT_LANES);
   KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_F32, "y"), out = k_arg(k, K_F32, "out"), lane = k_iota(k);
@@ -236,7 +236,7 @@ ARENA_TEST(small_things) {
   k_store(k, out, k_i64(k, 32), k_load(k, s, k_i64(k, 0), true));
   k_store(k, out, k_i64(k, 64), k_load(k, s, k_i64(k, 64), true));
   k_sync(k);
-  KV four = k_mul(k, lane, i32v(k, 4)), regs = k_regs(k, K_I32, 4, "turned");
+  KV four = k_mul(k, lane, i32v(k, 4)), regs = k_regs(k, K_I32, 4, "transposed");
   k_copy_async(k, s, four, y, four, 16);
   k_commit(k);
   k_wait_group(k, 0);

@@ -258,7 +258,7 @@ ARENA_TEST(defects_are_seen) {
 }
 
 /* A wait that never comes. */
-ARENA_TEST(ends_early) {
+ARENA_TEST(a_product_that_nobody_waits_for_is_refused) {
   char err[512] = "";
   KFn *k = k_new(arena, "early", SIMT_LANES);
   k->warps = 4;

@@ -68,7 +68,7 @@ static KFn *rounding_kernel(int lanes) {
   return k;
 }
 
-TEST(test_rounding) {
+TEST(rounding_is_to_the_nearest) {
   uint32_t *x = malloc(PATTERNS * sizeof *x), *op = malloc(PATTERNS * sizeof *op);
   uint16_t *out[3];
   for (int o = 0; o < 3; o++) assert_non_null(out[o] = malloc(PATTERNS * sizeof *out[o]));
@@ -93,7 +93,7 @@ TEST(test_rounding) {
 }
 
 /* Every bf16: as a vector, a scalar, and one scalar in all lanes. */
-TEST(test_loads) {
+TEST(every_bf16_is_loaded_as_the_float_it_is) {
   uint16_t *x = malloc(65536 * sizeof *x);
   uint32_t *out[3];
   for (int o = 0; o < 3; o++) assert_non_null(out[o] = malloc((65536 + 16) * sizeof *out[o]));
@@ -121,7 +121,7 @@ TEST(test_loads) {
 }
 
 /* Masked, indexed, at odd elements; neighbours stay as they were. */
-TEST(test_memory) {
+TEST(masked_and_indexed_accesses_leave_their_neighbours) {
   enum { GUARD = 0x1234, FIVE = 0x40a0 };
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
     int lanes = lanes_of(isa);
@@ -205,7 +205,7 @@ static void check_pairs(int isa, int64_t first, const float *a, const float *b, 
 }
 
 /* The products of a pair are exact, added one after the other: every set gives the same bits. */
-TEST(test_pairs) {
+TEST(products_of_pairs_have_the_same_bits_everywhere) {
   static float a[PAIRS], b[PAIRS], y[PAIRS];
   static uint16_t u[PAIRS + 32];
   uint32_t seed = 1;
@@ -216,7 +216,7 @@ TEST(test_pairs) {
 }
 
 /* Only what has a use for it is compiled for the set with instructions for bf16. */
-TEST(test_bf16_rounding) {
+TEST(only_kernels_that_round_are_compiled_for_bf16) {
   KFn *k = k_new(arena, "reads", 16);
   KV x = k_arg(k, K_BF16, "x"), y = k_arg(k, K_F32, "y"), v = k_load(k, x, k_i64(k, 0), true);
   k_store(k, y, k_i64(k, 0), v);
@@ -227,7 +227,7 @@ TEST(test_bf16_rounding) {
 }
 
 /* bf16 lies in memory only. */
-TEST(test_misuse) {
+TEST(values_in_bf16_are_refused) {
   KFn *k = k_new(arena, "local", 8);
   assert_int_equal(k_local(k, K_BF16, true, "v"), K_NONE);
   assert_non_null(strstr(k->err, "no type of values"));

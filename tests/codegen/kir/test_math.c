@@ -99,27 +99,27 @@ static void check(KOp op, const char *name, double (*f)(double), double lo, doub
   }
 }
 
-TEST(test_exp) {
+TEST(exp_is_within_two_ulps) {
   check(K_exp, "exp", exp, -104, 90, 2);
   check(K_exp, "exp", exp, -1, 1, 2);
 }
-TEST(test_log) {
+TEST(log_is_within_two_ulps) {
   check(K_log, "log", log, 0, 4, 2);
   check(K_log, "log", log, 0.9, 1.1, 2);
 }
-TEST(test_tanh) {
+TEST(tanh_is_within_four_ulps) {
   check(K_tanh, "tanh", tanh, -1, 1, 4);
   check(K_tanh, "tanh", tanh, -12, 12, 4);
 }
-TEST(test_sigmoid) {
+TEST(sigmoid_is_within_four_ulps) {
   check(K_sigmoid, "sigmoid", f_sigmoid, -110, 110, 4);
   check(K_sigmoid, "sigmoid", f_sigmoid, -3, 3, 4);
 }
-TEST(test_sin) {
+TEST(sin_is_within_two_ulps) {
   check(K_sin, "sin", sin, -10, 10, 2);
   check(K_sin, "sin", sin, -1e6, 1e6, 2);
 }
-TEST(test_cos) {
+TEST(cos_is_within_two_ulps) {
   check(K_cos, "cos", cos, -10, 10, 2);
   check(K_cos, "cos", cos, -1e6, 1e6, 2);
 }
@@ -146,7 +146,7 @@ static double true_normal(uint64_t seed, uint64_t iteration, uint64_t site, uint
   return sqrt(-2 * log(u1)) * cos(2 * acos(-1.0) * u2);
 }
 
-TEST(test_random) {
+TEST(random_numbers_are_those_of_philox) {
   const NetcStep step = {0x123456789ABCDEF0u, 0x1FFFFFFFEu};
   const int64_t site = INT64_C(0x0000000700000003);
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++)

@@ -52,7 +52,7 @@ static double *reference(const Fn *f, int out, InterpMode mode) {
   return copy;
 }
 
-TEST(test_hard_values) {
+TEST(moments_in_one_sweep_are_accurate_on_hard_values) {
   char err[512] = "";
   Arena *a = arena_new();
   Program *p = ir_parse(a, MOMENTS, err);

@@ -83,7 +83,7 @@ static void make_tangle(Tangle *t, Program *p) {
       fn_output(f, arena_printf(p->arena, "out%d", i), gen_int(&t->g, 2) ? t->node[i] : pick(t, t->kind[i]));
 }
 
-TEST(test_tangles) {
+TEST(variables_take_each_others_values_in_every_tangle) {
   for (int seed = 0; seed < 60; seed++) {
     Arena *a = arena_new();
     Program *p = prog_new(a);
@@ -113,7 +113,7 @@ static int launches_of(const char *text) {
 
 /* Each result lies over the variable it is the new value of, though the first could lie over any of the
  * three. */
-TEST(test_optimiser_copies_nothing) {
+TEST(an_optimiser_copies_nothing) {
   assert_int_equal(launches_of("program \"t\"\n"
                                "var \"average\" : f32[64,3] init const 0 role ema\n"
                                "var \"momentum\" : f32[64,3] init const 0 role optim\n"

@@ -1,4 +1,4 @@
-/* test_bf16_rounding.c - contractions whose operands are rounded to bf16 (bf16=1), on every instruction set,
+/* test_bf16_operands.c - contractions whose operands are rounded to bf16 (bf16=1), on every instruction set,
  * against the interpreter. Images are bf16 in memory, weights f32. All numbers are integers whose sums are
  * exact in f32, but weights and depthwise results have more digits than a bf16, so that a rounding left out,
  * or one too many, shows; and results must be equal whatever the order of sums. */
@@ -92,13 +92,13 @@ static const Shape shapes[] = {
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
-TEST(test_forward) {
+TEST(convolutions_round_their_operands) {
   for (int i = 0; i < SHAPES; i++) check_conv(&shapes[i], FWD, emit_conv);
 }
-TEST(test_input_gradient) {
+TEST(input_gradients_round_their_operands) {
   for (int i = 0; i < SHAPES; i++) check_conv(&shapes[i], BWD_D, emit_conv);
 }
-TEST(test_weight_gradient) {
+TEST(weight_gradients_round_their_operands) {
   for (int i = 0; i < SHAPES; i++) check_conv(&shapes[i], BWD_W, emit_wgrad);
 }
 
@@ -113,7 +113,7 @@ static bool emit_winograd(Emit *e, const GroupInfo *g) {
   return emit_wino(e, g, &plan);
 }
 
-TEST(test_winograd) {
+TEST(winograd_convolutions_round_their_operands) {
   small = true;
   for (int i = 0; i < SHAPES; i++) {
     const Shape *s = &shapes[i];
@@ -166,13 +166,13 @@ static const Shape dybac[] = {
     {3, 1, 24, 16, {5, 6, 7}, {3, 3, 3}, {2, 2, 2}, {1, 1, 1}},
 };
 
-TEST(test_dybac) {
+TEST(dybac_rounds_its_operands) {
   for (size_t i = 0; i < sizeof dybac / sizeof *dybac; i++)
     for (int gradient = 0; gradient < 2; gradient++) check_dybac(&dybac[i], i % 2, gradient);
 }
 
 /* Images in f32 are refused: nobody rounds them on their way. */
-TEST(test_refuses) {
+TEST(images_in_f32_are_refused) {
   static const int64_t one[2] = {1, 1};
   Arena *a = arena_new();
   for (int to_weights = 0; to_weights < 2; to_weights++) {
