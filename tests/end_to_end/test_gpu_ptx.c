@@ -3,6 +3,7 @@
  * memory. Kernels are alike from model to model, and compiling takes its time: each is assembled for one kind
  * of GPU, in turn, those of the U-Net for all, and of the largest models one in a few is taken. With
  * NETC_PTX_ALL=1 all of them are. */
+#include "tests/test.h"
 #include "tests/end_to_end/gpu_models.h"
 #include <stdio.h>
 #include <unistd.h>
@@ -121,8 +122,7 @@ static void check_model(const char *path, const Define *define, int n, int few, 
 }
 
 /* For a single processor the largest tiles are best. */
-static void large_tiles_assemble(void **state) {
-  (void)state;
+TEST(large_tiles_assemble) {
   Machine one = machine_gpu;
   one.sms = 1;
   const Define d[] = {{"batch", "2"}, {"size", "[128,128]"}, {"widths", "[64,128]"}, {"precision", "bf16"}};
@@ -153,8 +153,7 @@ static void check_dybac(const Machine *m, const char *path, const Define *define
   arena_free(a);
 }
 
-static void dybac_assembles(void **state) {
-  (void)state;
+TEST(dybac_assembles) {
   Machine one = machine_gpu;
   one.sms = 1;
   const Define narrow[] = {{"batch", "1"},
@@ -193,8 +192,7 @@ static void check_parts(const Machine *m, const char *path, const Define *define
   arena_free(a);
 }
 
-static void parts_assemble(void **state) {
-  (void)state;
+TEST(parts_assemble) {
   Machine cut = machine_gpu;
   cut.sms = 20, cut.part_steps = 3, cut.launch_cost = cut.byte_cost = 0;
   const Define flat[] = {{"batch", "1"}, {"size", "[32,32]"}, {"widths", "[64,130]"}, {"precision", "bf16"}};
@@ -203,36 +201,24 @@ static void parts_assemble(void **state) {
   check_parts(&cut, "models/vnet.net", volume, 3, KINDS - 1);
 }
 
-static void unet_assembles(void **state) {
-  (void)state;
+TEST(unet_assembles) {
   const Define d[] = {{"batch", "2"}, {"size", "[32,32]"}, {"widths", "[32,64]"}};
   check_model("models/unet.net", d, 3, 1, true);
 }
 
-static void vnet_assembles(void **state) {
-  (void)state;
+TEST(vnet_assembles) {
   const Define d[] = {{"batch", "1"}, {"size", "[16,16,16]"}, {"n_filters", "4"}};
   check_model("models/vnet.net", d, 3, 1, false);
 }
 
-static void acts_assembles(void **state) {
-  (void)state;
+TEST(acts_assembles) {
   const Define d[] = {{"batch", "1"}, {"size", "[32,32]"}, {"widths", "[16,64]"}, {"disc_width", "16"}};
   check_model("models/asenet.net", d, 4, 3, false);
 }
 
-static void acts_in_3d_assembles(void **state) {
-  (void)state;
+TEST(acts_in_3d_assembles) {
   const Define d[] = {{"batch", "1"}, {"size", "[16,16,16]"}, {"n_filters", "2"}};
   check_model("models/asenet3d.net", d, 3, 8, false);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(unet_assembles),       cmocka_unit_test(large_tiles_assemble),
-      cmocka_unit_test(parts_assemble),       cmocka_unit_test(dybac_assembles),
-      cmocka_unit_test(vnet_assembles),       cmocka_unit_test(acts_assembles),
-      cmocka_unit_test(acts_in_3d_assembles),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

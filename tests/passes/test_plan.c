@@ -1,17 +1,13 @@
 /* test_plan.c - the memory plan: golden small cases, random intervals against an independent check, and that
  * the checker sees faults. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <stdlib.h>
+#include "tests/test.h"
 #include "passes/memory/plan.h"
 
 static uint32_t state;
 static int below(int n) { return (int)((state = state * 1664525u + 1013904223u) >> 8) % n; }
 
-static void empty_and_single(void **s) {
-  (void)s;
+TEST(nothing_takes_no_memory_and_one_buffer_its_own) {
   PlanBuf b = {.size = 100, .first = 0, .last = 3, .may_alias = -1};
   assert_int_equal(plan_arena(NULL, 0), 0);
   assert_int_equal(plan_arena(&b, 1), 128);
@@ -20,8 +16,7 @@ static void empty_and_single(void **s) {
 }
 
 /* A chain in which each buffer dies as the next is written needs two places, or one when in place. */
-static void chain(void **s) {
-  (void)s;
+TEST(a_chain_needs_two_places_or_one_in_place) {
   for (int may_alias = 0; may_alias < 2; may_alias++) {
     PlanBuf b[5];
     for (int i = 0; i < 5; i++)
@@ -33,8 +28,7 @@ static void chain(void **s) {
 }
 
 /* A donor that is read later, or is too small, must not be overlaid. */
-static void inplace_refused(void **s) {
-  (void)s;
+TEST(a_donor_read_later_or_too_small_is_not_overlaid) {
   PlanBuf b[2] = {{.size = 640, .first = 0, .last = 2, .may_alias = -1},
                   {.size = 640, .first = 1, .last = 2, .may_alias = 0}};
   assert_int_equal(plan_arena(b, 2), 1280);
@@ -48,8 +42,7 @@ static void inplace_refused(void **s) {
   assert_int_equal(plan_arena(d, 3), 128);
 }
 
-static void gap_is_reused(void **s) {
-  (void)s;
+TEST(a_gap_is_used_again) {
   PlanBuf b[4] = {{.size = 1024, .first = 0, .last = 1, .may_alias = -1},
                   {.size = 512, .first = 0, .last = 5, .may_alias = -1},
                   {.size = 512, .first = 2, .last = 3, .may_alias = -1},
@@ -57,8 +50,7 @@ static void gap_is_reused(void **s) {
   assert_int_equal(plan_arena(b, 4), 1536);
 }
 
-static void random_intervals(void **s) {
-  (void)s;
+TEST(random_intervals_never_overlap) {
   double total = 0, bound = 0;
   for (int round = 0; round < 300; round++) {
     state = (uint32_t)round * 977u + 5u;
@@ -88,8 +80,7 @@ static void random_intervals(void **s) {
   assert_true(total < 1.1 * bound); /* the mean gap to the lower bound */
 }
 
-static void checker_sees_faults(void **s) {
-  (void)s;
+TEST(the_checker_sees_faults) {
   PlanBuf b[2] = {{.size = 100, .first = 0, .last = 2, .may_alias = -1, .offset = 0},
                   {.size = 100, .first = 2, .last = 3, .may_alias = -1, .offset = 64}};
   int x, y;
@@ -106,11 +97,4 @@ static void checker_sees_faults(void **s) {
   assert_false(plan_check(b, 2, &x, &y));
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(empty_and_single), cmocka_unit_test(chain),
-      cmocka_unit_test(inplace_refused),  cmocka_unit_test(gap_is_reused),
-      cmocka_unit_test(random_intervals), cmocka_unit_test(checker_sees_faults),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

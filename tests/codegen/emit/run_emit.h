@@ -10,14 +10,11 @@
  * NaN patterns. */
 #ifndef NETC_RUN_EMIT_H
 #define NETC_RUN_EMIT_H
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <math.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "passes/passes.h"
 #include "ir/bf16.h"

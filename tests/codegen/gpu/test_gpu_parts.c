@@ -1,6 +1,7 @@
 /* test_gpu_parts.c - convolutions on tensor cores whose summed axis is cut into parts, emulated: drawn shapes
  * against the interpreter, exactly; that parts are added in order; and kernels spoilt so that a part is lost,
  * counted twice, out of order, or begins elsewhere. */
+#include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "tests/codegen/emit/one_group.h"
 #include "tests/codegen/gpu/mutants.h"
@@ -106,7 +107,7 @@ static void check(const Case *c, const Machine *m, Seen *seen) {
   arena_free(a);
 }
 
-static void test_drawn(int ns, int cases) {
+static void check_drawn(int ns, int cases) {
   static const int64_t processors[] = {1000, 8, 3, 16};
   uint32_t state = 7u * (uint32_t)ns;
   Seen seen = {0};
@@ -124,18 +125,11 @@ static void test_drawn(int ns, int cases) {
               seen.masked >= 3);
 }
 
-static void test_2d(void **state) {
-  (void)state;
-  test_drawn(2, 24);
-}
-static void test_3d(void **state) {
-  (void)state;
-  test_drawn(3, 16);
-}
+TEST(drawn_shapes_in_2d_are_exact) { check_drawn(2, 24); }
+TEST(drawn_shapes_in_3d_are_exact) { check_drawn(3, 16); }
 
 /* The operand is a result's residual, too. */
-static void reads_its_operand_again(void **state) {
-  (void)state;
+TEST(a_residual_may_be_the_operand) {
   static const Case cases[] = {
       {1, 40, 40, 2, {9, 7}, {3, 3}, {1, 1}, {1, 1}, false, false, 4},
       {2, 34, 34, 3, {4, 3, 5}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}, true, true, 4},
@@ -165,8 +159,7 @@ static int64_t planned_parts(const Machine *m, const TcProduct *product, int cou
   return most;
 }
 
-static void parts_within_bounds(void **state) {
-  (void)state;
+TEST(parts_are_within_their_bounds) {
   uint32_t draws = 11;
   Machine m = machine_gpu;
   int cut = 0, phases_cut = 0;
@@ -191,8 +184,7 @@ static void parts_within_bounds(void **state) {
 
 /* ---- the sum has the bits of the parts added in order ---- */
 
-static void sums_in_order(void **state) {
-  (void)state;
+TEST(parts_are_added_in_order) {
   static const Case c = {1, 40, 36, 2, {9, 7}, {3, 3}, {1, 1}, {1, 1}, false, false, 0};
   Arena *a = arena_new();
   Machine m = machine_of(16);
@@ -302,8 +294,7 @@ static void spoil(const Subject *s, int of[KINDS]) {
     }
 }
 
-static void defects_are_seen(void **state) {
-  (void)state;
+ARENA_TEST(defects_are_seen) {
   int of[KINDS] = {0}, wide = 0;
   for (int i = 0; i < FUNCTIONS * 2; i++) {
     Machine m = machine_of(5);
@@ -322,12 +313,4 @@ static void defects_are_seen(void **state) {
   assert_true(wide >= 2);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_2d),
-                                     cmocka_unit_test(test_3d),
-                                     cmocka_unit_test(reads_its_operand_again),
-                                     cmocka_unit_test(parts_within_bounds),
-                                     cmocka_unit_test(sums_in_order),
-                                     cmocka_unit_test_setup_teardown(defects_are_seen, set_up, tear_down)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

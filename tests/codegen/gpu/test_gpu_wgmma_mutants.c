@@ -1,6 +1,7 @@
 /* test_gpu_wgmma_mutants.c - the emitters' kernels for sm_90a, spoilt in one place each: a barrier, a wait or
  * a fence is taken out, a matrix begins one piece further, its rows are swapped in another way, its eighth
  * row is elsewhere, its next 32 bytes are others, it is not transposed. */
+#include "tests/test.h"
 #include "tests/codegen/gpu/mutants.h"
 #include "codegen/kir/wgmma.h"
 
@@ -109,8 +110,7 @@ static void spoil_products(const Subject *s, Counts *c) {
   }
 }
 
-static void defects_are_seen(void **state) {
-  (void)state;
+ARENA_TEST(defects_are_seen) {
   Machine one = machine_gpu;
   one.sms = 1;
   Counts c = {0};
@@ -134,7 +134,4 @@ static void defects_are_seen(void **state) {
               c.long_rows < c.matrices && c.bf16 > 0 && c.bf16 < c.products);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(defects_are_seen, set_up, tear_down)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

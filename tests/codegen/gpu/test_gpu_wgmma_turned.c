@@ -4,6 +4,7 @@
  * plain sums; for every rule a kernel that breaks it; PTX, which ptxas takes where it is at hand. */
 #include <stdio.h>
 #include <unistd.h>
+#include "tests/test.h"
 #include "tests/one_arena.h"
 #include "tests/codegen/gpu/ptxas.h"
 #include "tests/codegen/emit/run_emit.h"
@@ -18,8 +19,7 @@ static uint32_t swizzled(uint32_t at, int bits) { return at ^ (at >> 3 & ((1u <<
 
 /* "Exact layouts" of the ISA's figures 168 to 170, bf16, 16 lines: ((8,W,2),(8,2)) : ((1,8,LBO or
  * SBO),(8W,the other)), in elements. */
-static void isa_examples(void **state) {
-  (void)state;
+TEST(the_examples_of_the_isa_lie_where_it_says) {
   static const struct {
     int bits, wide, along_m[3], along_k[2]; /* shape W, strides */
     int leading, stride;                    /* as the descriptor has them, bytes / 16 */
@@ -222,8 +222,7 @@ static bool right(const Form *f, const Memory *m) {
   return true;
 }
 
-static void products_are_right(void **state) {
-  (void)state;
+ARENA_TEST(products_are_right) {
   static const int cols[] = {16, 32, 64, 128};
   for (int bytes = 16; bytes <= 128; bytes *= 2)
     for (int i = 0; i < 8; i++) {
@@ -237,8 +236,7 @@ static void products_are_right(void **state) {
     }
 }
 
-static void defects_are_seen(void **state) {
-  (void)state;
+ARENA_TEST(defects_are_seen) {
   static const char *const text[DEFECTS] = {
       [NO_PROXY_FENCE] = "has made no proxy_fence after that, before the last barrier",
       [NO_BARRIER] = "no barrier came after that",
@@ -264,8 +262,7 @@ static void defects_are_seen(void **state) {
 
 /* ---- what is refused; text ---- */
 
-static void registers_are_refused(void **state) {
-  (void)state;
+ARENA_TEST(registers_are_refused) {
   char err[256];
   KFn *k = product((Form){64, true, 32, WHOLE});
   KV regs = K_NONE;
@@ -276,8 +273,7 @@ static void registers_are_refused(void **state) {
   assert_false(kir_verify(k, err));
 }
 
-static void text_is_read(void **state) {
-  (void)state;
+ARENA_TEST(text_is_read) {
   char err[512], *text = NULL;
   size_t n = 0;
   Form f = {128, false, 64, WHOLE};
@@ -297,8 +293,7 @@ static void text_is_read(void **state) {
 
 /* ---- PTX ---- */
 
-static void ptx_is_assembled(void **state) {
-  (void)state;
+ARENA_TEST(ptx_is_assembled) {
   char err[256] = "";
   LLVMTargetMachineRef tm = simt_ptx_target(NETC_SM_90A, err);
   if (!tm) fail_msg("%s", err);
@@ -316,14 +311,4 @@ static void ptx_is_assembled(void **state) {
   bytes_free(&text);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(isa_examples),
-      cmocka_unit_test_setup_teardown(products_are_right, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(defects_are_seen, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(registers_are_refused, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(text_is_read, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(ptx_is_assembled, set_up, tear_down),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

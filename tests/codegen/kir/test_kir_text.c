@@ -1,12 +1,9 @@
 /* test_kir_text.c - kernels as text: what is printed, that it reads back as the same code, what is refused;
  * and their identity. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/test.h"
 #include "tests/one_arena.h"
 #include "codegen/kir/internal.h"
 #include "codegen/llvm/lower.h"
@@ -35,8 +32,7 @@ static char *text_of(const KFn *k) {
   return text;
 }
 
-static void test_print(void **state) {
-  (void)state;
+TEST(a_kernel_is_printed_as_the_text_says) {
   char *text = text_of(scale("scale", 0.5, 16));
   assert_string_equal(text, "kernel \"scale\" lanes 16 {\n"
                             "  v0 = arg 0 \"x\" : f32*\n"
@@ -126,8 +122,7 @@ static KFn *everything(void) {
   return k;
 }
 
-static void test_parse(void **state) {
-  (void)state;
+TEST(a_text_reads_back_as_the_same_kernel) {
   expect_round_trip(scale("scale", 0.5, 16));
   expect_round_trip(scale("scale", 4096, 16));
   expect_round_trip(everything());
@@ -150,8 +145,7 @@ static void refuses_text(const char *text, const char *why) {
   if (!strstr(err, why)) fail_msg("expected `%s` in: %s", why, err);
 }
 
-static void test_parse_errors(void **state) {
-  (void)state;
+TEST(errors_name_their_line) {
 #define K "kernel \"k\" lanes 8 {\n"
   refuses_text("function", "line 1: expected `kernel`, found `function`");
   refuses_text("kernel k lanes 8 {", "name in quotes");
@@ -178,16 +172,11 @@ static void test_parse_errors(void **state) {
 #undef K
 }
 
-static void test_hash(void **state) {
-  (void)state;
+TEST(the_identity_leaves_out_the_name_only) {
   uint64_t h = kir_hash(scale("a", 0.5, 16));
   assert_true(h == kir_hash(scale("b", 0.5, 16)));
   assert_true(h != kir_hash(scale("a", 0.25, 16)));
   assert_true(h != kir_hash(scale("a", 0.5, 8)));
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_print), cmocka_unit_test(test_parse),
-                                     cmocka_unit_test(test_parse_errors), cmocka_unit_test(test_hash)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(arena_set_up, arena_tear_down)
