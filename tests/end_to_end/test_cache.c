@@ -163,7 +163,7 @@ static void test_eviction(void **state) {
   (void)state;
   enum { N = 40, SIZE = 100000 };
   Arena *a = arena_new();
-  char why[512];
+  char why[IR_ERR];
   Cache *c = cache_open(a, arena_printf(a, "%s/evict", root), why);
   assert_non_null(c);
   c->limit = N / 2 * SIZE;

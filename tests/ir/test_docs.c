@@ -33,7 +33,7 @@ static void test_ops(void **state) {
 
 static void test_example(void **state) {
   (void)state;
-  char err[256] = "", *doc = read_text("docs/ir.md");
+  char err[IR_ERR] = "", *doc = read_text("docs/ir.md");
   assert_non_null(doc);
   char *from = strstr(doc, "```ir\n");
   assert_non_null(from);

@@ -13,7 +13,7 @@ enum { MAX_VALUES = 512 };
 
 /* Runs a function of the text form whose output is "y" on inputs "a" and "b" (either may be absent). */
 static void run_text(const char *body, InterpMode mode, const double *a, const double *b, double *y) {
-  char err[256] = "", text[2048];
+  char err[IR_ERR] = "", text[2048];
   Arena *arena = arena_new();
   snprintf(text, sizeof text, "fn forward \"f\" { %s output \"y\" = %%y }", body);
   Program *p = ir_parse(arena, text, err);
@@ -209,7 +209,7 @@ static void check_adjoints(Gen *g, bool depthwise) {
     for (int64_t k = 0; k < type_count(f->node[i].type); k++) data[k] = gen_int(g, 9) - 4;
     assert_true(interp_bind(in, f->node[i].at.sym, data));
   }
-  char err[256];
+  char err[IR_ERR];
   assert_true(interp_run(in, err));
   for (int i = 0; i < 3; i++) {
     assert_true(shape_eq(f->node[pair[i][0]].type, f->node[pair[i][1]].type));
@@ -336,7 +336,7 @@ static void test_nan(void **state) {
 /* w <- w - 0.5 x, twice; an unbound variable and a META op are errors that say so. */
 static void test_commit(void **state) {
   (void)state;
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Arena *a = arena_new();
   Program *p = ir_parse(a,
                         "var \"w\" : f32[2] fn train \"t\" { %w = var \"w\" %x = input \"x\" : f32[2] "
@@ -366,7 +366,7 @@ static void test_commit(void **state) {
 static void test_random_graphs(void **state) {
   (void)state;
   for (uint64_t seed = 0; seed < 60; seed++) {
-    char err[256];
+    char err[IR_ERR];
     Arena *a = arena_new();
     Gen g = gen_new(prog_new(a), seed, GEN_ALL);
     Fn *f = gen_fn(&g, "random", 40);

@@ -23,7 +23,7 @@ static double *values(Type t, const char *name, double lo, double hi) {
 }
 
 static double loss_at(Interp *in, int loss) {
-  char err[256];
+  char err[IR_ERR];
   if (!interp_run(in, err)) fail_msg("%s", err);
   return *interp_value(in, loss);
 }
@@ -52,7 +52,7 @@ static void check_input(Fn *f, Interp *in, const char *what, int x, int grad, in
 /* Adds sum(y * k) and its gradient in every input but the k ones; checks them all. */
 static void check_body(const char *name, const char *body, const OpCase *c) {
   Arena *a = arena_new();
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Fn *f = op_case_fn(a, body, err);
   if (!f) fail_msg("%s: %s", name, err);
   int inputs = f->nout - 2;
@@ -101,7 +101,7 @@ static void test_every_op_has_a_case(void **state) {
 /* The gradient of the sum of y in input "a" of a function of the text form that ends in %y. */
 static void check_gradient(const char *body, int n, const double *x, const double *want) {
   Arena *a = arena_new();
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Program *p = ir_parse(
       a, arena_printf(a, "program \"t\"\nfn forward \"f\" {\n%s\noutput \"y\" = %%y\n}\n", body), err);
   if (!p) fail_msg("%s: %s", body, err);
@@ -184,7 +184,7 @@ static void test_dybac(void **state) {
 static void test_only_what_is_wanted(void **state) {
   (void)state;
   Arena *a = arena_new();
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Program *p = ir_parse(a,
                         "program \"t\"\nfn forward \"f\" {\n%x = input \"x\" : f32[1,2,4,4]\n%w = input "
                         "\"w\" : f32[2,2,3,3]\n%d = input \"d\" : f32[1,2,3,3]\n"

@@ -14,7 +14,7 @@
 typedef Fn *(*Run)(Fn *, char *);
 
 static Fn *run(Program *p, int n, const Run *pass) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   for (int i = 0; i < n; i++) {
     Fn *f = pass[i](p->fn[0], err);
     if (!f || !fn_verify(f, err)) fail_msg("pass %d: %s", i, err);
@@ -24,14 +24,14 @@ static Fn *run(Program *p, int n, const Run *pass) {
 }
 
 static Fn *fused(Program *p) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Fn *f = run(p, 6, (Run[]){pass_canon, pass_simplify, pass_expand, pass_simplify, pass_layout, pass_fuse});
   if (!fuse_check(f, err)) fail_msg("%s", err);
   return f;
 }
 
 static Program *parsed(Arena *a, const char *text) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Program *p = ir_parse(a, text, err);
   if (!p) fail_msg("%s", err);
   return p;
@@ -170,7 +170,7 @@ static void bare_results(void **s) {
 static void checker_sees_faults(void **s) {
   (void)s;
   Arena *a = arena_new();
-  char err[256];
+  char err[IR_ERR];
   Program *p = parsed(a, "program \"t\"\nfn forward \"f\" {\n" DYBAC "%8 = sum %7 {axes=[0]} : f32[1,5,8,8]\n"
                          "output \"y\" = %8\n}\n");
   Fn *f = fused(p);

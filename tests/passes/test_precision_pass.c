@@ -32,7 +32,7 @@ static const char step[] = "var \"w\" : f32[32,16,3,3] init normal 0 0.1\n"
                            "}\n";
 
 static Program *after(Arena *a, const char *header) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Program *p = ir_parse(a, arena_printf(a, "program \"t\" classes 12 %s\n%s", header, step), err);
   if (!p) fail_msg("%s", err);
   if (!passes_run(p, &(PassOptions){.verify = true}, err)) fail_msg("%s", err);
@@ -71,7 +71,7 @@ static void what_becomes_bf16(void **state) {
 /* Views are of the type of what they view, and stay views. */
 static void views_follow(void **state) {
   (void)state;
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Arena *a = arena_new();
   Program *p = ir_parse(a,
                         "program \"t\" storage bf16\nfn forward \"f\" {\n"

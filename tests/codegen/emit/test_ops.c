@@ -65,7 +65,7 @@ static void test_cases(void **state) {
   int exact = 0;
   for (size_t i = 0; i < sizeof op_cases / sizeof *op_cases; i++) {
     const OpCase *c = &op_cases[i];
-    char err[256] = "";
+    char err[IR_ERR] = "";
     Arena *a = arena_new();
     Fn *f = op_case_fn(a, c->body, err);
     if (!f) fail_msg("%s: %s", c->name, err);
@@ -92,7 +92,7 @@ static void test_nan(void **state) {
   for (size_t i = 0; i < sizeof op_cases / sizeof *op_cases; i++) {
     const OpCase *c = &op_cases[i];
     if (strstr(c->body, "= resize")) continue;
-    char err[256] = "";
+    char err[IR_ERR] = "";
     Arena *a = arena_new();
     Fn *f = op_case_fn(a, c->body, err);
     if (!f) fail_msg("%s: %s", c->name, err);

@@ -199,7 +199,7 @@ static Memory *memory(const Form *f) {
   return m;
 }
 
-static bool run_product(const Form *f, KFn *k, Memory *m, char err[512]) {
+static bool run_product(const Form *f, KFn *k, Memory *m, char err[IR_ERR]) {
   if (!kir_verify(k, err)) fail_msg("defect %d: %s", f->defect, err);
   const KFn *list = simt_prepare(arena, k);
   Emulator *e = emulator_new(&list, 1, err);
@@ -227,7 +227,7 @@ static void products_are_right(void **state) {
   static const int cols[] = {16, 32, 64, 128};
   for (int bytes = 16; bytes <= 128; bytes *= 2)
     for (int i = 0; i < 8; i++) {
-      char err[512] = "";
+      char err[IR_ERR] = "";
       Form f = {bytes, i % 2, cols[i / 2], WHOLE};
       if (f.cols * 2 < bytes) continue;
       Memory *m = memory(&f);
@@ -249,7 +249,7 @@ static void defects_are_seen(void **state) {
       [BEYOND] = "where no scratch is",
   };
   for (Defect d = WHOLE + 1; d < DEFECTS; d++) {
-    char err[512] = "";
+    char err[IR_ERR] = "";
     Form f = {64, d != NO_PATTERNS, d == NO_PATTERNS ? 48 : 64, d};
     Memory *m = memory(&f);
     bool good = run_product(&f, product(f), m, err);
@@ -266,7 +266,7 @@ static void defects_are_seen(void **state) {
 
 static void registers_are_refused(void **state) {
   (void)state;
-  char err[256];
+  char err[IR_ERR];
   KFn *k = product((Form){64, true, 32, WHOLE});
   KV regs = K_NONE;
   for (int v = 0; v < k->n; v++) {
@@ -278,7 +278,7 @@ static void registers_are_refused(void **state) {
 
 static void text_is_read(void **state) {
   (void)state;
-  char err[512], *text = NULL;
+  char err[IR_ERR], *text = NULL;
   size_t n = 0;
   Form f = {128, false, 64, WHOLE};
   FILE *to = open_memstream(&text, &n);
@@ -299,7 +299,7 @@ static void text_is_read(void **state) {
 
 static void ptx_is_assembled(void **state) {
   (void)state;
-  char err[256] = "";
+  char err[IR_ERR] = "";
   LLVMTargetMachineRef tm = simt_ptx_target(NETC_SM_90A, err);
   if (!tm) fail_msg("%s", err);
   KFn *k = product((Form){128, false, 128, WHOLE});
