@@ -39,14 +39,13 @@ int ir_node(Fn *f, Op op, int nin, const int *in, const Attrs *at, const Type *t
   Type types[MAX_IN];
   Node n = {.op = op, .nin = nin, .loc = f->loc, .group = -1};
   if (nin < 0 || nin > MAX_IN) {
-    snprintf(f->err, sizeof f->err, "%s: %d operands, at most %d are possible", op_info[op].name, nin,
-             MAX_IN);
+    ir_error(f->err, "%s: %d operands, at most %d are possible", op_info[op].name, nin, MAX_IN);
     return -1;
   }
   for (int i = 0; i < nin; i++) {
     if (in[i] < 0) return -1; /* its own failure has been told */
     if (in[i] >= f->n) {
-      snprintf(f->err, sizeof f->err, "%s: operand %%%d is not defined yet", op_info[op].name, in[i]);
+      ir_error(f->err, "%s: operand %%%d is not defined yet", op_info[op].name, in[i]);
       return -1;
     }
     n.in[i] = in[i];
@@ -75,7 +74,7 @@ int ir_splat(Fn *f, double v, Type t) { return ir_node(f, OP_const, 0, NULL, &(A
 
 int ir_var(Fn *f, int var) {
   if (var < 0 || var >= f->prog->nvar) {
-    snprintf(f->err, sizeof f->err, "var: no variable has number %d", var);
+    ir_error(f->err, "var: no variable has number %d", var);
     return -1;
   }
   const Var *v = &f->prog->var[var];
@@ -90,8 +89,7 @@ int ir_input(Fn *f, const char *name, Type t) {
     if (n->op != OP_input || strcmp(n->at.sym, name)) continue;
     if (type_eq(n->type, t)) return i;
     char was[96], now[96];
-    snprintf(f->err, sizeof f->err, "input \"%s\" is %s, it was %s before", name, type_str(t, now),
-             type_str(n->type, was));
+    ir_error(f->err, "input \"%s\" is %s, it was %s before", name, type_str(t, now), type_str(n->type, was));
     return -1;
   }
   return ir_node(f, OP_input, 0, NULL, &(Attrs){.sym = arena_strdup(f->prog->arena, name)}, &t);
@@ -160,7 +158,7 @@ int ir_sum_to(Fn *f, int x, Type t) {
   }
   if (ok) return ir_sum(f, x, axes);
   char a[96], b[96];
-  snprintf(f->err, sizeof f->err, "sum_to: %s does not broadcast to %s, so it has no adjoint", type_str(t, b),
+  ir_error(f->err, "sum_to: %s does not broadcast to %s, so it has no adjoint", type_str(t, b),
            type_str(from, a));
   return -1;
 }

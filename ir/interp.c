@@ -163,28 +163,24 @@ static bool run_node(Interp *in, int id, char *err) {
   }
   if (n->op == OP_var || n->op == OP_input) {
     const Binding *b = find_binding(in, n->at.sym);
-    if (!b)
-      return snprintf(err, 256, "%s \"%.150s\" has no data; bind it first", op_info[n->op].name, n->at.sym),
-             false;
+    if (!b) return ir_error(err, "%s \"%.150s\" has no data; bind it first", op_info[n->op].name, n->at.sym);
     r.bound = b->data;
   }
   if (!kernel_of[n->op])
-    return snprintf(err, 256, "%%%d: %s cannot be run; a pass must rewrite it first", id,
-                    op_info[n->op].name),
-           false;
+    return ir_error(err, "%%%d: %s cannot be run; a pass must rewrite it first", id, op_info[n->op].name);
   if (!in->value[id]) in->value[id] = malloc(size);
-  if (!in->value[id]) return snprintf(err, 256, "%%%d: no memory for %zu bytes", id, size), false;
+  if (!in->value[id]) return ir_error(err, "%%%d: no memory for %zu bytes", id, size);
   memset(in->value[id], 0, size);
   double *copy[MAX_IN] = {0};
   bool good = !(n->at.bf16 && in->mode == INTERP_F32) || round_operands(&r, copy);
   if (good) kernel_of[n->op](in->value[id], &r);
-  else snprintf(err, 256, "%%%d: no memory for its operands", id);
+  else ir_error(err, "%%%d: no memory for its operands", id);
   for (int i = 0; i < n->nin; i++) free(copy[i]);
   round_result(in->value[id], n->type, in->mode);
   return good;
 }
 
-bool interp_run(Interp *in, char err[256]) {
+bool interp_run(Interp *in, char err[IR_ERR]) {
   for (int i = 0; i < in->f->n; i++)
     if (!run_node(in, i, err)) return false;
   return true;
@@ -192,13 +188,12 @@ bool interp_run(Interp *in, char err[256]) {
 
 const double *interp_value(const Interp *in, int node) { return in->value[node]; }
 
-bool interp_commit(Interp *in, char err[256]) {
+bool interp_commit(Interp *in, char err[IR_ERR]) {
   if (!interp_run(in, err)) return false;
   for (int i = 0; i < in->f->nstore; i++) {
     Store s = in->f->store[i];
     const char *name = in->f->prog->var[s.var].name;
-    if (!interp_bind(in, name, in->value[s.node]))
-      return snprintf(err, 256, "no memory for \"%.150s\"", name), false;
+    if (!interp_bind(in, name, in->value[s.node])) return ir_error(err, "no memory for \"%.150s\"", name);
   }
   return true;
 }

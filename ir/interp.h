@@ -26,11 +26,11 @@ void interp_free(Interp *in);
 /* false when the function has neither an input nor a variable of that name. */
 bool interp_bind(Interp *in, const char *name, const double *data);
 void interp_step(Interp *in, uint64_t seed, uint64_t iteration);
-bool interp_run(Interp *in, char err[256]);
+bool interp_run(Interp *in, char err[IR_ERR]);
 const double *interp_value(const Interp *in, int node);
 /* The data bound to an input or variable, or NULL; after interp_commit() the variable's new value. */
 const double *interp_bound(const Interp *in, const char *name);
 /* Run, then write the stored values into the bound variables, as one training step does. */
-bool interp_commit(Interp *in, char err[256]);
+bool interp_commit(Interp *in, char err[IR_ERR]);
 
 #endif

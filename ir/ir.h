@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include "ir/err.h"
 #include "ir/mem.h"
 
 enum { MAX_RANK = 6, MAX_IN = 8, MAX_SPATIAL = 3 };
@@ -176,8 +177,8 @@ typedef struct Fn {
   int nout, capout;
   Group *group;
   int ngroup, capgroup;
-  const Loc *loc; /* given to nodes built from here on */
-  char err[256];  /* message of the last failed build */
+  const Loc *loc;   /* given to nodes built from here on */
+  char err[IR_ERR]; /* message of the last failed build */
 } Fn;
 
 struct Program {
@@ -298,17 +299,18 @@ unsigned spatial_axes(Type t); /* axes 2.. */
 /* ---- shape rules (shape.c) ---- */
 /* Fill *out for the op applied to operands of types in[]; `given` is the wanted type where the rule needs one.
  * On failure false, and a sentence with both shapes in err. */
-bool infer_type(Op op, int nin, const Type *in, const Attrs *at, const Type *given, Type *out, char err[256]);
+bool infer_type(Op op, int nin, const Type *in, const Attrs *at, const Type *given, Type *out,
+                char err[IR_ERR]);
 
 /* ---- text (print.c, parse.c) ---- */
 void ir_print(FILE *out, const Program *p);
 void fn_print(FILE *out, const Fn *f);
 /* NULL and a message "LINE:COL: ..." in err when the text is wrong. Never crashes on any input. */
-Program *ir_parse(Arena *a, const char *text, char err[256]);
+Program *ir_parse(Arena *a, const char *text, char err[IR_ERR]);
 
 /* ---- verifier (verify.c): operands defined before use, arity, types as inferred, stores of the variable's type,
  * names known. false and a message naming function and node. ---- */
-bool ir_verify(const Program *p, char err[256]);
-bool fn_verify(const Fn *f, char err[256]);
+bool ir_verify(const Program *p, char err[IR_ERR]);
+bool fn_verify(const Fn *f, char err[IR_ERR]);
 
 #endif

@@ -41,10 +41,10 @@ __attribute__((format(printf, 3, 4))) static void fail_at(Parser *p, const char 
     col = *s == '\n' ? 1 : col + 1;
     line += *s == '\n';
   }
-  int n = snprintf(p->err, 256, "%d:%d: ", line, col);
+  ir_error(p->err, "%d:%d: ", line, col);
   va_list ap;
   va_start(ap, fmt);
-  vsnprintf(p->err + n, (size_t)(256 - n), fmt, ap);
+  ir_verror_more(p->err, fmt, ap);
   va_end(ap);
 }
 #define FAIL(p, ...) fail_at((p), (p)->at, __VA_ARGS__)
@@ -473,7 +473,7 @@ static void stream(Parser *p) {
   if (!p->bad) *ARENA_PUSH(p->arena, p->prog->stream, p->prog->nstream, p->prog->capstream) = s;
 }
 
-Program *ir_parse(Arena *a, const char *text, char err[256]) {
+Program *ir_parse(Arena *a, const char *text, char err[IR_ERR]) {
   Parser p = {.arena = a, .prog = prog_new(a), .text = text, .at = text, .err = err};
   while (!p.bad && (skip_space(&p), *p.at)) {
     if (accept_word(&p, "program")) program(&p);

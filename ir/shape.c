@@ -22,13 +22,13 @@ typedef struct {
 
 __attribute__((format(printf, 2, 3))) static bool fail(const Rule *r, const char *fmt, ...) {
   char buf[96];
-  int at = snprintf(r->err, 256, "%s", op_info[r->op].name);
+  ir_error(r->err, "%s", op_info[r->op].name);
   for (int i = 0; i < r->nin && i < 2; i++)
-    at += snprintf(r->err + at, (size_t)(256 - at), "%s%s", i ? " and " : " of ", type_str(r->in[i], buf));
-  at += snprintf(r->err + at, (size_t)(256 - at), ": ");
+    ir_error_more(r->err, "%s%s", i ? " and " : " of ", type_str(r->in[i], buf));
+  ir_error_more(r->err, ": ");
   va_list ap;
   va_start(ap, fmt);
-  vsnprintf(r->err + at, (size_t)(256 - at), fmt, ap);
+  ir_verror_more(r->err, fmt, ap);
   va_end(ap);
   return false;
 }
@@ -464,7 +464,7 @@ static bool (*const rule_of[OP_COUNT])(Rule *) = {
 };
 
 bool infer_type(Op op, int nin, const Type *in, const Attrs *at, const Type *given, Type *out,
-                char err[256]) {
+                char err[IR_ERR]) {
   Type result = {0}, wide[MAX_IN], wanted;
   Rule r = {op, 0, wide, at, given ? &wanted : NULL, &result, err};
   const OpInfo *info = &op_info[op];

@@ -110,7 +110,7 @@ static bool *kept_nodes(const Fn *f) {
 
 /* ---- the pass ---- */
 
-Fn *pass_canon(Fn *f, char err[256]) {
+Fn *pass_canon(Fn *f, char err[IR_ERR]) {
   Rewrite r = rewrite_begin(f);
   Uses uses = fn_uses(f);
   const bool *kept = kept_nodes(f);

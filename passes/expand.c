@@ -56,7 +56,7 @@ static int expand_resize(Fn *f, const Node *n, int x) {
   return x;
 }
 
-Fn *pass_expand(Fn *f, char err[256]) {
+Fn *pass_expand(Fn *f, char err[IR_ERR]) {
   Rewrite r = rewrite_begin(f);
   for (int i = 0; i < f->n && !r.to->err[0]; i++) {
     const Node *n = &f->node[i];

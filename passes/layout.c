@@ -160,13 +160,13 @@ static int place_node(Layout *l, int i) {
   return id;
 }
 
-Fn *pass_layout(Fn *f, char err[256]) {
+Fn *pass_layout(Fn *f, char err[IR_ERR]) {
   Program *p = f->prog;
   Layout l = {.r = rewrite_begin(f), .c = classes_of(p), .base = p->nvar};
   int which = 0;
   while (which < p->nfn && p->fn[which] != f) l.base += p->fn[which++]->n;
   if (which == p->nfn) {
-    snprintf(err, 256, "%.60s: layout works on functions of the program only", f->name);
+    ir_error(err, "%.60s: layout works on functions of the program only", f->name);
     return NULL;
   }
   l.copy = arena_alloc(p->arena, ((size_t)f->n + 1) * sizeof *l.copy);
@@ -179,7 +179,7 @@ Fn *pass_layout(Fn *f, char err[256]) {
   for (int i = 0; to && i < to->nstore; i++) {
     int node = in_order(&l, f->store[i].node, p->var[to->store[i].var].order);
     if (node < 0) {
-      snprintf(err, 256, "%.60s: %.180s", f->name, to->err);
+      ir_error(err, "%.60s: %s", f->name, to->err);
       return NULL;
     }
     to->store[i].node = node;

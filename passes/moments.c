@@ -88,7 +88,7 @@ static void write_moments(Moments *m, int mean) {
       ir_binary(to, OP_max, centred, ir_const(to, 0)); /* rounding may leave less than nothing */
 }
 
-Fn *pass_moments(Fn *f, char err[256]) {
+Fn *pass_moments(Fn *f, char err[IR_ERR]) {
   Moments m = {.r = rewrite_begin(f), .live = live_nodes(f)};
   m.centred = arena_alloc(f->prog->arena, ((size_t)f->n + 1) * sizeof *m.centred);
   memset(m.centred, -1, (size_t)f->n * sizeof *m.centred);

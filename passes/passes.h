@@ -19,18 +19,18 @@
 
 typedef struct Pass {
   const char *name;
-  Fn *(*run)(Fn *f, char err[256]); /* NULL and a message on failure */
+  Fn *(*run)(Fn *f, char err[IR_ERR]); /* NULL and a message on failure */
   const char *doc;
 } Pass;
 extern const Pass pass_table[]; /* in pipeline order, ends with name == NULL */
 
-Fn *pass_canon(Fn *f, char err[256]);
-Fn *pass_simplify(Fn *f, char err[256]);
-Fn *pass_expand(Fn *f, char err[256]);
-Fn *pass_moments(Fn *f, char err[256]);
-Fn *pass_layout(Fn *f, char err[256]);
-Fn *pass_schedule(Fn *f, char err[256]);
-Fn *pass_precision(Fn *f, char err[256]);
+Fn *pass_canon(Fn *f, char err[IR_ERR]);
+Fn *pass_simplify(Fn *f, char err[IR_ERR]);
+Fn *pass_expand(Fn *f, char err[IR_ERR]);
+Fn *pass_moments(Fn *f, char err[IR_ERR]);
+Fn *pass_layout(Fn *f, char err[IR_ERR]);
+Fn *pass_schedule(Fn *f, char err[IR_ERR]);
+Fn *pass_precision(Fn *f, char err[IR_ERR]);
 bool precision_allows(Op op); /* may results of this op be stored as bf16? */
 /* Gives the marked nodes of a fused function, and views of them, type bf16, and says which contractions round their
  * operands; edits f. */
@@ -43,5 +43,5 @@ typedef struct {
   Fn **fused;             /* where not NULL: the functions as they were before pass remat */
 } PassOptions;
 /* Run the whole pipeline on every function of the program. false and a message on failure. */
-bool passes_run(Program *p, const PassOptions *opt, char err[256]);
+bool passes_run(Program *p, const PassOptions *opt, char err[IR_ERR]);
 #endif

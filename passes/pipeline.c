@@ -37,18 +37,16 @@ static bool is_fused(const Pass *pass) {
   return pass->run == pass_fuse || pass->run == pass_precision || pass->run == pass_remat;
 }
 
-static bool verify_after(const Pass *pass, const Fn *f, char err[256]) {
-  char why[256];
+static bool verify_after(const Pass *pass, const Fn *f, char err[IR_ERR]) {
+  char why[IR_ERR];
   if (fn_verify(f, why) && (!is_fused(pass) || fuse_check(f, why))) return true;
-  snprintf(err, 256, "after pass %s: %.200s", pass->name, why);
-  return false;
+  return ir_error(err, "after pass %s: %s", pass->name, why);
 }
 
-bool passes_run(Program *p, const PassOptions *opt, char err[256]) {
+bool passes_run(Program *p, const PassOptions *opt, char err[IR_ERR]) {
   if (!dump_name_known(opt)) {
-    int at = snprintf(err, 256, "no pass is named %.40s; there are", opt->dump_after);
-    for (const Pass *pass = pass_table; pass->name && at < 256; pass++)
-      at += snprintf(err + at, (size_t)(256 - at), " %s", pass->name);
+    ir_error(err, "no pass is named %.40s; there are", opt->dump_after);
+    for (const Pass *pass = pass_table; pass->name; pass++) ir_error_more(err, " %s", pass->name);
     return false;
   }
   for (const Pass *pass = pass_table; pass->name; pass++) {

@@ -87,7 +87,7 @@ void precision_set(Fn *f, const bool *bf16) {
     if (op_info[f->node[i].op].attrs & A_BF16) f->node[i].at.bf16 = bf16_pays(f, &f->node[i]);
 }
 
-Fn *pass_precision(Fn *f, char err[256]) {
+Fn *pass_precision(Fn *f, char err[IR_ERR]) {
   (void)err;
   if (f->prog->storage != BF16) return f;
   Fn *to = fn_like(f);

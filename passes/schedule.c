@@ -167,7 +167,7 @@ static int64_t peak_bytes(const Fn *f) {
   return most;
 }
 
-Fn *pass_schedule(Fn *f, char err[256]) {
+Fn *pass_schedule(Fn *f, char err[IR_ERR]) {
   Schedule s = schedule_new(f);
   int *root = arena_alloc(f->prog->arena, ((size_t)f->n + 1) * sizeof *root), nroot = 0;
   for (int v = 0; v < f->n; v++)

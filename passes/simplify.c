@@ -101,7 +101,7 @@ static void shrink_operands(Simplify *s, Node *n) {
     if (small < 0) continue;
     n->in[k] = small;
     Type in[MAX_IN];
-    char ignored[256];
+    char ignored[IR_ERR];
     for (int j = 0; j < n->nin; j++) in[j] = to->node[n->in[j]].type;
     if (!infer_type(n->op, n->nin, in, &n->at, &n->type, &t, ignored) || !type_eq(t, n->type))
       n->in[k] = before;
@@ -205,7 +205,7 @@ static int simplified(Simplify *s, Node n) {
 }
 
 /* Copies what stores and outputs need. */
-static Fn *prune(const Fn *f, char err[256]) {
+static Fn *prune(const Fn *f, char err[IR_ERR]) {
   Rewrite r = rewrite_begin(f);
   const bool *live = live_nodes(f);
   for (int i = 0; i < f->n && !r.to->err[0]; i++)
@@ -213,7 +213,7 @@ static Fn *prune(const Fn *f, char err[256]) {
   return rewrite_end(&r, err);
 }
 
-Fn *pass_simplify(Fn *f, char err[256]) {
+Fn *pass_simplify(Fn *f, char err[IR_ERR]) {
   Rewrite r = rewrite_begin(f);
   const bool *live = live_nodes(f);
   Simplify s = {.to = r.to, .mask = 15, .drop_stop = true};

@@ -6,6 +6,7 @@
 #define NETC_CACHE_H
 #include <stdatomic.h>
 #include "codegen/util/bytes.h"
+#include "ir/err.h"
 #include "ir/mem.h"
 
 typedef struct {
@@ -17,7 +18,7 @@ typedef struct {
 
 /* The cache in `dir`, or where that is NULL in $NETC_CACHE, $XDG_CACHE_HOME/netc or ~/.cache/netc; made where it is missing.
  * NULL when there can be none; `why`, where not empty, is worth telling. */
-Cache *cache_open(Arena *a, const char *dir, char why[512]);
+Cache *cache_open(Arena *a, const char *dir, char why[IR_ERR]);
 /* Throws the longest unused entries away when there are too many. */
 void cache_close(Cache *c);
 

@@ -78,13 +78,12 @@ static void make_dirs(Arena *a, const char *dir) {
 }
 
 /* What lies there becomes code that people run: nobody else may be able to put something there. */
-static bool trusted(const char *dir, char why[512]) {
+static bool trusted(const char *dir, char why[IR_ERR]) {
   struct stat st;
-  if (stat(dir, &st))
-    snprintf(why, 512, "no cache: cannot make the directory %.300s: %s", dir, strerror(errno));
-  else if (!S_ISDIR(st.st_mode)) snprintf(why, 512, "no cache: %.300s is no directory", dir);
+  if (stat(dir, &st)) ir_error(why, "no cache: cannot make the directory %.300s: %s", dir, strerror(errno));
+  else if (!S_ISDIR(st.st_mode)) ir_error(why, "no cache: %.300s is no directory", dir);
   else if (st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH))
-    snprintf(why, 512, "no cache: others may write in %.300s; give a directory of your own", dir);
+    ir_error(why, "no cache: others may write in %.300s; give a directory of your own", dir);
   else return true;
   return false;
 }
@@ -97,18 +96,18 @@ static int64_t limit(void) {
   return (int64_t)mb << 20;
 }
 
-Cache *cache_open(Arena *a, const char *dir, char why[512]) {
+Cache *cache_open(Arena *a, const char *dir, char why[IR_ERR]) {
   why[0] = 0;
   bool asked = dir || getenv("NETC_CACHE");
   if (!dir) dir = place(a);
   const char *id = builder(a);
   if (!dir) return NULL;
-  if (strlen(dir) > 3000) return snprintf(why, 512, "no cache: path too long: %.300s", dir), NULL;
+  if (strlen(dir) > 3000) return ir_error(why, "no cache: path too long: %s", dir), NULL;
   make_dirs(a, dir);
-  char reason[512];
+  char reason[IR_ERR];
   if (!trusted(dir, reason) || !id) {
     if (asked && id) memcpy(why, reason, 512);
-    if (asked && !id) snprintf(why, 512, "no cache: this netc, or its LLVM, was linked without a build id");
+    if (asked && !id) ir_error(why, "no cache: this netc, or its LLVM, was linked without a build id");
     return NULL;
   }
   Cache *c = arena_alloc(a, sizeof *c);

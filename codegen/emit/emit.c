@@ -12,13 +12,13 @@ static bool (*const emitter[G_KINDS])(Emit *, const GroupInfo *) = {
     [G_MOVE] = emit_move,
 };
 
-Emit *emit_fn_on(const Machine *machine, Arena *a, const Fn *f, Emit *share, char err[256]) {
+Emit *emit_fn_on(const Machine *machine, Arena *a, const Fn *f, Emit *share, char err[IR_ERR]) {
   Emit *e = emit_new(a, f, share);
   e->machine = machine;
   const GroupInfo *g = group_values(f);
   for (int i = 0; i < f->ngroup; i++) {
     if (emitter[g[i].kind](e, &g[i]) && !e->err[0]) continue;
-    snprintf(err, 256, "function %s, group %d (%s): %.180s", f->name, i, group_kind_name[g[i].kind],
+    ir_error(err, "function %s, group %d (%s): %s", f->name, i, group_kind_name[g[i].kind],
              e->err[0] ? e->err : "the emitter failed without a reason");
     return NULL;
   }
@@ -26,6 +26,6 @@ Emit *emit_fn_on(const Machine *machine, Arena *a, const Fn *f, Emit *share, cha
   return e;
 }
 
-Emit *emit_fn(Arena *a, const Fn *f, Emit *share, char err[256]) {
+Emit *emit_fn(Arena *a, const Fn *f, Emit *share, char err[IR_ERR]) {
   return emit_fn_on(share ? share->machine : &machine_host, a, f, share, err);
 }

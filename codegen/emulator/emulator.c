@@ -247,7 +247,7 @@ static bool run_blocks(Emulator *e, int64_t tasks) {
 }
 
 bool emulator_launch(Emulator *e, int kernel, const EmuBuffer *arg, int64_t tasks, const NetcStep *step,
-                     uint64_t seed, char err[512]) {
+                     uint64_t seed, char err[IR_ERR]) {
   e->param = e->arena ? e->shared.param[kernel] : NULL;
   if (e->arena) kernel = e->shared.of[kernel];
   e->k = e->kernel[kernel];
@@ -260,13 +260,13 @@ bool emulator_launch(Emulator *e, int kernel, const EmuBuffer *arg, int64_t task
   return good;
 }
 
-Emulator *emulator_new(const KFn *const *prepared, int n, char err[256]) {
+Emulator *emulator_new(const KFn *const *prepared, int n, char err[IR_ERR]) {
   for (int i = 0; i < n; i++)
     if (!kir_verify(prepared[i], err)) return NULL;
   return emulator_unchecked(prepared, n, err);
 }
 
-Emulator *emulator_unchecked(const KFn *const *prepared, int n, char err[256]) {
+Emulator *emulator_unchecked(const KFn *const *prepared, int n, char err[IR_ERR]) {
   Emulator *e = calloc(1, sizeof *e);
   if (!e) return NULL;
   e->kernel = prepared, e->nkernel = n;
@@ -276,7 +276,7 @@ Emulator *emulator_unchecked(const KFn *const *prepared, int n, char err[256]) {
   return NULL;
 }
 
-Emulator *emulator_shared(const KFn *const *kernel, const ShareMode *mode, int n, char err[256]) {
+Emulator *emulator_shared(const KFn *const *kernel, const ShareMode *mode, int n, char err[IR_ERR]) {
   Arena *a = arena_new();
   SharedCodes shared = share_kernels(a, kernel, mode, n);
   Emulator *e = emulator_new(shared.code, shared.n, err);

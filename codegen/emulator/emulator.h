@@ -24,14 +24,14 @@ typedef struct {
 
 typedef struct Emulator Emulator;
 /* Compiles n kernels, prepared by simt_prepare (and then altered, in tests that want errors). NULL and a message. */
-Emulator *emulator_new(const KFn *const *prepared, int n, char err[256]);
+Emulator *emulator_new(const KFn *const *prepared, int n, char err[IR_ERR]);
 /* Of n kernels that are not prepared, as a module has them: with shared codes (codegen/gpu/share.h). */
-Emulator *emulator_shared(const KFn *const *kernel, const ShareMode *mode, int n, char err[256]);
+Emulator *emulator_shared(const KFn *const *kernel, const ShareMode *mode, int n, char err[IR_ERR]);
 /* The same without kir_verify, of kernels that break its rules. */
-Emulator *emulator_unchecked(const KFn *const *prepared, int n, char err[256]);
+Emulator *emulator_unchecked(const KFn *const *prepared, int n, char err[IR_ERR]);
 void emulator_free(Emulator *e);
 /* Runs all tasks of a kernel; arguments may lie over each other. false and a message at the first error: some tasks have then
  * not run. */
 bool emulator_launch(Emulator *e, int kernel, const EmuBuffer *arg, int64_t tasks, const NetcStep *step,
-                     uint64_t seed, char err[512]);
+                     uint64_t seed, char err[IR_ERR]);
 #endif

@@ -14,16 +14,16 @@ struct Jit {
   int n;
 };
 
-static bool failed(LLVMErrorRef e, char err[256]) {
+static bool failed(LLVMErrorRef e, char err[IR_ERR]) {
   if (!e) return false;
   char *message = LLVMGetErrorMessage(e);
-  snprintf(err, 256, "JIT: %.240s", message);
+  ir_error(err, "JIT: %s", message);
   LLVMDisposeErrorMessage(message);
   return true;
 }
 
 /* NULL and a message on failure. */
-static LLVMMemoryBufferRef compile(const KFn *const *k, int n, NetcIsa isa, bool simt, char err[256]) {
+static LLVMMemoryBufferRef compile(const KFn *const *k, int n, NetcIsa isa, bool simt, char err[IR_ERR]) {
   if ((int)isa > lower_host_isa()) isa = (NetcIsa)lower_host_isa();
   LLVMTargetMachineRef tm = simt ? lower_target_quick(err) : lower_target(isa, err);
   if (!tm) return NULL;
@@ -41,12 +41,12 @@ static LLVMMemoryBufferRef compile(const KFn *const *k, int n, NetcIsa isa, bool
   char *message = NULL;
   LLVMMemoryBufferRef object = NULL;
   if (LLVMVerifyModule(m, LLVMReturnStatusAction, &message)) {
-    snprintf(err, 256, "LLVM verifier: %.230s", message);
+    ir_error(err, "LLVM verifier: %s", message);
   } else if (lower_optimise(m, tm, err)) {
     LLVMDisposeMessage(message);
     message = NULL;
     if (LLVMTargetMachineEmitToMemoryBuffer(tm, m, LLVMObjectFile, &message, &object))
-      snprintf(err, 256, "LLVM code generation: %.220s", message);
+      ir_error(err, "LLVM code generation: %s", message);
   }
   LLVMDisposeMessage(message);
   LLVMDisposeModule(m);
@@ -55,7 +55,7 @@ static LLVMMemoryBufferRef compile(const KFn *const *k, int n, NetcIsa isa, bool
   return object;
 }
 
-static Jit *load(const KFn *const *k, int n, NetcIsa isa, bool simt, char err[256]) {
+static Jit *load(const KFn *const *k, int n, NetcIsa isa, bool simt, char err[IR_ERR]) {
   LLVMMemoryBufferRef object = compile(k, n, isa, simt, err);
   if (!object) return NULL;
   Jit *j = calloc(1, sizeof *j);
@@ -72,16 +72,18 @@ static Jit *load(const KFn *const *k, int n, NetcIsa isa, bool simt, char err[25
   return j;
 }
 
-Jit *jit_new(const KFn *const *k, int n, NetcIsa isa, char err[256]) {
+Jit *jit_new(const KFn *const *k, int n, NetcIsa isa, char err[IR_ERR]) {
   for (int i = 0; i < n; i++)
     if (!kir_verify(k[i], err)) return NULL;
   return load(k, n, isa, false, err);
 }
 
-Jit *jit_new_simt(const KFn *const *k, int n, char err[256]) { return load(k, n, NETC_ISA_AVX2, true, err); }
+Jit *jit_new_simt(const KFn *const *k, int n, char err[IR_ERR]) {
+  return load(k, n, NETC_ISA_AVX2, true, err);
+}
 
 NetcKernelFn jit_get(Jit *j, int i) {
-  char symbol[32], err[256];
+  char symbol[32], err[IR_ERR];
   LLVMOrcExecutorAddress address = 0;
   if (i < 0 || i >= j->n) return NULL;
   snprintf(symbol, sizeof symbol, "kernel_%d", i);
@@ -91,7 +93,7 @@ NetcKernelFn jit_get(Jit *j, int i) {
 
 void jit_free(Jit *j) {
   if (!j) return;
-  char err[256];
+  char err[IR_ERR];
   failed(LLVMOrcDisposeLLJIT(j->lljit), err);
   free(j);
 }

@@ -15,8 +15,8 @@
 /* ---- errors: of the running thread, which never goes on ---- */
 static void say(Emulator *e, const char *fmt, va_list ap) {
   if (e->failed) return;
-  int at = snprintf(e->err, 512, "kernel %.80s, task %lld: ", e->k->name, (long long)e->task);
-  vsnprintf(e->err + at, (size_t)(512 - at), fmt, ap);
+  ir_error(e->err, "kernel %.80s, task %lld: ", e->k->name, (long long)e->task);
+  ir_verror_more(e->err, fmt, ap);
   e->failed = true;
 }
 

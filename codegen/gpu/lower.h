@@ -11,10 +11,10 @@
 
 /* Adds function `symbol` of prepared kernel k: an entry of NetcDeviceCode. */
 LLVMValueRef simt_lower_ptx(LLVMModuleRef m, const KFn *k, const char *symbol);
-LLVMTargetMachineRef simt_ptx_target(NetcSm sm, char err[256]);
+LLVMTargetMachineRef simt_ptx_target(NetcSm sm, char err[IR_ERR]);
 /* PTX text with the one entry `symbol` of prepared kernel k. false and a message. */
 bool simt_ptx(const KFn *k, NetcSm sm, LLVMTargetMachineRef tm, const char *symbol, Bytes *text,
-              char err[256]);
+              char err[IR_ERR]);
 
 /* Adds function `symbol` of type SimtThreadFn. */
 LLVMValueRef simt_lower_host(LLVMModuleRef m, const KFn *k, const char *symbol);

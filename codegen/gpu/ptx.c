@@ -219,23 +219,23 @@ static void init(void) {
 
 static const char triple[] = "nvptx64-nvidia-cuda";
 
-LLVMTargetMachineRef simt_ptx_target(NetcSm sm, char err[256]) {
+LLVMTargetMachineRef simt_ptx_target(NetcSm sm, char err[IR_ERR]) {
   pthread_once(&once, init);
   LLVMTargetRef target;
   char *message = NULL;
   if (LLVMGetTargetFromTriple(triple, &target, &message)) {
-    snprintf(err, 256, "LLVM has no target %s: %.180s", triple, message);
+    ir_error(err, "LLVM has no target %s: %s", triple, message);
     LLVMDisposeMessage(message);
     return NULL;
   }
   LLVMTargetMachineRef tm = LLVMCreateTargetMachine(
       target, triple, simt_sm_name(sm), "", LLVMCodeGenLevelDefault, LLVMRelocDefault, LLVMCodeModelDefault);
-  if (!tm) snprintf(err, 256, "LLVM cannot make a machine for %s", triple);
+  if (!tm) ir_error(err, "LLVM cannot make a machine for %s", triple);
   return tm;
 }
 
 bool simt_ptx(const KFn *k, NetcSm sm, LLVMTargetMachineRef tm, const char *symbol, Bytes *text,
-              char err[256]) {
+              char err[IR_ERR]) {
   (void)sm;
   LLVMContextRef c = LLVMContextCreate();
   LLVMModuleRef m = LLVMModuleCreateWithNameInContext(symbol, c);
@@ -246,7 +246,7 @@ bool simt_ptx(const KFn *k, NetcSm sm, LLVMTargetMachineRef tm, const char *symb
   simt_lower_ptx(m, k, symbol);
   char *message = NULL;
   bool good = !LLVMVerifyModule(m, LLVMReturnStatusAction, &message);
-  if (!good) snprintf(err, 256, "LLVM's verifier refuses kernel %.40s: %.180s", k->name, message);
+  if (!good) ir_error(err, "LLVM's verifier refuses kernel %.40s: %s", k->name, message);
   LLVMDisposeMessage(message);
   good = good && lower_optimise(m, tm, err) && lower_generate(m, tm, LLVMAssemblyFile, text, err);
   LLVMDisposeModule(m);

@@ -12,7 +12,7 @@ static KV fail(KFn *k, const char *fmt, ...) {
   if (k->err[0]) return K_NONE;
   va_list ap;
   va_start(ap, fmt);
-  vsnprintf(k->err, sizeof k->err, fmt, ap);
+  ir_verror_more(k->err, fmt, ap);
   va_end(ap);
   return K_NONE;
 }

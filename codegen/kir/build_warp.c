@@ -3,7 +3,7 @@
 #include "codegen/kir/internal.h"
 
 static KV fail(KFn *k, const char *who, const char *what) {
-  if (!k->err[0]) snprintf(k->err, sizeof k->err, "%s: %s", who, what);
+  if (!k->err[0]) ir_error(k->err, "%s: %s", who, what);
   return K_NONE;
 }
 

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include "ir/err.h"
 #include "ir/mem.h"
 
 enum { KIR_MAX_SCRATCH = 2 << 20 };
@@ -69,7 +70,7 @@ typedef struct KFn {
   struct KFn *sm90;
   uint64_t nontemporal; /* bit i: argument i is larger than the caches and written once (k_nontemporal) */
   bool opaque;          /* LLVM does not see what counters of loops are (k_opaque_counters) */
-  char err[160];        /* first misuse of the builder */
+  char err[IR_ERR];     /* first misuse of the builder */
 } KFn;
 
 KFn *k_new(Arena *a, const char *name, int lanes);
@@ -165,7 +166,7 @@ bool k_is_const(const KFn *k, KV v, int64_t *value); /* integer constants */
 
 void kir_print(FILE *out, const KFn *k);
 /* The kernel that *text begins with, verified; *text moves behind it. NULL at the end of the text, with an empty message, and at an error. */
-KFn *kir_parse(Arena *a, const char **text, char err[256]);
+KFn *kir_parse(Arena *a, const char **text, char err[IR_ERR]);
 /* Does it need what GPUs have from compute capability 8.0 on? */
 bool kir_tensor(const KFn *k);
 /* And what 9.0 alone has? */
@@ -173,7 +174,7 @@ bool kir_wgmma(const KFn *k);
 /* Does it work on bf16 in a way that an instruction set may have instructions for: pairs, or rounding? */
 bool kir_uses_bf16(const KFn *k);
 /* Types, operands defined before use and in scope, blocks balanced. false and a message. */
-bool kir_verify(const KFn *k, char err[256]);
+bool kir_verify(const KFn *k, char err[IR_ERR]);
 /* Identity of the code (not of the name): equal text means equal kernels, compiled once. */
 uint64_t kir_hash(const KFn *k);
 #endif

@@ -27,10 +27,10 @@ typedef struct {
 
 __attribute__((format(printf, 2, 3))) static bool fail(Parser *p, const char *fmt, ...) {
   if (p->err[0]) return false;
-  int n = snprintf(p->err, 256, "line %d: ", p->line);
+  ir_error(p->err, "line %d: ", p->line);
   va_list ap;
   va_start(ap, fmt);
-  vsnprintf(p->err + n, (size_t)(256 - n), fmt, ap);
+  ir_verror_more(p->err, fmt, ap);
   va_end(ap);
   return false;
 }
@@ -252,7 +252,7 @@ static bool body(Parser *p) {
   return fail(p, "the kernel is not closed");
 }
 
-KFn *kir_parse(Arena *a, const char **text, char err[256]) {
+KFn *kir_parse(Arena *a, const char **text, char err[IR_ERR]) {
   Parser p = {.arena = a, .at = *text, .err = err};
   err[0] = 0;
   if (!read_line(&p)) return NULL;

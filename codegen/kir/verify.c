@@ -20,13 +20,11 @@ typedef struct {
 
 static bool bad(Check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static bool bad(Check *c, const char *fmt, ...) {
-  char what[160];
+  ir_error(c->err, "kernel %.60s, v%d = %s: ", c->k->name, c->at, kop_info[c->k->ins[c->at].op].name);
   va_list ap;
   va_start(ap, fmt);
-  vsnprintf(what, sizeof what, fmt, ap);
+  ir_verror_more(c->err, fmt, ap);
   va_end(ap);
-  snprintf(c->err, 256, "kernel %.60s, v%d = %s: %.150s", c->k->name, c->at,
-           kop_info[c->k->ins[c->at].op].name, what);
   return false;
 }
 
@@ -382,26 +380,17 @@ static bool check_all(Check *c) {
   return bad(c, "block is never closed");
 }
 
-bool kir_verify(const KFn *k, char err[256]) {
-  if (k->err[0]) {
-    snprintf(err, 256, "kernel %.60s: %s", k->name, k->err);
-    return false;
-  }
-  if (k->lanes != 8 && k->lanes != 16 && k->lanes != 32) {
-    snprintf(err, 256, "kernel %.60s: %d lanes, must be 8, 16 or 32", k->name, k->lanes);
-    return false;
-  }
+bool kir_verify(const KFn *k, char err[IR_ERR]) {
+  if (k->err[0]) return ir_error(err, "kernel %.60s: %s", k->name, k->err);
+  if (k->lanes != 8 && k->lanes != 16 && k->lanes != 32)
+    return ir_error(err, "kernel %.60s: %d lanes, must be 8, 16 or 32", k->name, k->lanes);
   Check c = {.k = k, .err = err};
   c.visible = calloc((size_t)k->n + 1, sizeof *c.visible);
-  if (!c.visible) {
-    snprintf(err, 256, "kernel %.60s: no memory to verify it", k->name);
-    return false;
-  }
+  if (!c.visible) return ir_error(err, "kernel %.60s: no memory to verify it", k->name);
   bool good = check_all(&c) && check_whole(&c);
   free(c.visible);
   if (!good || !k->sm90) return good;
   if (k->sm90->nargs == k->nargs && k->sm90->warps == k->warps && !k->sm90->sm90)
     return kir_verify(k->sm90, err);
-  snprintf(err, 256, "kernel %.60s: its form for sm_90a has other arguments or warps", k->name);
-  return false;
+  return ir_error(err, "kernel %.60s: its form for sm_90a has other arguments or warps", k->name);
 }

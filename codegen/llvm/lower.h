@@ -8,24 +8,24 @@
 #include "codegen/kir/kir.h"
 #include "codegen/abi.h"
 
-LLVMTargetMachineRef lower_target(NetcIsa isa,
-                                  char err[256]); /* x86-64-v3, x86-64-v4, x86-64-v4 with avx512bf16; PIC */
+LLVMTargetMachineRef
+lower_target(NetcIsa isa, char err[IR_ERR]); /* x86-64-v3, x86-64-v4, x86-64-v4 with avx512bf16; PIC */
 const char *lower_cpu(NetcIsa isa), *lower_features(NetcIsa isa);
-LLVMTargetMachineRef lower_target_quick(char err[256]); /* code quickly made, for what runs little */
+LLVMTargetMachineRef lower_target_quick(char err[IR_ERR]); /* code quickly made, for what runs little */
 /* Adds function `symbol` with the signature of NetcKernelFn. */
 LLVMValueRef lower_kernel(LLVMModuleRef m, const KFn *k, NetcIsa isa, const char *symbol);
-bool lower_optimise(LLVMModuleRef m, LLVMTargetMachineRef tm, char err[256]);
+bool lower_optimise(LLVMModuleRef m, LLVMTargetMachineRef tm, char err[IR_ERR]);
 /* Machine code or assembly of m, appended to *out; code generation changes m. */
 bool lower_generate(LLVMModuleRef m, LLVMTargetMachineRef tm, LLVMCodeGenFileType type, Bytes *out,
-                    char err[256]);
+                    char err[IR_ERR]);
 
 /* In-process: compile kernels and look them up (tests). Where the machine lacks `isa`, with the lanes of `isa` and the
  * instructions of the best set it has. */
 typedef struct Jit Jit;
 int lower_host_isa(void); /* best NetcIsa of this machine, -1 = none */
-Jit *jit_new(const KFn *const *k, int n, NetcIsa isa, char err[256]);
+Jit *jit_new(const KFn *const *k, int n, NetcIsa isa, char err[IR_ERR]);
 /* Kernels prepared by simt_prepare; jit_get gives a SimtThreadFn. */
-Jit *jit_new_simt(const KFn *const *k, int n, char err[256]);
+Jit *jit_new_simt(const KFn *const *k, int n, char err[IR_ERR]);
 NetcKernelFn jit_get(Jit *j, int i);
 void jit_free(Jit *j);
 #endif

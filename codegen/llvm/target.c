@@ -1,6 +1,5 @@
 /* target.c - LLVM's machines for the instruction sets, and the passes that run over every module. */
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/Target.h>
@@ -19,27 +18,27 @@ static void init(void) {
 const char *lower_cpu(NetcIsa isa) { return isa == NETC_ISA_AVX2 ? "x86-64-v3" : "x86-64-v4"; }
 const char *lower_features(NetcIsa isa) { return isa == NETC_ISA_AVX512_BF16 ? "+avx512bf16" : ""; }
 
-static LLVMTargetMachineRef machine(NetcIsa isa, LLVMCodeGenOptLevel level, char err[256]) {
+static LLVMTargetMachineRef machine(NetcIsa isa, LLVMCodeGenOptLevel level, char err[IR_ERR]) {
   static const char triple[] = "x86_64-unknown-linux-gnu";
   pthread_once(&once, init);
   LLVMTargetRef target;
   char *message = NULL;
   if (LLVMGetTargetFromTriple(triple, &target, &message)) {
-    snprintf(err, 256, "LLVM has no target %s: %.180s", triple, message);
+    ir_error(err, "LLVM has no target %s: %s", triple, message);
     LLVMDisposeMessage(message);
     return NULL;
   }
   LLVMTargetMachineRef tm = LLVMCreateTargetMachine(target, triple, lower_cpu(isa), lower_features(isa),
                                                     level, LLVMRelocPIC, LLVMCodeModelDefault);
-  if (!tm) snprintf(err, 256, "LLVM cannot make a machine for %s", triple);
+  if (!tm) ir_error(err, "LLVM cannot make a machine for %s", triple);
   return tm;
 }
 
-LLVMTargetMachineRef lower_target(NetcIsa isa, char err[256]) {
+LLVMTargetMachineRef lower_target(NetcIsa isa, char err[IR_ERR]) {
   return machine(isa, LLVMCodeGenLevelDefault, err);
 }
 
-LLVMTargetMachineRef lower_target_quick(char err[256]) {
+LLVMTargetMachineRef lower_target_quick(char err[IR_ERR]) {
   return machine(NETC_ISA_AVX2, LLVMCodeGenLevelNone, err);
 }
 
@@ -48,7 +47,7 @@ LLVMTargetMachineRef lower_target_quick(char err[256]) {
  *
  * instcombine takes constants out of offsets, and licm behind it adds them to the buffers before the loop. On a GPU each such sum is two
  * registers all the while, where a constant in the access is none: there invariants move first. */
-bool lower_optimise(LLVMModuleRef m, LLVMTargetMachineRef tm, char err[256]) {
+bool lower_optimise(LLVMModuleRef m, LLVMTargetMachineRef tm, char err[IR_ERR]) {
   static const char host[] =
       "function(sroa,early-cse,simplifycfg,instcombine<no-verify-fixpoint>,loop-mssa(licm),early-cse)";
   static const char gpu[] =
@@ -59,20 +58,20 @@ bool lower_optimise(LLVMModuleRef m, LLVMTargetMachineRef tm, char err[256]) {
   LLVMDisposePassBuilderOptions(options);
   if (!error) return true;
   char *message = LLVMGetErrorMessage(error);
-  snprintf(err, 256, "LLVM passes: %.230s", message);
+  ir_error(err, "LLVM passes: %s", message);
   LLVMDisposeErrorMessage(message);
   return false;
 }
 
 bool lower_generate(LLVMModuleRef m, LLVMTargetMachineRef tm, LLVMCodeGenFileType type, Bytes *out,
-                    char err[256]) {
+                    char err[IR_ERR]) {
   LLVMMemoryBufferRef buffer = NULL;
   char *message = NULL;
   bool good = !LLVMTargetMachineEmitToMemoryBuffer(tm, m, type, &message, &buffer);
   if (good) {
     bytes_add(out, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
     LLVMDisposeMemoryBuffer(buffer);
-  } else snprintf(err, 256, "%.250s", message);
+  } else ir_error(err, "%s", message);
   LLVMDisposeMessage(message);
   return good;
 }

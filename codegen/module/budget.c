@@ -19,7 +19,7 @@ int64_t batch_bytes(const Program *p) {
   return bytes;
 }
 
-static bool plan_alone(Module *m, const Fn *f, FnPlan *plan, char err[512]) {
+static bool plan_alone(Module *m, const Fn *f, FnPlan *plan, char err[IR_ERR]) {
   Emit *e = emit_fn(m->arena, f, NULL, err);
   *plan = (FnPlan){.fn = f, .e = e};
   return e && plan_fn(m, plan, err);
@@ -79,10 +79,10 @@ typedef struct {
   int64_t budget, fixed; /* what is there whatever the function does: variables, copies of the batch */
 } Fit;
 
-static bool too_small(Fit *fit, const FnPlan *least, char *err, size_t size) {
+static bool too_small(Fit *fit, const FnPlan *least, char err[FIT_ERR]) {
   int64_t needs = fit->fixed + least->temporaries;
   int at =
-      snprintf(err, size,
+      snprintf(err, FIT_ERR,
                "--memory: function %s needs at least %.1f MiB, with everything computed again that can be; "
                "%.1f MiB were given. Take a smaller -D batch or -D size.\n"
                "  %10.2f MiB  variables (parameters, averages, optimiser state)\n"
@@ -91,7 +91,7 @@ static bool too_small(Fit *fit, const FnPlan *least, char *err, size_t size) {
                least->fn->name, (double)needs / 0x1p20 + 0.05, (double)fit->budget / 0x1p20,
                (double)fit->m.var_bytes / 0x1p20, (double)(fit->fixed - fit->m.var_bytes) / 0x1p20,
                (double)least->temporaries / 0x1p20);
-  tell_holders(&fit->m, least, err + at, size - (size_t)at);
+  tell_holders(&fit->m, least, err + at, FIT_ERR - (size_t)at);
   return false;
 }
 
@@ -102,7 +102,7 @@ static bool only_grads(const Fn *f) {
 
 /* The first level from the default on whose plan fits; all after it are smaller by the pass's count, which knows no
  * workspace and no overlays, so that levels far above the budget by that count need no try. */
-static Fn *fit_fn(Fit *fit, Fn *fused, char *err, size_t size) {
+static Fn *fit_fn(Fit *fit, Fn *fused, char err[FIT_ERR]) {
   RematLadder l = remat_ladder(fused, REMAT_ALL);
   int64_t room = fit->budget - fit->fixed;
   FnPlan plan;
@@ -113,11 +113,11 @@ static Fn *fit_fn(Fit *fit, Fn *fused, char *err, size_t size) {
     if (plan.temporaries <= room) return f;
   }
   if (only_grads(fused)) return remat_apply(&l, l.n - 1, err); /* training runs without it */
-  too_small(fit, &plan, err, size);
+  too_small(fit, &plan, err);
   return NULL;
 }
 
-bool codegen_fit(Program *p, Fn *const *fused, int64_t budget, char *err, size_t size) {
+bool codegen_fit(Program *p, Fn *const *fused, int64_t budget, char err[FIT_ERR]) {
   Fit fit = {.m = {.arena = p->arena, .prog = p}, .budget = budget};
   module_place_vars(&fit.m);
   fit.fixed = fit.m.var_bytes + batch_bytes(p);
@@ -125,7 +125,7 @@ bool codegen_fit(Program *p, Fn *const *fused, int64_t budget, char *err, size_t
     FnPlan plan;
     if (!plan_alone(&fit.m, p->fn[i], &plan, err)) return false;
     if (fit.fixed + plan.temporaries <= budget) continue;
-    Fn *f = fit_fn(&fit, fused[i], err, size);
+    Fn *f = fit_fn(&fit, fused[i], err);
     if (!f) return false;
     p->fn[i] = f;
   }

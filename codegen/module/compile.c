@@ -26,7 +26,7 @@ typedef struct {
 
 static void fail(Work *w, const char *what, const char *why) {
   pthread_mutex_lock(&w->lock);
-  if (!atomic_exchange(&w->failed, true)) snprintf(w->err, 512, "%s: %.400s", what, why);
+  if (!atomic_exchange(&w->failed, true)) ir_error(w->err, "%s: %s", what, why);
   pthread_mutex_unlock(&w->lock);
 }
 
@@ -51,17 +51,17 @@ static void keep_texts(const Work *w, Texts *t, LLVMModuleRef m, LLVMTargetMachi
   if (!w->m->opt->emit_asm) return;
   LLVMModuleRef copy = LLVMCloneModule(m);
   Bytes text = {0};
-  char err[256];
+  char err[IR_ERR];
   if (lower_generate(copy, tm, LLVMAssemblyFile, &text, err))
     t->assembly = strndup((char *)text.data, text.n);
   bytes_free(&text);
   LLVMDisposeModule(copy);
 }
 
-static bool verified(const Work *w, LLVMModuleRef m, char err[256]) {
+static bool verified(const Work *w, LLVMModuleRef m, char err[IR_ERR]) {
   char *message = NULL;
   bool good = !w->m->opt->debug || !LLVMVerifyModule(m, LLVMReturnStatusAction, &message);
-  if (!good) snprintf(err, 256, "LLVM's verifier refuses a kernel: %.200s", message);
+  if (!good) ir_error(err, "LLVM's verifier refuses a kernel: %s", message);
   LLVMDisposeMessage(message);
   return good;
 }
@@ -69,7 +69,7 @@ static bool verified(const Work *w, LLVMModuleRef m, char err[256]) {
 /* Behind the text for all GPUs, and its 0, that for sm_90a where the code has one. */
 static void compile_ptx(Work *w, int number, LLVMTargetMachineRef tm, LLVMTargetMachineRef tm_90a) {
   Code *c = &w->m->code[number];
-  char symbol[64], err[256];
+  char symbol[64], err[IR_ERR];
   code_symbol(symbol, c);
   if (!simt_ptx(c->k, simt_family(c->k), tm, symbol, &c->object, err)) fail(w, "internal error", err);
   bytes_add(&c->object, "", 1);
@@ -83,7 +83,7 @@ static void compile_code(Work *w, int number, LLVMTargetMachineRef tm) {
   LLVMContextRef context = LLVMContextCreate();
   LLVMContextSetDiscardValueNames(context, !w->m->opt->emit_llvm);
   LLVMModuleRef m = lower_code(c, context, tm);
-  char err[256];
+  char err[IR_ERR];
   bool good = verified(w, m, err) && lower_optimise(m, tm, err);
   if (good) keep_texts(w, &w->texts[number], m, tm);
   if (!good || !lower_generate(m, tm, LLVMObjectFile, &c->object, err)) fail(w, "internal error", err);
@@ -97,7 +97,7 @@ static int target_number(const Module *m, const Code *c) {
   return m->machine->simt ? (int)simt_family(c->k) : (int)c->isa;
 }
 
-static LLVMTargetMachineRef target_of(const Module *m, int number, char err[256]) {
+static LLVMTargetMachineRef target_of(const Module *m, int number, char err[IR_ERR]) {
   return m->machine->simt ? simt_ptx_target((NetcSm)number, err) : lower_target((NetcIsa)number, err);
 }
 
@@ -113,7 +113,7 @@ static void obtain(Work *w, int number, LLVMTargetMachineRef tm[NETC_ISA_COUNT])
     bytes_text(&key, c->text.data, c->text.n);
     c->cached = !texts && cache_get(cache, &key, &c->object);
   }
-  char err[256];
+  char err[IR_ERR];
   int target = target_number(w->m, c), also = c->k->sm90 ? (int)NETC_SM_90A : target;
   if (!c->cached && ((!tm[target] && !(tm[target] = target_of(w->m, target, err))) ||
                      (!tm[also] && !(tm[also] = target_of(w->m, also, err)))))
@@ -176,7 +176,7 @@ static void run_workers(Work *w, int threads) {
   for (int i = 0; i < started; i++) pthread_join(thread[i], NULL);
 }
 
-bool compile_codes(Module *m, char err[512]) {
+bool compile_codes(Module *m, char err[IR_ERR]) {
   Work w = {.m = m, .err = err};
   w.order = arena_alloc(m->arena, ((size_t)m->ncode + 1) * sizeof *w.order);
   w.texts = arena_alloc(m->arena, ((size_t)m->ncode + 1) * sizeof *w.texts);

@@ -247,7 +247,7 @@ static void make_kernel(Module *m, Emit *e, Filling *f, int field) {
   f->views = k_arg(k, K_F64, "views");
   f->out = k_arg(k, f->image ? K_F32 : K_I32, "batch");
   fill_rows(f);
-  if (k->err[0]) snprintf(e->err, sizeof e->err, "kernel %s: %s", name, k->err);
+  if (k->err[0]) ir_error(e->err, "kernel %s: %s", name, k->err);
   int64_t bytes = 2 * type_bytes(f->type);
   Kernel kernel = {.name = name, .op = "fill", .k = {k}, .hash = {kir_hash(k)}, .bytes = bytes};
   *ARENA_PUSH(m->arena, m->fill, m->nfill, m->capfill) =
@@ -255,7 +255,7 @@ static void make_kernel(Module *m, Emit *e, Filling *f, int field) {
   *ARENA_PUSH(e->arena, e->kernel, e->nkernel, e->capkernel) = kernel;
 }
 
-bool emit_fills(Module *m, char err[512]) {
+bool emit_fills(Module *m, char err[IR_ERR]) {
   const FnPlan *train = module_training(m);
   if (!train) return true;
   Emit *e = m->fn[m->prog->nfn - 1].e; /* has all kernels so far */
@@ -273,6 +273,6 @@ bool emit_fills(Module *m, char err[512]) {
       if (field_info[stream->field[i].kind].by_device) make_kernel(m, e, &f[i], i);
   }
   m->kernel = e->kernel, m->nkernel = e->nkernel;
-  if (e->err[0]) snprintf(err, 512, "%.500s", e->err);
+  if (e->err[0]) ir_error(err, "%s", e->err);
   return !e->err[0];
 }

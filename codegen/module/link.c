@@ -14,16 +14,15 @@
 
 extern char **environ;
 
-static bool temporary_dir(char out[256], char err[512]) {
+static bool temporary_dir(char out[256], char err[IR_ERR]) {
   const char *base = getenv("TMPDIR");
   if (!base || !*base) base = "/tmp";
   if (snprintf(out, 256, "%s/netc-XXXXXX", base) >= 256)
-    return snprintf(err, 512, "$TMPDIR is too long a path: %.300s", base), false;
+    return ir_error(err, "$TMPDIR is too long a path: %s", base);
   if (mkdtemp(out)) return true;
-  snprintf(err, 512,
-           "cannot make a directory for temporary files in %.300s: %s; set TMPDIR to one that can be written",
-           base, strerror(errno));
-  return false;
+  return ir_error(
+      err, "cannot make a directory for temporary files in %.300s: %s; set TMPDIR to one that can be written",
+      base, strerror(errno));
 }
 
 /* A file of the temporary directory. */
@@ -66,7 +65,7 @@ static void first_line(const char *log, char out[256]) {
 }
 
 /* Links with the compiler driver, or with the bare linker where there is none. */
-static bool link_archive(const char *dir, const char *output, char err[512]) {
+static bool link_archive(const char *dir, const char *output, char err[IR_ERR]) {
   char log[320], archive[320], line[256] = "";
   in_dir(log, dir, log_name);
   in_dir(archive, dir, archive_name);
@@ -82,27 +81,24 @@ static bool link_archive(const char *dir, const char *output, char err[512]) {
   }
   if (status == 0) return true;
   if (status < 0)
-    snprintf(err, 512,
+    ir_error(err,
              "cannot link the module: neither cc nor ld can be run; install a C compiler (gcc) or binutils");
-  else
-    snprintf(err, 512, "cannot link the module: %.300s",
-             line[0] ? line : "the linker failed without a message");
+  else ir_error(err, "cannot link the module: %s", line[0] ? line : "the linker failed without a message");
   return false;
 }
 
 /* A rename would put the module in the place of whatever stands there: of a device too, where root compiles. */
-static bool replaceable(const char *output, char err[512]) {
+static bool replaceable(const char *output, char err[IR_ERR]) {
   struct stat st;
   if (stat(output, &st) || S_ISREG(st.st_mode)) return true;
-  if (S_ISDIR(st.st_mode)) snprintf(err, 512, "cannot write %.300s: it is a directory; name a file", output);
-  else
-    snprintf(err, 512, "%.300s is no regular file and is left as it is; give -o the name of a file", output);
+  if (S_ISDIR(st.st_mode)) ir_error(err, "cannot write %.300s: it is a directory; name a file", output);
+  else ir_error(err, "%.300s is no regular file and is left as it is; give -o the name of a file", output);
   return false;
 }
 
 /* The objects as an archive (ar(5)): each behind a header of 60 characters, at even places. It has no index: the linker
  * is told to take all of it. */
-static bool write_archive(const char *dir, const Bytes *const *object, int n, char err[512]) {
+static bool write_archive(const char *dir, const Bytes *const *object, int n, char err[IR_ERR]) {
   char path[320], header[64];
   int fd = open(in_dir(path, dir, archive_name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   Bytes all = {0};
@@ -116,39 +112,39 @@ static bool write_archive(const char *dir, const Bytes *const *object, int n, ch
   bool good = fd >= 0 && bytes_write(&all, fd);
   if (fd >= 0 && close(fd)) good = false;
   bytes_free(&all);
-  return good || (snprintf(err, 512, "cannot write %s: %s", path, strerror(errno)), false);
+  return good || ir_error(err, "cannot write %s: %s", path, strerror(errno));
 }
 
 /* Reads the module before it gets its name: under that another netc may put another one at any time. */
-static bool read_image(const char *path, Bytes *image, char err[512]) {
+static bool read_image(const char *path, Bytes *image, char err[IR_ERR]) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   bool good = fd >= 0 && bytes_read(image, fd);
-  if (!good) snprintf(err, 512, "cannot read %.300s: %s", path, strerror(errno));
+  if (!good) ir_error(err, "cannot read %.300s: %s", path, strerror(errno));
   if (fd >= 0) close(fd);
   return good;
 }
 
 /* Makes an empty file beside `output`. */
-static bool reserve_place(const char *output, char temporary[4096], char err[512]) {
+static bool reserve_place(const char *output, char temporary[4096], char err[IR_ERR]) {
   if (!replaceable(output, err)) return false;
   if (snprintf(temporary, 4096, "%s.%ld.tmp", output, (long)getpid()) >= 4096)
-    return snprintf(err, 512, "path too long: %.300s", output), false;
+    return ir_error(err, "path too long: %s", output);
   int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL, 0777); /* says why better than the linker does */
-  if (fd < 0) return snprintf(err, 512, "cannot write %.300s: %s", output, strerror(errno)), false;
+  if (fd < 0) return ir_error(err, "cannot write %.300s: %s", output, strerror(errno));
   close(fd);
   return true;
 }
 
-static bool put_in_place(const char *temporary, const char *output, bool good, char err[512]) {
+static bool put_in_place(const char *temporary, const char *output, bool good, char err[IR_ERR]) {
   if (good && rename(temporary, output)) {
-    snprintf(err, 512, "cannot write %.300s: %s", output, strerror(errno));
+    ir_error(err, "cannot write %.300s: %s", output, strerror(errno));
     good = false;
   }
   if (!good) unlink(temporary);
   return good;
 }
 
-bool link_module(const Bytes *const *object, int n, const CodegenOptions *opt, char err[512]) {
+bool link_module(const Bytes *const *object, int n, const CodegenOptions *opt, char err[IR_ERR]) {
   char temporary[4096], dir[256];
   if (!reserve_place(opt->output, temporary, err)) return false;
   bool good = temporary_dir(dir, err);
@@ -160,12 +156,12 @@ bool link_module(const Bytes *const *object, int n, const CodegenOptions *opt, c
   return put_in_place(temporary, opt->output, good, err);
 }
 
-bool codegen_place(const Bytes *image, const char *output, char err[512]) {
+bool codegen_place(const Bytes *image, const char *output, char err[IR_ERR]) {
   char temporary[4096];
   if (!reserve_place(output, temporary, err)) return false;
   int fd = open(temporary, O_WRONLY | O_CLOEXEC);
   bool good = fd >= 0 && bytes_write(image, fd);
   if (fd >= 0 && close(fd)) good = false;
-  if (!good) snprintf(err, 512, "cannot write %.300s: %s", output, strerror(errno));
+  if (!good) ir_error(err, "cannot write %.300s: %s", output, strerror(errno));
   return put_in_place(temporary, output, good, err);
 }

@@ -134,9 +134,8 @@ static bool collect_results(Layout *x) {
     int b = emit_buffer(e, s ? s->node : f->out[i].node);
     int var = var_of(e, b);
     if (s && e->buffer[b].bytes != type_bytes(f->prog->var[s->var].type))
-      return snprintf(x->err, 512, "function %s: variable %s and the value stored to it differ in size",
-                      f->name, f->prog->var[s->var].name),
-             false;
+      return ir_error(x->err, "function %s: variable %s and the value stored to it differ in size", f->name,
+                      f->prog->var[s->var].name);
     const Store *over = var >= 0 ? store_to(f, var) : NULL;
     if (over && over->node >= 0 && var_of(e, emit_buffer(e, over->node)) != var && !(s && s->var == var)) {
       int own = emit_workspace(e, e->buffer[b].bytes);
@@ -145,8 +144,7 @@ static bool collect_results(Layout *x) {
     } else if (var < 0 && !is_input(e, b) && e->buffer[b].node >= 0 && !ever_written(e, b)) {
       const Node *node = &f->node[e->buffer[b].node];
       if (node->op != OP_const)
-        return snprintf(x->err, 512, "function %s: no kernel computes node %d", f->name, e->buffer[b].node),
-               false;
+        return ir_error(x->err, "function %s: no kernel computes node %d", f->name, e->buffer[b].node);
       emit_constant(e, b);
     }
     x->source[i] = b;
@@ -289,15 +287,14 @@ static bool place_temporaries(Layout *x) {
   p->lower_bound = plan_lower_bound(plan, n);
   int i, j;
   if (!plan_check(plan, n, &i, &j))
-    return snprintf(x->err, 512, "function %s: the memory plan lays two live buffers over each other",
-                    e->fn->name),
-           false;
+    return ir_error(x->err, "function %s: the memory plan lays two live buffers over each other",
+                    e->fn->name);
   for (int b = 0; b < e->nbuffer; b++)
     if (index[b] >= 0) p->offset[b] = x->m->var_bytes + plan[index[b]].offset;
   return true;
 }
 
-bool plan_fn(Module *m, FnPlan *p, char err[512]) {
+bool plan_fn(Module *m, FnPlan *p, char err[IR_ERR]) {
   Emit *e = p->e;
   Layout x = {.m = m, .p = p, .e = e, .err = err};
   collect_inputs(&x);
@@ -310,7 +307,7 @@ bool plan_fn(Module *m, FnPlan *p, char err[512]) {
   place_stores(&x, nbuffer);
   place_vars(&x);
   p->output = x.source;
-  if (e->err[0]) return snprintf(err, 512, "function %s: %s", e->fn->name, e->err), false;
+  if (e->err[0]) return ir_error(err, "function %s: %s", e->fn->name, e->err);
   lifetimes(&x);
   return place_temporaries(&x);
 }

@@ -25,7 +25,7 @@ static int64_t scratch_bytes(const FnPlan *p) {
   return most;
 }
 
-static bool emit_functions(Module *m, char err[512]) {
+static bool emit_functions(Module *m, char err[IR_ERR]) {
   const Program *p = m->prog;
   Emit *share = NULL;
   m->fn = arena_alloc(m->arena, (size_t)(p->nfn ? p->nfn : 1) * sizeof *m->fn);
@@ -44,13 +44,12 @@ static bool emit_functions(Module *m, char err[512]) {
 }
 
 /* A kernel that breaks the kernel level's rules is a defect of its emitter; LLVM must not see it. */
-static bool verify_kernels(const Module *m, char err[512]) {
+static bool verify_kernels(const Module *m, char err[IR_ERR]) {
   for (int i = 0; i < m->nkernel; i++)
     for (int isa = 0; isa < m->machine->isas; isa++) {
-      char why[256];
+      char why[IR_ERR];
       if (!(m->isas >> isa & 1) || kir_verify(m->kernel[i].k[module_kernel_set(m, i, isa)], why)) continue;
-      snprintf(err, 512, "internal error: %s", why);
-      return false;
+      return ir_error(err, "internal error: %s", why);
     }
   return true;
 }
@@ -79,7 +78,7 @@ static void report(const Module *m, const Module *device, double start, double e
   r->link = seconds() - compiled;
 }
 
-static bool link_codes(const Module *m, const Module *device, char err[512]) {
+static bool link_codes(const Module *m, const Module *device, char err[IR_ERR]) {
   Bytes tables = {0};
   const Bytes **object = arena_alloc(m->arena, ((size_t)m->ncode + 1) * sizeof *object);
   for (int i = 0; i < m->ncode; i++) object[i] = &m->code[i].object;
@@ -90,7 +89,7 @@ static bool link_codes(const Module *m, const Module *device, char err[512]) {
 }
 
 /* Launches, memory and kernels for the module's machine. */
-static bool emit_module(Module *m, char err[512]) {
+static bool emit_module(Module *m, char err[IR_ERR]) {
   module_place_vars(m);
   m->arena_bytes = m->var_bytes;
   if (!emit_functions(m, err) || (m->machine->simt && !emit_fills(m, err))) return false;
@@ -100,12 +99,12 @@ static bool emit_module(Module *m, char err[512]) {
   return true;
 }
 
-static bool compile_module(Module *m, char err[512]) {
+static bool compile_module(Module *m, char err[IR_ERR]) {
   module_codes(m);
   return compile_codes(m, err);
 }
 
-bool codegen_run(Program *p, const CodegenOptions *opt, char err[512]) {
+bool codegen_run(Program *p, const CodegenOptions *opt, char err[IR_ERR]) {
   double start = seconds();
   Machine host = machine_host;
   if (opt->isas) host.kernels = opt->isas;

@@ -69,7 +69,7 @@ const FnPlan *module_training(const Module *m);
 
 /* memory.c: stores in place or copied, lifetimes, offsets. */
 void module_place_vars(Module *m);
-bool plan_fn(Module *m, FnPlan *p, char err[512]);
+bool plan_fn(Module *m, FnPlan *p, char err[IR_ERR]);
 
 /* codes.c: what there is to compile. A module without bf16 is one for AVX-512; of a kernel that has no code of its own for a set, that
  * set takes the one for AVX-512. */
@@ -80,11 +80,11 @@ void module_free_codes(Module *m);
 const char *code_symbol(char out[64], const Code *c);
 
 /* compile.c: object code for all of it, or PTX texts ended by a 0, in parallel. */
-bool compile_codes(Module *m, char err[512]);
+bool compile_codes(Module *m, char err[IR_ERR]);
 
 /* device_batch.c: kernels that take batches from images on the device, for the streams that can have them. After all functions are emitted; their
  * kernels join the module's. */
-bool emit_fills(Module *m, char err[512]);
+bool emit_fills(Module *m, char err[IR_ERR]);
 
 /* ptx_texts.c: PTX of several codes as one text each, for a driver to compile side by side. */
 typedef struct {
@@ -98,10 +98,10 @@ DeviceTexts device_texts(const Module *m);
 void device_texts_free(DeviceTexts *t);
 
 /* tables.c: the module's tables and its query function as one more object file; device: NULL or what a GPU runs. */
-bool compile_tables(const Module *m, const Module *device, Bytes *object, char err[512]);
+bool compile_tables(const Module *m, const Module *device, Bytes *object, char err[IR_ERR]);
 
 /* link.c: the objects, in this order, to the shared object opt->output. */
-bool link_module(const Bytes *const *object, int n, const CodegenOptions *opt, char err[512]);
+bool link_module(const Bytes *const *object, int n, const CodegenOptions *opt, char err[IR_ERR]);
 
 /* describe.c: --emit=kernels, --emit=plan; explain.c: --explain */
 void describe_kernels(const Module *m);

@@ -106,14 +106,14 @@ static void make_types(Tables *t) {
   for (int i = 0; i < T_COUNT; i++) t->type[i] = record(t, layout[i].fields);
 }
 
-static bool check_layouts(const Tables *t, LLVMTargetMachineRef tm, char err[512]) {
+static bool check_layouts(const Tables *t, LLVMTargetMachineRef tm, char err[IR_ERR]) {
   LLVMTargetDataRef data = LLVMCreateTargetDataLayout(tm);
   bool good = true;
   for (int i = 0; i < T_COUNT && good; i++) {
     unsigned n = LLVMCountStructElementTypes(t->type[i]);
     good = LLVMABISizeOfType(data, t->type[i]) == layout[i].bytes &&
            LLVMOffsetOfElement(data, t->type[i], n - 1) == layout[i].last;
-    if (!good) snprintf(err, 512, "internal error: %s of abi.h and of tables.c differ", layout[i].name);
+    if (!good) ir_error(err, "internal error: %s of abi.h and of tables.c differ", layout[i].name);
   }
   LLVMSetModuleDataLayout(t->m, data);
   LLVMDisposeTargetData(data);
@@ -406,7 +406,7 @@ static void query_function(const Tables *t, LLVMValueRef module) {
   LLVMDisposeBuilder(b);
 }
 
-bool compile_tables(const Module *m, const Module *device, Bytes *object, char err[512]) {
+bool compile_tables(const Module *m, const Module *device, Bytes *object, char err[IR_ERR]) {
   LLVMTargetMachineRef tm = lower_target(NETC_ISA_AVX2, err);
   if (!tm) return false;
   Places places = {.arena = m->arena};

@@ -46,7 +46,7 @@ bool module_from_cache(Arena *a, const Request *r) {
   Bytes files = request_key(r, "files"), module = request_key(r, "module"), list = {0}, image = {0};
   bytes_text(&files, text, size);
   add_source(&module, r->input, text, size);
-  char err[512];
+  char err[IR_ERR];
   bool found = cache_get(cache, &files, &list) && add_used(a, &module, &list) &&
                cache_get(cache, &module, &image) && codegen_place(&image, r->codegen->output, err);
   bytes_free(&files);

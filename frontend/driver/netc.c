@@ -302,7 +302,7 @@ static void print_times(const Times *t) {
 
 /* All layers in order. */
 static int run_layers(Arena *arena, Command *c, Times *t) {
-  char err[2048] = "";
+  char err[FIT_ERR] = "";
   const char *options = "";
   Program *p = frontend_compile(arena, c->input, &c->frontend, &options);
   if (!p) return 1;
@@ -315,7 +315,7 @@ static int run_layers(Arena *arena, Command *c, Times *t) {
     return fprintf(stderr, "netc: %s: internal error: %s\n", c->input, err), 1;
   t->passed = now();
   if (!has_back_end(c)) return 0;
-  if (c->memory && !codegen_fit(p, c->passes.fused, c->memory, err, sizeof err))
+  if (c->memory && !codegen_fit(p, c->passes.fused, c->memory, err))
     return fprintf(stderr, "netc: %s: %s\n", c->input, err), 1;
   c->codegen.emit = stdout;
   c->codegen.options = options;
@@ -329,7 +329,7 @@ static int run_layers(Arena *arena, Command *c, Times *t) {
 
 static int compile(Arena *arena, Command *c) {
   Times t = {.start = now()};
-  char why[512];
+  char why[IR_ERR];
   Bytes image = {0};
   const struct Source *sources = NULL;
   Request request = {c->input, &c->frontend, &c->codegen};

@@ -64,8 +64,7 @@ static Value bi_zip(Eval *c, const Ast *at, Value *arg) {
 
 static bool need_tensor(Eval *c, const Ast *at, const char *who, Value v) {
   if (v.kind == V_TENSOR) return true;
-  eval_fail(c, at, "%s needs a tensor, this is %s", who, kind_str(v));
-  return false;
+  return eval_error(c, at, "%s needs a tensor, this is %s", who, kind_str(v));
 }
 
 static Value bi_shape(Eval *c, const Ast *at, Value *arg) {

@@ -39,15 +39,14 @@ static bool arg_init(Eval *c, const Ast *at, Value v, double fan_in, double fan_
   if (!arg_given(v)) return true;
   if (v.kind == V_INIT) return *out = *v.u.init, true;
   if (v.kind != V_STR)
-    return eval_fail(c, at, "init must be a string or an initialiser, it is %s", kind_str(v)), false;
+    return eval_error(c, at, "init must be a string or an initialiser, it is %s", kind_str(v));
   if (!strcmp(v.u.str, "default")) return true;
   bool in = !strcmp(v.u.str, "kin");
   if (!in && strcmp(v.u.str, "kout"))
-    return eval_fail(c, at,
-                     "init \"%.40s\" is unknown; there are \"default\", \"kin\", \"kout\", init_uniform, "
-                     "init_normal, init_const",
-                     v.u.str),
-           false;
+    return eval_error(c, at,
+                      "init \"%.40s\" is unknown; there are \"default\", \"kin\", \"kout\", init_uniform, "
+                      "init_normal, init_const",
+                      v.u.str);
   *out = (Init){.kind = INIT_NORMAL, .b = sqrt(2 / (in ? fan_in : fan_out))};
   return true;
 }
@@ -91,9 +90,8 @@ static bool conv_args(Eval *c, const Ast *at, const char *who, Value *arg, ConvA
   a->t = c->fn->node[a->x].type;
   a->n = a->t.rank - 2;
   if (a->n < 2 || a->n > MAX_SPATIAL)
-    return eval_fail(c, at, "%s: x must be (N,C,S) with two or three spatial axes, it is %s", who,
-                     type_str(a->t, buf)),
-           false;
+    return eval_error(c, at, "%s: x must be (N,C,S) with two or three spatial axes, it is %s", who,
+                      type_str(a->t, buf));
   a->bias = true;
   if (!arg_int(c, at, "out", arg[1], 1, MAX_CHANNELS, &a->out) ||
       !arg_spatial(c, at, "k", arg[2], a->n, 1, a->k) ||
@@ -104,7 +102,7 @@ static bool conv_args(Eval *c, const Ast *at, const char *who, Value *arg, ConvA
   double cells = 1;
   for (int i = 0; i < a->n; i++) cells *= (double)a->k[i];
   if (cells * (double)a->out * (double)a->t.dim[1] > 1e10)
-    return eval_fail(c, at, "%s: the weight would be too large", who), false;
+    return eval_error(c, at, "%s: the weight would be too large", who);
   a->cells = (int64_t)cells;
   return true;
 }

@@ -208,10 +208,9 @@ static bool same_space(Eval *c, const Ast *at, const int *x, int n, int axis) {
     Type t = c->fn->node[x[i]].type;
     for (int k = 2; k < t.rank && t.rank == first.rank; k++)
       if (k != axis && t.dim[k] != first.dim[k])
-        return eval_fail(c, at, "concat of %s and %s along axis %d: axis %d has %lld and %lld%s",
-                         type_str(first, a), type_str(t, b), axis, k, (long long)first.dim[k],
-                         (long long)t.dim[k], llabs(first.dim[k] - t.dim[k]) < 4 ? rounding : ""),
-               false;
+        return eval_error(c, at, "concat of %s and %s along axis %d: axis %d has %lld and %lld%s",
+                          type_str(first, a), type_str(t, b), axis, k, (long long)first.dim[k],
+                          (long long)t.dim[k], llabs(first.dim[k] - t.dim[k]) < 4 ? rounding : "");
   }
   return true;
 }
@@ -294,9 +293,8 @@ static bool image_or_label(Eval *c, const Ast *at, const char *who, Value v, int
   else if (!arg_tensor(c, at, who, v, x)) return false;
   *n = spatial_rank(c, *x);
   if (*n) return true;
-  eval_fail(c, at, "%s must be (N,C,S..) with 1 to 3 spatial axes, it is %s", who,
-            type_str(c->fn->node[*x].type, buf));
-  return false;
+  return eval_error(c, at, "%s must be (N,C,S..) with 1 to 3 spatial axes, it is %s", who,
+                    type_str(c->fn->node[*x].type, buf));
 }
 
 /* The same as f32. */
@@ -379,7 +377,7 @@ static Value bi_matmul(Eval *c, const Ast *at, Value *arg) {
 
 /* A shape: a tensor's, or a list of extents. */
 static bool like(Eval *c, const Ast *at, Value v, Type *t) {
-  if (!c->fn) return eval_fail(c, at, "random tensors exist only inside train, predict and forward"), false;
+  if (!c->fn) return eval_error(c, at, "random tensors exist only inside train, predict and forward");
   if (v.kind == V_TENSOR) {
     *t = value_type(c, v);
     t->dt = F32;

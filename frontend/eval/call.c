@@ -49,16 +49,15 @@ static bool match_params(Eval *c, const char *callee, const Ast *params, Arg *ar
     if (arg[i].name) {
       p = find_param(params, arg[i].name);
       if (!p)
-        return eval_fail(c, arg[i].at, "%s has no parameter '%s'; it has: %s", callee, arg[i].name,
-                         param_names(c, params)),
-               false;
+        return eval_error(c, arg[i].at, "%s has no parameter '%s'; it has: %s", callee, arg[i].name,
+                          param_names(c, params));
     } else {
       p = next;
       if (!p) return too_many(c, arg[i].at, callee, params);
       next = next->next;
     }
     for (int j = 0; j < i; j++)
-      if (given[j] == p) return eval_fail(c, arg[i].at, "%s: '%s' is given twice", callee, p->name), false;
+      if (given[j] == p) return eval_error(c, arg[i].at, "%s: '%s' is given twice", callee, p->name);
     given[i] = p;
   }
   return true;
@@ -74,8 +73,7 @@ bool bind_params(Eval *c, const Ast *at, const char *callee, const Ast *params, 
     for (int i = 0; i < narg; i++)
       if (given[i] == p) v = arg[i].v, found = true;
     if (!found && !p->a)
-      return eval_fail(c, at, "%s needs '%s'; its parameters: %s", callee, p->name, param_names(c, params)),
-             false;
+      return eval_error(c, at, "%s needs '%s'; its parameters: %s", callee, p->name, param_names(c, params));
     if (!found) {
       Frame *outer = c->frame;
       c->frame = to;
@@ -171,27 +169,24 @@ static bool match_builtin(Eval *c, const Ast *n, const Builtin *b, Arg *arg, int
     if (arg[i].name) {
       for (k = many ? 1 : 0; k < count && strcmp(p[k].name, arg[i].name);) k++;
       if (k == count)
-        return eval_fail(c, arg[i].at, "%s has no parameter '%s'; it is %s(%s)", b->name, arg[i].name,
-                         b->name, builtin_params(c, p, count)),
-               false;
+        return eval_error(c, arg[i].at, "%s has no parameter '%s'; it is %s(%s)", b->name, arg[i].name,
+                          b->name, builtin_params(c, p, count));
     } else if (many) {
       rest[nrest++] = arg[i].v;
       continue;
     } else if (next++ >= count) {
-      return eval_fail(c, arg[i].at, "%s takes %d arguments: %s(%s)", b->name, count, b->name,
-                       builtin_params(c, p, count)),
-             false;
+      return eval_error(c, arg[i].at, "%s takes %d arguments: %s(%s)", b->name, count, b->name,
+                        builtin_params(c, p, count));
     }
-    if (set[k]) return eval_fail(c, arg[i].at, "%s: '%s' is given twice", b->name, p[k].name), false;
+    if (set[k]) return eval_error(c, arg[i].at, "%s: '%s' is given twice", b->name, p[k].name);
     set[k] = true;
     value[k] = arg[i].v;
   }
   if (many) value[0] = v_list(c, nrest, rest);
   for (int i = many ? 1 : 0; i < count; i++)
     if (!set[i] && !p[i].optional)
-      return eval_fail(c, n, "%s needs '%s'; it is %s(%s)", b->name, p[i].name, b->name,
-                       builtin_params(c, p, count)),
-             false;
+      return eval_error(c, n, "%s needs '%s'; it is %s(%s)", b->name, p[i].name, b->name,
+                        builtin_params(c, p, count));
   return true;
 }
 

@@ -153,8 +153,9 @@ void eval_exec_list(Eval *c, const Ast *list);
 
 /* ---- state.c ---- */
 const Loc *eval_loc(Eval *c, const Ast *n); /* the full location: file position, block and callers */
-Value eval_fail(Eval *c, const Ast *n, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4))); /* reports; poison */
+/* Both report an error at n: eval_error is false, eval_fail the value that silences what follows from it. */
+bool eval_error(Eval *c, const Ast *n, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+Value eval_fail(Eval *c, const Ast *n, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 Value *scope_find(Scope *s, const char *name);
 void scope_set(Eval *c, Scope *s, const char *name, Value v);
 void eval_assign(Eval *c, const Ast *at, const char *name, Value v);

@@ -19,8 +19,7 @@ static bool need_fn(Eval *c, const Ast *at) {
     c->fn->loc = eval_loc(c, at);
     return true;
   }
-  eval_fail(c, at, "tensors exist only inside train, predict and forward");
-  return false;
+  return eval_error(c, at, "tensors exist only inside train, predict and forward");
 }
 
 int value_f32(Eval *c, const Ast *at, const char *what, Value v) {
@@ -180,11 +179,9 @@ static bool bound(Eval *c, const Ast *e, int64_t n, int64_t open, int64_t *out) 
   if (!e) return true;
   Value v = eval_expr(c, e);
   if (v.kind == V_POISON) return false;
-  if (v.kind != V_NUM || v.u.num != floor(v.u.num) || fabs(v.u.num) > 1e15) {
-    eval_fail(c, e, "a bound must be a whole number, this is %s",
-              v.kind == V_NUM ? value_str(c, v) : kind_str(v));
-    return false;
-  }
+  if (v.kind != V_NUM || v.u.num != floor(v.u.num) || fabs(v.u.num) > 1e15)
+    return eval_error(c, e, "a bound must be a whole number, this is %s",
+                      v.kind == V_NUM ? value_str(c, v) : kind_str(v));
   *out = (int64_t)v.u.num + (v.u.num < 0 ? n : 0);
   return true;
 }

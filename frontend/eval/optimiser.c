@@ -9,13 +9,12 @@ static bool arg_rate(Eval *c, const Ast *at, Value v, Value *lr) {
   char buf[96];
   *lr = v;
   if (v.kind == V_NUM && v.u.num < 0)
-    return eval_fail(c, at, "lr must be at least 0, it is %g: minimize goes downhill by itself", v.u.num),
-           false;
+    return eval_error(c, at, "lr must be at least 0, it is %g: minimize goes downhill by itself", v.u.num);
   if (v.kind == V_NUM) return true;
   if (v.kind != V_TENSOR)
-    return eval_fail(c, at, "lr must be a number or a tensor of rank 0, it is %s", kind_str(v)), false;
+    return eval_error(c, at, "lr must be a number or a tensor of rank 0, it is %s", kind_str(v));
   if (value_type(c, v).rank == 0) return true;
-  return eval_fail(c, at, "lr must have rank 0, it is %s", type_str(value_type(c, v), buf)), false;
+  return eval_error(c, at, "lr must have rank 0, it is %s", type_str(value_type(c, v), buf));
 }
 
 /* A number of the range [0,1) or [0,inf), left as it is where none is given: what is outside diverges or climbs. */
@@ -23,9 +22,8 @@ static bool arg_factor(Eval *c, const Ast *at, const char *what, Value v, double
   if (!arg_given(v)) return true;
   if (!arg_num(c, at, what, v, out)) return false;
   if (*out >= 0 && *out < below) return true;
-  return eval_fail(c, at, "%s must be %s, it is %g", what,
-                   below == 1 ? "at least 0 and less than 1" : "at least 0", *out),
-         false;
+  return eval_error(c, at, "%s must be %s, it is %g", what,
+                    below == 1 ? "at least 0 and less than 1" : "at least 0", *out);
 }
 
 Value make_optimiser(Eval *c, const Ast *at, Value *arg) {
@@ -91,7 +89,7 @@ static bool adam_args(Eval *c, const Ast *at, Value *arg, Optimiser *o) {
   o->beta1 = 0.9, o->beta2 = 0.999, o->eps = 1e-8;
   if (arg_given(arg[1])) {
     if (arg[1].kind != V_LIST || arg[1].u.list->n != 2)
-      return eval_fail(c, at, "adam: betas must be a list of two numbers"), false;
+      return eval_error(c, at, "adam: betas must be a list of two numbers");
     if (!arg_factor(c, at, "beta 1", arg[1].u.list->v[0], 1, &o->beta1) ||
         !arg_factor(c, at, "beta 2", arg[1].u.list->v[1], 1, &o->beta2))
       return false;

@@ -126,8 +126,7 @@ static bool element_type(Eval *c, const Ast *n, FieldKind *kind) {
     const char *between = i == 0 ? "" : i + 1 < FIELD_KINDS ? ", " : " or ";
     types = arena_printf(c->arena, "%s%s%s", types, between, field_info[i].type);
   }
-  eval_fail(c, n, "the type is %s, not '%s'", types, n->str);
-  return false;
+  return eval_error(c, n, "the type is %s, not '%s'", types, n->str);
 }
 
 /* f32[N,C,S..] as written; label[N,S..] and sdf[N,S..] have one channel. A list among the extents is spliced
@@ -152,12 +151,12 @@ static bool input_type(Eval *c, const Ast *n, FieldKind *kind, Type *t) {
     }
   }
   if (!fits || count < 3)
-    return eval_fail(c, n, "%s: a batch, channels and two or three spatial extents are expected, here are %d",
-                     n->name, count),
-           false;
+    return eval_error(c, n,
+                      "%s: a batch, channels and two or three spatial extents are expected, here are %d",
+                      n->name, count);
   if (!arg_shape(c, n, n->name, v_list(c, count, v), field_info[*kind].element, t)) return false;
   if (t->rank > 2 + MAX_SPATIAL)
-    return eval_fail(c, n, "%s: at most %d spatial axes are possible", n->name, MAX_SPATIAL), false;
+    return eval_error(c, n, "%s: at most %d spatial axes are possible", n->name, MAX_SPATIAL);
   return true;
 }
 
@@ -167,11 +166,11 @@ static bool stream_source(Eval *c, const Ast *at, const char *word, StreamSource
   static const char *const names[] = {"labeled", "unlabeled", "all"};
   for (int i = 0; i < 3; i++)
     if (!strcmp(word, names[i])) return *out = (StreamSource)i, true;
-  eval_fail(c, at,
-            "the source of a batch is \"labeled\", \"unlabeled\" or \"all\", not \"%.40s\"; write batch NAME "
-            "(source = \"..\")",
-            word);
-  return false;
+  return eval_error(
+      c, at,
+      "the source of a batch is \"labeled\", \"unlabeled\" or \"all\", not \"%.40s\"; write batch NAME "
+      "(source = \"..\")",
+      word);
 }
 
 static bool stream_augment(Eval *c, const Ast *at, Value v, unsigned *out) {
@@ -180,7 +179,7 @@ static bool stream_augment(Eval *c, const Ast *at, Value v, unsigned *out) {
     unsigned bit;
   } known[] = {{"flip", AUG_FLIP}, {"rot90", AUG_ROT90}, {"crop", AUG_CROP}, {"noise", AUG_NOISE}};
   if (v.kind != V_LIST)
-    return eval_fail(c, at, "augment is a list of \"flip\", \"rot90\", \"crop\", \"noise\""), false;
+    return eval_error(c, at, "augment is a list of \"flip\", \"rot90\", \"crop\", \"noise\"");
   for (int i = 0; i < v.u.list->n; i++) {
     const char *s;
     unsigned bit = 0;
@@ -188,10 +187,8 @@ static bool stream_augment(Eval *c, const Ast *at, Value v, unsigned *out) {
     for (int k = 0; k < 4; k++)
       if (!strcmp(s, known[k].name)) bit = known[k].bit;
     if (!bit)
-      return eval_fail(
-                 c, at,
-                 "augmentation \"%.40s\" is unknown; there are \"flip\", \"rot90\", \"crop\", \"noise\"", s),
-             false;
+      return eval_error(
+          c, at, "augmentation \"%.40s\" is unknown; there are \"flip\", \"rot90\", \"crop\", \"noise\"", s);
     *out |= bit;
   }
   return true;
@@ -208,7 +205,7 @@ static bool batch_options(Eval *c, const Ast *n, Stream *s) {
       source = true;
     } else if (o->name && !strcmp(o->name, "augment")) {
       if (!stream_augment(c, o, v, &s->augment)) return false;
-    } else return eval_fail(c, o, "a batch takes source = \"..\" and augment = [..]"), false;
+    } else return eval_error(c, o, "a batch takes source = \"..\" and augment = [..]");
   }
   return source || stream_source(c, n, n->name, &s->source);
 }
@@ -224,9 +221,8 @@ static bool same_extents(Eval *c, const Ast *at, const Stream *s, const Field *f
            same = f->type.rank == g->type.rank;
       for (int d = images ? 1 : 2; d < f->type.rank && same; d++) same = f->type.dim[d] == g->type.dim[d];
       if (!same)
-        return eval_fail(c, at, "%s is %s, but %s of the batch %s is %s: all come from images of one size",
-                         f->name, type_str(f->type, a), g->name, other->name, type_str(g->type, b)),
-               false;
+        return eval_error(c, at, "%s is %s, but %s of the batch %s is %s: all come from images of one size",
+                          f->name, type_str(f->type, a), g->name, other->name, type_str(g->type, b));
     }
   }
   return true;
@@ -236,25 +232,23 @@ static bool batch_fields(Eval *c, const Ast *n, Stream *s) {
   const int most = (int)(sizeof s->field / sizeof *s->field);
   for (const Ast *t = n->list; t; t = t->next) {
     Field f = {.name = t->name};
-    if (s->nfield == most) return eval_fail(c, t, "a batch has at most %d fields", most), false;
+    if (s->nfield == most) return eval_error(c, t, "a batch has at most %d fields", most);
     if (!input_type(c, t, &f.kind, &f.type)) return false;
     for (int i = 0; i < s->nfield; i++)
       if (!strcmp(s->field[i].name, f.name))
-        return eval_fail(c, t, "the batch has a field '%s' already", f.name), false;
+        return eval_error(c, t, "the batch has a field '%s' already", f.name);
     if (s->nfield && f.type.dim[0] != s->field[0].type.dim[0])
-      return eval_fail(c, t, "%s has %lld samples, %s has %lld", f.name, (long long)f.type.dim[0],
-                       s->field[0].name, (long long)s->field[0].type.dim[0]),
-             false;
+      return eval_error(c, t, "%s has %lld samples, %s has %lld", f.name, (long long)f.type.dim[0],
+                        s->field[0].name, (long long)s->field[0].type.dim[0]);
     if (s->source == SRC_UNLABELED && field_info[f.kind].mask)
-      return eval_fail(
-                 c, t,
-                 "unlabelled images come without labels; where a study needs their masks, write batch NAME "
-                 "(source = \"all\")"),
-             false;
+      return eval_error(
+          c, t,
+          "unlabelled images come without labels; where a study needs their masks, write batch NAME "
+          "(source = \"all\")");
     if (!same_extents(c, t, s, &f)) return false;
     s->field[s->nfield++] = f;
   }
-  return s->nfield > 0 || (eval_fail(c, n, "the batch has no fields"), false);
+  return s->nfield > 0 || eval_error(c, n, "the batch has no fields");
 }
 
 static const Stream *find_stream(const Program *p, const char *name) {

@@ -13,14 +13,26 @@ const Loc *eval_loc(Eval *c, const Ast *n) {
   return l;
 }
 
-Value eval_fail(Eval *c, const Ast *n, const char *fmt, ...) {
+static void report(Eval *c, const Ast *n, const char *fmt, va_list ap) {
   char text[600];
-  va_list ap;
-  va_start(ap, fmt);
   vsnprintf(text, sizeof text, fmt, ap);
-  va_end(ap);
   diag_error(&c->diag, eval_loc(c, n), "%s", text);
   if (c->diag.full) c->stopped = true;
+}
+
+bool eval_error(Eval *c, const Ast *n, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  report(c, n, fmt, ap);
+  va_end(ap);
+  return false;
+}
+
+Value eval_fail(Eval *c, const Ast *n, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  report(c, n, fmt, ap);
+  va_end(ap);
   return v_poison();
 }
 

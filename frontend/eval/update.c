@@ -157,8 +157,7 @@ static void average(Eval *c, const Ast *n, Instance *inst) {
 
 static bool in_train(Eval *c, const Ast *n, const char *what) {
   if (c->fn && c->fn->kind == FN_TRAIN) return true;
-  eval_fail(c, n, "%s stands only inside train", what);
-  return false;
+  return eval_error(c, n, "%s stands only inside train", what);
 }
 
 static int updated_nets(Eval *c, const Ast *n, Instance **net) {

@@ -77,16 +77,22 @@ static void show_chain(Diag *d, const Loc *loc) {
   }
 }
 
+/* FILE:LINE:COLUMN: what: the message, and the line below it. */
+__attribute__((format(printf, 4, 0))) static void show(Diag *d, const Loc *loc, const char *what,
+                                                       const char *fmt, va_list ap) {
+  fprintf(d->out, "%s:%d:%d: %s: ", loc->file, loc->line, loc->col, what);
+  vfprintf(d->out, fmt, ap);
+  fputc('\n', d->out);
+  show_line(d, loc);
+}
+
 void diag_error(Diag *d, const Loc *loc, const char *fmt, ...) {
   d->errors++;
   if (d->full || seen_before(d, loc)) return;
   va_list ap;
   va_start(ap, fmt);
-  fprintf(d->out, "%s:%d:%d: error: ", loc->file, loc->line, loc->col);
-  vfprintf(d->out, fmt, ap);
-  fputc('\n', d->out);
+  show(d, loc, "error", fmt, ap);
   va_end(ap);
-  show_line(d, loc);
   show_chain(d, loc);
   if (d->nseen >= d->max_errors) {
     d->full = true;
@@ -98,9 +104,6 @@ void diag_note(Diag *d, const Loc *loc, const char *fmt, ...) {
   if (d->full) return;
   va_list ap;
   va_start(ap, fmt);
-  fprintf(d->out, "%s:%d:%d: note: ", loc->file, loc->line, loc->col);
-  vfprintf(d->out, fmt, ap);
-  fputc('\n', d->out);
+  show(d, loc, "note", fmt, ap);
   va_end(ap);
-  show_line(d, loc);
 }

@@ -69,7 +69,7 @@ static void solve(Rewrite *r, int loss) {
   }
 }
 
-Fn *pass_autodiff(Fn *f, char err[256]) {
+Fn *pass_autodiff(Fn *f, char err[IR_ERR]) {
   Rewrite r = rewrite_begin(f);
   bool *solved = arena_alloc(f->prog->arena, (size_t)f->n + 1);
   for (int i = 0; i < f->n && !r.to->err[0]; i++) {

@@ -3,5 +3,5 @@
 #define NETC_AUTODIFF_H
 #include "ir/ir.h"
 
-Fn *pass_autodiff(Fn *f, char err[256]);
+Fn *pass_autodiff(Fn *f, char err[IR_ERR]);
 #endif

@@ -12,14 +12,12 @@ typedef struct {
 } Check;
 
 __attribute__((format(printf, 3, 4))) static bool broken(const Check *c, int node, const char *fmt, ...) {
-  char text[160];
+  const Node *n = &c->f->node[node];
+  ir_error(c->err, "%.40s: group %d, node %%%d (%s): ", c->f->name, n->group, node, op_info[n->op].name);
   va_list ap;
   va_start(ap, fmt);
-  vsnprintf(text, sizeof text, fmt, ap);
+  ir_verror_more(c->err, fmt, ap);
   va_end(ap);
-  const Node *n = &c->f->node[node];
-  snprintf(c->err, 256, "%.40s: group %d, node %%%d (%s): %s", c->f->name, n->group, node,
-           op_info[n->op].name, text);
   return false;
 }
 
@@ -174,7 +172,7 @@ static bool kind_fits(int kind, const Node *n) {
   }
 }
 
-bool fuse_check(const Fn *f, char err[256]) {
+bool fuse_check(const Fn *f, char err[IR_ERR]) {
   Check c = {f, group_values(f), err};
   bool *after_red = arena_alloc(f->prog->arena, (size_t)f->n + 1);
   for (int i = 0; i < f->n; i++) {
@@ -185,10 +183,7 @@ bool fuse_check(const Fn *f, char err[256]) {
   }
   for (int i = 0; i < f->ngroup; i++) {
     const GroupInfo *g = &c.g[i];
-    if (!g->nnode || !g->nout) {
-      snprintf(err, 256, "%.60s: group %d is empty or stores nothing", f->name, i);
-      return false;
-    }
+    if (!g->nnode || !g->nout) return ir_error(err, "%.60s: group %d is empty or stores nothing", f->name, i);
     if (g->nin + g->nout > 38) return broken(&c, g->node[0], "%d arguments", g->nin + g->nout);
     if (g->kind == G_MAP) {
       if (g->anchor >= 0) return broken(&c, g->anchor, "a map has no anchor");

@@ -4,5 +4,5 @@
 #include "passes/fuse/fuse.h"
 
 /* false and a message naming function, group and node when a promise is broken. */
-bool fuse_check(const Fn *f, char err[256]);
+bool fuse_check(const Fn *f, char err[IR_ERR]);
 #endif

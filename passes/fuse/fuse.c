@@ -23,7 +23,7 @@ static bool reads_memory(const Fn *f, const Node *n) {
   return cls == CON || (cls == MOVE && n->op != OP_broadcast) || (cls == RED && !is_map_red(f, n));
 }
 
-static Fn *with_copies(const Fn *f, char err[256]) {
+static Fn *with_copies(const Fn *f, char err[IR_ERR]) {
   Rewrite r = rewrite_begin(f);
   int *copy = arena_alloc(f->prog->arena, ((size_t)f->n + 1) * sizeof *copy);
   memset(copy, -1, (size_t)f->n * sizeof *copy);
@@ -350,7 +350,7 @@ static void visit_anchor(Fuse *z, int v) {
   anchor_reads(z, g, v);
 }
 
-static bool visit(Fuse *z, int v, char err[256]) {
+static bool visit(Fuse *z, int v, char err[IR_ERR]) {
   const Node *n = &z->f->node[v];
   if (!z->live[v]) return true;
   if (is_view(z->f, n)) {
@@ -372,7 +372,7 @@ static bool visit(Fuse *z, int v, char err[256]) {
     return true;
   case CON: visit_anchor(z, v); return true;
   default:
-    snprintf(err, 256, "%.60s: fuse met %s in node %%%d; run expand and autodiff before it", z->f->name,
+    ir_error(err, "%.60s: fuse met %s in node %%%d; run expand and autodiff before it", z->f->name,
              op_info[n->op].name, v);
     return false;
   }
@@ -395,7 +395,7 @@ static Fuse fuse_new(const Fn *f) {
   return z;
 }
 
-Fn *pass_fuse(Fn *f, char err[256]) {
+Fn *pass_fuse(Fn *f, char err[IR_ERR]) {
   Fn *ready = with_copies(f, err);
   if (!ready) return NULL;
   Fuse z = fuse_new(ready);

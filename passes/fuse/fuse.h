@@ -47,5 +47,5 @@ GroupInfo *group_values(const Fn *f);
 /* Follow reshape views (and nothing else) down to the node that owns the memory. */
 int value_source(const Fn *f, int node);
 
-Fn *pass_fuse(Fn *f, char err[256]);
+Fn *pass_fuse(Fn *f, char err[IR_ERR]);
 #endif

@@ -82,5 +82,5 @@ bool unrolls_with(Type narrow, Type wide); /* equal but for axis 1, which is 1 a
 bool epilogue_operand(Type operand, Type result);
 
 /* ---- write.c ---- */
-Fn *fuse_emit(Fuse *z, char err[256]);
+Fn *fuse_emit(Fuse *z, char err[IR_ERR]);
 #endif

@@ -55,7 +55,7 @@ static bool write_node(Writer *w, int g, int v) {
   return true;
 }
 
-static bool write_group(Writer *w, int g, char err[256]) {
+static bool write_group(Writer *w, int g, char err[IR_ERR]) {
   const Work *work = &w->z->work[g];
   w->ntodo = 0;
   for (int i = 0; i < work->nroot; i++) collect(w, g, work->root[i]);
@@ -64,9 +64,8 @@ static bool write_group(Writer *w, int g, char err[256]) {
   for (int i = 0; i < w->ntodo; i++) {
     if (write_node(w, g, w->todo[i])) continue;
     const Node *n = &w->z->f->node[w->todo[i]];
-    snprintf(err, 256, "%.60s: fuse put %s %%%d into a %s group that runs before its operands; %.100s",
-             w->z->f->name, op_info[n->op].name, w->todo[i], group_kind_name[work->kind], w->to->err);
-    return false;
+    return ir_error(err, "%.60s: fuse put %s %%%d into a %s group that runs before its operands; %s",
+                    w->z->f->name, op_info[n->op].name, w->todo[i], group_kind_name[work->kind], w->to->err);
   }
   if (work->anchor >= 0) w->to->group[w->to->ngroup - 1].anchor = w->local[work->anchor];
   return true;
@@ -78,7 +77,7 @@ typedef struct {
 
 static int by_pos(const void *a, const void *b) { return ((const Slot *)a)->pos - ((const Slot *)b)->pos; }
 
-Fn *fuse_emit(Fuse *z, char err[256]) {
+Fn *fuse_emit(Fuse *z, char err[IR_ERR]) {
   const Fn *f = z->f;
   size_t n = (size_t)f->n + 1;
   Writer w = {.z = z, .to = fn_like(f)};

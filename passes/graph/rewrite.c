@@ -15,7 +15,7 @@ int rewrite_copy(Rewrite *r, int i) {
   return ir_clone(r->to, n, in);
 }
 
-Fn *rewrite_end(Rewrite *r, char err[256]) {
+Fn *rewrite_end(Rewrite *r, char err[IR_ERR]) {
   const Fn *f = r->from;
   bool ok = !r->to->err[0];
   for (int i = 0; ok && i < f->nstore; i++) {
@@ -27,8 +27,7 @@ Fn *rewrite_end(Rewrite *r, char err[256]) {
     if (ok) fn_output(r->to, f->out[i].name, r->map[f->out[i].node]);
   }
   if (ok) return r->to;
-  snprintf(err, 256, "%.60s: %.180s", f->name,
-           r->to->err[0] ? r->to->err : "a result lost its node while rewriting");
+  ir_error(err, "%.60s: %s", f->name, r->to->err[0] ? r->to->err : "a result lost its node while rewriting");
   return NULL;
 }
 

@@ -19,7 +19,7 @@ Rewrite rewrite_begin(const Fn *f);
 int rewrite_copy(Rewrite *r, int i);
 /* Gives the new function the old one's stores and outputs. NULL and a message when a node could not be built.
  */
-Fn *rewrite_end(Rewrite *r, char err[256]);
+Fn *rewrite_end(Rewrite *r, char err[IR_ERR]);
 
 /* Per node: whether a store, an output or a kept node needs it. From the arena of the program. */
 bool *live_nodes(const Fn *f);

@@ -150,7 +150,7 @@ RematLadder remat_ladder(const Fn *fused, double most_seconds) {
   return l;
 }
 
-Fn *remat_apply(const RematLadder *l, int level, char err[256]) {
+Fn *remat_apply(const RematLadder *l, int level, char err[IR_ERR]) {
   if (level == 0) return (Fn *)l->r->f;
   remat_take_back(l->r, l->level[level].ncut);
   remat_walk(l->r);
@@ -164,7 +164,7 @@ int remat_free_level(const RematLadder *l) {
   return (double)l->level[best].peak <= (1 - LEAST_SAVING) * (double)l->level[0].peak ? best : 0;
 }
 
-Fn *pass_remat(Fn *f, char err[256]) {
+Fn *pass_remat(Fn *f, char err[IR_ERR]) {
   RematLadder l = remat_ladder(f, FREE_SECONDS);
   return remat_apply(&l, remat_free_level(&l), err);
 }

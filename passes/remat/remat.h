@@ -23,7 +23,7 @@ typedef struct {
 } RematLadder;
 RematLadder remat_ladder(const Fn *fused, double most);
 int remat_free_level(const RematLadder *l);
-Fn *remat_apply(const RematLadder *l, int level, char err[256]);
+Fn *remat_apply(const RematLadder *l, int level, char err[IR_ERR]);
 
-Fn *pass_remat(Fn *f, char err[256]);
+Fn *pass_remat(Fn *f, char err[IR_ERR]);
 #endif

@@ -87,5 +87,5 @@ int remat_uses(Remat *r, int v, int64_t **key);
 /* Marks the nodes of its group that `node` is computed again from, itself included. Behind a contraction these end at
  * what its group stores: relu of a stored convolution is a map over that. */
 void remat_closure(const Remat *r, int node, int *seen, int mark);
-Fn *remat_emit(Remat *r, char err[256]);
+Fn *remat_emit(Remat *r, char err[IR_ERR]);
 #endif

@@ -80,7 +80,7 @@ static bool write_step(Emitter *e, const int *first, const int *next, int64_t ke
   return true;
 }
 
-Fn *remat_emit(Remat *r, char err[256]) {
+Fn *remat_emit(Remat *r, char err[IR_ERR]) {
   const Fn *f = r->f;
   Rewrite w = rewrite_begin(f);
   size_t n = (size_t)f->n + 1;

@@ -6,7 +6,6 @@
  * pictures volumes           zero mean, unit variance per volume; HDF5 files of LA come normalised and are
  * left as they are */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/data/internal.h"
@@ -14,7 +13,7 @@
 static const float window_lo = -200, window_hi = 250, ct_below = -500;
 
 static bool no_memory(const char *path, char err[ERR_MAX]) {
-  return snprintf(err, ERR_MAX, "%s: not enough memory", path), false;
+  return err_set(err, "%s: not enough memory", path);
 }
 
 static bool volume_read(const char *path, const char *set, Volume *v, char err[ERR_MAX]) {
@@ -28,9 +27,8 @@ static bool label_of(double value, int64_t classes, const char *path, uint8_t *o
   int64_t v = (int64_t)value;
   if (classes <= 2) return *out = value != 0, true;
   if ((double)v != value || v < 0 || v >= classes)
-    return snprintf(err, ERR_MAX, "%s: mask value %g, but the module has classes 0..%lld (-D classes=N)",
-                    path, value, (long long)classes - 1),
-           false;
+    return err_set(err, "%s: mask value %g, but the module has classes 0..%lld (-D classes=N)", path, value,
+                   (long long)classes - 1);
   return *out = (uint8_t)v, true;
 }
 
@@ -53,9 +51,7 @@ static bool picture_image(const char *path, const DataShape *shape, Sample *out,
   Raster r;
   int64_t n = shape->size[0] * shape->size[1];
   if (shape->channels != 1 && shape->channels != 3)
-    return snprintf(err, ERR_MAX, "%s: the module wants %d channels; pictures have 1 or 3", path,
-                    shape->channels),
-           false;
+    return err_set(err, "%s: the module wants %d channels; pictures have 1 or 3", path, shape->channels);
   if (!raster_read(path, &r, err)) return false;
   float *plane = malloc((size_t)(r.h * r.w) * sizeof *plane);
   out->image = malloc((size_t)(n * shape->channels) * sizeof *out->image);
@@ -80,8 +76,8 @@ static bool picture_mask(const char *path, const DataShape *shape, Sample *out, 
   int64_t n = r.h * r.w, top = 0;
   bool ok = r.h == out->own_dim[0] && r.w == out->own_dim[1];
   if (!ok)
-    snprintf(err, ERR_MAX, "%s: the mask is %lld x %lld, its image %lld x %lld", path, (long long)r.h,
-             (long long)r.w, (long long)out->own_dim[0], (long long)out->own_dim[1]);
+    err_set(err, "%s: the mask is %lld x %lld, its image %lld x %lld", path, (long long)r.h, (long long)r.w,
+            (long long)out->own_dim[0], (long long)out->own_dim[1]);
   if (ok && (!(out->own_label = malloc((size_t)n)) ||
              !(out->label = malloc((size_t)(shape->size[0] * shape->size[1])))))
     ok = no_memory(path, err);
@@ -127,9 +123,9 @@ static bool byte_range(const Volume *v, float *lo, float *hi) {
 static bool volume_masks(const Source *s, const Volume *image, Volume *mask, char err[ERR_MAX]) {
   if (!volume_read(s->mask, "label", mask, err)) return false;
   if (!memcmp(mask->dim, image->dim, sizeof mask->dim)) return true;
-  snprintf(err, ERR_MAX, "%s: the mask is %lld x %lld x %lld, its image %lld x %lld x %lld", s->mask,
-           (long long)mask->dim[0], (long long)mask->dim[1], (long long)mask->dim[2],
-           (long long)image->dim[0], (long long)image->dim[1], (long long)image->dim[2]);
+  err_set(err, "%s: the mask is %lld x %lld x %lld, its image %lld x %lld x %lld", s->mask,
+          (long long)mask->dim[0], (long long)mask->dim[1], (long long)mask->dim[2], (long long)image->dim[0],
+          (long long)image->dim[1], (long long)image->dim[2]);
   volume_free(mask);
   return false;
 }
@@ -138,8 +134,7 @@ static bool whole_volume(const char *path, const Source *s, const DataShape *sha
                          char err[ERR_MAX]) {
   Volume v, mask = {.value = NULL};
   if (shape->channels != 1)
-    return snprintf(err, ERR_MAX, "%s: the module wants %d channels; volumes have 1", path, shape->channels),
-           false;
+    return err_set(err, "%s: the module wants %d channels; volumes have 1", path, shape->channels);
   if (!volume_read(path, "image", &v, err)) return false;
   int64_t n = count_of(&v);
   bool ok = check_finite(v.value, n, path, err) && (!s || !s->mask || volume_masks(s, &v, &mask, err));
@@ -232,9 +227,8 @@ static bool load_slice(const Dataset *d, const Source *s, bool own, Sample *out,
   DataImpl *m = d->impl;
   SliceStore *st = &m->store;
   if (d->shape.channels != 1 && d->shape.channels != 3)
-    return snprintf(err, ERR_MAX, "%s: the module wants %d channels; slices have 1 (or 3, repeated)",
-                    s->image, d->shape.channels),
-           false;
+    return err_set(err, "%s: the module wants %d channels; slices have 1 (or 3, repeated)", s->image,
+                   d->shape.channels);
   pthread_mutex_lock(&m->lock);
   bool ok = st->ready[s->volume] || store_volume(d, s, err);
   if (ok && own && s->mask) ok = own_mask(d, s, out, err);

@@ -1,5 +1,4 @@
 /* open.c - opening and closing data sets. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,34 +26,30 @@ static bool locate(Dataset *d, const char *spec, char err[ERR_MAX]) {
   const char *colon = strchr(spec, ':'), *base = getenv("NETRUN_DATA");
   bool is_known = false;
   d->name = colon ? strndup(spec, (size_t)(colon - spec)) : strdup(spec);
-  if (!d->name) return snprintf(err, ERR_MAX, "not enough memory"), false;
+  if (!d->name) return err_set(err, "not enough memory");
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     is_known = is_known || !strcasecmp(d->name, known[i]);
   if (!is_known)
-    return snprintf(err, ERR_MAX,
-                    "--data %s: unknown data set '%s'; expected lits, isic2018, la, folder or phantom, as "
-                    "NAME:DIR or "
-                    "NAME under $NETRUN_DATA",
-                    spec, d->name),
-           false;
+    return err_set(err,
+                   "--data %s: unknown data set '%s'; expected lits, isic2018, la, folder or phantom, as "
+                   "NAME:DIR or "
+                   "NAME under $NETRUN_DATA",
+                   spec, d->name);
   if (!strcasecmp(d->name, "phantom")) return true;
   if (!colon && (!base || !*base))
-    return snprintf(
-               err, ERR_MAX,
-               "--data %s: where is it? Give --data %s:DIR, or set NETRUN_DATA to the folder that holds %s/",
-               spec, d->name, d->name),
-           false;
+    return err_set(
+        err, "--data %s: where is it? Give --data %s:DIR, or set NETRUN_DATA to the folder that holds %s/",
+        spec, d->name, d->name);
   char path[4096];
   if (colon) snprintf(path, sizeof path, "%s", colon + 1);
   else snprintf(path, sizeof path, "%s/%s", base, d->name);
   struct stat st;
   if (!colon && stat(path, &st) && !strcasecmp(d->name, "isic"))
     snprintf(path, sizeof path, "%s/isic2018", base);
-  if (stat(path, &st)) return snprintf(err, ERR_MAX, "--data %s: %s: %s", spec, path, strerror(errno)), false;
-  if (!S_ISDIR(st.st_mode))
-    return snprintf(err, ERR_MAX, "--data %s: %s is not a directory", spec, path), false;
+  if (stat(path, &st)) return err_sys(err, "--data %s: %s", spec, path);
+  if (!S_ISDIR(st.st_mode)) return err_set(err, "--data %s: %s is not a directory", spec, path);
   d->root = strdup(path);
-  return d->root ? true : (snprintf(err, ERR_MAX, "not enough memory"), false);
+  return d->root ? true : err_set(err, "not enough memory");
 }
 
 /* Room for the slices of all volumes, in a file without a name. */
@@ -68,7 +63,7 @@ static bool store_open(Dataset *d, char err[ERR_MAX]) {
   s->plane = d->shape.size[0] * d->shape.size[1];
   s->first = calloc((size_t)s->nvolume + 1, sizeof *s->first),
   s->ready = calloc((size_t)s->nvolume, sizeof *s->ready);
-  if (!s->first || !s->ready) return snprintf(err, ERR_MAX, "%s: not enough memory", d->root), false;
+  if (!s->first || !s->ready) return err_set(err, "%s: not enough memory", d->root);
   for (int i = 0; i < d->nitem; i++) {
     if (m->source[i].slice < 0) continue;
     int64_t end = m->source[i].slice + 1; /* slices in the volume, so far */
@@ -84,15 +79,14 @@ static bool store_open(Dataset *d, char err[ERR_MAX]) {
   }
   if (f) fclose(f);
   if (s->map) return true;
-  snprintf(err, ERR_MAX, "%s: no room for %.1f GB of slices in the temporary directory (set TMPDIR): %s",
-           d->root, (double)bytes / 1e9, strerror(errno));
-  return false;
+  return err_sys(err, "%s: no room for %.1f GB of slices in the temporary directory (set TMPDIR)", d->root,
+                 (double)bytes / 1e9);
 }
 
 Dataset *data_open(const char *spec, const DataShape *shape, char err[ERR_MAX]) {
   Dataset *d = calloc(1, sizeof *d);
   DataImpl *m = d ? calloc(1, sizeof *m) : NULL;
-  if (!m) return free(d), snprintf(err, ERR_MAX, "not enough memory"), NULL;
+  if (!m) return free(d), err_set(err, "not enough memory"), NULL;
   pthread_mutex_init(&m->lock, NULL);
   m->own_volume = -1;
   d->impl = m, d->shape = *shape;
@@ -100,11 +94,10 @@ Dataset *data_open(const char *spec, const DataShape *shape, char err[ERR_MAX]) 
   bool ok = locate(d, spec, err);
   if (ok && !d->root) {
     ok = phantom_items(d);
-    if (!ok) snprintf(err, ERR_MAX, "not enough memory");
+    if (!ok) err_set(err, "not enough memory");
   } else if (ok) ok = scan_directory(d, d->name, err) && split_cases(d, d->name, err) && store_open(d, err);
   for (int i = 0; ok && i < d->nitem; i++) d->item[i].labeled = true; /* until data_split_labeled says less */
-  if (ok && !d->nitem)
-    ok = false, snprintf(err, ERR_MAX, "%s: its lists name none of the images there", d->root);
+  if (ok && !d->nitem) ok = err_set(err, "%s: its lists name none of the images there", d->root);
   if (!ok) data_close(d), d = NULL;
   return d;
 }

@@ -101,8 +101,7 @@ bool phantom_load(const Dataset *d, int item, Sample *out, char err[ERR_MAX]) {
   out->label = malloc((size_t)n);
   out->own_label = s == 2 ? malloc((size_t)n) : NULL;
   if (!out->image || !out->label || (s == 2 && !out->own_label))
-    return sample_free(out),
-           snprintf(err, ERR_MAX, "phantom: not enough memory for %lld elements", (long long)n), false;
+    return sample_free(out), err_set(err, "phantom: not enough memory for %lld elements", (long long)n);
   for (int a = 0; a < s; a++) out->dim[a] = out->own_dim[a] = dim[3 - s + a];
   Anatomy anatomy = anatomy_of(item);
   for (int64_t i = 0; i < n; i++) {

@@ -62,7 +62,7 @@ static bool budget(int64_t *bytes, char err[ERR_MAX]) {
   char *end = NULL;
   long long mb = text ? strtoll(text, &end, 10) : 4096;
   if (text && (end == text || *end || mb < 0 || mb > 1 << 30))
-    return snprintf(err, ERR_MAX, "NETRUN_CACHE_MB is `%s`; a whole number of MiB is expected", text), false;
+    return err_set(err, "NETRUN_CACHE_MB is `%s`; a whole number of MiB is expected", text);
   return *bytes = mb << 20, true;
 }
 
@@ -74,11 +74,11 @@ static int64_t patch_count(const Sampler *s) {
 }
 
 Sampler *sampler_new(Dataset *d, int source, uint32_t augment, int stream, uint64_t seed, char err[ERR_MAX]) {
-  int64_t room;
+  int64_t room = 0;
   if (!budget(&room, err)) return NULL;
   Sampler *s = calloc(1, sizeof *s);
   if (s) s->item = malloc((size_t)d->nitem * sizeof *s->item);
-  if (!s || !s->item) return free(s), snprintf(err, ERR_MAX, "not enough memory"), NULL;
+  if (!s || !s->item) return free(s), err_set(err, "not enough memory"), NULL;
   pthread_mutex_init(&s->lock, NULL);
   s->data = d, s->augment = augment, s->seed = seed, s->stream = (uint64_t)stream, s->round = UINT64_MAX,
   s->room = room;
@@ -86,8 +86,8 @@ Sampler *sampler_new(Dataset *d, int source, uint32_t augment, int stream, uint6
   s->kept = calloc((size_t)s->n + 1, sizeof *s->kept), s->order = calloc((size_t)s->n + 1, sizeof *s->order);
   s->label = malloc((size_t)patch_count(s));
   if (s->n && s->kept && s->order && s->label) return s;
-  snprintf(err, ERR_MAX, s->n ? "not enough memory" : "%s: no %straining images", d->name,
-           source == NETC_SRC_LABELED ? "labelled " : "");
+  err_set(err, s->n ? "not enough memory" : "%s: no %straining images", d->name,
+          source == NETC_SRC_LABELED ? "labelled " : "");
   sampler_free(s);
   return NULL;
 }
@@ -264,12 +264,11 @@ static void take_image(const Taking *t, float *dst) {
 }
 
 static bool no_mask(const Dataset *d, int item, char err[ERR_MAX]) {
-  snprintf(
-      err, ERR_MAX,
+  return err_set(
+      err,
       "%s: %s has no mask, which a batch with labels needs of each of its images; add the mask, or leave "
       "the case out with a list in train.list or --labeled FILE",
       d->name, d->item[item].name);
-  return false;
 }
 
 /* ---- a sample of every kind of field (ir/fields.def) ---- */

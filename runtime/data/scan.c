@@ -8,7 +8,6 @@
  *
  * A 2-D module takes volumes slice by slice along z. */
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,9 +65,7 @@ static bool add_file(Scan *s, const char *name, const char *image, const char *m
   bool volume = is_volume(image), ok = true;
   char item[PATH_ROOM], patient[PATH_ROOM];
   if (!volume && d->shape.spatial == 3)
-    return snprintf(s->err, ERR_MAX,
-                    "%s: the module wants volumes (3-D), this is a picture; use a 2-D module", image),
-           false;
+    return err_set(s->err, "%s: the module wants volumes (3-D), this is a picture; use a 2-D module", image);
   case_of(name, patient, sizeof patient);
   if (!volume || d->shape.spatial == 3) ok = data_add(d, patient, name, image, mask, -1, -1);
   else {
@@ -80,8 +77,7 @@ static bool add_file(Scan *s, const char *name, const char *image, const char *m
     }
     s->volumes++;
   }
-  return ok ? true
-            : (snprintf(s->err, ERR_MAX, "%s: not enough memory for the list of items", d->root), false);
+  return ok ? true : err_set(s->err, "%s: not enough memory for the list of items", d->root);
 }
 
 static int visible(const struct dirent *e) { return *e->d_name != '.'; }
@@ -113,7 +109,7 @@ static bool scan_pairs(Scan *s, const char *images, const char *masks) {
   int n = list(images, &name);
   char path[PATH_ROOM], mask[PATH_ROOM], stem[PATH_ROOM];
   bool ok = n >= 0;
-  if (!ok) snprintf(s->err, ERR_MAX, "%s: %s", images, strerror(errno));
+  if (!ok) err_sys(s->err, "%s", images);
   for (int i = 0; ok && i < n; i++) {
     if (!is_data(name[i]->d_name)) continue;
     snprintf(path, sizeof path, "%s/%s", images, name[i]->d_name);
@@ -204,10 +200,10 @@ bool scan_directory(Dataset *d, const char *kind, char err[ERR_MAX]) {
   if (ok && !d->nitem) ok = scan_lits(&s, images);
   if (ok && !d->nitem) ok = scan_h5(&s);
   if (ok && !d->nitem)
-    ok = false, snprintf(err, ERR_MAX,
-                         "%s: no images found; %s expects images/ + masks/ (or labels/), volume-N.nii.gz + "
-                         "segmentation-N.nii.gz, or CASE/mri_norm2.h5",
-                         d->root, kind);
-  if (ok && !blocks_as_cases(d)) ok = false, snprintf(err, ERR_MAX, "%s: not enough memory", d->root);
+    ok = err_set(err,
+                 "%s: no images found; %s expects images/ + masks/ (or labels/), volume-N.nii.gz + "
+                 "segmentation-N.nii.gz, or CASE/mri_norm2.h5",
+                 d->root, kind);
+  if (ok && !blocks_as_cases(d)) ok = err_set(err, "%s: not enough memory", d->root);
   return ok;
 }

@@ -1,5 +1,4 @@
 /* split.c - which cases train, which test, and which of the training cases are labelled. Always by case. */
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +42,7 @@ static bool apply_list(Dataset *d, const char *path, MarkFn fn, int mark, int *f
   char *line = NULL;
   size_t room = 0;
   const DataImpl *m = d->impl;
-  if (!f) return snprintf(err, ERR_MAX, "%s: %s", path, strerror(errno)), false;
+  if (!f) return err_sys(err, "%s", path);
   *found = 0, *missing = 0;
   while (getline(&line, &room, f) >= 0) {
     if (!list_name(line)) continue;
@@ -133,7 +132,7 @@ bool split_cases(Dataset *d, const char *kind, char err[ERR_MAX]) {
   uint8_t *test = calloc((size_t)d->ncase + 1, 1);
   int n = 0, ntest = 0;
   Ranked *r = test ? rank_cases(d, NULL, 0, &n) : NULL;
-  if (!r) return free(test), snprintf(err, ERR_MAX, "%s: not enough memory", d->root), false;
+  if (!r) return free(test), err_set(err, "%s: not enough memory", d->root);
   if (!strcmp(kind, "lits"))
     for (int c = 0; c < d->ncase; c++) ntest += test[c] = lits_test_volume(m->patient[c]);
   if (ntest == 0 || ntest == d->ncase) { /* no published split: every fifth case, chosen by name */
@@ -161,13 +160,11 @@ static bool split_by_count(Dataset *d, const char *how, uint64_t seed, char err[
        ok = r && end != how && (percent || (!*end && amount == floor(amount))) && amount > 0 && amount < 1e9;
   int want = ok ? (int)(percent ? amount / 100 * n + 0.5 : amount) : 0;
   if (ok && want < 1) want = 1; /* a fraction of a small set still labels one case */
-  if (!r) snprintf(err, ERR_MAX, "not enough memory to split the data set");
+  if (!r) err_set(err, "not enough memory to split the data set");
   else if (!ok || (percent && amount > 100))
-    ok = false,
-    snprintf(err, ERR_MAX,
-             "--labeled %s: expected a percentage (10%%), a whole number of cases, or a list file", how);
-  else if (want > n)
-    ok = false, snprintf(err, ERR_MAX, "--labeled %s: there are only %d training cases", how, n);
+    ok = err_set(err, "--labeled %s: expected a percentage (10%%), a whole number of cases, or a list file",
+                 how);
+  else if (want > n) ok = err_set(err, "--labeled %s: there are only %d training cases", how, n);
   for (int i = 0; ok && i < d->nitem; i++) d->item[i].labeled = d->item[i].split != SPLIT_TRAIN;
   for (int k = 0; ok && k < want; k++)
     for (int i = 0; i < d->nitem; i++)
@@ -181,8 +178,7 @@ static bool check_labels(const Dataset *d, char err[ERR_MAX]) {
   const DataImpl *m = d->impl;
   for (int i = 0; d->root && i < d->nitem; i++)
     if (d->item[i].labeled && d->item[i].split == SPLIT_TRAIN && !m->source[i].mask)
-      return snprintf(err, ERR_MAX, "%s: it is to be a labelled case, but has no mask", m->source[i].image),
-             false;
+      return err_set(err, "%s: it is to be a labelled case, but has no mask", m->source[i].image);
   return true;
 }
 
@@ -195,10 +191,8 @@ bool data_split_labeled(Dataset *d, const char *how, uint64_t seed, char err[ERR
   char missing[128];
   for (int i = 0; i < d->nitem; i++) d->item[i].labeled = d->item[i].split != SPLIT_TRAIN;
   if (!apply_list(d, how, mark_labeled, 1, &found, missing, err)) return false;
-  if (*missing)
-    return snprintf(err, ERR_MAX, "%s: '%s' is neither a case nor an item of %s", how, missing, d->name),
-           false;
+  if (*missing) return err_set(err, "%s: '%s' is neither a case nor an item of %s", how, missing, d->name);
   if (!data_count(d, SPLIT_TRAIN, true))
-    return snprintf(err, ERR_MAX, "%s: names no training case of %s", how, d->name), false;
+    return err_set(err, "%s: names no training case of %s", how, d->name);
   return check_labels(d, err);
 }

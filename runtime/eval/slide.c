@@ -1,6 +1,5 @@
 /* slide.c - sliding-window inference: windows n = ceil((dim - patch) / stride) + 1 per axis, the last one
  * moved back to the border; arrays smaller than the patch are padded with zeros, the odd element after. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/eval/slide.h"
@@ -61,8 +60,7 @@ bool slide_predict(const float *image, const DataShape *shape, const int64_t *di
   float *sum = calloc((size_t)(total * classes), sizeof *sum);
   bool ok = in && prob && sum;
   if (!ok)
-    snprintf(err, ERR_MAX, "not enough memory for sliding-window inference over %lld elements",
-             (long long)total);
+    err_set(err, "not enough memory for sliding-window inference over %lld elements", (long long)total);
   for (int64_t n = 0; ok && n < w.count[0] * w.count[1] * w.count[2]; n++) {
     int64_t at[3] = {start(&w, 0, n / (w.count[1] * w.count[2])), start(&w, 1, n / w.count[2] % w.count[1]),
                      start(&w, 2, n % w.count[2])};

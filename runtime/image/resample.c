@@ -1,6 +1,5 @@
 /* resample.c - scaling of planes, and intensity normalisation. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include "runtime/image/image.h"
 
@@ -54,10 +53,8 @@ void standardise(float *v, int64_t n) {
 
 bool check_finite(const float *v, int64_t n, const char *path, char err[ERR_MAX]) {
   for (int64_t i = 0; i < n; i++)
-    if (!isfinite(v[i])) {
-      snprintf(err, ERR_MAX, "%s: element %lld is %g; images must hold finite numbers", path, (long long)i,
-               (double)v[i]);
-      return false;
-    }
+    if (!isfinite(v[i]))
+      return err_set(err, "%s: element %lld is %g; images must hold finite numbers", path, (long long)i,
+                     (double)v[i]);
   return true;
 }

@@ -30,7 +30,7 @@ static bool read_jpeg(const char *path, FILE *f, Raster *volatile out, char err[
   jpeg_create_decompress(&jpeg);
   if (setjmp(error.back)) {
     error.mgr.format_message((j_common_ptr)&jpeg, reason);
-    snprintf(err, ERR_MAX, "%s: not a readable JPEG file: %s", path, reason);
+    err_set(err, "%s: not a readable JPEG file: %s", path, reason);
     jpeg_destroy_decompress(&jpeg);
     raster_free(out);
     return false;
@@ -40,7 +40,7 @@ static bool read_jpeg(const char *path, FILE *f, Raster *volatile out, char err[
   jpeg.out_color_space = jpeg.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
   /* a block of 8 x 8 takes a bit, an eighth of one at the very least: 1032 * 4 pixels a byte */
   if (!file_could_hold(path, (double)jpeg.image_width * jpeg.image_height / 4)) {
-    snprintf(err, ERR_MAX, "%s: too short for its %u x %u pixels", path, jpeg.image_height, jpeg.image_width);
+    err_set(err, "%s: too short for its %u x %u pixels", path, jpeg.image_height, jpeg.image_width);
     jpeg_destroy_decompress(&jpeg);
     return false;
   }
@@ -56,8 +56,7 @@ static bool read_jpeg(const char *path, FILE *f, Raster *volatile out, char err[
   }
   bool whole = out->byte && error.mgr.num_warnings == 0;
   if (!whole)
-    snprintf(err, ERR_MAX, "%s: %s", path,
-             out->byte ? "the JPEG data are damaged or end early" : "not enough memory");
+    err_set(err, "%s: %s", path, out->byte ? "the JPEG data are damaged or end early" : "not enough memory");
   jpeg_destroy_decompress(&jpeg);
   if (!whole) raster_free(out);
   return whole;

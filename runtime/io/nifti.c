@@ -1,5 +1,4 @@
 /* nifti.c - NIfTI volumes through their own library. */
-#include <errno.h>
 #include <math.h>
 #include <nifti1_io.h>
 #include <stdio.h>
@@ -40,27 +39,26 @@ static bool nifti_values(const nifti_image *image, Volume *out) {
 static bool read_nifti(const char *path, const char *set, Volume *out, char err[ERR_MAX]) {
   (void)set;
   *out = (Volume){.spacing = {1, 1, 1}};
-  if (access(path, R_OK)) return snprintf(err, ERR_MAX, "%s: %s", path, strerror(errno)), false;
+  if (access(path, R_OK)) return err_sys(err, "%s", path);
   nifti_set_debug_level(0);
   nifti_image *image = nifti_image_read(path, 0);
-  if (!image) return snprintf(err, ERR_MAX, "%s: not a NIfTI file", path), false;
+  if (!image) return err_set(err, "%s: not a NIfTI file", path);
   bool ok = false;
   int64_t n = (int64_t)image->nx * image->ny * image->nz;
   if (n <= 0 || n > VOLUME_MAX_ELEMENTS || image->nvox != (size_t)n) /* nvox: the product of all seven axes */
-    snprintf(err, ERR_MAX, "%s: expected one volume of three axes, found %d axes of %d x %d x %d x %d..",
-             path, image->ndim, image->nx, image->ny, image->nz, image->nt);
+    err_set(err, "%s: expected one volume of three axes, found %d axes of %d x %d x %d x %d..", path,
+            image->ndim, image->nx, image->ny, image->nz, image->nt);
   else if (!file_could_hold(path, (double)n * image->nbyper) || nifti_image_load(image))
-    snprintf(err, ERR_MAX, "%s: the file ends before its %lld voxels do, or is damaged", path, (long long)n);
+    err_set(err, "%s: the file ends before its %lld voxels do, or is damaged", path, (long long)n);
   else if (!(out->value = malloc((size_t)n * sizeof *out->value)))
-    snprintf(err, ERR_MAX, "%s: not enough memory for %lld voxels", path, (long long)n);
+    err_set(err, "%s: not enough memory for %lld voxels", path, (long long)n);
   else {
     const double step[3] = {image->dx, image->dy, image->dz};
     out->dim[0] = image->nx, out->dim[1] = image->ny, out->dim[2] = image->nz;
     for (int a = 0; a < 3; a++) out->spacing[a] = step[a] > 0 && isfinite(step[a]) ? step[a] : 1;
     ok = nifti_values(image, out);
     if (!ok)
-      snprintf(err, ERR_MAX, "%s: voxels of type %s are not supported", path,
-               nifti_datatype_string(image->datatype));
+      err_set(err, "%s: voxels of type %s are not supported", path, nifti_datatype_string(image->datatype));
   }
   nifti_image_free(image);
   if (!ok) volume_free(out);
@@ -101,7 +99,7 @@ static bool write_nifti(const char *path, const char *like, const uint8_t *mask,
     if (back) nifti_image_free(back);
     if (!ok) unlink(temp);
   }
-  if (!ok) snprintf(err, ERR_MAX, "%s: cannot write the mask (no space, or no permission?)", path);
+  if (!ok) err_set(err, "%s: cannot write the mask (no space, or no permission?)", path);
   if (image) nifti_image_free(image);
   if (geometry) nifti_image_free(geometry);
   return ok;

@@ -1,5 +1,4 @@
 /* picture.c - PNG files and the overlay of image, truth and prediction. Curves are in runtime/train/curves.c. */
-#include <errno.h>
 #include <math.h>
 #include <png.h>
 #include <stdio.h>
@@ -14,15 +13,15 @@ static bool write_png(const char *path, const uint8_t *bytes, int64_t h, int64_t
                       char err[ERR_MAX]) {
   char temp[4096];
   if (snprintf(temp, sizeof temp, "%s.part", path) >= (int)sizeof temp)
-    return snprintf(err, ERR_MAX, "%.200s...: path too long", path), false;
+    return err_set(err, "%.200s...: path too long", path);
   png_image image = {
       .version = PNG_IMAGE_VERSION, .width = (uint32_t)w, .height = (uint32_t)h, .format = format};
   if (!png_image_write_to_file(&image, temp, 0, bytes, 0, NULL)) {
-    snprintf(err, ERR_MAX, "%s: cannot write picture: %s", path, image.message);
+    err_set(err, "%s: cannot write picture: %s", path, image.message);
     unlink(temp);
     return false;
   }
-  if (rename(temp, path)) return snprintf(err, ERR_MAX, "%s: %s", path, strerror(errno)), unlink(temp), false;
+  if (rename(temp, path)) return err_sys(err, "%s", path), unlink(temp), false;
   return true;
 }
 
@@ -82,9 +81,8 @@ bool picture_overlay(const char *path, const float *image, int channels, int64_t
   size_t bytes = (size_t)(h * zoom * c.pitch * 3);
   c.rgb = malloc(bytes);
   if (!c.rgb)
-    return snprintf(err, ERR_MAX, "%s: not enough memory for a picture of %lld x %lld", path, (long long)h,
-                    (long long)w),
-           false;
+    return err_set(err, "%s: not enough memory for a picture of %lld x %lld", path, (long long)h,
+                   (long long)w);
   memset(c.rgb, 255, bytes);
   for (int panel = 0; panel < 3; panel++) image_panel(&c, panel, image, channels);
   for (int panel = 1; panel < 3; panel++)

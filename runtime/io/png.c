@@ -9,28 +9,25 @@ enum { MAX_SIDE = 1 << 16 };
 
 static bool read_png(const char *path, FILE *f, Raster *out, char err[ERR_MAX]) {
   png_image image = {.version = PNG_IMAGE_VERSION};
-  if (!png_image_begin_read_from_stdio(&image, f)) {
-    snprintf(err, ERR_MAX, "%s: not a readable PNG file: %s", path, image.message);
-    return false;
-  }
+  if (!png_image_begin_read_from_stdio(&image, f))
+    return err_set(err, "%s: not a readable PNG file: %s", path, image.message);
   bool colour = image.format & PNG_FORMAT_FLAG_COLOR;
   image.format = colour ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
   if (image.width > MAX_SIDE || image.height > MAX_SIDE) {
-    snprintf(err, ERR_MAX, "%s: %u x %u pixels; at most %d a side are read", path, image.height, image.width,
-             MAX_SIDE);
+    err_set(err, "%s: %u x %u pixels; at most %d a side are read", path, image.height, image.width, MAX_SIDE);
     png_image_free(&image);
     return false;
   }
   /* at least one bit a pixel, before compression */
   if (!file_could_hold(path, (double)image.width * image.height / 8)) {
-    snprintf(err, ERR_MAX, "%s: too short for its %u x %u pixels", path, image.height, image.width);
+    err_set(err, "%s: too short for its %u x %u pixels", path, image.height, image.width);
     png_image_free(&image);
     return false;
   }
   *out = (Raster){
       .h = image.height, .w = image.width, .c = colour ? 3 : 1, .byte = malloc(PNG_IMAGE_SIZE(image))};
   if (out->byte && png_image_finish_read(&image, NULL, out->byte, 0, NULL)) return true;
-  snprintf(err, ERR_MAX, "%s: %s", path, out->byte ? image.message : "not enough memory");
+  err_set(err, "%s: %s", path, out->byte ? image.message : "not enough memory");
   png_image_free(&image);
   raster_free(out);
   return false;

@@ -60,15 +60,15 @@ static bool table_read(Table *t, const char *path, char err[ERR_MAX]) {
   char *line = NULL;
   size_t room = 0;
   bool ok = false;
-  if (!f) return snprintf(err, ERR_MAX, "%s: %s", path, strerror(errno)), false;
+  if (!f) return err_sys(err, "%s", path);
   if (getline(&line, &room, f) < 0 || !table_header(t, line)) {
-    snprintf(err, ERR_MAX, "%s: expected a header line with at least two columns", path);
+    err_set(err, "%s: expected a header line with at least two columns", path);
     goto out;
   }
   ok = true;
   while (ok && getline(&line, &room, f) >= 0) ok = table_row(t, line);
-  if (!ok) snprintf(err, ERR_MAX, "%s: not enough memory for its rows", path);
-  else if (!t->nrow) ok = false, snprintf(err, ERR_MAX, "%s: no rows to draw", path);
+  if (!ok) err_set(err, "%s: not enough memory for its rows", path);
+  else if (!t->nrow) ok = err_set(err, "%s: no rows to draw", path);
 out:
   free(line);
   fclose(f);
@@ -173,7 +173,7 @@ bool picture_curves(const char *csv_path, const char *png_path, char err[ERR_MAX
   char temp[4096];
   bool ok = table_read(&t, csv_path, err);
   if (ok && snprintf(temp, sizeof temp, "%s.part", png_path) >= (int)sizeof temp)
-    ok = false, snprintf(err, ERR_MAX, "%.200s...: path too long", png_path);
+    ok = err_set(err, "%.200s...: path too long", png_path);
   if (ok) {
     int across = t.ncol - 1 < 3 ? t.ncol - 1 : 3, down = (t.ncol - 2) / across + 1;
     cairo_surface_t *s = cairo_image_surface_create(CAIRO_FORMAT_RGB24, across * PANEL_W, down * PANEL_H);
@@ -184,8 +184,8 @@ bool picture_curves(const char *csv_path, const char *png_path, char err[ERR_MAX
     cairo_surface_destroy(s);
     ok = status == CAIRO_STATUS_SUCCESS && !rename(temp, png_path);
     if (!ok) {
-      snprintf(err, ERR_MAX, "%s: cannot write picture: %s", png_path,
-               status ? cairo_status_to_string(status) : strerror(errno));
+      err_set(err, "%s: cannot write picture: %s", png_path,
+              status ? cairo_status_to_string(status) : strerror(errno));
       unlink(temp);
     }
   }

@@ -109,7 +109,7 @@ static Fn *build(Arena *a, const Layer *l, int dir, Mode mode) {
 
 static Jit *compile(const Emit *e, int isa) {
   const KFn *k[8];
-  char err[256];
+  char err[IR_ERR];
   for (int i = 0; i < e->nkernel; i++)
     if (!(k[i] = e->kernel[i].k[isa])) k[i] = e->kernel[i].k[NETC_ISA_AVX512];
   Jit *j = jit_new(k, e->nkernel, (NetcIsa)isa, err);

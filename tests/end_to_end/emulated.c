@@ -29,7 +29,7 @@ static int die(const char *what) {
 }
 
 /* The device's kernels, as codegen_run makes them. */
-static bool emit(Module *m, char err[512]) {
+static bool emit(Module *m, char err[IR_ERR]) {
   const Program *p = m->prog;
   Emit *share = NULL;
   module_place_vars(m);
@@ -49,7 +49,7 @@ static bool emit(Module *m, char err[512]) {
 
 /* One kernel's object file DIR/NUMBER.o and its line in the table. */
 static bool compile(const Module *m, int number, LLVMTargetMachineRef tm, const char *dir, FILE *table,
-                    char err[512]) {
+                    char err[IR_ERR]) {
   char symbol[64], path[320];
   code_symbol(symbol, &m->code[number]);
   const KFn *k = m->code[number].k;
@@ -98,7 +98,7 @@ static const char head[] = "#include \"tests/runtime/fake_kernels.h\"\n"
                            "const FakeKernels *fake_kernels(void);\n"
                            "const FakeKernels *fake_kernels(void) { return &all; }\n";
 
-static bool write_all(const Module *m, const char *dir, char err[512]) {
+static bool write_all(const Module *m, const char *dir, char err[IR_ERR]) {
   char path[320];
   LLVMTargetMachineRef tm = lower_target_quick(err);
   snprintf(path, sizeof path, "%s/all.c", dir);
@@ -114,10 +114,10 @@ static bool write_all(const Module *m, const char *dir, char err[512]) {
 }
 
 /* The object files of all kernels, and their table, linked. */
-static bool make_shared(const Module *m, const char *out, char err[512]) {
+static bool make_shared(const Module *m, const char *out, char err[IR_ERR]) {
   char dir[] = "/tmp/netc_emulated_XXXXXX", cmd[1024];
   if (!strcmp(out, "-")) return true;
-  if (!mkdtemp(dir)) return snprintf(err, 512, "no temporary directory"), false;
+  if (!mkdtemp(dir)) return ir_error(err, "no temporary directory");
   bool good = write_all(m, dir, err);
   snprintf(cmd, sizeof cmd, "cc -shared -fPIC -I %s -I %s/codegen -I %s -o %s %s/all.c %s/*.o", SOURCE_DIR,
            SOURCE_DIR, dir, out, dir, dir);

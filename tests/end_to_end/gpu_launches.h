@@ -104,7 +104,7 @@ static inline int wanted_kernels(const Emit *e, bool newest, bool *wanted) {
 }
 
 /* Kernels that are not wanted are not compiled: the first one that is stands in their places. */
-static inline Emulator *wanted_emulator(const Emit *e, bool newest, const bool *wanted, char err[256]) {
+static inline Emulator *wanted_emulator(const Emit *e, bool newest, const bool *wanted, char err[IR_ERR]) {
   static int functions;
   const KFn **k = arena_alloc(e->arena, ((size_t)e->nkernel + 1) * sizeof *k), *first = NULL;
   ShareMode *mode = arena_alloc(e->arena, ((size_t)e->nkernel + 1) * sizeof *mode);
@@ -122,7 +122,7 @@ static inline Emulator *wanted_emulator(const Emit *e, bool newest, const bool *
 
 /* Returns the number of forms for sm_90a that were run. */
 static inline int check_fn(Arena *a, const Machine *m, const Fn *f, double tolerance, bool newest) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Emit *e = emit_fn_on(m, a, f, NULL, err);
   if (!e) fail_msg("%s: %s", f->name, err);
   bool *wanted = arena_alloc(a, (size_t)e->nkernel + 1);

@@ -18,7 +18,7 @@ static inline double fill_state(const char *name, int64_t i, Type t) {
 }
 
 static inline Program *compile_model(Arena *a, const char *path, const Define *define, int n) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   const char *options = NULL;
   FrontendOptions o = {.define = define, .ndefine = n, .diag = stderr};
   Program *p = frontend_compile(a, path, &o, &options);

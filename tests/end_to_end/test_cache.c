@@ -145,7 +145,7 @@ static Bytes bytes(const char *text) {
 TEST(entries_not_used_for_longest_go_first) {
   enum { N = 40, SIZE = 100000 };
   Arena *a = arena_new();
-  char why[512];
+  char why[IR_ERR];
   Cache *c = cache_open(a, arena_printf(a, "%s/evict", root), why);
   assert_non_null(c);
   c->limit = N / 2 * SIZE;

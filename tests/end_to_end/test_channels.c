@@ -17,7 +17,7 @@ static void check_shared(const KFn *k, const char *text) {
 }
 
 static void verify(const Emit *e, const char *text) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   for (int i = 0; i < e->nkernel; i++)
     for (int isa = 0; isa < e->machine->isas; isa++) {
       const KFn *k = e->kernel[i].k[isa], *form[] = {k, k ? k->sm90 : NULL};
@@ -31,7 +31,7 @@ static void verify(const Emit *e, const char *text) {
 
 /* A layer from `channels` channels to as many, between 1x1 convolutions, learns. */
 static void check(const char *layer, int channels, const char *size, const char *const how[2]) {
-  char text[1024], err[256] = "";
+  char text[1024], err[IR_ERR] = "";
   snprintf(
       text, sizeof text,
       "use \"blocks/dybac.net\"\nuse \"blocks/norms.net\"\noption precision = \"%s\"\noption tf32 = %s\n"

@@ -48,7 +48,7 @@ static void renumber(char *text) {
 
 /* All kernels of a text, printed again. */
 static char *reprint(const char *text, int *kernels) {
-  char *again = NULL, err[256] = "";
+  char *again = NULL, err[IR_ERR] = "";
   size_t size = 0;
   FILE *out = open_memstream(&again, &size);
   for (KFn *k; (k = kir_parse(arena, &text, err)); ++*kernels) kir_print(out, k);

@@ -62,7 +62,7 @@ static Program *parse(Arena *a, const char *text) {
 
 /* Emitted and planned for a GPU, as codegen_run does. */
 static Module on_gpu(Arena *a, Program *p) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   Module m = {.arena = a, .prog = p, .machine = &machine_gpu};
   Emit *e = NULL;
   module_place_vars(&m);
@@ -121,7 +121,7 @@ static void compare(const Case *c, const Fill *fill, const NetcView *view, const
 
 static void run_fill(const Case *c, Emulator *e, const Fill *fill, const NetcView *view, const uint32_t *want,
                      uint64_t iteration) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   const Stream *s = &c->m->prog->stream[fill->stream];
   const Input *in = input_of(c->m, s, &s->field[fill->field]);
   int64_t words = type_count(in->type), n = in->type.dim[0];

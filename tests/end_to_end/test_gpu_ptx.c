@@ -36,7 +36,7 @@ static const KFn *form(const KFn *k, NetcSm sm) {
 
 /* Codes number first, first + step, .. of all functions, those of family sm, as one text. */
 static int texts(const SharedCodes *c, NetcSm sm, const char *const *which, int first, int step, Bytes *all) {
-  char err[256] = "", symbol[64], target[64];
+  char err[IR_ERR] = "", symbol[64], target[64];
   int n = 0;
   LLVMTargetMachineRef tm = simt_ptx_target(sm, err);
   if (!tm) fail_msg("%s", err);
@@ -71,7 +71,7 @@ static SharedCodes codes_of(Arena *a, const Emit *e) {
 /* Those of a module of model `path`: of all its functions, or of the first. */
 static SharedCodes codes_of_model(Arena *a, const Machine *m, const char *path, const Define *define, int n,
                                   bool all) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Program *p = compile_model(a, path, define, n);
   Emit *e = NULL;
   for (int i = 0; i < (all ? p->nfn : 1); i++)

@@ -13,7 +13,7 @@ typedef struct {
 } Side;
 
 static Side side(Arena *a, Program *p, const Machine *machine) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   Side s = {.m = {.arena = a, .prog = p, .machine = machine}};
   Emit *e = emit_fn_on(machine, a, p->fn[0], NULL, err);
   s.plan = (FnPlan){.fn = p->fn[0], .e = e};
@@ -78,7 +78,7 @@ static void feed(const Side *s, const Input *in, int iteration) {
 }
 
 static void launch_on(const Side *s, const Launch *l, const NetcStep *step) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   EmuBuffer buffer[NETC_MAX_ARGS];
   void *args[NETC_MAX_ARGS];
   for (int i = 0; i < l->nargs; i++) {

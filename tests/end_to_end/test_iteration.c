@@ -19,7 +19,7 @@ static double fill_state(const char *name, int64_t i, Type t) {
 
 static void check_model(const char *path, const char *batch, const char *size, const char *widths,
                         const char *precision, double tolerance) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   const char *options = NULL;
   const Define define[] = {{"batch", batch}, {"size", size}, {"widths", widths}, {"precision", precision}};
   FrontendOptions o = {.define = define, .ndefine = 4, .diag = stderr};

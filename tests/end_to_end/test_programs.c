@@ -83,7 +83,7 @@ static const char *read_source(Arena *a, const char *path) {
 }
 
 static void check_kernels(const Emit *e, const char *text) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   for (int i = 0; i < e->nkernel; i++)
     for (int isa = 0; isa < NETC_ISA_COUNT; isa++)
       if (e->kernel[i].k[isa] && !kir_verify(e->kernel[i].k[isa], err))
@@ -92,7 +92,7 @@ static void check_kernels(const Emit *e, const char *text) {
 
 /* Whether the frontend took the program. */
 static bool try_program(const char *path, uint64_t seed) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Arena *a = arena_new();
   Dice d = {seed, 0};
   const char *text = mutant(a, &d, read_source(a, path));

@@ -67,7 +67,7 @@ TEST(first_example_compiles) {
   FrontendOptions opt = {.diag = stderr};
   Program *p =
       frontend_compile_text(a, "models/example.net", arena_strndup(a, from, (size_t)(to - from)), &opt, NULL);
-  char err[256] = "";
+  char err[IR_ERR] = "";
   assert_non_null(p);
   assert_true(ir_verify(p, err));
   arena_free(a);

@@ -14,7 +14,7 @@ enum { MOST = 16 };
 static double evaluate(const char *type, const char *loss, const double *x, double gradient[MOST]) {
   Arena *a = arena_new();
   FrontendOptions opt = {.diag = stderr};
-  char err[256] = "";
+  char err[IR_ERR] = "";
   const char *text = arena_printf(a,
                                   "use \"blocks/losses.net\"\nforward f(x: f32[%s]) {\n"
                                   "  label = int(position(x, 2))\n  return %s\n}",

@@ -29,7 +29,7 @@ static void check_method(const char *path) {
   Arena *a = arena_new();
   FrontendOptions opt = {.diag = stderr, .grads = true};
   Program *p = frontend_compile(a, path, &opt, NULL);
-  char err[256] = "";
+  char err[IR_ERR] = "";
   if (!p) fail_msg("%s does not compile", path);
   if (!ir_verify(p, err)) fail_msg("%s: %s", path, err);
   assert_int_equal(p->nfn, 3);

@@ -40,7 +40,7 @@ static char *printed(const Program *p, size_t *size) {
 /* Verifies, prints, parses, prints again: both texts are the same. Places are comments in the text, so
  * without them. */
 static void check_graph(Arena *a, const Program *p) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   for (int i = 0; i < p->nfn; i++)
     for (int k = 0; k < p->fn[i]->n; k++) p->fn[i]->node[k].loc = NULL;
   if (!ir_verify(p, err)) fail_msg("%s", err);

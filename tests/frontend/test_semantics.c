@@ -11,7 +11,7 @@
 static Program *compile(Arena *a, const char *text) {
   FrontendOptions opt = {.diag = stderr};
   Program *p = frontend_compile_text(a, "models/test.net", text, &opt, NULL);
-  char err[256] = "";
+  char err[IR_ERR] = "";
   assert_non_null(p);
   if (!ir_verify(p, err)) fail_msg("%s", err);
   return p;
@@ -32,7 +32,7 @@ static Interp *start(const Fn *f) {
 }
 
 static void run(Interp *in) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   if (!interp_run(in, err)) fail_msg("%s", err);
 }
 
@@ -294,7 +294,7 @@ static double three_steps(const char *optimiser) {
   Interp *in = start(f);
   interp_bind(in, "labeled.image", (double[]){1});
   for (int t = 0; t < 3; t++) {
-    char err[256] = "";
+    char err[IR_ERR] = "";
     interp_bind(in, "iteration", (double[]){t});
     interp_bind(in, "g", (double[]){(double[]){1, -2, 3}[t]});
     if (!interp_commit(in, err)) fail_msg("%s", err);
@@ -358,7 +358,7 @@ TEST(an_average_starts_as_a_copy_and_then_follows) {
   double student = 2, average = 7;
   interp_bind(in, "e.w", &average);
   for (int t = 0; t < 5; t++) {
-    char err[256] = "";
+    char err[IR_ERR] = "";
     interp_bind(in, "iteration", (double[]){t});
     if (!interp_commit(in, err)) fail_msg("%s", err);
     student += 1;

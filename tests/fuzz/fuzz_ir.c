@@ -16,7 +16,7 @@ static char *printed(const Program *p) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  char err[256];
+  char err[IR_ERR];
   Arena *a = arena_new();
   Program *p = ir_parse(a, arena_strndup(a, (const char *)data, size), err);
   if (p && ir_verify(p, err)) {

@@ -16,7 +16,7 @@ static char *printed(const KFn *k) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  char err[256];
+  char err[IR_ERR];
   Arena *a = arena_new();
   const char *text = arena_strndup(a, (const char *)data, size);
   for (KFn *k; (k = kir_parse(a, &text, err));) {

@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   opt.ndefine = size > 0 && data[0] == '#'; /* both with and without definitions */
   Program *p = frontend_compile_text(a, "no/such/folder/fuzz.net", arena_strndup(a, (const char *)data, size),
                                      &opt, NULL);
-  char err[256];
+  char err[IR_ERR];
   if (p && !ir_verify(p, err)) abort();
   arena_free(a);
   return 0;

@@ -15,7 +15,7 @@ static void put_text(FILE *f, const char *s, size_t n) {
 
 /* ---- codes ---- */
 
-static bool put_ptx(FILE *f, const KFn *k, NetcSm sm, const char *symbol, char err[512]) {
+static bool put_ptx(FILE *f, const KFn *k, NetcSm sm, const char *symbol, char err[IR_ERR]) {
   Bytes text = {0};
   LLVMTargetMachineRef tm = simt_ptx_target(sm, err);
   bool good = tm && simt_ptx(k, sm, tm, symbol, &text, err);
@@ -26,7 +26,7 @@ static bool put_ptx(FILE *f, const KFn *k, NetcSm sm, const char *symbol, char e
   return good;
 }
 
-static bool put_code(FILE *f, const Code *c, bool used, char err[512]) {
+static bool put_code(FILE *f, const Code *c, bool used, char err[IR_ERR]) {
   char symbol[64];
   const KFn *k = c->k, *newest = k->sm90;
   code_symbol(symbol, c);
@@ -146,7 +146,7 @@ static void put_fn(FILE *f, const Module *m, const FnPlan *p, double tolerance, 
   free(used);
 }
 
-bool write_cases(const Module *m, const char *path, double tolerance, bool tensor, char err[512]) {
+bool write_cases(const Module *m, const char *path, double tolerance, bool tensor, char err[IR_ERR]) {
   int nfn = m->prog->nfn, *n = arena_alloc(m->arena, ((size_t)nfn + 1) * sizeof *n);
   bool **wanted = arena_alloc(m->arena, ((size_t)nfn + 1) * sizeof *wanted);
   bool *seen = arena_alloc(m->arena, (size_t)m->nkernel + 1);
@@ -156,13 +156,13 @@ bool write_cases(const Module *m, const char *path, double tolerance, bool tenso
   }
   const bool *used = used_codes(m, wanted);
   FILE *f = fopen(path, "wb");
-  if (!f) return snprintf(err, 512, "%.400s: %s", path, strerror(errno)), false;
+  if (!f) return ir_error(err, "%.400s: %s", path, strerror(errno));
   put_raw(f, CASES_MAGIC, sizeof CASES_MAGIC - 1);
   put_i32(f, m->ncode);
   bool good = true;
   for (int i = 0; good && i < m->ncode; i++) good = put_code(f, &m->code[i], used[i], err);
   put_i32(f, nfn);
   for (int i = 0; good && i < nfn; i++) put_fn(f, m, &m->fn[i], tolerance, wanted[i], n[i]);
-  if (ferror(f) && good) snprintf(err, 512, "%.400s: %s", path, strerror(errno)), good = false;
+  if (ferror(f) && good) good = ir_error(err, "%.400s: %s", path, strerror(errno));
   return fclose(f) == 0 && good;
 }

@@ -19,7 +19,7 @@ TEST(the_table_of_ops_is_what_the_definitions_say) {
 }
 
 TEST(the_example_of_the_text_form_parses) {
-  char err[256] = "", *doc = read_text("docs/ir.md");
+  char err[IR_ERR] = "", *doc = read_text("docs/ir.md");
   assert_non_null(doc);
   char *from = strstr(doc, "```ir\n");
   assert_non_null(from);

@@ -10,7 +10,7 @@ enum { MAX_VALUES = 512 };
 
 /* Runs a function of the text form whose output is "y" on inputs "a" and "b" (either may be absent). */
 static void run_text(const char *body, InterpMode mode, const double *a, const double *b, double *y) {
-  char err[256] = "", text[2048];
+  char err[IR_ERR] = "", text[2048];
   Arena *arena = arena_new();
   snprintf(text, sizeof text, "fn forward \"f\" { %s output \"y\" = %%y }", body);
   Program *p = ir_parse(arena, text, err);
@@ -199,7 +199,7 @@ static void check_adjoints(Gen *g, bool depthwise) {
     for (int64_t k = 0; k < type_count(f->node[i].type); k++) data[k] = gen_int(g, 9) - 4;
     assert_true(interp_bind(in, f->node[i].at.sym, data));
   }
-  char err[256];
+  char err[IR_ERR];
   assert_true(interp_run(in, err));
   for (int i = 0; i < 3; i++) {
     assert_true(shape_eq(f->node[pair[i][0]].type, f->node[pair[i][1]].type));
@@ -318,7 +318,7 @@ TEST(a_nan_in_an_operand_is_a_nan_in_the_result) {
 
 /* w <- w - 0.5 x, twice; an unbound variable and a META op are errors that say so. */
 TEST(commit_stores_the_new_values) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Arena *a = arena_new();
   Program *p = ir_parse(a,
                         "var \"w\" : f32[2] fn train \"t\" { %w = var \"w\" %x = input \"x\" : f32[2] "
@@ -347,7 +347,7 @@ TEST(commit_stores_the_new_values) {
 /* Random graphs run to finite float values, the same ones each time. */
 TEST(random_graphs_give_the_same_finite_values_each_time) {
   for (uint64_t seed = 0; seed < 60; seed++) {
-    char err[256];
+    char err[IR_ERR];
     Arena *a = arena_new();
     Gen g = gen_new(prog_new(a), seed, GEN_ALL);
     Fn *f = gen_fn(&g, "random", 40);

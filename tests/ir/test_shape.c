@@ -180,7 +180,7 @@ TEST(every_op_accepts_and_refuses_what_its_rule_says) {
   bool ok[OP_COUNT] = {false}, refused[OP_COUNT] = {false};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     const Case *c = &cases[i];
-    char text[1024], err[256] = "", buf[96];
+    char text[1024], err[IR_ERR] = "", buf[96];
     int op = op_by_name(c->op);
     assert_true(op >= 0);
     write_case(text, sizeof text, c);

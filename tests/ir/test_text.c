@@ -17,7 +17,7 @@ static char *printed(const Program *p) {
 
 /* Print, parse, verify, print: the texts must agree. */
 static void round_trip(const Program *p) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   char *first = printed(p);
   Arena *a = arena_new();
   Program *q = ir_parse(a, first, err);
@@ -70,7 +70,7 @@ static const char whole[] =
     "fn predict \"predict\" { %0 = input \"image\" : f32[1,1,8,8] output \"y\" = %0 }\n";
 
 TEST(a_whole_program_is_read_and_printed_the_same) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Arena *a = arena_new();
   Program *p = ir_parse(a, whole, err);
   if (!p) fail_msg("%s", err);
@@ -134,7 +134,7 @@ TEST(floats_come_back_bit_for_bit) {
   int n = sizeof values / sizeof *values;
   for (int i = 0; i < n; i++) ir_const(f, values[i]);
   ir_const(f, NAN);
-  char err[256], *text = printed(p);
+  char err[IR_ERR], *text = printed(p);
   Program *q = ir_parse(a, text, err);
   assert_non_null(q);
   for (int i = 0; i < n; i++) assert_memory_equal(&q->fn[0]->node[i].at.value, &values[i], sizeof values[i]);
@@ -152,7 +152,7 @@ TEST(a_place_in_the_source_is_a_comment) {
   Loc inner = {.file = "blocks/a\nb.net", .line = 4, .col = 2, .block = "conv", .caller = &outer};
   f->loc = &inner;
   ir_const(f, 1);
-  char err[256], *text = printed(p);
+  char err[IR_ERR], *text = printed(p);
   assert_non_null(strstr(text, ": f32[]  # \"blocks/a\\x0ab.net\":4:2, called at \"unet.net\":30:7\n"));
   assert_non_null(ir_parse(a, text, err));
   free(text);
@@ -160,7 +160,7 @@ TEST(a_place_in_the_source_is_a_comment) {
 }
 
 static void refused(const char *text, const char *where, const char *message) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Arena *a = arena_new();
   if (ir_parse(a, text, err)) fail_msg("accepted: %s", text);
   if (strncmp(err, where, strlen(where)) || !strstr(err, message)) fail_msg("%s\ngave: %s", text, err);
@@ -194,7 +194,7 @@ TEST(errors_name_line_column_and_cause) {
 /* Every prefix of a valid text, and the text with any one byte changed, is accepted or refused but does no
  * harm; what is accepted and passes the verifier prints to something that parses. */
 static void survive(const char *text) {
-  char err[256];
+  char err[IR_ERR];
   Arena *a = arena_new();
   Program *p = ir_parse(a, text, err);
   if (p && ir_verify(p, err)) round_trip(p);

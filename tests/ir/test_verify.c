@@ -28,7 +28,7 @@ static const char sound[] = "net \"n\"\n"
 typedef void Damage(Program *p, Fn *f);
 
 static void check(Damage *damage, const char *words) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Arena *a = arena_new();
   Program *p = ir_parse(a, sound, err);
   if (!p) fail_msg("%s", err);

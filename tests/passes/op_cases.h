@@ -49,7 +49,7 @@ static inline bool op_case_differentiates(const Node *n) { return n->op == OP_in
 
 /* The case's function: outputs "y", "loss", and by each input's name its gradient as a `grad` node. NULL and
  * a message on failure. */
-static inline Fn *op_case_fn(Arena *a, const char *body, char err[256]) {
+static inline Fn *op_case_fn(Arena *a, const char *body, char err[IR_ERR]) {
   Program *p = ir_parse(
       a, arena_printf(a, "program \"t\"\nfn forward \"f\" {\n%s  output \"y\" = %%y\n}\n", body), err);
   if (!p) return NULL;

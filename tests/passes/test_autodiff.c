@@ -20,7 +20,7 @@ static double *values(Type t, const char *name, double lo, double hi) {
 }
 
 static double loss_at(Interp *in, int loss) {
-  char err[256];
+  char err[IR_ERR];
   if (!interp_run(in, err)) fail_msg("%s", err);
   return *interp_value(in, loss);
 }
@@ -50,7 +50,7 @@ static void check_input(Fn *f, Interp *in, int x, int grad, int loss, const OpCa
 /* Adds sum(y * k) and its gradient in every input but the k ones; checks them all. */
 static void check_case(const OpCase *c) {
   Arena *a = arena_new();
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Fn *f = op_case_fn(a, c->body, err);
   if (!f) fail_msg("%s: %s", c->name, err);
   int inputs = f->nout - 2;
@@ -95,7 +95,7 @@ TEST(every_differentiable_op_has_a_case) {
 /* The gradient of the sum of y in input "a" of a function of the text form that ends in %y. */
 static void check_gradient(const char *body, int n, const double *x, const double *want) {
   Arena *a = arena_new();
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Program *p = ir_parse(
       a, arena_printf(a, "program \"t\"\nfn forward \"f\" {\n%s\noutput \"y\" = %%y\n}\n", body), err);
   if (!p) fail_msg("%s: %s", body, err);
@@ -154,7 +154,7 @@ TEST(the_gradient_of_a_dybac_layer_is_what_differences_say) {
  * nothing. */
 TEST(only_gradients_that_are_wanted_are_computed) {
   Arena *a = arena_new();
-  char err[256] = "";
+  char err[IR_ERR] = "";
   char *text = read_text("tests/passes/networks/two_convolutions.ir");
   assert_non_null(text);
   Program *p = ir_parse(a, text, err);

@@ -11,7 +11,7 @@
 typedef Fn *(*Run)(Fn *, char *);
 
 static Fn *run(Program *p, int n, const Run *pass) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   for (int i = 0; i < n; i++) {
     Fn *f = pass[i](p->fn[0], err);
     if (!f || !fn_verify(f, err)) fail_msg("pass %d: %s", i, err);
@@ -21,14 +21,14 @@ static Fn *run(Program *p, int n, const Run *pass) {
 }
 
 static Fn *fused(Program *p) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Fn *f = run(p, 6, (Run[]){pass_canon, pass_simplify, pass_expand, pass_simplify, pass_layout, pass_fuse});
   if (!fuse_check(f, err)) fail_msg("%s", err);
   return f;
 }
 
 static Program *parsed(Arena *a, const char *text) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Program *p = ir_parse(a, text, err);
   if (!p) fail_msg("%s", err);
   return p;
@@ -159,7 +159,7 @@ TEST(a_result_without_arithmetic_is_a_copy) {
 /* The checker sees what is wrong. */
 TEST(the_checker_sees_faults) {
   Arena *a = arena_new();
-  char err[256];
+  char err[IR_ERR];
   Program *p = parsed(a, "program \"t\"\nfn forward \"f\" {\n" DYBAC "%8 = sum %7 {axes=[0]} : f32[1,5,8,8]\n"
                          "output \"y\" = %8\n}\n");
   Fn *f = fused(p);

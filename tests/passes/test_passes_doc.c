@@ -26,7 +26,7 @@ static char *next_block(Arena *a, const char **p, const char *end) {
 }
 
 static void check_example(const Pass *pass, const char *before, const char *after) {
-  char err[256] = "", *text;
+  char err[IR_ERR] = "", *text;
   size_t size;
   Arena *a = arena_new();
   Program *p =

@@ -29,7 +29,7 @@ static const char step[] = "var \"w\" : f32[32,16,3,3] init normal 0 0.1\n"
                            "}\n";
 
 static Program *after(Arena *a, const char *header) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Program *p = ir_parse(a, arena_printf(a, "program \"t\" classes 12 %s\n%s", header, step), err);
   if (!p) fail_msg("%s", err);
   if (!passes_run(p, &(PassOptions){.verify = true}, err)) fail_msg("%s", err);
@@ -66,7 +66,7 @@ TEST(stored_values_become_bf16_where_they_may) {
 
 /* Views are of the type of what they view, and stay views. */
 TEST(views_are_of_the_type_of_what_they_view) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Arena *a = arena_new();
   Program *p = ir_parse(a,
                         "program \"t\" storage bf16\nfn forward \"f\" {\n"

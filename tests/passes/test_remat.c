@@ -59,7 +59,7 @@ static Fn *training_like(Program *p, uint64_t seed) {
 static Fn *fused(Fn *f) {
   static Fn *(*const run[])(Fn *, char *) = {pass_simplify, pass_expand,   pass_simplify,
                                              pass_layout,   pass_schedule, pass_fuse};
-  char err[256] = "";
+  char err[IR_ERR] = "";
   for (size_t i = 0; i < sizeof run / sizeof *run; i++) {
     if (!(f = run[i](f, err))) fail_msg("%s", err);
     f->prog->fn[0] = f;
@@ -68,7 +68,7 @@ static Fn *fused(Fn *f) {
 }
 
 static Interp *interpreted(const Fn *f) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Interp *in = interp_new(f, INTERP_F32);
   for (int i = 0; i < f->n; i++) {
     const Node *n = &f->node[i];
@@ -120,7 +120,7 @@ static int64_t peak_of(const Fn *f) {
 }
 
 static void check_level(const RematLadder *l, int level, Interp *want) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   const Fn *f = l->r->f;
   Fn *g = remat_apply(l, level, err);
   if (!g || !fn_verify(g, err) || !fuse_check(g, err)) fail_msg("level %d: %s", level, err);

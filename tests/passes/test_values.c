@@ -30,7 +30,7 @@ static void bind_inputs(Interp *in, const Fn *f) {
 }
 
 static Interp *interpreted(const Fn *f) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Interp *in = interp_new(f, INTERP_F32);
   bind_inputs(in, f);
   interp_step(in, 5, 6);
@@ -57,7 +57,7 @@ static void compare(const char *pass, const Fn *before, const Fn *after, double 
 }
 
 static void keeps(const char *name, Run *pass, double tolerance) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   for (int seed = 0; seed < 180; seed++) {
     Arena *a = arena_new();
     Program *p = prog_new(a);
@@ -84,7 +84,7 @@ TEST(schedule_keeps_every_bit) { keeps("schedule", pass_schedule, 0); }
 TEST(the_whole_pipeline_keeps_values) { keeps("the pipeline", layout_and_fuse, 1e-5); }
 
 static void golden(Run *pass, const char *body, const char *want) {
-  char err[256] = "", *text;
+  char err[IR_ERR] = "", *text;
   size_t size;
   Arena *a = arena_new();
   Program *p = ir_parse(a, arena_printf(a, "program \"t\"\nfn forward \"f\" {\n%s}\n", body), err);
@@ -128,7 +128,7 @@ typedef struct {
 } TwoConvs;
 
 static void check_convs(const TwoConvs *c) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Arena *a = arena_new();
   const char *body =
       arena_printf(a, "%s%s%%q = mul %%y %%y\n%%s = sum %%q {axes=[%s]}\n%%l = reshape %%s : f32[]\n%s",
@@ -194,7 +194,7 @@ TEST(the_gradient_of_a_square_is_twice_its_operand) {
 /* Two forward passes whose losses are added: the second one waits until the first one's weight gradients are
  * done. */
 TEST(the_second_pass_waits_for_the_first_ones_weight_gradients) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Arena *a = arena_new();
 #define PASS(x, n)                                                                                           \
   "%h" n " = conv %" x " %w {stride=[1,1], pad=[1,1]}\n%r" n " = relu %h" n "\n%y" n " = conv %r" n          \

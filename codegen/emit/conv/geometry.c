@@ -12,34 +12,32 @@ static bool lies_as(Type t, const uint8_t *order, const uint8_t *want) {
   return true;
 }
 
-static bool check_order(const Fn *f, int node, bool weights, char err[256]) {
+static bool check_order(const Fn *f, int node, bool weights, char err[IR_ERR]) {
   const Node *nd = &f->node[node];
   uint8_t want[MAX_RANK];
   order_identity(want);
   if (weights) order_weights(want, nd->type.rank);
   else order_channels_last(want, nd->type.rank);
   if (lies_as(nd->type, nd->order, want)) return true;
-  snprintf(err, 256,
-           "convolution: operand %%%d (%s) of function %s must lie %s in memory; pass layout sets that", node,
-           op_info[nd->op].name, f->name, weights ? "as (K.., C, O)" : "channels last");
-  return false;
+  return ir_error(
+      err, "convolution: operand %%%d (%s) of function %s must lie %s in memory; pass layout sets that", node,
+      op_info[nd->op].name, f->name, weights ? "as (K.., C, O)" : "channels last");
 }
 
 /* Where operands are to be rounded, images must have been: stored as bf16, or made in the group, by code that rounds. */
-static bool check_bf16(const Fn *f, const Node *nd, int images, char err[256]) {
+static bool check_bf16(const Fn *f, const Node *nd, int images, char err[IR_ERR]) {
   for (int i = 0; i < images; i++) {
     const Node *x = &f->node[nd->in[i]];
     if (x->type.dt == BF16 || (x->group >= 0 && x->group == nd->group)) continue;
-    snprintf(
-        err, 256,
+    return ir_error(
+        err,
         "convolution with bf16=1: operand %%%d (%s) of function %s must be bf16; pass precision sets that",
         nd->in[i], op_info[x->op].name, f->name);
-    return false;
   }
   return true;
 }
 
-bool conv_shape(const Fn *f, const Node *nd, ConvShape *s, char err[256]) {
+bool conv_shape(const Fn *f, const Node *nd, ConvShape *s, char err[IR_ERR]) {
   int self = (int)(nd - f->node);
   bool dw = nd->op == OP_conv_dw;
   if (!check_order(f, nd->in[0], false, err) || !check_order(f, nd->in[1], !dw, err) ||

@@ -48,7 +48,7 @@ typedef struct {
 
 /* Shape of a conv, conv_dx or conv_dw node. false and a message when its operands do not lie in memory as the
  * kernels need: images channels last, weights (K.., C, O). */
-bool conv_shape(const Fn *f, const Node *nd, ConvShape *s, char err[256]);
+bool conv_shape(const Fn *f, const Node *nd, ConvShape *s, char err[IR_ERR]);
 /* One tap, stride 1, no padding: a pixel of the result is made of the one in the same place. */
 bool conv_is_pointwise(const ConvShape *s);
 /* A pointwise convolution sees pixels, not rows: makes them rows of one long length. */

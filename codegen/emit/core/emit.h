@@ -55,7 +55,7 @@ typedef struct Emit {
   Launch *launch;
   int nlaunch, caplaunch;
   uint8_t *mark; /* per node: scratch of whoever is emitting */
-  char err[256];
+  char err[IR_ERR];
 } Emit;
 
 /* An Emit without launches whose kernel list starts as that of `share` (NULL: empty), for the machine of `share` (NULL: the
@@ -63,9 +63,9 @@ typedef struct Emit {
 Emit *emit_new(Arena *a, const Fn *f, const Emit *share);
 /* Emit all groups of f, appending to the kernels of `share` (NULL: a fresh list): afterwards the list of `share` and
  * that of the result are the same. NULL and a message on failure. */
-Emit *emit_fn(Arena *a, const Fn *f, Emit *share, char err[256]);
+Emit *emit_fn(Arena *a, const Fn *f, Emit *share, char err[IR_ERR]);
 /* The same for a machine, which is that of `share`. */
-Emit *emit_fn_on(const Machine *machine, Arena *a, const Fn *f, Emit *share, char err[256]);
+Emit *emit_fn_on(const Machine *machine, Arena *a, const Fn *f, Emit *share, char err[IR_ERR]);
 
 /* ---- for emitters ---- */
 int emit_buffer(Emit *e, int node);                 /* buffer of a materialised value: that of its owner */

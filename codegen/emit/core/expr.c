@@ -132,8 +132,8 @@ void expr_give(Expr *x, int node, KV v) {
 
 static KV bad(Expr *x, int node, const char *why) {
   if (!x->e->err[0])
-    snprintf(x->e->err, sizeof x->e->err, "node %d (%s) in group %d: %s", node,
-             op_info[x->e->fn->node[node].op].name, x->group, why);
+    ir_error(x->e->err, "node %d (%s) in group %d: %s", node, op_info[x->e->fn->node[node].op].name, x->group,
+             why);
   return k_f32(x->k, 0);
 }
 

@@ -80,7 +80,6 @@ KV expr_op(Expr *x, const Node *n, const KV *in, KV cond) {
   case OP_select: return choose(k, in, cond);
   default: break;
   }
-  if (!x->e->err[0])
-    snprintf(x->e->err, sizeof x->e->err, "op %s has no elementwise form", op_info[n->op].name);
+  if (!x->e->err[0]) ir_error(x->e->err, "op %s has no elementwise form", op_info[n->op].name);
   return k_f32(k, 0);
 }

@@ -64,8 +64,8 @@ int build_arg(Build *b, int buf, bool written) {
     return known;
   }
   if (l->nargs == NETC_MAX_ARGS) {
-    snprintf(b->e->err, sizeof b->e->err, "kernel %s needs more than %d arguments; split its group",
-             b->kernel.name, NETC_MAX_ARGS);
+    ir_error(b->e->err, "kernel %s needs more than %d arguments; split its group", b->kernel.name,
+             NETC_MAX_ARGS);
     return NETC_MAX_ARGS - 1;
   }
   l->arg[l->nargs] = buf;
@@ -198,7 +198,7 @@ void build_end(Build *b, int64_t tasks) {
       if (k->sm90) k->sm90->may_alias = may_alias;
       if (k->sm90 && k->sm90->err[0] && !k->err[0]) memcpy(k->err, k->sm90->err, sizeof k->err);
     }
-    if (k && k->err[0] && !e->err[0]) snprintf(e->err, sizeof e->err, "kernel %s: %s", kernel->name, k->err);
+    if (k && k->err[0] && !e->err[0]) ir_error(e->err, "kernel %s: %s", kernel->name, k->err);
     kernel->hash[isa] = k && !k->err[0] ? kir_hash(k) : 0;
   }
   e->building--;

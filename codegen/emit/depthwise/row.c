@@ -3,13 +3,12 @@
 
 bool dw_supported(Emit *e, const DwShape *d) {
   for (int a = 0; a < d->ns; a++)
-    if (d->stride[a] > DW_MAX_STRIDE || d->size[a] > DW_MAX_SIZE) {
-      snprintf(e->err, sizeof e->err,
-               "depthwise convolution with stride %lld and kernel extent %lld of spatial axis %d; at most %d "
-               "and %d are supported",
-               (long long)d->stride[a], (long long)d->size[a], a, DW_MAX_STRIDE, DW_MAX_SIZE);
-      return false;
-    }
+    if (d->stride[a] > DW_MAX_STRIDE || d->size[a] > DW_MAX_SIZE)
+      return ir_error(
+          e->err,
+          "depthwise convolution with stride %lld and kernel extent %lld of spatial axis %d; at most %d "
+          "and %d are supported",
+          (long long)d->stride[a], (long long)d->size[a], a, DW_MAX_STRIDE, DW_MAX_SIZE);
   return true;
 }
 

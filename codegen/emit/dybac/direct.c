@@ -322,15 +322,14 @@ static bool check(Emit *e, const GroupInfo *g, const DwShape *d) {
   for (int a = 0; a < d->ns; a++)
     unit = unit && v->type.dim[2 + a] == 1 && y->at.stride[a] == 1 && y->at.pad[a] == 0;
   if (!unit)
-    snprintf(e->err, sizeof e->err,
-             "node %d: a depthwise convolution is fused into 1x1 convolutions of stride 1 only", g->anchor);
+    ir_error(e->err, "node %d: a depthwise convolution is fused into 1x1 convolutions of stride 1 only",
+             g->anchor);
   int64_t cout = v->type.dim[0], cin = v->type.dim[1];
   bool orders = (d->vec || cin == 1) && (channels_inner(y) || cout == 1) &&
                 (cout == 1 || order_stride(v->type, v->order, 0) == 1) &&
                 (cin == 1 || order_stride(v->type, v->order, 1) == cout);
   if (unit && !orders)
-    snprintf(e->err, sizeof e->err, "node %d: needs channels innermost in memory and weights as (K.., C, O)",
-             g->anchor);
+    ir_error(e->err, "node %d: needs channels innermost in memory and weights as (K.., C, O)", g->anchor);
   return unit && orders;
 }
 

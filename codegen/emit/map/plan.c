@@ -325,10 +325,8 @@ static bool check_results(Emit *e, const GroupInfo *g) {
   for (int i = 0; i < g->nnode; i++) {
     const Node *n = &e->fn->node[g->node[i]];
     if ((n->op != OP_argmax && n->op != OP_argmin) || map_in_place(e->fn, n)) continue;
-    snprintf(e->err, sizeof e->err,
-             "%s over axis %d with %lld values is no map: it belongs in a group of its own",
-             op_info[n->op].name, n->at.axis, (long long)e->fn->node[n->in[0]].type.dim[n->at.axis]);
-    return false;
+    return ir_error(e->err, "%s over axis %d with %lld values is no map: it belongs in a group of its own",
+                    op_info[n->op].name, n->at.axis, (long long)e->fn->node[n->in[0]].type.dim[n->at.axis]);
   }
   return true;
 }

@@ -20,9 +20,8 @@ bool emit_move(Emit *e, const GroupInfo *g) {
   case OP_argmax:
   case OP_argmin: return move_arg(&m);
   default:
-    snprintf(e->err, sizeof e->err,
-             "node %d: %s does not move data; the fusion pass must not make it a G_MOVE group", g->anchor,
-             op_info[y->op].name);
+    ir_error(e->err, "node %d: %s does not move data; the fusion pass must not make it a G_MOVE group",
+             g->anchor, op_info[y->op].name);
     return false;
   }
 }

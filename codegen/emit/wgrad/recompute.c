@@ -17,9 +17,8 @@ static bool match_gate(const Fn *f, const Node *mul, WgradInput *in) {
 }
 
 static bool fail(Emit *e, const GroupInfo *g, const char *why) {
-  snprintf(e->err, sizeof e->err,
-           "conv_dw %%%d: its recomputed input %s; pass fuse must not put them together", g->anchor, why);
-  return false;
+  return ir_error(e->err, "conv_dw %%%d: its recomputed input %s; pass fuse must not put them together",
+                  g->anchor, why);
 }
 
 static bool channels_last(const Node *n) {

@@ -7,7 +7,7 @@ enum { LEAST_CHANNELS = 8 };
 
 bool wino_shape(const Fn *f, const Node *nd, WinoShape *s) {
   ConvShape c;
-  char err[256];
+  char err[IR_ERR];
   if (!conv_shape(f, nd, &c, err) || c.ns < 2 || c.ns > 3) return false;
   if (c.cin < LEAST_CHANNELS || c.cout < LEAST_CHANNELS) return false;
   int64_t pad[MAX_SPATIAL];

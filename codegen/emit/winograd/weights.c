@@ -8,7 +8,7 @@ static int64_t weights_bytes(const WinoShape *s) {
 
 static const char *describe(const Emit *e, const GroupInfo *g) {
   ConvShape s;
-  char err[256];
+  char err[IR_ERR];
   return conv_shape(e->fn, &e->fn->node[g->anchor], &s, err) ? conv_describe(e->arena, &s) : "";
 }
 

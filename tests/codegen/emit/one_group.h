@@ -37,7 +37,7 @@ static inline void one_run(Fn *f, bool (*emitter)(Emit *, const GroupInfo *), do
 
 /* Everything but leaves becomes one group with this anchor. */
 static inline void one_group(Fn *f, int kind, int anchor) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   if (f->err[0]) fail_msg("%s: %s", f->name, f->err);
   if (!fn_verify(f, err)) fail_msg("%s: %s", f->name, err);
   for (int i = 0; i < f->n; i++) f->node[i].group = op_info[f->node[i].op].cls == LEAF ? -1 : 0;

@@ -87,7 +87,7 @@ static inline double *run_leaf_data(const RunCase *c, int node) {
 }
 
 static inline Interp *run_reference(const RunCase *c) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Interp *in = interp_new(c->fn, INTERP_F32);
   for (int i = 0; i < c->fn->n; i++) {
     if (!run_leaf_name(c->fn, i)) continue;
@@ -154,7 +154,7 @@ static inline void run_fill_buffers(Run *r) {
 enum { RUN_PLAIN, RUN_SHUFFLED, RUN_INPLACE, RUN_MODES };
 
 static inline void run_emulated(const Run *r, const Launch *l, void **args, int mode) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   NetcStep step = {r->c->seed, r->c->iteration};
   EmuBuffer buffer[NETC_MAX_ARGS];
   for (int i = 0; i < l->nargs; i++) buffer[i] = (EmuBuffer){args[i], r->e->buffer[l->arg[i]].bytes};
@@ -246,7 +246,7 @@ static inline void run_compare_node(const Run *r, const Interp *in, int buffer) 
 
 /* newest: of a GPU's kernels the form for sm_90a, where there is one. Kernels of a GPU with all their numbers
  * as parameters, or, every other time, with those that differ (codegen/gpu/share.h). */
-static inline Emulator *run_emulator(const Emit *e, bool newest, char err[256]) {
+static inline Emulator *run_emulator(const Emit *e, bool newest, char err[IR_ERR]) {
   static int functions;
   const KFn **k = calloc((size_t)e->nkernel + 1, sizeof *k);
   ShareMode *mode = calloc((size_t)e->nkernel + 1, sizeof *mode);
@@ -261,7 +261,7 @@ static inline Emulator *run_emulator(const Emit *e, bool newest, char err[256]) 
 }
 
 static inline void run_isa(const RunCase *c, const Emit *e, const Interp *in, int isa, bool newest) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   const KFn **k = calloc((size_t)e->nkernel + 1, sizeof *k);
   uint32_t **mem = calloc((size_t)e->nbuffer + 1, sizeof *mem),
            **first = calloc((size_t)e->nbuffer + 1, sizeof *first);

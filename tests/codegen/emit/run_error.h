@@ -6,7 +6,7 @@
 #include "tests/worse.h"
 
 static inline Interp *run_in_double(const RunCase *c) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Interp *in = interp_new(c->fn, INTERP_F64);
   for (int i = 0; i < c->fn->n; i++) {
     if (!run_leaf_name(c->fn, i)) continue;
@@ -24,7 +24,7 @@ typedef struct {
 
 /* Of node `y`, on one instruction set. */
 static inline RunError run_error(const RunCase *c, const Emit *e, const Interp *want, int y, int isa) {
-  char err[256];
+  char err[IR_ERR];
   const KFn *k[8];
   uint32_t *mem[16];
   Run r = {.c = c, .e = e, .isa = isa, .mem = mem};

@@ -41,7 +41,7 @@ static inline void compare_passes(const RunCase *before, const RunCase *after, I
 }
 
 static inline Interp *reference64(const RunCase *c) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Interp *in = interp_new(c->fn, INTERP_F64);
   for (int i = 0; i < c->fn->n; i++) {
     if (!run_leaf_name(c->fn, i)) continue;
@@ -56,7 +56,7 @@ static inline Interp *reference64(const RunCase *c) {
 
 /* f holds `grad` nodes; `c` says how it is filled and how exact it is to be. */
 static inline void check_fn(Fn *f, RunCase c, double tolerance_of_passes) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Program *p = f->prog;
   p->tf32 = false;
   Fn *plain = pass_autodiff(f, err);

@@ -27,7 +27,7 @@ static double wide_integers(const char *name, int64_t i, Type t) {
 static bool is_image(const Node *n) { return n->op == OP_input && strchr("xdsr", n->at.sym[0]); }
 
 static void check(Fn *f, int kind, int anchor, bool (*emit)(Emit *, const GroupInfo *)) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   if (f->err[0]) fail_msg("%s: %s", f->name, f->err);
   if (!fn_verify(f, err)) fail_msg("%s: %s", f->name, err);
   bool *bf16 = calloc((size_t)f->n + 1, sizeof *bf16);

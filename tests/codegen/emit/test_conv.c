@@ -64,7 +64,7 @@ static void check_emitted(Fn *f, const char *what, bool (*emit)(Emit *, const Gr
 }
 
 static void check(Fn *f, const char *what, bool (*emit)(Emit *, const GroupInfo *)) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   if (f->err[0]) fail_msg("%s: %s", what, f->err);
   if (!fn_verify(f, err)) fail_msg("%s: %s", what, err);
   check_emitted(f, what, emit);

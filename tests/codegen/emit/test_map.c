@@ -320,7 +320,7 @@ ARENA_TEST(random_graphs_agree) {
   static Fn *(*const pass[])(Fn *, char *) = {pass_canon,    pass_simplify, pass_expand,
                                               pass_simplify, pass_layout,   pass_fuse};
   for (int i = 0; i < 24; i++) {
-    char err[256] = "";
+    char err[IR_ERR] = "";
     Program *p = prog_new(arena);
     Gen gen = gen_new(p, (uint64_t)i, GEN_RED | GEN_COMP | GEN_RAND);
     Fn *f = gen_fn(&gen, arena_printf(arena, "random %d", i), 6 + i);

@@ -64,7 +64,7 @@ static bool is_exact(const Fn *f) {
 TEST(every_case_and_its_gradient_agree) {
   int exact = 0;
   for (const OpCase *c = op_cases(); c->name; c++) {
-    char err[256] = "";
+    char err[IR_ERR] = "";
     Arena *a = arena_new();
     Fn *f = op_case_fn(a, c->body, err);
     if (!f) fail_msg("%s: %s", c->name, err);
@@ -89,7 +89,7 @@ TEST(every_case_and_its_gradient_agree) {
 TEST(a_nan_comes_out_where_it_does_in_the_interpreter) {
   for (const OpCase *c = op_cases(); c->name; c++) {
     if (strstr(c->body, "= resize")) continue;
-    char err[256] = "";
+    char err[IR_ERR] = "";
     Arena *a = arena_new();
     Fn *f = op_case_fn(a, c->body, err);
     if (!f) fail_msg("%s: %s", c->name, err);

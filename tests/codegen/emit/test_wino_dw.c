@@ -33,7 +33,7 @@ static bool emit(Emit *e, const GroupInfo *g) {
 /* The gradient as pass fuse would leave it: *dw, a group of its own. */
 static Fn *gradient(Arena *a, const Shape *s, int *dw) {
   int64_t k[MAX_SPATIAL], one[MAX_SPATIAL] = {1, 1, 1}, out[MAX_SPATIAL], pixels = s->n;
-  char err[256];
+  char err[IR_ERR];
   for (int i = 0; i < s->ns; i++) {
     k[i] = i < s->ns - 2 ? s->taps : WINO_TAPS;
     out[i] = s->size[i] + 2 * s->pad[i] - k[i] + 1;

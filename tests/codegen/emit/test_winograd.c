@@ -49,7 +49,7 @@ static int check_apply(const WinoMatrix *w) {
   float x[WINO_MAX_N * 16], y[WINO_MAX_N * 16];
   int count = 0;
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
-    char err[256];
+    char err[IR_ERR];
     KFn *k = k_new(a, "apply", isa == NETC_ISA_AVX2 ? 8 : 16);
     KV from = k_arg(k, K_F32, "x"), to = k_arg(k, K_F32, "y"), in[WINO_MAX_N], out[WINO_MAX_N];
     for (int j = 0; j < w->cols; j++) in[j] = k_load(k, from, k_i64(k, j * k->lanes), true);
@@ -164,7 +164,7 @@ static void check_tiles(const WinoMatrix *w) {
   for (int i = 0; i < SIZE; i++)
     if (i % PITCH < CHANNELS) x[i] = (float)run_fill_real("x", i, (Type){.dt = F32});
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
-    char err[256];
+    char err[IR_ERR];
     Arena *a = arena_new();
     const KFn *k = tile_kernel(a, w, isa);
     if (!kir_verify(k, err)) fail_msg("%s", err);

@@ -69,7 +69,7 @@ static inline uint8_t *copy_of(const void *data, int64_t bytes) {
 
 /* Runs k on the arguments as they were before; what they hold then is in `now`. false: an error, told in
  * err. */
-static inline bool run_subject(const Subject *s, const KFn *k, uint8_t **now, char err[512]) {
+static inline bool run_subject(const Subject *s, const KFn *k, uint8_t **now, char err[IR_ERR]) {
   EmuBuffer buffer[NETC_MAX_ARGS];
   NetcStep step = {7, 3};
   for (int i = 0; i < s->launch->nargs; i++) {
@@ -84,7 +84,7 @@ static inline bool run_subject(const Subject *s, const KFn *k, uint8_t **now, ch
 }
 
 /* Is the spoilt kernel seen, by an error or by its results? */
-static inline bool is_seen(const Subject *s, const KFn *k, char err[512]) {
+static inline bool is_seen(const Subject *s, const KFn *k, char err[IR_ERR]) {
   uint8_t *now[NETC_MAX_ARGS];
   if (!run_subject(s, k, now, err)) return true;
   for (int i = 0; i < s->launch->nargs; i++)
@@ -95,7 +95,7 @@ static inline bool is_seen(const Subject *s, const KFn *k, char err[512]) {
 /* For machine m; the forms for sm_90a where there are some; bf16: values stored as bf16. */
 static inline Subjects subjects_on(const Machine *m, bool newest, bool bf16, const char *name,
                                    const char *body, bool tf32) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   Fn *f = op_case_fn(arena, body, err);
   if (!f) fail_msg("%s: %s", name, err);
   f->prog->tf32 = tf32;

@@ -44,7 +44,7 @@ static void check_on(const Machine *m, Fn *f, bool bf16) {
 }
 
 static void check(const Case *c, bool bf16, const Machine *m) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Arena *a = arena_new();
   Fn *f =
       one_begin(a, arena_printf(a, "n%d_c%d_o%d_%dx%dx%d_k%d_s%d", (int)c->n, (int)c->c, (int)c->o,

@@ -54,7 +54,7 @@ static int layer(Fn *f, const Case *c, bool gate, bool gradient, int *weights) {
 
 static void check(const Case *c, bool gate, bool gradient, int kind) {
   static const int64_t one[3] = {1, 1, 1};
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Arena *a = arena_new();
   Fn *f = one_begin(a, arena_printf(a, "%s_n%d_c%d_o%d_w%d%s", gradient ? "gradient" : "forward", (int)c->n,
                                     (int)c->c, (int)c->o, (int)c->s[c->ns - 1], gate ? "_gate" : ""));

@@ -41,7 +41,7 @@ ARENA_TEST(syncs_are_needed) {
       const KFn *k = s->k;
       int kept = 0;
       for (int v; (v = find_sync(k, kept)) >= 0; all++) {
-        char err[512] = "";
+        char err[IR_ERR] = "";
         const KFn *less = altered(k, v, -1, 0);
         if (!is_seen(s, less, err)) k = less;
         else if (strstr(err, "nothing orders the two")) kept++;
@@ -65,7 +65,7 @@ ARENA_TEST(shifted_elements_are_seen) {
       int n = 0, tried = 0, found = 0;
       for (int v = 0; v < s->k->n; v++) n += is_access(&s->k->ins[v]);
       for (int v = 0, at = 0; v < s->k->n; v++) {
-        char err[512] = "";
+        char err[IR_ERR] = "";
         if (!is_access(&s->k->ins[v]) || at++ % (n / MOST + 1)) continue;
         found += is_seen(s, altered(s->k, -1, v, tried++ % 2 ? 1 : -1), err);
       }
@@ -83,7 +83,7 @@ typedef struct {
   float in[256], out[256];
 } Memory;
 
-static bool run_one(KFn *k, Memory *m, int64_t tasks, char err[512]) {
+static bool run_one(KFn *k, Memory *m, int64_t tasks, char err[IR_ERR]) {
   const KFn *list = k;
   for (int i = 0; i < 256; i++) m->in[i] = (float)i, m->out[i] = NAN;
   if (!kir_verify(k, err)) fail_msg("%s", err);
@@ -103,7 +103,7 @@ static KFn *with_buffers(const char *name) {
 }
 
 static void expect_error(KFn *k, int64_t tasks, const char *text) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   Memory m;
   if (run_one(k, &m, tasks, err)) fail_msg("%s: no error", k->name);
   if (!strstr(err, text)) fail_msg("%s: \"%s\", expected \"%s\"", k->name, err, text);
@@ -120,7 +120,7 @@ static KFn *reversed(const char *name, bool sync) {
 }
 
 ARENA_TEST(lanes_wait) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   Memory m;
   if (!run_one(reversed("reversed", true), &m, 8, err)) fail_msg("%s", err);
   for (int i = 0; i < 256; i++) assert_true(m.out[i] == (float)(i / 32 * 32 + 31 - i % 32));
@@ -140,7 +140,7 @@ ARENA_TEST(lanes_wait) {
 
 /* Sums by halves as on the host; the largest where there is more than one zero is lane 0's in all lanes. */
 ARENA_TEST(lanes_meet) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   Memory m;
   KFn *k = with_buffers("lanes");
   KV a = k_load(k, 0, k_i64(k, 0), true), b = k_load(k, 0, k_i64(k, 32), true);
@@ -177,7 +177,7 @@ static KFn *handed_on(const char *name, bool barrier) {
 }
 
 ARENA_TEST(warps_wait) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   Memory m;
   if (!run_one(handed_on("handed on", true), &m, 2, err)) fail_msg("%s", err);
   for (int i = 0; i < 256; i++) assert_true(m.out[i] == (float)(i / 128 * 128 + (i + 32) % 128));
@@ -221,7 +221,7 @@ ARENA_TEST(lanes_stay_together) {
   k_end(k);
   k_sync(k);
   const KFn *list = k;
-  char err[512] = "";
+  char err[IR_ERR] = "";
   Memory m = {0};
   NetcStep step = {0};
   Emulator *e = emulator_unchecked(&list, 1, err);

@@ -191,7 +191,7 @@ TEST(parts_are_added_in_order) {
   Fn *f = function(a, &c);
   Emit *e = emitted(f, &m);
   RunCase rc = run_case(f, 1e-2);
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Run r = {.c = &rc, .e = e, .mem = arena_alloc(a, ((size_t)e->nbuffer + 1) * sizeof *r.mem)};
   for (int i = 0; i < e->nbuffer; i++) r.mem[i] = arena_alloc(a, (size_t)run_words(e, i) * 4);
   r.emulator = run_emulator(e, false, err);
@@ -286,7 +286,7 @@ static KFn *spoilt(const KFn *k, int at, Kind kind, int64_t by) {
 static void spoil(const Subject *s, int of[KINDS]) {
   for (int kind = 0; kind < KINDS; kind++)
     for (int v = 0; v < s->k->n; v++) {
-      char err[512] = "";
+      char err[IR_ERR] = "";
       if (!applies(s, v, (Kind)kind)) continue;
       if (!is_seen(s, spoilt(s->k, v, (Kind)kind, kind == STORED ? 36 : 1), err))
         fail_msg("%s, v%d: not seen that %s", s->k->name, v, kind_name[kind]);

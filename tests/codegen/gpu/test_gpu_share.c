@@ -127,7 +127,7 @@ TEST(there_is_a_limit) {
 TEST(parameters_arrive) {
   const KFn *k[2] = {scale(96, 7, 0.5, 64), scale(128, 2, -3, 32)};
   const ShareMode mode[2] = {SHARE_LIGHT, SHARE_LIGHT};
-  char err[512] = "";
+  char err[IR_ERR] = "";
   Emulator *e = emulator_shared(k, mode, 2, err);
   if (!e) fail_msg("%s", err);
   float x[512], y[2][128] = {{0}};
@@ -144,7 +144,7 @@ TEST(parameters_arrive) {
 }
 
 TEST(verifier_knows_parameters) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   KFn *k = k_new(arena, "p", SIMT_LANES);
   KV y = k_arg(k, K_I64, "y");
   k_store(k, y, k_i64(k, 0), k_param(k, K_I64, 1));

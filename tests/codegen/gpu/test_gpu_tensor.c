@@ -152,7 +152,7 @@ static Memory *memory(bool bf16) {
   return m;
 }
 
-static bool run_product(KFn *k, Memory *m, bool bf16, char err[512]) {
+static bool run_product(KFn *k, Memory *m, bool bf16, char err[IR_ERR]) {
   if (!kir_verify(k, err)) fail_msg("%s", err);
   const KFn *list = simt_prepare(arena, k);
   Emulator *e = emulator_new(&list, 1, err);
@@ -178,7 +178,7 @@ static bool right(const Memory *m) {
 
 ARENA_TEST(products_are_right) {
   for (int bf16 = 0; bf16 < 2; bf16++) {
-    char err[512] = "";
+    char err[IR_ERR] = "";
     Memory *m = memory(bf16);
     if (!run_product(product(bf16, WHOLE), m, bf16, err)) fail_msg("%s", err);
     assert_true(right(m));
@@ -194,7 +194,7 @@ ARENA_TEST(defects_are_seen) {
       [BEYOND] = "of x (argument 0), which has", [LEFT] = "a copy by thread",
   };
   for (Defect d = WHOLE + 1; d < DEFECTS; d++) {
-    char err[512] = "";
+    char err[IR_ERR] = "";
     Memory *m = memory(false);
     for (int i = 0; d == NO_ROUNDING && i < ROWS * DEPTH; i++) put(m->x, false, i, 1 + 0x1p-20f);
     bool good = run_product(product(false, d), m, false, err);
@@ -206,7 +206,7 @@ ARENA_TEST(defects_are_seen) {
 
 /* A copy that nobody waits for, alone. */
 ARENA_TEST(a_copy_that_nobody_waits_for_is_refused) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   KFn *k = k_new(arena, "early", SIMT_LANES);
   KV x = k_arg(k, K_F32, "x");
   k_arg(k, K_F32, "y"), k_arg(k, K_F32, "out");
@@ -221,7 +221,7 @@ ARENA_TEST(a_copy_that_nobody_waits_for_is_refused) {
 
 /* Rounding, zeros, pieces of 4 and 8 bytes, transposed matrices. */
 ARENA_TEST(rounding_pieces_and_turned_matrices_are_right) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   KFn *k = k_new(arena, "small", SIMT_LANES);
   KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_F32, "y"), out = k_arg(k, K_F32, "out"), lane = k_iota(k);
   KV s = k_scratch(k, K_F32, 4 * SIMT_LANES, "s"), minus = i32v(k, -1);
@@ -312,7 +312,7 @@ static uint16_t want_bf16(uint32_t bits, bool tensor) {
 
 ARENA_TEST(rounding_is_the_hosts) {
   for (int tensor = 0; tensor < 2; tensor++) {
-    char err[512] = "";
+    char err[IR_ERR] = "";
     uint32_t x[FLOATS], back[FLOATS], value[FLOATS], pairs[FLOATS];
     uint16_t out[2 * FLOATS];
     for (int i = 0; i < FLOATS; i++) x[i] = back[FLOATS - 1 - i] = float_bits(i);
@@ -348,7 +348,7 @@ ARENA_TEST(misuse_is_refused) {
   KV x = k_arg(k, K_F32, "x");
   k_copy_async(k, x, k_iota(k), x, k_iota(k), 4);
   assert_string_equal(k->err, "copy_async: needs scratch");
-  char err[256];
+  char err[IR_ERR];
   k = product(false, WHOLE);
   for (int v = 0; v < k->n; v++)
     if (k->ins[v].op == K_mma_tf32) k->ins[v].imm = 3;
@@ -363,7 +363,7 @@ ARENA_TEST(text_reads_back) {
   while (k->ins[tile].op != K_scratch) tile++;
   k_gather_at(k, tile, k_iota(k), 5);
   assert_string_equal(k->err, "");
-  char err[256], *text = NULL, *again = NULL;
+  char err[IR_ERR], *text = NULL, *again = NULL;
   size_t size = 0, other = 0;
   FILE *f = open_memstream(&text, &size);
   kir_print(f, k);
@@ -386,7 +386,7 @@ ARENA_TEST(text_reads_back) {
 
 /* Instructions where the family has them, and nowhere else. */
 ARENA_TEST(ptx_rounds_to_bf16) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   for (int tensor = 0; tensor < 2; tensor++) {
     KFn *k = rounded(tensor);
     LLVMTargetMachineRef tm = simt_ptx_target(simt_family(k), err);
@@ -404,7 +404,7 @@ ARENA_TEST(ptx_rounds_to_bf16) {
 }
 
 ARENA_TEST(ptx_is_assembled) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   LLVMTargetMachineRef tm = simt_ptx_target(NETC_SM_80, err);
   if (!tm) fail_msg("%s", err);
   for (int bf16 = 0; bf16 < 2; bf16++) {

@@ -91,7 +91,7 @@ typedef struct {
  * take the place of stages that others may still read, which depends on the shape. */
 static void drop_waits(const Subject *s, Counts *c) {
   for (int v = 0; v < s->k->n; v++) {
-    char err[512] = "";
+    char err[IR_ERR] = "";
     KOp op = s->k->ins[v].op;
     if (op != K_barrier && op != K_wait_group) continue;
     bool seen = is_seen(s, altered(s->k, v, -1, 0), err);
@@ -110,7 +110,7 @@ static void spoil(const Subject *s, Kind kind, Counts *c) {
   int n = 0, at = 0, found = 0;
   for (int v = 0; v < s->k->n; v++) n += applies(s->k, v, kind);
   for (int v = 0; v < s->k->n; v++) {
-    char err[512] = "";
+    char err[IR_ERR] = "";
     if (!applies(s->k, v, kind) || at++ % (n / MOST + 1)) continue;
     found += is_seen(s, spoilt(s->k, v, kind), err), c->of[kind]++;
   }

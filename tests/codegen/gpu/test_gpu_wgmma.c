@@ -188,7 +188,7 @@ static Memory *memory(const Form *f) {
 }
 
 /* Those that break a rule of the verifier, too, run without it. */
-static bool run_product(const Form *f, KFn *k, Memory *m, char err[512]) {
+static bool run_product(const Form *f, KFn *k, Memory *m, char err[IR_ERR]) {
   bool refused = !kir_verify(k, err), breaks = f->defect == NO_FENCE || f->defect == NO_WAIT ||
                                                f->defect == LATE_WAIT || f->defect == STORED_BETWEEN;
   if (refused != breaks) fail_msg("defect %d: %s", f->defect, refused ? err : "kir_verify takes it");
@@ -218,7 +218,7 @@ ARENA_TEST(products_are_right) {
   static const int bytes[] = {32, 32, 64, 128};
   for (int i = 0; i < 4; i++)
     for (int kind = 0; kind < 4; kind++) {
-      char err[512] = "";
+      char err[IR_ERR] = "";
       Form f = {bytes[i], i > 0, kind % 2, kind / 2, i == 2 ? 64 : 32, WHOLE};
       Memory *m = memory(&f);
       if (!run_product(&f, product(f), m, err)) fail_msg("form %d, %d: %s", i, kind, err);
@@ -246,7 +246,7 @@ ARENA_TEST(defects_are_seen) {
       [NO_ROUNDING] = "is not rounded to tf32",
   };
   for (Defect d = WHOLE + 1; d < DEFECTS; d++) {
-    char err[512] = "";
+    char err[IR_ERR] = "";
     Form f = {64, true, false, false, 24, d};
     Memory *m = memory(&f);
     bool good = run_product(&f, product(f), m, err);
@@ -259,7 +259,7 @@ ARENA_TEST(defects_are_seen) {
 
 /* A wait that never comes. */
 ARENA_TEST(a_product_that_nobody_waits_for_is_refused) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   KFn *k = k_new(arena, "early", SIMT_LANES);
   k->warps = 4;
   k_arg(k, K_F32, "x"), k_arg(k, K_F32, "y"), k_arg(k, K_F32, "out");
@@ -277,7 +277,7 @@ ARENA_TEST(a_product_that_nobody_waits_for_is_refused) {
 /* ---- what is refused; text ---- */
 
 ARENA_TEST(misuse_is_refused) {
-  char err[256];
+  char err[IR_ERR];
   KFn *k = product((Form){64, true, false, false, 24, WHOLE});
   k->warps = 6;
   assert_false(kir_verify(k, err));
@@ -307,7 +307,7 @@ static char *printed(const KFn *k) {
 
 ARENA_TEST(text_is_read) {
   for (int registers = 0; registers < 2; registers++) {
-    char err[256];
+    char err[IR_ERR];
     char *first = printed(product((Form){128, true, true, registers, 24, WHOLE}));
     const char *at = first;
     KFn *k = kir_parse(arena, &at, err);
@@ -315,7 +315,7 @@ ARENA_TEST(text_is_read) {
     assert_non_null(strstr(first, "wgmma_bf16 v"));
     Memory *m = memory(&(Form){.bf16 = true, .cols = 24});
     Form f = {128, true, true, registers, 24, WHOLE};
-    char why[512] = "";
+    char why[IR_ERR] = "";
     if (!run_product(&f, k, m, why)) fail_msg("%s", why);
     assert_true(right(&f, m));
     free(m), free(first);
@@ -325,7 +325,7 @@ ARENA_TEST(text_is_read) {
 /* ---- PTX ---- */
 
 ARENA_TEST(ptx_is_assembled) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   LLVMTargetMachineRef tm = simt_ptx_target(NETC_SM_90A, err);
   if (!tm) fail_msg("%s", err);
   for (int kind = 0; kind < 4; kind++) {

@@ -44,7 +44,7 @@ typedef struct {
 
 static void drop(const Subject *s, Counts *c) {
   for (int v = 0; v < s->k->n; v++) {
-    char err[512] = "";
+    char err[IR_ERR] = "";
     KOp op = s->k->ins[v].op;
     if (op != K_barrier && op != K_wait_group && op != K_proxy_fence && op != K_wgmma_fence &&
         op != K_wgmma_wait)
@@ -73,7 +73,7 @@ static KFn *spoilt(const KFn *k, int at, int64_t number, int operand, int64_t by
 }
 
 static void want_seen(const Subject *s, const KFn *k, int v, const char *what) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   if (!is_seen(s, k, err)) fail_msg("%s: v%d, %s, is not seen", s->k->name, v, what);
 }
 

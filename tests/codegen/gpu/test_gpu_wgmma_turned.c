@@ -199,7 +199,7 @@ static Memory *memory(const Form *f) {
   return m;
 }
 
-static bool run_product(const Form *f, KFn *k, Memory *m, char err[512]) {
+static bool run_product(const Form *f, KFn *k, Memory *m, char err[IR_ERR]) {
   if (!kir_verify(k, err)) fail_msg("defect %d: %s", f->defect, err);
   const KFn *list = simt_prepare(arena, k);
   Emulator *e = emulator_new(&list, 1, err);
@@ -226,7 +226,7 @@ ARENA_TEST(products_are_right) {
   static const int cols[] = {16, 32, 64, 128};
   for (int bytes = 16; bytes <= 128; bytes *= 2)
     for (int i = 0; i < 8; i++) {
-      char err[512] = "";
+      char err[IR_ERR] = "";
       Form f = {bytes, i % 2, cols[i / 2], WHOLE};
       if (f.cols * 2 < bytes) continue;
       Memory *m = memory(&f);
@@ -247,7 +247,7 @@ ARENA_TEST(defects_are_seen) {
       [BEYOND] = "where no scratch is",
   };
   for (Defect d = WHOLE + 1; d < DEFECTS; d++) {
-    char err[512] = "";
+    char err[IR_ERR] = "";
     Form f = {64, d != NO_PATTERNS, d == NO_PATTERNS ? 48 : 64, d};
     Memory *m = memory(&f);
     bool good = run_product(&f, product(f), m, err);
@@ -263,7 +263,7 @@ ARENA_TEST(defects_are_seen) {
 /* ---- what is refused; text ---- */
 
 ARENA_TEST(registers_are_refused) {
-  char err[256];
+  char err[IR_ERR];
   KFn *k = product((Form){64, true, 32, WHOLE});
   KV regs = K_NONE;
   for (int v = 0; v < k->n; v++) {
@@ -274,7 +274,7 @@ ARENA_TEST(registers_are_refused) {
 }
 
 ARENA_TEST(text_is_read) {
-  char err[512], *text = NULL;
+  char err[IR_ERR], *text = NULL;
   size_t n = 0;
   Form f = {128, false, 64, WHOLE};
   FILE *to = open_memstream(&text, &n);
@@ -294,7 +294,7 @@ ARENA_TEST(text_is_read) {
 /* ---- PTX ---- */
 
 ARENA_TEST(ptx_is_assembled) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   LLVMTargetMachineRef tm = simt_ptx_target(NETC_SM_90A, err);
   if (!tm) fail_msg("%s", err);
   KFn *k = product((Form){128, false, 128, WHOLE});

@@ -13,7 +13,7 @@
 static int lanes_of(int isa) { return isa == NETC_ISA_AVX2 ? 8 : 16; }
 
 static void run(const KFn *k, int isa, void *const *args, int64_t task) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   NetcStep step = {7, 9};
   if (!kir_verify(k, err)) fail_msg("%s", err);
   Jit *j = jit_new(&k, 1, (NetcIsa)isa, err);

@@ -13,7 +13,7 @@ enum { COUNT = 64, GUARD = 12345 };
 static int lanes_of(int isa) { return isa == NETC_ISA_AVX2 ? 8 : 16; }
 
 static void run(const KFn *k, int isa, void *const *args, int64_t task) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   NetcStep step = {0x1122334455667788u, 99};
   Jit *j = jit_new(&k, 1, (NetcIsa)isa, err);
   if (!j) fail_msg("%s", err);
@@ -373,7 +373,7 @@ static void expect_error(void (*misuse)(KFn *, KV x, KV task), const char *part)
   KV x = k_arg(k, K_F32, "x");
   misuse(k, x, k_task(k));
   k_store(k, x, k_i64(k, 0), k_add(k, K_NONE, K_NONE));
-  char err[256] = "";
+  char err[IR_ERR] = "";
   if (!strstr(k->err, part)) fail_msg("\"%s\" lacks \"%s\"", k->err, part);
   assert_false(kir_verify(k, err));
   assert_non_null(strstr(err, part));
@@ -428,7 +428,7 @@ TEST(the_builder_refuses_misuse) {
 
 /* ---- verifier: kernels the builder would not make ---- */
 static void expect_bad(KFn *k, const char *part) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   assert_false(kir_verify(k, err));
   if (!strstr(err, part)) fail_msg("\"%s\" lacks \"%s\"", err, part);
 }

@@ -61,7 +61,7 @@ static char *llvm_of(const KFn *k, int isa) {
 }
 
 static KFn *parse(const char *text) {
-  char err[256];
+  char err[IR_ERR];
   KFn *k = kir_parse(arena, &text, err);
   if (!k) fail_msg("%s", err);
   assert_string_equal(text, "");
@@ -140,7 +140,7 @@ TEST(a_text_reads_back_as_the_same_kernel) {
 }
 
 static void refuses_text(const char *text, const char *why) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   assert_null(kir_parse(arena, &text, err));
   if (!strstr(err, why)) fail_msg("expected `%s` in: %s", why, err);
 }

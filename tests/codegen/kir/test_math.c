@@ -24,7 +24,7 @@ static KFn *unary_kernel(Arena *a, KOp op, int lanes) {
 }
 
 static void run(const KFn *k, NetcIsa isa, void *const *args, NetcStep step) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   Jit *j = jit_new(&k, 1, isa, err);
   if (!j) fail_msg("%s", err);
   NetcKernelFn fn = jit_get(j, 0);

@@ -86,7 +86,7 @@ static inline void plan_feed(PlanRun *r, int iteration) {
 }
 
 static inline void plan_iterate(PlanRun *r, Jit *jit, int iteration) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   const Fn *f = r->plan.fn;
   const Emit *e = r->plan.e;
   NetcStep step = {7, (uint64_t)iteration};
@@ -111,7 +111,7 @@ static inline void plan_iterate(PlanRun *r, Jit *jit, int iteration) {
 
 static inline void plan_run_filled(Program *p, const char *what, double tolerance, int iterations,
                                    double (*fill)(const char *name, int64_t i, Type t)) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   if (!passes_run(p, &(PassOptions){.verify = true}, err)) fail_msg("%s: %s", what, err);
   PlanRun r = {.what = what, .tolerance = tolerance, .fill = fill, .m = {.arena = p->arena, .prog = p}};
   Emit *e = emit_fn(p->arena, p->fn[0], NULL, err);

@@ -35,7 +35,7 @@ static double fill_hard(const char *name, int64_t i, Type t) {
   "}\n"
 
 static double *reference(const Fn *f, int out, InterpMode mode) {
-  char err[256] = "";
+  char err[IR_ERR] = "";
   RunCase c = {.fn = f, .fill = fill_hard, .what = "moments"};
   Interp *in = interp_new(f, mode);
   for (int i = 0; i < f->n; i++) {
@@ -53,7 +53,7 @@ static double *reference(const Fn *f, int out, InterpMode mode) {
 }
 
 TEST(moments_in_one_sweep_are_accurate_on_hard_values) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   Arena *a = arena_new();
   Program *p = ir_parse(a, MOMENTS, err);
   if (!p) fail_msg("%s", err);

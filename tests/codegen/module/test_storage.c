@@ -129,7 +129,7 @@ TEST(random_graphs_full_of_views_keep_their_values) {
 
 /* The movement kernels that are left of a function, by name up to the colon: "upsample maxpool". */
 static const char *movement(Arena *a, const char *body) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   const char *list = "";
   Program *p = ir_parse(a, arena_printf(a, "program \"t\"\nfn forward \"f\" {\n%s}\n", body), err);
   if (!p || !passes_run(p, &(PassOptions){.verify = true}, err)) fail_msg("%s", err);

@@ -97,7 +97,7 @@ TEST(variables_take_each_others_values_in_every_tangle) {
 
 /* Launches of a training step of one variable and its average, which reads the step's result: no copies. */
 static int launches_of(const char *text) {
-  char err[512] = "";
+  char err[IR_ERR] = "";
   Arena *a = arena_new();
   Program *p = ir_parse(a, text, err);
   if (!p || !passes_run(p, &(PassOptions){.verify = true}, err)) fail_msg("%s", err);
