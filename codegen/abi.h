@@ -1,16 +1,18 @@
-/* abi.h - the contract between a compiled module (asenet.so) and whoever loads it. A standalone header: copy it next
- * to a program that links a module. Everything in it is versioned: a loader refuses another NETC_ABI_VERSION.
+/* abi.h - the contract between a compiled module (asenet.so) and whoever loads it. A standalone header: copy
+ * it next to a program that links a module. Everything in it is versioned: a loader refuses another
+ * NETC_ABI_VERSION.
  *
  * A module exports one symbol,
  *
- *   const NetcModule *netc_module_query(uint32_t abi_version);     // NULL when it does not speak that version
+ *   const NetcModule *netc_module_query(uint32_t abi_version);     // NULL when it does not speak that
+ *     version
  *
- * and needs nothing from its host but libc's memcpy/memset. All tables are constant. All memory a function works
- * in is one arena of `arena_bytes` that the host allocates (64-byte aligned, zeroed once): variables live at fixed
- * offsets at its start, then inputs, results and temporaries, each at the offset planned by the compiler.
+ * and needs nothing from its host but libc's memcpy/memset. All tables are constant. All memory a function
+ * works in is one arena of `arena_bytes` that the host allocates (64-byte aligned, zeroed once): variables
+ * live at fixed offsets at its start, then inputs, results and temporaries, each at the offset planned by the
+ * compiler.
  *
- * Axes: `dim` is the logical shape, `order` lists its axes from outermost to innermost in memory.
- */
+ * Axes: `dim` is the logical shape, `order` lists its axes from outermost to innermost in memory. */
 #ifndef NETC_ABI_H
 #define NETC_ABI_H
 #include <stdint.h>
@@ -37,8 +39,9 @@ typedef struct {
   int64_t bytes;
 } NetcArray;
 
-/* A variable. Element i (row-major index) of UNIFORM starts as init_a + (init_b - init_a) * u, of NORMAL as init_a +
- * init_b * z, with u, z by ir/philox.h at (seed, iteration 2^32-1, site = FNV-1a 64 of the name, i); COPY copies `init_from`. */
+/* A variable. Element i (row-major index) of UNIFORM starts as init_a + (init_b - init_a) * u, of NORMAL as
+ * init_a + init_b * z, with u, z by ir/philox.h at (seed, iteration 2^32-1, site = FNV-1a 64 of the name, i);
+ * COPY copies `init_from`. */
 typedef struct {
   NetcArray array;
   int32_t init, role;
@@ -59,22 +62,23 @@ typedef struct {
   uint64_t seed, iteration;
 } NetcStep;
 
-/* One kernel: does task number `task` of 0..tasks-1, in any order, on any thread; args are addresses in the arena. */
+/* One kernel: does task number `task` of 0..tasks-1, in any order, on any thread; args are addresses in the
+ * arena. */
 typedef void (*NetcKernelFn)(void *const *args, const NetcStep *step, int64_t task);
 
-/* Instruction sets, best last; a kernel's code for each. A loader takes the last one that its machine runs and that every kernel
- * has code for. The third is AVX-512 with instructions for bf16: only modules that store bf16 have it, and of their kernels those that
- * gain nothing by it have the code of AVX-512 there. */
+/* Instruction sets, best last; a kernel's code for each. A loader takes the last one that its machine runs
+ * and that every kernel has code for. The third is AVX-512 with instructions for bf16: only modules that
+ * store bf16 have it, and of their kernels those that gain nothing by it have the code of AVX-512 there. */
 typedef enum { NETC_ISA_AVX2 = 0, NETC_ISA_AVX512, NETC_ISA_AVX512_BF16, NETC_ISA_COUNT } NetcIsa;
 
 typedef struct {
   const char *name;                  /* descriptor: conv:n4_ic64_oc64_h256_w256_k3_s1_p1:f32 and so on */
   const char *op;                    /* kind: map conv conv_dx conv_dw dw dw_dw dybac matmul move reduce .. */
   NetcKernelFn code[NETC_ISA_COUNT]; /* NULL where not compiled for that set */
-  /* Of one launch: the arithmetic it does, the least memory traffic (every distinct operand once), and the arithmetic
-   * of what it computes taken literally. `work` differs from `flops` where a kernel finds a cheaper way (Winograd), and
-   * where taps of a convolution fall into the padding. `pair_flops` are those of `flops` that code for
-   * NETC_ISA_AVX512_BF16 does as dot products of pairs of bf16. */
+  /* Of one launch: the arithmetic it does, the least memory traffic (every distinct operand once), and the
+   * arithmetic of what it computes taken literally. `work` differs from `flops` where a kernel finds a
+   * cheaper way (Winograd), and where taps of a convolution fall into the padding. `pair_flops` are those of
+   * `flops` that code for NETC_ISA_AVX512_BF16 does as dot products of pairs of bf16. */
   int64_t flops, bytes, work, pair_flops;
 } NetcKernel;
 
@@ -92,10 +96,10 @@ typedef struct {
   int32_t place; /* index into places, -1 = unknown */
 } NetcLaunch;
 
-/* A function. Inputs named "iteration", "epoch" and "max_iterations" (f32, rank 0) are written by the host. In a
- * training function the inputs STREAM.FIELD are the batch, and the outputs are the values to log (rank 0); its
- * variables hold the next state when the last launch is done. NAME.grads is the same function with every
- * gradient as a further output "grad:VARIABLE", and stores left out. */
+/* A function. Inputs named "iteration", "epoch" and "max_iterations" (f32, rank 0) are written by the host.
+ * In a training function the inputs STREAM.FIELD are the batch, and the outputs are the values to log (rank
+ * 0); its variables hold the next state when the last launch is done. NAME.grads is the same function with
+ * every gradient as a further output "grad:VARIABLE", and stores left out. */
 typedef struct {
   const char *name;
   int32_t kind, ninputs, noutputs, nlaunches;
@@ -122,15 +126,16 @@ typedef struct {
 
 /* ---- NVIDIA GPUs ----
  *
- * The same functions once more, with launches, workspaces and a memory plan of their own; variables lie at the same offsets
- * of the device's arena as of the host's. An entry takes its launch's nargs addresses (64 bits each, in device
- * memory), the address of a NetcStep in device memory, the number of tasks (64 bits), and the code's nparams words of the
- * kernel (64 bits each): kernels that differ in numbers only share a code. It is launched with ceil(tasks / code.tasks) blocks of
- * code.threads threads, in one dimension, and, where the text is that for sm_90a, code.shared bytes of dynamic shared memory.
- * Launches of a function follow each other in one stream. */
+ * The same functions once more, with launches, workspaces and a memory plan of their own; variables lie at
+ * the same offsets of the device's arena as of the host's. An entry takes its launch's nargs addresses (64
+ * bits each, in device memory), the address of a NetcStep in device memory, the number of tasks (64 bits),
+ * and the code's nparams words of the kernel (64 bits each): kernels that differ in numbers only share a
+ * code. It is launched with ceil(tasks / code.tasks) blocks of code.threads threads, in one dimension, and,
+ * where the text is that for sm_90a, code.shared bytes of dynamic shared memory. Launches of a function
+ * follow each other in one stream. */
 
-/* Families of PTX text, the least first: a loader takes the last one there is that its device runs. The text of a family runs
- * on its compute capability and on all newer ones, but that of SM_90A on 9.0 only. */
+/* Families of PTX text, the least first: a loader takes the last one there is that its device runs. The text
+ * of a family runs on its compute capability and on all newer ones, but that of SM_90A on 9.0 only. */
 typedef enum { NETC_SM_75 = 0, NETC_SM_80, NETC_SM_90A, NETC_SM_COUNT } NetcSm;
 
 /* What a driver compiles at once: the entries of some codes that are needed together. */
@@ -154,8 +159,9 @@ typedef struct {
   const uint64_t *params; /* the code's nparams */
 } NetcDeviceKernel;
 
-/* How one sample of a batch is taken from its image: its element at o, three axes, those a 2-D module lacks of extent 1 and first, is
- * what the image has at start + scale * (from + by . o) along each axis, between elements linearly (labels: the nearest). */
+/* How one sample of a batch is taken from its image: its element at o, three axes, those a 2-D module lacks
+ * of extent 1 and first, is what the image has at start + scale * (from + by . o) along each axis, between
+ * elements linearly (labels: the nearest). */
 typedef struct {
   double image,
       label; /* begin in the pool, in words of 4 bytes; below 0: not there, the sample is left as it is */
@@ -166,8 +172,9 @@ typedef struct {
 } NetcView;
 enum { NETC_VIEW_DOUBLES = 24 };
 
-/* A field of a stream's batch, made on the device. The kernel's arguments are the pool (images of floats (C,S), labels of bytes), the
- * N NetcViews, and the field's array; its step is that of the batch. Streams have all of their images and labels made so, or none. */
+/* A field of a stream's batch, made on the device. The kernel's arguments are the pool (images of floats
+ * (C,S), labels of bytes), the N NetcViews, and the field's array; its step is that of the batch. Streams
+ * have all of their images and labels made so, or none. */
 typedef struct {
   int32_t stream, field, kernel, pad; /* index into the module's streams, their fields, and kernels above */
   int64_t tasks;
@@ -188,8 +195,8 @@ typedef struct {
   const char *producer; /* "netc 0.1.0" */
   const char *source;   /* path of the .net file, as given */
   const char *options;  /* the -D options and defaults in force: "batch=4 size=[256,256] ..." */
-  uint64_t
-      fingerprint; /* hash of names, shapes and roles of all variables: weights of another network are refused */
+  /* hash of names, shapes and roles of all variables: weights of another network are refused */
+  uint64_t fingerprint;
   int64_t arena_bytes, variable_bytes; /* variables are the first variable_bytes of the arena */
   int32_t nvars, nnets, nkernels, nfns, nstreams, spatial; /* spatial: 2 or 3 */
   const NetcVar *vars;

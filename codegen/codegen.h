@@ -28,14 +28,15 @@ typedef struct {
 
 enum { FIT_ERR = 4 * IR_ERR }; /* bytes of codegen_fit's message, which has several lines */
 
-/* Recomputation until every function fits `budget` bytes along with the variables and a second copy of the batch, which the
- * host reads in the meantime: replaces functions of p by others made of `fused` (as they were before pass remat).
- * A function that returns every gradient only comes as close as it can. false and a message, of several lines, that says
- * what the least is and what holds it. */
+/* Recomputation until every function fits `budget` bytes along with the variables and a second copy of the
+ * batch, which the host reads in the meantime: replaces functions of p by others made of `fused` (as they
+ * were before pass remat). A function that returns every gradient only comes as close as it can. false and a
+ * message, of several lines, that says what the least is and what holds it. */
 bool codegen_fit(Program *p, Fn *const *fused, int64_t budget, char err[FIT_ERR]);
 int64_t batch_bytes(const Program *p); /* one batch of every stream */
 
-/* Emits kernels, plans memory, lowers through LLVM, links. Writes output atomically. false and a message on failure. */
+/* Emits kernels, plans memory, lowers through LLVM, links. Writes output atomically. false and a message on
+ * failure. */
 bool codegen_run(Program *p, const CodegenOptions *opt, char err[IR_ERR]);
 /* Puts the bytes of a module at `output`, as atomically. */
 bool codegen_place(const Bytes *image, const char *output, char err[IR_ERR]);

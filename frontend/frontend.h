@@ -1,4 +1,5 @@
-/* frontend.h - a .net file becomes a Program: parsed, checked, unrolled, shaped. Language: docs/language.md. */
+/* frontend.h - a .net file becomes a Program: parsed, checked, unrolled, shaped. Language:
+ * docs/language.md. */
 #ifndef NETC_FRONTEND_H
 #define NETC_FRONTEND_H
 #include "ir/ir.h"
@@ -14,11 +15,11 @@ typedef struct {
   FILE *
       diag; /* where errors go, as file:line:col: error: ... with the line, a caret and the chain of blocks */
   FILE *dump_ast; /* print the syntax tree there after parsing; NULL = no */
-  bool
-      grads; /* also make NAME.grads: the training function with every gradient as output "grad:VARIABLE", no stores */
+  /* also make NAME.grads: the training function with every gradient as output "grad:VARIABLE", no stores */
+  bool grads;
   int max_errors; /* 0: 20 */
-  const struct Source **
-      sources; /* where not NULL: receives the files that were read (frontend/syntax/diag.h), the last one first */
+  /* where not NULL: receives the files that were read (frontend/syntax/diag.h), the last one first */
+  const struct Source **sources;
 } FrontendOptions;
 
 /* The program, or NULL after reporting at least one error. *options receives the options in force as text

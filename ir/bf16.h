@@ -1,7 +1,7 @@
-/* bf16.h - bf16 is the upper half of a float: sign, 8 bits of exponent, 7 of fraction. The host's form of what
- * compiled code does when it stores and loads: the nearest value, ties to even, denormals kept, what rounds past the
- * largest becomes infinite, and a NaN stays one (its quiet bit set, so that cutting it cannot make it infinite).
- */
+/* bf16.h - bf16 is the upper half of a float: sign, 8 bits of exponent, 7 of fraction. The host's form of
+ * what compiled code does when it stores and loads: the nearest value, ties to even, denormals kept, what
+ * rounds past the largest becomes infinite, and a NaN stays one (its quiet bit set, so that cutting it cannot
+ * make it infinite). */
 #ifndef NETC_BF16_H
 #define NETC_BF16_H
 #include <stdint.h>

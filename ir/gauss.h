@@ -1,14 +1,15 @@
-/* gauss.h - a normal number from two uniform ones, by Box and Muller: sqrt(-2 log u) cos(2 pi w), u in (0,1] and w in [0,1) multiples of
- * 2^-24. In doubles, of additions, multiplications, one division and one square root in a fixed order, none of them fused:
- * the runtime (this function) and generated code (codegen/module/device_batch.c) give the same bits. Within 1e-13 of the exact value, relatively.
- */
+/* gauss.h - a normal number from two uniform ones, by Box and Muller: sqrt(-2 log u) cos(2 pi w), u in (0,1]
+ * and w in [0,1) multiples of 2^-24. In doubles, of additions, multiplications, one division and one square
+ * root in a fixed order, none of them fused: the runtime (this function) and generated code
+ * (codegen/module/device_batch.c) give the same bits. Within 1e-13 of the exact value, relatively. */
 #ifndef NETC_GAUSS_H
 #define NETC_GAUSS_H
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-/* log m = 2 atanh s = 2 s (1 + z (1/3 + z (1/5 + ..))), s = (m-1)/(m+1), z = s^2 < 0.0295, m in [sqrt 1/2, sqrt 2). */
+/* log m = 2 atanh s = 2 s (1 + z (1/3 + z (1/5 + ..))), s = (m-1)/(m+1), z = s^2 < 0.0295, m in [sqrt 1/2,
+ * sqrt 2). */
 enum { GAUSS_LOG = 8, GAUSS_TURN = 7, GAUSS_ONE = 0x3F800000, GAUSS_ROOT_HALF = 0x3F3504F3 };
 static const double gauss_log[GAUSS_LOG] = {1.0 / 3,  1.0 / 5,  1.0 / 7,  1.0 / 9,
                                             1.0 / 11, 1.0 / 13, 1.0 / 15, 1.0 / 17};

@@ -1,9 +1,9 @@
-/* interp.h - the reference interpreter: runs any function of the graph IR, slowly and plainly. It is the oracle of
- * every test. Values are kept as double; with INTERP_F32 every result is rounded to float after each op, with
- * INTERP_F64 it is not (finite differences). Reductions accumulate in double in both.
+/* interp.h - the reference interpreter: runs any function of the graph IR, slowly and plainly. It is the
+ * oracle of every test. Values are kept as double; with INTERP_F32 every result is rounded to float after
+ * each op, with INTERP_F64 it is not (finite differences). Reductions accumulate in double in both.
  *
- * A node of type bf16 is rounded to bf16 besides, and a contraction with bf16=1 rounds its operands (INTERP_F32 only): that is
- * where compiled code rounds, too.
+ * A node of type bf16 is rounded to bf16 besides, and a contraction with bf16=1 rounds its operands
+ * (INTERP_F32 only): that is where compiled code rounds, too.
  *
  * All arrays are in row-major order of the logical shape, whatever Node.order says.
  *
@@ -12,8 +12,7 @@
  *   interp_step(in, seed, iteration);         // what `rand` sees
  *   if (!interp_run(in, err)) ...
  *   const double *y = interp_value(in, node); // valid until the next run
- *   interp_free(in);
- */
+ *   interp_free(in); */
 #ifndef NETC_INTERP_H
 #define NETC_INTERP_H
 #include "ir/ir.h"

@@ -61,8 +61,8 @@ void ref_sumpool(double *out, const Ref *r) {
     out[block_of(r->in_type[0], r->type, r->at->geom.stride, i)] += r->in[0][i];
 }
 
-/* Place, within the plane x of extents s, of the first maximum of the window that starts at `from`, and in *first
- * that of its first element; NaN is a maximum. */
+/* Place, within the plane x of extents s, of the first maximum of the window that starts at `from`, and in
+ * *first that of its first element; NaN is a maximum. */
 static int64_t window_maximum(const double *x, const int64_t s[3], const int64_t from[3], const int64_t k[3],
                               int64_t *first) {
   int64_t best = -1;

@@ -99,7 +99,8 @@ Program *prog_new(Arena *a) {
 }
 
 /* Nodes mostly name a variable by the very string it has, so that is looked for first. */
-/* The slot of the variable of that name, or the free one where it would be. FNV-1a; the number of slots is a power of 2. */
+/* The slot of the variable of that name, or the free one where it would be. FNV-1a; the number of slots is a
+ * power of 2. */
 static size_t var_slot(const Program *p, const char *name) {
   uint32_t h = 2166136261u;
   for (const char *c = name; *c; c++) h = (h ^ (uint8_t)*c) * 16777619u;

@@ -1,18 +1,17 @@
 /* ir.h - the graph IR: what netc knows of a network and of its training step.
  *
- * A Program holds variables (parameters, running statistics, optimiser state) and functions. A function is a list
- * of nodes in program order; a node is one op of ops.def with one result; its id is its index, and operands have
- * smaller ids. Functions are pure: they read variables as they were at the start, and `stores` say which values
- * the variables take at the end. Order is therefore free except for data flow, and a pass may drop, merge or move
- * nodes; passes build a new node list instead of editing in place.
+ * A Program holds variables (parameters, running statistics, optimiser state) and functions. A function is a
+ * list of nodes in program order; a node is one op of ops.def with one result; its id is its index, and
+ * operands have smaller ids. Functions are pure: they read variables as they were at the start, and `stores`
+ * say which values the variables take at the end. Order is therefore free except for data flow, and a pass
+ * may drop, merge or move nodes; passes build a new node list instead of editing in place.
  *
  *   Fn *f = fn_new(prog, "double", FN_FORWARD);
  *   int x = ir_input(f, "x", type_f32(4, 1, 1, 8, 8));
  *   int y = ir_add(f, x, x);              // shape inferred; -1 and an error in f->err if the shapes disagree
  *   fn_output(f, "y", y);
  *
- * Text form: ir_print() writes what ir_parse() reads (docs/ir.md).
- */
+ * Text form: ir_print() writes what ir_parse() reads (docs/ir.md). */
 #ifndef NETC_IR_H
 #define NETC_IR_H
 #include <stdbool.h>
@@ -23,8 +22,9 @@
 
 enum { MAX_RANK = 6, MAX_IN = 8, MAX_SPATIAL = 3 };
 
-/* BF16 says how a value is stored: the op's f32 result is rounded to the nearest bf16 (ties to even), and that is what
- * every reader sees, widened to f32 again. Arithmetic is f32 throughout. Pass `precision` alone makes such nodes. */
+/* BF16 says how a value is stored: the op's f32 result is rounded to the nearest bf16 (ties to even), and
+ * that is what every reader sees, widened to f32 again. Arithmetic is f32 throughout. Pass `precision` alone
+ * makes such nodes. */
 typedef enum { F32, I32, BF16 } DType;
 
 /* A shape and element type. Rank 0 is a scalar. Extents are >= 1. */
@@ -170,7 +170,8 @@ typedef struct {
   int node;
 } Output; /* result of the function; in a training function: a value to log */
 
-/* A kernel-to-be: nodes with the same `group`. Pass `fuse` fills the list (passes/fuse/fuse.h says what kinds mean). */
+/* A kernel-to-be: nodes with the same `group`. Pass `fuse` fills the list (passes/fuse/fuse.h says what kinds
+ * mean). */
 typedef struct {
   int kind;
   int anchor;
@@ -208,8 +209,8 @@ struct Program {
   int nfn, capfn;
   DType storage; /* of large activations and their gradients: F32, or BF16 (pass `precision`) */
   bool winograd; /* convolutions may take Winograd's way, where it is faster; true unless said otherwise */
-  bool
-      tf32; /* contractions of f32 may multiply tf32, on machines that are fast at that; true unless said otherwise */
+  /* contractions of f32 may multiply tf32, on machines that are fast at that; true unless said otherwise */
+  bool tf32;
   int64_t classes;          /* of the labels; 0 = unknown */
   int64_t epoch_iterations; /* 0: the length of the labelled set */
   int64_t max_iterations;   /* default of netrun train */
@@ -257,7 +258,8 @@ int64_t node_macs(const Fn *f, const Node *n);
 int64_t node_macs_inside(const Fn *f, const Node *n);
 
 /* ---- building (build.c): each appends a node and returns its id, or -1 with f->err set ---- */
-/* The general form: shape inferred; `type` is needed by ops whose shape rule is `given`, cast, reshape, broadcast. */
+/* The general form: shape inferred; `type` is needed by ops whose shape rule is `given`, cast, reshape,
+ * broadcast. */
 int ir_node(Fn *f, Op op, int nin, const int *in, const Attrs *at, const Type *type);
 /* Append a copy of node `n` (with attributes, loc, order, type) whose operands are given. */
 int ir_clone(Fn *f, const Node *n, const int *in);
@@ -311,8 +313,8 @@ unsigned all_axes(Type t);
 unsigned spatial_axes(Type t); /* axes 2.. */
 
 /* ---- shape rules (shape.c) ---- */
-/* Fill *out for the op applied to operands of types in[]; `given` is the wanted type where the rule needs one.
- * On failure false, and a sentence with both shapes in err. */
+/* Fill *out for the op applied to operands of types in[]; `given` is the wanted type where the rule needs
+ * one. On failure false, and a sentence with both shapes in err. */
 bool infer_type(Op op, int nin, const Type *in, const Attrs *at, const Type *given, Type *out,
                 char err[IR_ERR]);
 
@@ -322,8 +324,8 @@ void fn_print(FILE *out, const Fn *f);
 /* NULL and a message "LINE:COL: ..." in err when the text is wrong. Never crashes on any input. */
 Program *ir_parse(Arena *a, const char *text, char err[IR_ERR]);
 
-/* ---- verifier (verify.c): operands defined before use, arity, types as inferred, stores of the variable's type,
- * names known. false and a message naming function and node. ---- */
+/* ---- verifier (verify.c): operands defined before use, arity, types as inferred, stores of the variable's
+ * type, names known. false and a message naming function and node. ---- */
 bool ir_verify(const Program *p, char err[IR_ERR]);
 bool fn_verify(const Fn *f, char err[IR_ERR]);
 

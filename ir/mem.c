@@ -1,6 +1,6 @@
-/* mem.c - arena allocation: a list of chunks, each filled from its start; nothing is freed but the whole. A small
- * compilation takes one small chunk. A large one touches gigabytes, and half of its time went into page faults: chunks
- * double in size, and large ones ask for huge pages. */
+/* mem.c - arena allocation: a list of chunks, each filled from its start; nothing is freed but the whole. A
+ * small compilation takes one small chunk. A large one touches gigabytes, and half of its time went into page
+ * faults: chunks double in size, and large ones ask for huge pages. */
 #define _DEFAULT_SOURCE /* madvise */
 #include "ir/mem.h"
 #include <stdalign.h>

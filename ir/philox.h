@@ -1,11 +1,11 @@
-/* philox.h - Philox 4x32-10 (Salmon et al., SC'11), the one source of randomness: a value depends on
- * (seed, iteration, site, index) and on nothing else. Shared by the interpreter, the generated code (which emits
- * the same rounds) and the runtime (initialisation, sampling, augmentation).
+/* philox.h - Philox 4x32-10 (Salmon et al., SC'11), the one source of randomness: a value depends on (seed,
+ * iteration, site, index) and on nothing else. Shared by the interpreter, the generated code (which emits the
+ * same rounds) and the runtime (initialisation, sampling, augmentation).
  *
  * counter = (index low, index high ^ site high, site low, iteration), key = (seed low, seed high).
  * uniform = (x0 >> 8) * 2^-24, in [0,1).
- * normal  = sqrt(-2 log(u1)) * cos(2 pi u2), u1 = ((x0 >> 8) + 1) * 2^-24 in (0,1], u2 = (x1 >> 8) * 2^-24.
- */
+ * normal  = sqrt(-2 log(u1)) * cos(2 pi u2), u1 = ((x0 >> 8) + 1) * 2^-24 in (0,1], u2 = (x1 >> 8) *
+ * 2^-24. */
 #ifndef NETC_PHILOX_H
 #define NETC_PHILOX_H
 #include <stdint.h>

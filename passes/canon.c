@@ -5,10 +5,10 @@
  * is a sum over the few kernel elements instead of one over the image. A gate over space, s[N,1,S], stays
  * where it is.
  *
- * Two pointwise convolutions with nothing but a bias between them are one, conv(conv(x, v) + b, w) = conv(x, w v) + w b, with as many
- * multiply-adds for a pixel as the outer channels have pairs. Where these are fewer - DyBAC's squeeze to one channel - the image in
- * between, its gradient and a wide contraction in each direction go; the gradients of v and w follow from the product's.
- */
+ * Two pointwise convolutions with nothing but a bias between them are one, conv(conv(x, v) + b, w) = conv(x,
+ * w v) + w b, with as many multiply-adds for a pixel as the outer channels have pairs. Where these are fewer
+ * - DyBAC's squeeze to one channel - the image in between, its gradient and a wide contraction in each
+ * direction go; the gradients of v and w follow from the product's. */
 #include "passes/passes.h"
 #include "passes/graph/rewrite.h"
 
@@ -67,8 +67,9 @@ static const Node *inner_conv(const Fn *f, const Uses *u, const bool *kept, int 
   return is_pointwise(f, n) ? n : NULL;
 }
 
-/* Convolution n of x with w. To one channel it is a sum over x times one factor a channel: elementwise work then, as are both of its
- * gradients, which goes along with what surrounds it, where a contraction would leave all lanes but one idle. */
+/* Convolution n of x with w. To one channel it is a sum over x times one factor a channel: elementwise work
+ * then, as are both of its gradients, which goes along with what surrounds it, where a contraction would
+ * leave all lanes but one idle. */
 static int pointwise(Fn *to, const Node *n, int x, int w) {
   if (n->type.dim[1] > 1) return ir_clone(to, n, (int[]){x, w});
   return ir_sum(to, ir_mul(to, x, w), 1u << 1);

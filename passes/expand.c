@@ -1,6 +1,5 @@
-/* expand.c - pass `expand`: composites become elementwise ops and reductions, `stop` becomes its operand, and interpolation that
- * enlarges several axes goes along one axis after the other where that is less work.
- */
+/* expand.c - pass `expand`: composites become elementwise ops and reductions, `stop` becomes its operand, and
+ * interpolation that enlarges several axes goes along one axis after the other where that is less work. */
 #include <string.h>
 #include "passes/passes.h"
 #include "passes/graph/rewrite.h"
@@ -26,10 +25,11 @@ static int expand_batchnorm(Fn *f, const int *in, double eps) {
   return ir_add(f, ir_mul(f, ir_sub(f, in[0], in[3]), scale), ir_per_channel(f, in[2], in[0]));
 }
 
-/* One axis of linear interpolation at a time. Of the adjoint a coarse element reads twice the factor f of fine ones along an axis:
- * (2f)^axes of them at once, and axes * 2f one axis after the other, the outermost first, as this leaves the longest rows. The
- * result itself, 2^axes reads, is best made at once, unless its channels are too few for the lanes: then from the innermost axis on, which
- * interpolates in the same order, most of the work is along an outer axis, in rows. */
+/* One axis of linear interpolation at a time. Of the adjoint a coarse element reads twice the factor f of
+ * fine ones along an axis: (2f)^axes of them at once, and axes * 2f one axis after the other, the outermost
+ * first, as this leaves the longest rows. The result itself, 2^axes reads, is best made at once, unless its
+ * channels are too few for the lanes: then from the innermost axis on, which interpolates in the same order,
+ * most of the work is along an outer axis, in rows. */
 static int expand_resize(Fn *f, const Node *n, int x) {
   enum { FEW_CHANNELS = 8 };
   Type from = f->node[x].type;

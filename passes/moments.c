@@ -1,15 +1,15 @@
 /* moments.c - pass `moments`: mean and variance of large values by reading them once.
  *
- * Batch normalisation asks for m = sum(x)/n and then for sum((x - m)^2): the second sum waits for the first, and x passes
- * through memory twice. With any s in place of m,
+ * Batch normalisation asks for m = sum(x)/n and then for sum((x - m)^2): the second sum waits for the first,
+ * and x passes through memory twice. With any s in place of m,
  *
  *   m = s + S/n,   sum((x - m)^2) = Q - S^2/n,   S = sum(x - s),   Q = sum((x - s)^2),
  *
- * and both sums are one sweep. Digits are lost where S^2/n = n (m - s)^2 is much larger than the difference. So s is the
- * mean over a part of x: of a share p of its elements, for which (m - s)^2 <= var * (1 - p) / p whatever x holds (the part's
- * deviation alone makes that much variance). With p >= 1/PART at most PART times the rounding of the sums is left,
- * below 1e-5 of the variance, and next to nothing where the part is like the rest.
- */
+ * and both sums are one sweep. Digits are lost where S^2/n = n (m - s)^2 is much larger than the difference.
+ * So s is the mean over a part of x: of a share p of its elements, for which (m - s)^2 <= var * (1 - p) / p
+ * whatever x holds (the part's deviation alone makes that much variance). With p >= 1/PART at most PART times
+ * the rounding of the sums is left, below 1e-5 of the variance, and next to nothing where the part is like
+ * the rest. */
 #include "passes/passes.h"
 #include "passes/graph/rewrite.h"
 #include <math.h>
@@ -50,7 +50,8 @@ static int mean_of_centred(const Fn *f, int i) {
   return f->node[f->node[d->in[1]].in[0]].at.axes == n->at.axes ? d->in[1] : -1;
 }
 
-/* A contraction's result, perhaps with its bias: it lies in memory anyway, so that a part of it can be read there. */
+/* A contraction's result, perhaps with its bias: it lies in memory anyway, so that a part of it can be read
+ * there. */
 static bool from_contraction(const Fn *f, int x) {
   const Node *n = &f->node[x];
   if (op_info[n->op].cls == CON) return true;

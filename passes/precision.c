@@ -1,13 +1,14 @@
-/* precision.c - pass `precision`: which stored values are bf16, when the program asks for that (Program.storage).
+/* precision.c - pass `precision`: which stored values are bf16, when the program asks for that
+ * (Program.storage).
  *
- * It runs last, when groups say what is stored at all: only what goes through memory is rounded. Images, in the sense of
- * activations and their gradients, are followed from the inputs and convolutions through elementwise nodes and movement;
- * reductions, gradients of weights and products of matrices are none, so nothing that is computed of variables, of
- * statistics or of losses becomes bf16. Of the images those stay f32 that are narrow (logits, probabilities and their
- * gradients, gates, what the host feeds), small, read as weights, or a result of the function.
+ * It runs last, when groups say what is stored at all: only what goes through memory is rounded. Images, in
+ * the sense of activations and their gradients, are followed from the inputs and convolutions through
+ * elementwise nodes and movement; reductions, gradients of weights and products of matrices are none, so
+ * nothing that is computed of variables, of statistics or of losses becomes bf16. Of the images those stay
+ * f32 that are narrow (logits, probabilities and their gradients, gates, what the host feeds), small, read as
+ * weights, or a result of the function.
  *
- * Contractions of bf16 images have their other operand rounded, too (Attrs.bf16): see bf16_pays.
- */
+ * Contractions of bf16 images have their other operand rounded, too (Attrs.bf16): see bf16_pays. */
 #include "passes/fuse/fuse.h"
 #include "passes/passes.h"
 #include <string.h>
@@ -64,15 +65,16 @@ static bool is_wgmma(const Program *p, Type t) {
          type_count(t) >= SMALL;
 }
 
-/* Is operand k of contraction n read as bf16 anyway: stored so, or made by its own group (DyBAC's depthwise result)? */
+/* Is operand k of contraction n read as bf16 anyway: stored so, or made by its own group (DyBAC's depthwise
+ * result)? */
 static bool reads_bf16(const Fn *f, const Node *n, int k) {
   const Node *x = &f->node[value_source(f, n->in[k])];
   return x->type.dt == BF16 || (x->op == OP_dwconv && x->group == n->group);
 }
 
-/* THE choice of how a contraction is computed: on operands rounded to bf16, whose products are exact and which some
- * processors multiply in pairs, or on what its operands are, in f32. Taken where the images are bf16 in memory: then it costs
- * the weights' rounding, and images are read as they lie. */
+/* THE choice of how a contraction is computed: on operands rounded to bf16, whose products are exact and
+ * which some processors multiply in pairs, or on what its operands are, in f32. Taken where the images are
+ * bf16 in memory: then it costs the weights' rounding, and images are read as they lie. */
 static bool bf16_pays(const Fn *f, const Node *n) {
   if (n->op == OP_conv || n->op == OP_conv_dx) return reads_bf16(f, n, 0);
   return n->op == OP_conv_dw && reads_bf16(f, n, 0) && reads_bf16(f, n, 1);

@@ -1,16 +1,16 @@
 /* schedule.c - pass `schedule`: an order of the nodes in which large values live shortly.
  *
- * In program order a training step runs all forward passes, then all backward ones, so the activations of every
- * forward pass wait for the others' gradients. But a sum of losses lets each pass be differentiated by itself.
- * So forward work is done on demand: a weight gradient calls for what it needs and does not have yet, and that runs in
- * program order; next comes the one that has least to call for. A reduction or weight gradient, whose result is far smaller than what it reads,
- * runs as soon as its operands are there, so that nothing waits for it. What no weight gradient calls for (optimiser
- * steps, averages, values to log) follows at the end.
+ * In program order a training step runs all forward passes, then all backward ones, so the activations of
+ * every forward pass wait for the others' gradients. But a sum of losses lets each pass be differentiated by
+ * itself. So forward work is done on demand: a weight gradient calls for what it needs and does not have yet,
+ * and that runs in program order; next comes the one that has least to call for. A reduction or weight
+ * gradient, whose result is far smaller than what it reads, runs as soon as its operands are there, so that
+ * nothing waits for it. What no weight gradient calls for (optimiser steps, averages, values to log) follows
+ * at the end.
  *
- * Elementwise nodes are no steps of their own: fusion computes them where they are read. They count as there when their
- * operands are, and are written before their first reader. Where losses couple the forward passes this gains nothing;
- * the order with the lower peak is kept.
- */
+ * Elementwise nodes are no steps of their own: fusion computes them where they are read. They count as there
+ * when their operands are, and are written before their first reader. Where losses couple the forward passes
+ * this gains nothing; the order with the lower peak is kept. */
 #include "passes/graph/order.h"
 #include "passes/passes.h"
 #include "passes/graph/rewrite.h"
@@ -60,7 +60,8 @@ static void arrive(Schedule *s, int v) {
 
 static int by_id(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
 
-/* Lists v and all it is computed from that is not written yet. Returns how many of them are steps; gives up at `most`. */
+/* Lists v and all it is computed from that is not written yet. Returns how many of them are steps; gives up
+ * at `most`. */
 static int collect(Schedule *s, int v, int most) {
   int steps = 0;
   s->nwant = 0;
@@ -137,8 +138,8 @@ static Schedule schedule_new(const Fn *f) {
 
 /* ---- is it better? ---- */
 
-/* Most bytes that live at a time in program order, about: steps are stored, and elementwise results that a step other
- * than a reduction reads; the others are computed where they are read. */
+/* Most bytes that live at a time in program order, about: steps are stored, and elementwise results that a
+ * step other than a reduction reads; the others are computed where they are read. */
 static int64_t peak_bytes(const Fn *f) {
   Arena *a = f->prog->arena;
   size_t n = (size_t)f->n + 1;

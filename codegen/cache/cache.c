@@ -3,8 +3,8 @@
  *   "netc cache 1\n", 3 bytes of 0, sizes of key and value (8 bytes each), their hash (16 bytes), key, value
  *
  * A file is written under another name and renamed, so an entry is whole or absent; its name is the hash of
- * its key. Two keys of one hash would only take each other's place. The time of a file's last change is that of
- * its last use. */
+ * its key. Two keys of one hash would only take each other's place. The time of a file's last change is that
+ * of its last use. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

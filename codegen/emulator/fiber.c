@@ -1,5 +1,5 @@
-/* fiber.c - a switch saves what a call preserves on the stack it leaves, and takes it from the one it enters. Below every
- * stack lies a page that nobody may touch. */
+/* fiber.c - a switch saves what a call preserves on the stack it leaves, and takes it from the one it enters.
+ * Below every stack lies a page that nobody may touch. */
 #include "codegen/emulator/fiber.h"
 #include <stdint.h>
 #include <stdlib.h>

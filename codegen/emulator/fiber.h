@@ -1,4 +1,5 @@
-/* fiber.h - threads of one thread: each has a stack of its own and runs until it gives control back. x86-64, System V. */
+/* fiber.h - threads of one thread: each has a stack of its own and runs until it gives control back. x86-64,
+ * System V. */
 #ifndef NETC_FIBER_H
 #define NETC_FIBER_H
 #include <stdbool.h>

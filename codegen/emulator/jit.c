@@ -1,6 +1,6 @@
 /* jit.c - kernels compiled by the same road as a module's (object code, not lazily), but loaded into this
- * process. Kernels for more lanes than this machine has are compiled for what it has: LLVM splits their vectors, so that
- * what an emitter wrote for 16 lanes is tested on any machine. */
+ * process. Kernels for more lanes than this machine has are compiled for what it has: LLVM splits their
+ * vectors, so that what an emitter wrote for 16 lanes is tested on any machine. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <llvm-c/Analysis.h>

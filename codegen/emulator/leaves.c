@@ -1,5 +1,5 @@
-/* leaves.c - the leaves of emulated threads: every access and whatever crosses lanes is a call (SimtCalls), so that an
- * emulator sees all of it. */
+/* leaves.c - the leaves of emulated threads: every access and whatever crosses lanes is a call (SimtCalls),
+ * so that an emulator sees all of it. */
 #include <stddef.h>
 #include "codegen/llvm/bf16.h"
 #include "codegen/gpu/leaves.h"
@@ -67,7 +67,8 @@ static void sync(SimtLower *s, int ins, bool block) {
   call(&s->l, offsetof(SimtCalls, sync), LLVMVoidTypeInContext(s->l.c), args, 2);
 }
 
-/* Half of the distance to the next tf32 is added, what lies below is cut; a NaN has bits among those that stay. */
+/* Half of the distance to the next tf32 is added, what lies below is cut; a NaN has bits among those that
+ * stay. */
 static LLVMValueRef tf32(SimtLower *s, LLVMValueRef v) {
   Lower *l = &s->l;
   LLVMTypeRef word = LLVMInt32TypeInContext(l->c), real = LLVMFloatTypeInContext(l->c);

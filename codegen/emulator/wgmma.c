@@ -1,8 +1,7 @@
-/* wgmma.c - products by four warps, emulated as late as they may come: sums hold NaN from the instruction to the wait, which
- * computes them from what then lies in shared memory. Until all four warps have waited nobody may store to what is read
- * (Cell.reading). That is read by the async proxy: who stored it must have made a proxy_fence after that, and both lie before the
- * block's last barrier.
- */
+/* wgmma.c - products by four warps, emulated as late as they may come: sums hold NaN from the instruction to
+ * the wait, which computes them from what then lies in shared memory. Until all four warps have waited nobody
+ * may store to what is read (Cell.reading). That is read by the async proxy: who stored it must have made a
+ * proxy_fence after that, and both lie before the block's last barrier. */
 #include <stdlib.h>
 #include <string.h>
 #include "codegen/emulator/wgmma.h"

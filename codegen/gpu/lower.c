@@ -1,6 +1,5 @@
-/* lower.c - what both leaves share: a vector is a scalar in every lane, so arithmetic and control flow are those of
- * codegen/llvm/lower.c; memory, masks and what crosses lanes are here.
- */
+/* lower.c - what both leaves share: a vector is a scalar in every lane, so arithmetic and control flow are
+ * those of codegen/llvm/lower.c; memory, masks and what crosses lanes are here. */
 #include <string.h>
 #include "codegen/llvm/bf16.h"
 #include "codegen/gpu/leaves.h"
@@ -38,8 +37,9 @@ static LLVMValueRef some_end(Lower *l, const Some *s, LLVMValueRef v) {
   return phi;
 }
 
-/* ---- rounding to bf16: by integers, or by an instruction where the kernel's family has one. Both give the same bits, of denormals and
- * infinities, too, but for NaN, which the instruction makes 0x7fff of, whatever it was. ---- */
+/* ---- rounding to bf16: by integers, or by an instruction where the kernel's family has one. Both give the
+ * same bits, of denormals and infinities, too, but for NaN, which the instruction makes 0x7fff of, whatever
+ * it was. ---- */
 
 /* The bits, i16. What was rounded already is only cut. */
 static LLVMValueRef narrowed(SimtLower *s, KV v) {
@@ -130,9 +130,9 @@ static LLVMValueRef from_lane(SimtLower *s, int ins, LLVMValueRef v, LLVMValueRe
   return LLVMBuildBitCast(l->b, bits, type, "");
 }
 
-/* The same tree as on the host: in lane 0 its lower half meets its upper half in every step. A sum of two is the same
- * either way round, so it comes out the same in all lanes; which of two zeros, or of
- * two NaN, is taken depends on their order, so all take what lane 0 has. */
+/* The same tree as on the host: in lane 0 its lower half meets its upper half in every step. A sum of two is
+ * the same either way round, so it comes out the same in all lanes; which of two zeros, or of two NaN, is
+ * taken depends on their order, so all take what lane 0 has. */
 static LLVMValueRef horizontal(SimtLower *s, int ins, LLVMValueRef v) {
   Lower *l = &s->l;
   const KIns *i = &l->k->ins[ins];

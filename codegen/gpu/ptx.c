@@ -16,7 +16,8 @@ enum { GLOBAL = 1, SHARED = 3 };
 static LLVMValueRef all_lanes(const Lower *l) { return lower_i32(l, -1); }
 
 /* Warps of a block ask their first lane which one they are: the compiler of the device then knows that
- * the number is one for all lanes, and all index arithmetic with it. Warps beyond the last task end at once. */
+ * the number is one for all lanes, and all index arithmetic with it. Warps beyond the last task end at
+ * once. */
 static void begin(SimtLower *s) {
   Lower *l = &s->l;
   LLVMTypeRef wide = LLVMInt64TypeInContext(l->c);
@@ -151,7 +152,8 @@ static void mma(SimtLower *s, int ins, bool bf16, LLVMValueRef sum, LLVMValueRef
     LLVMBuildStore(l->b, LLVMBuildExtractValue(l->b, all, i, ""), simt_reg(l, real, sum, i));
 }
 
-/* With 0 bytes to read the rest, all of them, becomes 0; the address is then one of the buffer all the same. */
+/* With 0 bytes to read the rest, all of them, becomes 0; the address is then one of the buffer all the
+ * same. */
 static void copy_async(SimtLower *s, int ins, KV to_buf, LLVMValueRef to, KV from_buf, LLVMValueRef from,
                        int64_t bytes) {
   (void)ins;

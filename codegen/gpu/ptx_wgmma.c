@@ -1,7 +1,7 @@
-/* ptx_wgmma.c - products by four warps (codegen/kir/wgmma.h) as PTX. LLVM has no intrinsics for them, so a run of them - fence, products, commit,
- * wait - is one statement of inline assembly, whose sums are operands that are read and written: no instruction of anybody's touches a
- * register between the fence and the wait, as the ISA asks for.
- */
+/* ptx_wgmma.c - products by four warps (codegen/kir/wgmma.h) as PTX. LLVM has no intrinsics for them, so a
+ * run of them - fence, products, commit, wait - is one statement of inline assembly, whose sums are operands
+ * that are read and written: no instruction of anybody's touches a register between the fence and the wait,
+ * as the ISA asks for. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -103,7 +103,8 @@ static void say_product(Run *r, const SimtProduct *p) {
   say_registers(r, r->first[sum_number(r, p->sum)], p->n / 2);
   if (p->a) say_registers(r, a, 4);
   else say(r, "$%d, ", a);
-  /* Add to the sums; no signs are changed; bf16: both matrices in shared memory lie transposed, or neither. */
+  /* Add to the sums; no signs are changed; bf16: both matrices in shared memory lie transposed, or
+   * neither. */
   say(r, "$%d, add, 1, 1%s;\n", b, !p->bf16 ? "" : p->transposed ? ", 1, 1" : p->a ? ", 0" : ", 0, 0");
 }
 

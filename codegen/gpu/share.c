@@ -1,22 +1,22 @@
 /* share.c - which kernels share a code (share.h).
  *
  * The form of a kernel is its instructions, numbered without the literals, with what they operate on: another
- * instruction, a literal that has to stay, or a place for one. Kernels of equal form are one group. A place where two of them differ
- * becomes a parameter, and places that differ alike become the same one: extents, strides and offsets of a shape
- * come in many copies.
- */
+ * instruction, a literal that has to stay, or a place for one. Kernels of equal form are one group. A place
+ * where two of them differ becomes a parameter, and places that differ alike become the same one: extents,
+ * strides and offsets of a shape come in many copies. */
 #include "codegen/gpu/share.h"
 #include <stdlib.h>
 #include <string.h>
 #include "codegen/kir/internal.h"
 #include "codegen/gpu/simt.h"
 
-/* On the least of the devices that run the texts (300 GB/s, 8 TFLOP/s) this takes no longer than a launch does by itself. */
+/* On the least of the devices that run the texts (300 GB/s, 8 TFLOP/s) this takes no longer than a launch
+ * does by itself. */
 enum { LIGHT_BYTES = 1 << 20, LIGHT_FLOPS = 16 << 20 };
 /* No device does less arithmetic in the time of a byte's way from memory. */
 enum { MEMORY_INTENSITY = 8 };
-/* Offsets that are parameters are added, or kept in registers, where numbers are part of an access: a kernel that waits for memory has no more
- * of them than this. */
+/* Offsets that are parameters are added, or kept in registers, where numbers are part of an access: a kernel
+ * that waits for memory has no more of them than this. */
 enum { MEMORY_PARAMS = 12 };
 /* Loops of so few turns are written out by the device's compiler. */
 enum { SHORT_LOOP = 64 };
@@ -64,8 +64,8 @@ static void find_loops(Arena *a, Shape *s) {
   }
 }
 
-/* What the device's compiler does better when it knows the number: offsets within the innermost loop become part of the
- * access, a division becomes a multiplication, a short loop is written out. */
+/* What the device's compiler does better when it knows the number: offsets within the innermost loop become
+ * part of the access, a division becomes a multiplication, a short loop is written out. */
 static bool is_known_better(const Shape *s, int ins, int operand) {
   const KFn *k = s->k;
   const KIns *i = &k->ins[ins];
@@ -110,7 +110,8 @@ static bool is_value(const KIns *i, int operand) {
   }
 }
 
-/* A kernel with a form for sm_90a keeps its numbers: the form would have to have the same ones as parameters. */
+/* A kernel with a form for sm_90a keeps its numbers: the form would have to have the same ones as
+ * parameters. */
 static bool is_place(const Shape *s, int ins, int operand) {
   const KIns *i = &s->k->ins[ins];
   if (s->k->sm90) return false;

@@ -1,16 +1,17 @@
-/* share.h - kernels for a GPU that are alike but for numbers become one code with parameters. What a driver compiles is then a
- * third of the text; a launch hands over the numbers of its kernel behind its other arguments.
+/* share.h - kernels for a GPU that are alike but for numbers become one code with parameters. What a driver
+ * compiles is then a third of the text; a launch hands over the numbers of its kernel behind its other
+ * arguments.
  *
- * Kernels are compared as they are when prepared (simt.h), syncs included: those that share a code need the same syncs at the same
- * places, each by an analysis that knew its own numbers.
- */
+ * Kernels are compared as they are when prepared (simt.h), syncs included: those that share a code need the
+ * same syncs at the same places, each by an analysis that knew its own numbers. */
 #ifndef NETC_SIMT_SHARE_H
 #define NETC_SIMT_SHARE_H
 #include "codegen/abi.h"
 #include "codegen/kir/kir.h"
 
 typedef enum {
-  SHARE_HEAVY, /* much arithmetic: numbers stay where the device's compiler makes faster code of knowing them */
+  /* much arithmetic: numbers stay where the device's compiler makes faster code of knowing them */
+  SHARE_HEAVY,
   SHARE_MEMORY, /* waits for memory: offsets may be parameters in the innermost loops too */
   SHARE_LIGHT,  /* a launch so short that this does not matter: all numbers that can be are parameters */
   SHARE_ALL     /* as light, and also numbers that no two kernels differ in: for tests */

@@ -1,12 +1,11 @@
-/* simt.h - kernels on a machine whose lanes are threads. A vector value is one register in each of a warp's 32 threads; a
- * scalar is computed by all of them, from the same operands, and so is the same in all; one lane stores scalars. A task is a
- * warp, or, in kernels that ask for their thread or have barriers, as many warps as KFn.warps says, and scratch is shared
- * memory.
+/* simt.h - kernels on a machine whose lanes are threads. A vector value is one register in each of a warp's
+ * 32 threads; a scalar is computed by all of them, from the same operands, and so is the same in all; one
+ * lane stores scalars. A task is a warp, or, in kernels that ask for their thread or have barriers, as many
+ * warps as KFn.warps says, and scratch is shared memory.
  *
- * What lanes store and other lanes read needs an order that one thread's program has by itself. simt_prepare puts a `sync`
- * wherever two accesses of a task may meet at one element in different lanes and one of them is a store: the
- * accesses before it are then seen by those after it.
- */
+ * What lanes store and other lanes read needs an order that one thread's program has by itself. simt_prepare
+ * puts a `sync` wherever two accesses of a task may meet at one element in different lanes and one of them is
+ * a store: the accesses before it are then seen by those after it. */
 #ifndef NETC_SIMT_H
 #define NETC_SIMT_H
 #include "codegen/abi.h"

@@ -1,14 +1,15 @@
 /* sync.c - where a warp's lanes must wait for each other (simt.h).
  *
- * Two accesses of one buffer, in program order, need a sync between them when one of them stores and they may meet at an
- * element in different lanes. Lanes of an access are known: of a vector at element e, lane l is at e + l; a scalar
- * is loaded by all lanes and stored by one. So accesses whose elements differ by a known number are compared exactly; all
- * others are taken to meet. Arguments may lie over each other (KFn.may_alias), then element over element.
+ * Two accesses of one buffer, in program order, need a sync between them when one of them stores and they may
+ * meet at an element in different lanes. Lanes of an access are known: of a vector at element e, lane l is at
+ * e + l; a scalar is loaded by all lanes and stored by one. So accesses whose elements differ by a known
+ * number are compared exactly; all others are taken to meet. Arguments may lie over each other
+ * (KFn.may_alias), then element over element.
  *
  * The state while walking over the program is the set of accesses since the last sync on some path; loops
- * bring theirs around their back edges, which is repeated until nothing is added. What comes around is compared by value
- * only when the value was there before the loop began. A sync stands outside of loops that need it only when they begin.
- */
+ * bring theirs around their back edges, which is repeated until nothing is added. What comes around is
+ * compared by value only when the value was there before the loop began. A sync stands outside of loops that
+ * need it only when they begin. */
 #include <string.h>
 #include "codegen/kir/internal.h"
 #include "codegen/gpu/simt.h"
@@ -100,8 +101,8 @@ static bool meet(const KFn *k, const Access *a, const Access *b, bool around) {
 
 static bool is_loop(const Sync *s, const Open *o) { return s->k->ins[o->ins].op == K_for; }
 
-/* Before which instruction a sync may stand that parts access i from ins, later: not within a loop that i lies before, or that
- * does not bring it around. */
+/* Before which instruction a sync may stand that parts access i from ins, later: not within a loop that i
+ * lies before, or that does not bring it around. */
 static int place(const Sync *s, int i, int ins, bool around) {
   int after = s->access[i].ins;
   for (int d = 0; around && d < s->depth; d++)

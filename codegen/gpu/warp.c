@@ -1,5 +1,6 @@
-/* warp.c - what the lanes of a warp do together, but for shuffles: registers that hold matrices, their products, asynchronous
- * copies. Registers are an array on the thread's stack whose elements are named by constants, so that nothing of it is left. */
+/* warp.c - what the lanes of a warp do together, but for shuffles: registers that hold matrices, their
+ * products, asynchronous copies. Registers are an array on the thread's stack whose elements are named by
+ * constants, so that nothing of it is left. */
 #include "codegen/gpu/leaves.h"
 
 LLVMValueRef simt_reg(Lower *l, LLVMTypeRef t, LLVMValueRef regs, int64_t i) {

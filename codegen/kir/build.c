@@ -461,8 +461,8 @@ KV k_zip(KFn *k, KV a, KV b, bool high) {
   return push(k, high ? K_zip_high : K_zip_low, t, a, b, -1, -1);
 }
 
-/* Zipping v[i] with v[i + lanes/2] turns bit strings (vector number, lane number) round by one place; after as many
- * times as a lane number has bits, the two have changed places. */
+/* Zipping v[i] with v[i + lanes/2] turns bit strings (vector number, lane number) round by one place; after
+ * as many times as a lane number has bits, the two have changed places. */
 void k_transpose(KFn *k, KV *v) {
   KV from[16];
   int n = k->lanes;

@@ -1,5 +1,5 @@
-/* build_warp.c - the builder of what a GPU's warps do together: registers that hold matrices, their products, copies that arrive
- * later (kir.h). As in build.c the first misuse is kept in k->err. */
+/* build_warp.c - the builder of what a GPU's warps do together: registers that hold matrices, their products,
+ * copies that arrive later (kir.h). As in build.c the first misuse is kept in k->err. */
 #include "codegen/kir/internal.h"
 
 static KV fail(KFn *k, const char *who, const char *what) {

@@ -1,5 +1,5 @@
-/* divides.c - what is known to divide an index: memory that is aligned, at a place that is a multiple of the lanes, is
- * aligned there, too. */
+/* divides.c - what is known to divide an index: memory that is aligned, at a place that is a multiple of the
+ * lanes, is aligned there, too. */
 #include "codegen/kir/internal.h"
 #include "ir/ints.h"
 

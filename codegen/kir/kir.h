@@ -1,10 +1,11 @@
-/* kir.h - the kernel level: between the graph and LLVM. A kernel is a structured program over scalars and vectors of
- * `lanes` elements: loops, loads, stores, arithmetic, the number of the block it works for (`task`) and of the
- * thread within it, block-private scratch and barriers. It knows neither registers nor instruction sets, so that one
- * description serves host vector code and, later, PTX and the emulation of threads on the host.
+/* kir.h - the kernel level: between the graph and LLVM. A kernel is a structured program over scalars and
+ * vectors of `lanes` elements: loops, loads, stores, arithmetic, the number of the block it works for
+ * (`task`) and of the thread within it, block-private scratch and barriers. It knows neither registers nor
+ * instruction sets, so that one description serves host vector code and, later, PTX and the emulation of
+ * threads on the host.
  *
- * Values are SSA ids (KV); what changes lives in `local`s. The builder folds constants and x+0, x*1, x*0 (integers),
- * so emitters can write plain index arithmetic.
+ * Values are SSA ids (KV); what changes lives in `local`s. The builder folds constants and x+0, x*1, x*0
+ * (integers), so emitters can write plain index arithmetic.
  *
  *   KFn *k = k_new(arena, "scale", 16);
  *   KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_F32, "y");        // in order: argument 0, 1, ..
@@ -14,8 +15,7 @@
  *     k_store(k, y, at, k_mul(k, k_load(k, x, at, true), k_splat(k, k_f32(k, 2))));
  *   k_end(k);
  *
- * A binary operation between a vector and a scalar splats the scalar.
- */
+ * A binary operation between a vector and a scalar splats the scalar. */
 #ifndef NETC_KIR_H
 #define NETC_KIR_H
 #include <stdbool.h>
@@ -26,8 +26,8 @@
 
 enum { KIR_MAX_SCRATCH = 2 << 20 };
 
-/* K_BF16 is what a buffer holds, never a value: a load widens it to f32, a store rounds an f32 to the nearest (ties to
- * even; NaN stays NaN). */
+/* K_BF16 is what a buffer holds, never a value: a load widens it to f32, a store rounds an f32 to the nearest
+ * (ties to even; NaN stays NaN). */
 typedef enum { K_I1, K_I32, K_I64, K_F32, K_F64, K_VOID, K_BF16 } KBase;
 typedef struct {
   uint8_t base;
@@ -59,14 +59,15 @@ typedef struct KFn {
   int lanes; /* 8 or 16 floats; 32: threads of a warp */
   int nregs; /* vector registers of the target: 32 or 16; emitters size their tiles by it */
   int warps; /* threads of a block, each of `lanes`: 1 but for kernels with barriers */
-  /* Where lanes are threads: may_alias[i] is the argument that argument i may lie over, element over element, -1 = none (as
-   * Launch.may_alias); NULL: any may lie over any. */
+  /* Where lanes are threads: may_alias[i] is the argument that argument i may lie over, element over element,
+   * -1 = none (as Launch.may_alias); NULL: any may lie over any. */
   const int *may_alias;
   KIns *ins;
   int n, cap; /* program order; a KV is an index */
   int nargs;
   int nparams; /* words a launch hands over behind its arguments */
-  /* Where lanes are threads: the same for GPUs of compute capability 9.0: arguments, tasks and results are equal; NULL: none. */
+  /* Where lanes are threads: the same for GPUs of compute capability 9.0: arguments, tasks and results are
+   * equal; NULL: none. */
   struct KFn *sm90;
   uint64_t nontemporal; /* bit i: argument i is larger than the caches and written once (k_nontemporal) */
   bool opaque;          /* LLVM does not see what counters of loops are (k_opaque_counters) */
@@ -118,12 +119,14 @@ void k_store(KFn *k, KV buf, KV at, KV v); /* scalar or vector by v's type */
 void k_store_masked(KFn *k, KV buf, KV at, KV v, KV mask);
 void k_scatter(KFn *k, KV buf, KV at, KV v);
 void k_scatter_masked(KFn *k, KV buf, KV at, KV v, KV mask);
-/* A hint: argument `buf` is written once, by whole vectors, and is read again only when the caches have long held other
- * things. Stores of vectors at places known to be multiples of the lanes may go past the caches. */
+/* A hint: argument `buf` is written once, by whole vectors, and is read again only when the caches have long
+ * held other things. Stores of vectors at places known to be multiples of the lanes may go past the
+ * caches. */
 void k_nontemporal(KFn *k, KV buf);
-/* LLVM's loop strength reduction looks for the best way to step every address along every loop around it. Where tiles are written
- * out within many loops that takes nine tenths of the time that the kernel's code takes, and finds nothing: an address there is
- * a counter and a number. So it is not told what the counters of this kernel's loops are. */
+/* LLVM's loop strength reduction looks for the best way to step every address along every loop around it.
+ * Where tiles are written out within many loops that takes nine tenths of the time that the kernel's code
+ * takes, and finds nothing: an address there is a counter and a number. So it is not told what the counters
+ * of this kernel's loops are. */
 void k_opaque_counters(KFn *k);
 void k_prefetch(KFn *k, KV buf, KV at);      /* a hint; `at` may lie outside the buffer */
 void k_prefetch_near(KFn *k, KV buf, KV at); /* the same of what is wanted in a few hundred cycles */
@@ -135,7 +138,8 @@ KV k_get(KFn *k, KV local);
 void k_set(KFn *k, KV local, KV v);
 void k_barrier(KFn *k);
 void k_sync(KFn *k);
-/* What the warps of a GPU do together (kir.def, fragment.h): only with 32 lanes. Offsets are vectors of i32. */
+/* What the warps of a GPU do together (kir.def, fragment.h): only with 32 lanes. Offsets are vectors of
+ * i32. */
 KV k_tf32(KFn *k, KV a);
 KV k_regs(KFn *k, KBase base, int n, const char *name); /* K_I32: operands of mma, K_F32: its sums */
 KV k_reg(KFn *k, KV regs, int i);
@@ -146,7 +150,8 @@ void k_mma(KFn *k, bool bf16, KV sum, KV a, KV b, int b_first);
 void k_copy_async(KFn *k, KV scratch, KV to, KV arg, KV from, int bytes);
 void k_commit(KFn *k);
 void k_wait_group(KFn *k, int latest); /* all but so many */
-/* Products by groups of four warps (wgmma.h): a fence, products and a wait follow each other with nothing between. */
+/* Products by groups of four warps (wgmma.h): a fence, products and a wait follow each other with nothing
+ * between. */
 KV k_matrix(KFn *k, KV scratch, KV at, int64_t form); /* at: scalar i64 */
 void k_proxy_fence(KFn *k);
 void k_wgmma_fence(KFn *k);
@@ -159,13 +164,15 @@ void k_else(KFn *k);
 void k_end(KFn *k);
 /* Mask of the first n lanes: iota < n (n i64 or i32 scalar). */
 KV k_first_lanes(KFn *k, KV n);
-/* Uniform and normal numbers of ir/philox.h; index: i64 scalar (one value) or vector of i32 (low words, high word 0). */
+/* Uniform and normal numbers of ir/philox.h; index: i64 scalar (one value) or vector of i32 (low words, high
+ * word 0). */
 KV k_uniform(KFn *k, int64_t site, KV index);
 KV k_normal(KFn *k, int64_t site, KV index);
 bool k_is_const(const KFn *k, KV v, int64_t *value); /* integer constants */
 
 void kir_print(FILE *out, const KFn *k);
-/* The kernel that *text begins with, verified; *text moves behind it. NULL at the end of the text, with an empty message, and at an error. */
+/* The kernel that *text begins with, verified; *text moves behind it. NULL at the end of the text, with an
+ * empty message, and at an error. */
 KFn *kir_parse(Arena *a, const char **text, char err[IR_ERR]);
 /* Does it need what GPUs have from compute capability 8.0 on? */
 bool kir_tensor(const KFn *k);

@@ -1,7 +1,6 @@
-/* parse.c - reads what kir_print writes: a line is an instruction, words are parted by spaces. Numbers of values are names
- * only: the kernel is numbered anew, a constant standing before each instruction that uses it. What the text
- * claims is then checked by kir_verify.
- */
+/* parse.c - reads what kir_print writes: a line is an instruction, words are parted by spaces. Numbers of
+ * values are names only: the kernel is numbered anew, a constant standing before each instruction that uses
+ * it. What the text claims is then checked by kir_verify. */
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>

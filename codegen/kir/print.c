@@ -10,10 +10,10 @@
  *       v10 = load v0 v9 : f32v
  *       ...
  *
- * Constants are written where they are used: 4096 (i64), 7i (i32), 0.5 and 2.0 (f32), 0.5d (f64), true, false. Of a block of
- * several warps, of parameters and of arguments that may lie over others the first line tells: lanes 32 warps 4 params 3 may_alias [ -1 0 ];
- * and of counters that LLVM is not to see (k_opaque_counters): lanes 16 opaque. kir_parse reads all of it.
- */
+ * Constants are written where they are used: 4096 (i64), 7i (i32), 0.5 and 2.0 (f32), 0.5d (f64), true,
+ * false. Of a block of several warps, of parameters and of arguments that may lie over others the first line
+ * tells: lanes 32 warps 4 params 3 may_alias [ -1 0 ]; and of counters that LLVM is not to see
+ * (k_opaque_counters): lanes 16 opaque. kir_parse reads all of it. */
 #include <inttypes.h>
 #include <string.h>
 #include "codegen/kir/kir.h"

@@ -171,8 +171,8 @@ static bool is_product(const KFn *k, int v) {
   return v >= 0 && v < k->n && k->ins[v].op >= K_wgmma_tf32 && k->ins[v].op <= K_wgmma_bf16_transposed;
 }
 
-/* A run is a fence, products, a wait, with nothing between: one instruction to the compiler of a GPU, which can then not touch
- * registers that are being added to (codegen/gpu/ptx.c). */
+/* A run is a fence, products, a wait, with nothing between: one instruction to the compiler of a GPU, which
+ * can then not touch registers that are being added to (codegen/gpu/ptx.c). */
 static bool check_run(Check *c) {
   const KFn *k = c->k;
   bool fence = k->ins[c->at].op == K_wgmma_fence, wait = k->ins[c->at].op == K_wgmma_wait;

@@ -1,5 +1,6 @@
-/* bf16.c - widening is a shift by 16 bits. Rounding to nearest even adds half of the last kept place, less one when
- * that place is even, and cuts; NaN is taken aside, as the addition could carry it into infinity or past the sign. */
+/* bf16.c - widening is a shift by 16 bits. Rounding to nearest even adds half of the last kept place, less
+ * one when that place is even, and cuts; NaN is taken aside, as the addition could carry it into infinity or
+ * past the sign. */
 #include "codegen/llvm/bf16.h"
 #include <string.h>
 
@@ -29,8 +30,8 @@ LLVMValueRef llvm_bf16_widen(LLVMBuilderRef b, LLVMValueRef half) {
   return LLVMBuildBitCast(b, LLVMBuildShl(b, x, literal(x, 16), ""), float_like(LLVMTypeOf(half)), "");
 }
 
-/* Both halves of every lane get the bits and the lower half is cleared: one broadcast of 16 bits and one `and`, where
- * widening the scalar first would take it through an integer register. */
+/* Both halves of every lane get the bits and the lower half is cleared: one broadcast of 16 bits and one
+ * `and`, where widening the scalar first would take it through an integer register. */
 LLVMValueRef llvm_bf16_splat(LLVMBuilderRef b, LLVMValueRef half, int n) {
   LLVMContextRef c = LLVMGetTypeContext(LLVMTypeOf(half));
   LLVMTypeRef i32 = LLVMInt32TypeInContext(c), pairs = LLVMVectorType(LLVMTypeOf(half), 2 * (unsigned)n);
@@ -64,7 +65,8 @@ static LLVMValueRef call(LLVMBuilderRef b, const char *name, LLVMTypeRef *over, 
                         "");
 }
 
-/* The instruction rounds 16 floats. A scalar takes the way of the first, so that it is rounded as in a vector. */
+/* The instruction rounds 16 floats. A scalar takes the way of the first, so that it is rounded as in a
+ * vector. */
 static LLVMValueRef round_natively(LLVMBuilderRef b, LLVMValueRef v) {
   enum { LANES = 16 };
   LLVMContextRef c = LLVMGetTypeContext(LLVMTypeOf(v));

@@ -1,6 +1,6 @@
-/* bf16.h - bf16 in memory, f32 in registers, as LLVM instructions on scalars and vectors alike. All of it is integer
- * arithmetic on the bits (ir/bf16.h), except where `native` says that the set has instructions for bf16: their rounding is the
- * same but for denormals, which become 0. */
+/* bf16.h - bf16 in memory, f32 in registers, as LLVM instructions on scalars and vectors alike. All of it is
+ * integer arithmetic on the bits (ir/bf16.h), except where `native` says that the set has instructions for
+ * bf16: their rounding is the same but for denormals, which become 0. */
 #ifndef NETC_LLVM_BF16_H
 #define NETC_LLVM_BF16_H
 #include <llvm-c/Core.h>

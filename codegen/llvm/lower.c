@@ -193,8 +193,8 @@ static LLVMValueRef load(Lower *l, const KIns *i) {
   return is_bf16(l, i->in[0]) ? llvm_bf16_widen(l->b, v) : v;
 }
 
-/* A scalar of a bf16 buffer goes into all lanes as the bits that were loaded; the widened scalar, if nothing else needs
- * it, goes with the dead code. */
+/* A scalar of a bf16 buffer goes into all lanes as the bits that were loaded; the widened scalar, if nothing
+ * else needs it, goes with the dead code. */
 static LLVMValueRef splat_value(Lower *l, KV v) {
   const KIns *from = &l->k->ins[v];
   if (from->op != K_load || !is_bf16(l, from->in[0])) return splat(l, l->v[v]);
@@ -202,8 +202,8 @@ static LLVMValueRef splat_value(Lower *l, KV v) {
   return llvm_bf16_splat(l->b, LLVMGetOperand(zext, 0), l->k->lanes);
 }
 
-/* A store of a whole vector to a nontemporal argument, at a place that is known to be aligned (arguments are aligned to 64
- * bytes). */
+/* A store of a whole vector to a nontemporal argument, at a place that is known to be aligned (arguments are
+ * aligned to 64 bytes). */
 static bool goes_past_caches(const Lower *l, const KIns *i) {
   const KIns *to = &l->k->ins[i->in[0]];
   return to->op == K_arg && l->k->nontemporal >> to->imm & 1 && l->k->ins[i->in[2]].type.vec &&
@@ -217,8 +217,8 @@ static void mark_nontemporal(Lower *l, LLVMValueRef s) {
   l->past = true;
 }
 
-/* Stores past the caches are not ordered with those that follow: before it says that the task is done, all must be
- * seen. */
+/* Stores past the caches are not ordered with those that follow: before it says that the task is done, all
+ * must be seen. */
 static void fence(Lower *l) {
   if (l->past) intrinsic(l, "llvm.x86.sse.sfence", NULL, 0, NULL, 0);
 }
@@ -231,8 +231,9 @@ static bool loaded_bf16(const Lower *l, KV v) {
   return loads && is_bf16(l, from->in[0]);
 }
 
-/* The bits of an f32 rounded to bf16. What was rounded already, or was one in memory, is only cut; where rounding is an
- * instruction it gives the bits right away, and is the same one as that of a rounding in registers. */
+/* The bits of an f32 rounded to bf16. What was rounded already, or was one in memory, is only cut; where
+ * rounding is an instruction it gives the bits right away, and is the same one as that of a rounding in
+ * registers. */
 static LLVMValueRef narrowed(Lower *l, KV v) {
   const KIns *from = &l->k->ins[v];
   if (l->native && from->op == K_bf16) return llvm_bf16_narrow(l->b, l->v[from->in[0]], false, true);

@@ -19,8 +19,8 @@ bool lower_optimise(LLVMModuleRef m, LLVMTargetMachineRef tm, char err[IR_ERR]);
 bool lower_generate(LLVMModuleRef m, LLVMTargetMachineRef tm, LLVMCodeGenFileType type, Bytes *out,
                     char err[IR_ERR]);
 
-/* In-process: compile kernels and look them up (tests). Where the machine lacks `isa`, with the lanes of `isa` and the
- * instructions of the best set it has. */
+/* In-process: compile kernels and look them up (tests). Where the machine lacks `isa`, with the lanes of
+ * `isa` and the instructions of the best set it has. */
 typedef struct Jit Jit;
 int lower_host_isa(void); /* best NetcIsa of this machine, -1 = none */
 Jit *jit_new(const KFn *const *k, int n, NetcIsa isa, char err[IR_ERR]);

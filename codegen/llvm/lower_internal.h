@@ -1,6 +1,5 @@
-/* lower_internal.h - what the two ways to lower a kernel share: vectors as vectors (lower.c), and lanes as threads
- * (codegen/gpu/lower.c), which differ in leaves, memory and whatever crosses lanes.
- */
+/* lower_internal.h - what the two ways to lower a kernel share: vectors as vectors (lower.c), and lanes as
+ * threads (codegen/gpu/lower.c), which differ in leaves, memory and whatever crosses lanes. */
 #ifndef NETC_LOWER_INTERNAL_H
 #define NETC_LOWER_INTERNAL_H
 #include <llvm-c/Core.h>
@@ -20,7 +19,8 @@ typedef struct Lower {
   LLVMBuilderRef b, entry; /* entry: builder of the first block, for what is needed everywhere */
   LLVMValueRef fn, *v;
   const KFn *k;
-  /* Instructions of its own, in *v; false: lowered as everywhere. With it every value is a scalar, of one lane. */
+  /* Instructions of its own, in *v; false: lowered as everywhere. With it every value is a scalar, of one
+   * lane. */
   bool (*own)(struct Lower *l, int ins, LLVMValueRef *v);
   void (*begin)(struct Lower *l); /* where the body starts; NULL: nothing */
   LowerBlock block[LOWER_DEPTH];

@@ -45,8 +45,9 @@ LLVMTargetMachineRef lower_target_quick(char err[IR_ERR]) {
 /* Vectors and loops are as the emitters wrote them; what is left to do is registers for locals, common
  * addresses and moving invariant work out of loops.
  *
- * instcombine takes constants out of offsets, and licm behind it adds them to the buffers before the loop. On a GPU each such sum is two
- * registers all the while, where a constant in the access is none: there invariants move first. */
+ * instcombine takes constants out of offsets, and licm behind it adds them to the buffers before the loop. On
+ * a GPU each such sum is two registers all the while, where a constant in the access is none: there
+ * invariants move first. */
 bool lower_optimise(LLVMModuleRef m, LLVMTargetMachineRef tm, char err[IR_ERR]) {
   static const char host[] =
       "function(sroa,early-cse,simplifycfg,instcombine<no-verify-fixpoint>,loop-mssa(licm),early-cse)";

@@ -1,7 +1,6 @@
-/* budget.c - `netc --memory`: recomputation until the plan fits. passes/remat/remat.h offers levels, in an order that does not depend
- * on the budget; each function takes the first one, from the default on, whose plan fits. Plans are made for real, with
- * workspace and overlays, since only launches know these.
- */
+/* budget.c - `netc --memory`: recomputation until the plan fits. passes/remat/remat.h offers levels, in an
+ * order that does not depend on the budget; each function takes the first one, from the default on, whose
+ * plan fits. Plans are made for real, with workspace and overlays, since only launches know these. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,8 +99,8 @@ static bool only_grads(const Fn *f) {
   return f->kind == FN_TRAIN && n > 6 && !strcmp(f->name + n - 6, ".grads");
 }
 
-/* The first level from the default on whose plan fits; all after it are smaller by the pass's count, which knows no
- * workspace and no overlays, so that levels far above the budget by that count need no try. */
+/* The first level from the default on whose plan fits; all after it are smaller by the pass's count, which
+ * knows no workspace and no overlays, so that levels far above the budget by that count need no try. */
 static Fn *fit_fn(Fit *fit, Fn *fused, char err[FIT_ERR]) {
   RematLadder l = remat_ladder(fused, REMAT_ALL);
   int64_t room = fit->budget - fit->fixed;

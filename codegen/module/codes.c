@@ -1,6 +1,6 @@
-/* codes.c - the different codes among a module's kernels. Names and numbers of kernels do not enter, so what is
- * compiled for a code, its symbol included, depends on nothing else and can be kept from compile to compile. On GPUs kernels that are
- * alike but for numbers share one (codegen/gpu/share.h). */
+/* codes.c - the different codes among a module's kernels. Names and numbers of kernels do not enter, so what
+ * is compiled for a code, its symbol included, depends on nothing else and can be kept from compile to
+ * compile. On GPUs kernels that are alike but for numbers share one (codegen/gpu/share.h). */
 #include <stdlib.h>
 #include <string.h>
 #include "codegen/kir/internal.h"

@@ -1,6 +1,6 @@
-/* compile.c - kernels to object code. Every code is an LLVM module of its own, so that its object depends on it alone
- * and can be kept. Threads share nothing but the number of the next code; the longest come first, so that they end
- * together. */
+/* compile.c - kernels to object code. Every code is an LLVM module of its own, so that its object depends on
+ * it alone and can be kept. Threads share nothing but the number of the next code; the longest come first, so
+ * that they end together. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>

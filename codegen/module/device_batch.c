@@ -1,6 +1,6 @@
-/* device_batch.c - kernels that take a batch from images on the device: windows, flips, quarter turns and noise, as runtime/data/sampler.c
- * does on the host, in the same doubles and with the same bits (codegen/abi.h, NetcView). A task is a row of a sample, lanes are its elements.
- */
+/* device_batch.c - kernels that take a batch from images on the device: windows, flips, quarter turns and
+ * noise, as runtime/data/sampler.c does on the host, in the same doubles and with the same bits
+ * (codegen/abi.h, NetcView). A task is a row of a sample, lanes are its elements. */
 #include <string.h>
 #include "ir/gauss.h"
 #include "codegen/module/module.h"
@@ -20,7 +20,9 @@ typedef struct {
   int first; /* of three axes, the first that the module has */
   KV pool, views, out;
   KV sample, o[2], x, mask,
-      base; /* of the row: number of its view, place; of the turn: its first element, lanes; first double of the view */
+      /* of the row: number of its view, place; of the turn: its first element, lanes; first double of the
+       * view */
+      base;
 } Filling;
 
 enum { VIEW_IMAGE, VIEW_LABEL, VIEW_AXES, START = 0, SCALE, SIZE, FROM, BY, AXIS_DOUBLES = 7 };
@@ -41,7 +43,8 @@ static KV both(KFn *k, KV a, KV b) { return k_and(k, a, b); }
 static KV either(KFn *k, KV a, KV b) { return k_bin(k, K_or, a, b); }
 static KV f64(KFn *k, double v) { return k_f64(k, v); }
 
-/* start + scale * (from + by . o), the product and the sum rounded one by one; inside the brackets all is whole. */
+/* start + scale * (from + by . o), the product and the sum rounded one by one; inside the brackets all is
+ * whole. */
 static KV position(const Filling *f, int axis) {
   KFn *k = f->k;
   KV x = k_cast(k, K_F64, k_add(k, k_iota(k), k_cast(k, K_I32, f->x)));
@@ -79,7 +82,8 @@ static KV begin_of(const Filling *f, KV channel) {
 
 /* ---- images ---- */
 
-/* A zoomed view's place along an axis: the element before it and the way from there, both clamped to the image. */
+/* A zoomed view's place along an axis: the element before it and the way from there, both clamped to the
+ * image. */
 static void between(const Filling *f, int axis, KV at, KV *whole, KV *part) {
   KFn *k = f->k;
   KV zero = f64(k, 0), last = k_sub(k, of_axis(f, axis, SIZE), f64(k, 1));
@@ -212,7 +216,8 @@ static void fill_rows(Filling *f) {
   k_end(k);
 }
 
-/* The batch as the training function's input wants it; samples one behind the other, and numbers that fit 32 bits. */
+/* The batch as the training function's input wants it; samples one behind the other, and numbers that fit 32
+ * bits. */
 static bool describe(Filling *f, const Field *field, const Input *in) {
   f->type = field->type;
   f->image = !field_info[field->kind].mask;

@@ -1,5 +1,5 @@
-/* explain.c - --explain: what every kernel of a function computes and moves, and the least time that takes on a
- * machine of given rates. `netrun bench` sets measured times beside the same numbers. */
+/* explain.c - --explain: what every kernel of a function computes and moves, and the least time that takes on
+ * a machine of given rates. `netrun bench` sets measured times beside the same numbers. */
 #include <stdlib.h>
 #include <string.h>
 #include "codegen/module/module.h"

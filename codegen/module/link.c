@@ -1,6 +1,6 @@
-/* link.c - objects to the shared object, by the system's linker. They go to it as one archive: to make thousands of
- * files takes longer than to link them. The result is written beside its place and renamed, so that a module is never
- * half there. */
+/* link.c - objects to the shared object, by the system's linker. They go to it as one archive: to make
+ * thousands of files takes longer than to link them. The result is written beside its place and renamed, so
+ * that a module is never half there. */
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -87,7 +87,8 @@ static bool link_archive(const char *dir, const char *output, char err[IR_ERR]) 
   return false;
 }
 
-/* A rename would put the module in the place of whatever stands there: of a device too, where root compiles. */
+/* A rename would put the module in the place of whatever stands there: of a device too, where root
+ * compiles. */
 static bool replaceable(const char *output, char err[IR_ERR]) {
   struct stat st;
   if (stat(output, &st) || S_ISREG(st.st_mode)) return true;
@@ -96,8 +97,8 @@ static bool replaceable(const char *output, char err[IR_ERR]) {
   return false;
 }
 
-/* The objects as an archive (ar(5)): each behind a header of 60 characters, at even places. It has no index: the linker
- * is told to take all of it. */
+/* The objects as an archive (ar(5)): each behind a header of 60 characters, at even places. It has no index:
+ * the linker is told to take all of it. */
 static bool write_archive(const char *dir, const Bytes *const *object, int n, char err[IR_ERR]) {
   char path[320], header[64];
   int fd = open(in_dir(path, dir, archive_name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

@@ -1,5 +1,6 @@
 /* memory.c - where everything lies. Variables have fixed offsets at the start of the arena, the same for all
- * functions; behind them each function lays out its inputs, results and temporaries anew (passes/memory/plan.h).
+ * functions; behind them each function lays out its inputs, results and temporaries anew
+ * (passes/memory/plan.h).
  *
  * A function reads variables as they were at its start and stores new values at its end. So that most stores
  * cost nothing, the stored value's buffer is put right onto its variable. That is allowed when nobody reads

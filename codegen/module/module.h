@@ -71,8 +71,8 @@ const FnPlan *module_training(const Module *m);
 void module_place_vars(Module *m);
 bool plan_fn(Module *m, FnPlan *p, char err[IR_ERR]);
 
-/* codes.c: what there is to compile. A module without bf16 is one for AVX-512; of a kernel that has no code of its own for a set, that
- * set takes the one for AVX-512. */
+/* codes.c: what there is to compile. A module without bf16 is one for AVX-512; of a kernel that has no code
+ * of its own for a set, that set takes the one for AVX-512. */
 void module_drop_unused_set(Module *m);
 NetcIsa module_kernel_set(const Module *m, int kernel, int isa);
 void module_codes(Module *m);
@@ -82,8 +82,8 @@ const char *code_symbol(char out[64], const Code *c);
 /* compile.c: object code for all of it, or PTX texts ended by a 0, in parallel. */
 bool compile_codes(Module *m, char err[IR_ERR]);
 
-/* device_batch.c: kernels that take batches from images on the device, for the streams that can have them. After all functions are emitted; their
- * kernels join the module's. */
+/* device_batch.c: kernels that take batches from images on the device, for the streams that can have them.
+ * After all functions are emitted; their kernels join the module's. */
 bool emit_fills(Module *m, char err[IR_ERR]);
 
 /* ptx_texts.c: PTX of several codes as one text each, for a driver to compile side by side. */
@@ -97,7 +97,8 @@ typedef struct {
 DeviceTexts device_texts(const Module *m);
 void device_texts_free(DeviceTexts *t);
 
-/* tables.c: the module's tables and its query function as one more object file; device: NULL or what a GPU runs. */
+/* tables.c: the module's tables and its query function as one more object file; device: NULL or what a GPU
+ * runs. */
 bool compile_tables(const Module *m, const Module *device, Bytes *object, char err[IR_ERR]);
 
 /* link.c: the objects, in this order, to the shared object opt->output. */

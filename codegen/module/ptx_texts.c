@@ -1,9 +1,10 @@
-/* ptx_texts.c - PTX of several codes as one text: a driver takes a text at a time, with work of its own for each, and several at once.
+/* ptx_texts.c - PTX of several codes as one text: a driver takes a text at a time, with work of its own for
+ * each, and several at once.
  *
- * A code belongs to the least of the functions that use it, so that predicting has none of training's compiled. The codes of a
- * function are cut into texts of TEXT_BYTES or so: there are several for the threads that compile them, and none takes long. A text
- * is for one family of GPUs, and where its codes have a form for sm_90a, there is a second one of those.
- */
+ * A code belongs to the least of the functions that use it, so that predicting has none of training's
+ * compiled. The codes of a function are cut into texts of TEXT_BYTES or so: there are several for the threads
+ * that compile them, and none takes long. A text is for one family of GPUs, and where its codes have a form
+ * for sm_90a, there is a second one of those. */
 #include <stdlib.h>
 #include <string.h>
 #include "codegen/module/module.h"
@@ -48,7 +49,8 @@ static NetcSm family_of(const Bytes *ptx) {
   return NETC_SM_75;
 }
 
-/* The first of a text with its header, of the others what follows theirs: targets and versions are the same. */
+/* The first of a text with its header, of the others what follows theirs: targets and versions are the
+ * same. */
 static void append(Bytes *text, const char *ptx) {
   static const char end[] = ".address_size 64\n";
   const char *body = strstr(ptx, end);
@@ -63,7 +65,8 @@ DeviceTexts device_texts(const Module *m) {
                    .newest = arena_alloc(m->arena, n * sizeof *t.newest),
                    .of = arena_alloc(m->arena, n * sizeof *t.of)};
   const Use *u = uses_of(m);
-  /* The text begun last for a function, or for none, a family, and with another for sm_90a: its number + 1. */
+  /* The text begun last for a function, or for none, a family, and with another for sm_90a: its number +
+   * 1. */
   int(*last)[NETC_SM_COUNT][2] = arena_alloc(m->arena, ((size_t)m->prog->nfn + 1) * sizeof *last);
   for (int i = 0; i < m->ncode; i++) {
     const char *ptx = (const char *)m->code[i].object.data;

@@ -1,3 +1,4 @@
+/* source_lines.c - the lines of the .net files that launches come from, each once. */
 #include <string.h>
 #include "codegen/module/source_lines.h"
 

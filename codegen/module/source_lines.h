@@ -1,5 +1,5 @@
-/* source_lines.h - the lines of the .net files that launches come from, each once: a list of NetcSourceLine in which callers
- * come before the places they called. */
+/* source_lines.h - the lines of the .net files that launches come from, each once: a list of NetcSourceLine
+ * in which callers come before the places they called. */
 #ifndef NETC_PLACES_H
 #define NETC_PLACES_H
 #include "codegen/abi.h"

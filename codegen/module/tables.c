@@ -1,6 +1,6 @@
-/* tables.c - the module's tables (codegen/abi.h) as constants of one more object file, and the function that hands
- * them out. The structs are described once more as LLVM types; check_layouts compares those with what the C
- * compiler makes of codegen/abi.h, so that a change of one without the other cannot pass unnoticed. */
+/* tables.c - the module's tables (codegen/abi.h) as constants of one more object file, and the function that
+ * hands them out. The structs are described once more as LLVM types; check_layouts compares those with what
+ * the C compiler makes of codegen/abi.h, so that a change of one without the other cannot pass unnoticed. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>

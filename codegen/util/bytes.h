@@ -22,8 +22,8 @@ bool bytes_read(Bytes *b, int fd);
 bool bytes_write(const Bytes *b, int fd);
 void bytes_free(Bytes *b);
 
-/* FNV-1a with 128 bits: names things and finds damage. It is no proof of equality: where that matters the bytes are
- * compared. */
+/* FNV-1a with 128 bits: names things and finds damage. It is no proof of equality: where that matters the
+ * bytes are compared. */
 typedef struct {
   uint64_t high, low;
 } Hash;

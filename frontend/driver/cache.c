@@ -23,8 +23,8 @@ static void add_source(Bytes *key, const char *path, const char *text, size_t si
   bytes_text(key, text, size);
 }
 
-/* Adds the texts of the files that the first used when it was compiled last: `list` holds their paths, one after the
- * other. false: one of them is gone. */
+/* Adds the texts of the files that the first used when it was compiled last: `list` holds their paths, one
+ * after the other. false: one of them is gone. */
 static bool add_used(Arena *a, Bytes *key, const Bytes *list) {
   for (size_t at = 0; at < list->n;) {
     const char *path = (const char *)list->data + at;

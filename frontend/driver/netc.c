@@ -271,7 +271,8 @@ static bool has_back_end(const Command *c) {
          g->explain;
 }
 
-/* Is the module all that is wanted? Then one from the cache will do; a budget of memory is not part of its key. */
+/* Is the module all that is wanted? Then one from the cache will do; a budget of memory is not part of its
+ * key. */
 static bool only_module(const Command *c) {
   const CodegenOptions *g = &c->codegen;
   return g->output &&

@@ -255,9 +255,11 @@ void eval_log(Eval *c, const Ast *n, const char *name, Value v);
 
 /* ---- program.c ---- */
 void exec_batch(Eval *c, const Ast *n);
-/* Options that every file has, declared or not: what `name` may be, as text ("f32 or bf16"), or NULL when it is none. */
+/* Options that every file has, declared or not: what `name` may be, as text ("f32 or bf16"), or NULL when it
+ * is none. */
 const char *common_option(const char *name);
-/* Sets one of them. *shown, where not NULL: the value as NetcModule.options shows it. false: the text is none of its values. */
+/* Sets one of them. *shown, where not NULL: the value as NetcModule.options shows it. false: the text is none
+ * of its values. */
 bool set_common_option(Program *p, const char *name, const char *text, const char **shown);
 void exec_option(Eval *c, const Ast *n);
 void exec_train(Eval *c, const Ast *n);

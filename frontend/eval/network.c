@@ -65,8 +65,8 @@ static const char *followed_path(Eval *c, const Instance *inst, const char *path
   return arena_printf(c->arena, "%s%s", inst->average_of->name, path + strlen(inst->name));
 }
 
-/* The variable of that path, made if there is none. An average's parameter starts as a copy of the one it follows, which
- * is made with it. */
+/* The variable of that path, made if there is none. An average's parameter starts as a copy of the one it
+ * follows, which is made with it. */
 static int declare(Eval *c, const Instance *inst, const char *path, Type t, Init init, Role role) {
   if (inst->average_of && role == ROLE_PARAM) {
     const char *from = followed_path(c, inst, path);

@@ -17,7 +17,8 @@ static bool arg_rate(Eval *c, const Ast *at, Value v, Value *lr) {
   return eval_error(c, at, "lr must have rank 0, it is %s", type_str(value_type(c, v), buf));
 }
 
-/* A number of the range [0,1) or [0,inf), left as it is where none is given: what is outside diverges or climbs. */
+/* A number of the range [0,1) or [0,inf), left as it is where none is given: what is outside diverges or
+ * climbs. */
 static bool arg_factor(Eval *c, const Ast *at, const char *what, Value v, double below, double *out) {
   if (!arg_given(v)) return true;
   if (!arg_num(c, at, what, v, out)) return false;
@@ -82,8 +83,8 @@ static void sgd_step(Eval *c, const OptimStep *s) {
   var_write(c, s->var, ir_sub(f, s->weight, ir_mul(f, s->shared[0], g)));
 }
 
-/* ---- Adam (Kingma and Ba, 2015): m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w -= lr/(1-b1^t) m / (sqrt(v)/sqrt(1-b2^t) + eps),
- * t = iteration + 1 ---- */
+/* ---- Adam (Kingma and Ba, 2015): m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w -= lr/(1-b1^t) m /
+ * (sqrt(v)/sqrt(1-b2^t) + eps), t = iteration + 1 ---- */
 
 static bool adam_args(Eval *c, const Ast *at, Value *arg, Optimiser *o) {
   o->beta1 = 0.9, o->beta2 = 0.999, o->eps = 1e-8;

@@ -33,7 +33,8 @@ typedef struct {
   int n, *var, *grad;
 } Gradients;
 
-/* The name, or where an output has it already the first of NAME#2, NAME#3, .. that none has; # is the mark. */
+/* The name, or where an output has it already the first of NAME#2, NAME#3, .. that none has; # is the
+ * mark. */
 static const char *free_output_name(Eval *c, const char *name, char mark) {
   const char *free = name;
   for (int k = 2;; k++) {

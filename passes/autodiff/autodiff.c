@@ -1,12 +1,12 @@
 /* autodiff.c - pass `autodiff`: reverse-mode differentiation.
  *
- * All `grad` nodes of one loss are solved by one sweep from the loss back over the nodes that are both below the
- * loss and computed from a wanted value; the sweep's nodes stand where the first of those grads stood. The sweep
- * runs over the function being built, in which earlier grads are ordinary nodes already, so a loss may itself
- * depend on gradients.
+ * All `grad` nodes of one loss are solved by one sweep from the loss back over the nodes that are both below
+ * the loss and computed from a wanted value; the sweep's nodes stand where the first of those grads stood.
+ * The sweep runs over the function being built, in which earlier grads are ordinary nodes already, so a loss
+ * may itself depend on gradients.
  *
- * Contributions to an adjoint are added in the order of the reverse sweep: the sum is the same in every run.
- */
+ * Contributions to an adjoint are added in the order of the reverse sweep: the sum is the same in every
+ * run. */
 #include "passes/autodiff/autodiff.h"
 #include "passes/autodiff/grad.h"
 #include "passes/graph/rewrite.h"
@@ -26,8 +26,8 @@ void grad_give(Sweep *s, const Node *n, int operand, int g) {
   s->adjoint[x] = s->adjoint[x] < 0 ? g : ir_add(s->f, s->adjoint[x], g);
 }
 
-/* Completes s->need, in which the wanted values are marked: a node is needed when an operand is, and its op lets the
- * gradient through. */
+/* Completes s->need, in which the wanted values are marked: a node is needed when an operand is, and its op
+ * lets the gradient through. */
 static void mark_paths(Sweep *s, int loss) {
   for (int i = 0; i <= loss; i++) {
     const Node *n = &s->f->node[i];
@@ -48,7 +48,8 @@ static void sweep_back(Sweep *s, int loss) {
   s->f->loc = loc;
 }
 
-/* Maps every grad of old node `loss` whose w has been rewritten; the others come after the loss and get zeros later. */
+/* Maps every grad of old node `loss` whose w has been rewritten; the others come after the loss and get zeros
+ * later. */
 static void solve(Rewrite *r, int loss) {
   const Fn *f = r->from;
   int top = r->map[loss];

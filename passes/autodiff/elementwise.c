@@ -110,7 +110,8 @@ void grad_div(Sweep *s, const Node *n, int y, int dy) {
   if (grad_wants(s, n, 1)) grad_give(s, n, 1, ir_unary(s->f, OP_neg, ir_mul(s->f, share, y)));
 }
 
-/* To each operand but where the other is better, or, for b, as good. With NaN no comparison holds: to both. */
+/* To each operand but where the other is better, or, for b, as good. With NaN no comparison holds: to
+ * both. */
 static void give_chosen(Sweep *s, const Node *n, bool smaller, int dy) {
   Fn *f = s->f;
   int a = n->in[0], b = n->in[1];
@@ -141,7 +142,8 @@ void grad_sum(Sweep *s, const Node *n, int y, int dy) {
   grad_give(s, n, 0, ir_broadcast(s->f, dy, s->f->node[n->in[0]].type));
 }
 
-/* Spread evenly over the elements where `worse` is 0: those equal to the extreme, or all where that is NaN. */
+/* Spread evenly over the elements where `worse` is 0: those equal to the extreme, or all where that is
+ * NaN. */
 static void give_extremes(Sweep *s, const Node *n, int worse, int dy) {
   Fn *f = s->f;
   int equals = ir_sum(f, where_not(f, worse, ir_const(f, 1)), n->at.axes);

@@ -1,9 +1,9 @@
 /* grad.h - what the gradient rules (grad_*.c) share with the sweep that calls them (autodiff.c).
  *
- * A rule is called with a node of the function, the id of its result and the adjoint dy of that result, and gives
- * each operand its share with grad_give(). Operands that do not lead to a wanted value need nothing: a rule may ask
- * grad_wants() first to save building nodes in vain; what is built in vain is dropped by simplify.
- */
+ * A rule is called with a node of the function, the id of its result and the adjoint dy of that result, and
+ * gives each operand its share with grad_give(). Operands that do not lead to a wanted value need nothing: a
+ * rule may ask grad_wants() first to save building nodes in vain; what is built in vain is dropped by
+ * simplify. */
 #ifndef NETC_GRAD_H
 #define NETC_GRAD_H
 #include "ir/ir.h"

@@ -1,7 +1,6 @@
-/* linear.c - gradient rules of contractions and data movement. All are linear in each operand, so each rule is
- * an adjoint: conv, conv_dx and conv_dw are one trilinear form seen from its three sides, and so are the depthwise
- * ones and matmul and inner.
- */
+/* linear.c - gradient rules of contractions and data movement. All are linear in each operand, so each rule
+ * is an adjoint: conv, conv_dx and conv_dw are one trilinear form seen from its three sides, and so are the
+ * depthwise ones and matmul and inner. */
 #include "passes/autodiff/grad.h"
 
 static const int64_t *spatial_dims(const Fn *f, int x) { return f->node[x].type.dim + 2; }
@@ -51,8 +50,9 @@ static bool has_one_reader(const Sweep *s, int x) {
   return readers == 1;
 }
 
-/* The convolution's input is a concatenation of channels that nobody else reads, and larger than the weights: each piece
- * gets its gradient from the weights' slice of its channels, so that the whole one is never made and cut. */
+/* The convolution's input is a concatenation of channels that nobody else reads, and larger than the weights:
+ * each piece gets its gradient from the weights' slice of its channels, so that the whole one is never made
+ * and cut. */
 static bool reads_pieces(const Sweep *s, const Node *n) {
   const Node *x = &s->f->node[n->in[0]], *w = &s->f->node[n->in[1]];
   return x->op == OP_concat && x->at.axis == 1 && type_bytes(x->type) > 4 * type_bytes(w->type) &&

@@ -1,30 +1,38 @@
 /* fuse.h - what pass `fuse` promises the code generator.
  *
  * After the pass every node belongs to exactly one group (Node.group >= 0), except nodes that need no kernel:
- * var, input, const of rank 0 used as an operand, and reshape views (group -1). Groups are numbered in an order in
- * which they can run; nodes of one group need not be adjacent in the list, but every operand of a group is a
- * result of an earlier group, a leaf, or inside the group. A value is materialised (has a buffer) when a node of
- * another group, a store or an output reads it; group_values() computes that.
+ * var, input, const of rank 0 used as an operand, and reshape views (group -1). Groups are numbered in an
+ * order in which they can run; nodes of one group need not be adjacent in the list, but every operand of a
+ * group is a result of an earlier group, a leaf, or inside the group. A value is materialised (has a buffer)
+ * when a node of another group, a store or an output reads it; group_values() computes that.
  *
- * Leaves iota, rand and const, being free to recompute, are cloned into each group that reads them. Elementwise
- * nodes may be cloned too, when reading their operands again costs no more than reading them would.
+ * Leaves iota, rand and const, being free to recompute, are cloned into each group that reads them.
+ * Elementwise nodes may be cloned too, when reading their operands again costs no more than reading them
+ * would.
  *
  *   kind          anchor node      what else may be in the group
- *   G_MAP         -1               EW/RED/broadcast over one domain shape D: every node's shape broadcasts to D. RED nodes
- *                                  reduce an operand of shape D. No node depends on a RED of its own group, except
- *                                  where the RED runs over axis 1 only and C = dim 1 <= MAP_UNROLL_C (unrolled).
- *   G_CONV        conv, conv_dx    EW epilogue on the anchor's result: shapes equal to it, operands of the result's
- *                                  shape or broadcast (1,C,1..), (N,C,1..), (N,1,S), scalars. One materialised result
+ *   G_MAP         -1               EW/RED/broadcast over one domain shape D: every node's shape broadcasts to
+ *                 D. RED nodes
+ *                                  reduce an operand of shape D. No node depends on a RED of its own group,
+ *                                    except
+ *                                  where the RED runs over axis 1 only and C = dim 1 <= MAP_UNROLL_C
+ *                                    (unrolled).
+ *   G_CONV        conv, conv_dx    EW epilogue on the anchor's result: shapes equal to it, operands of the
+ *                 result's
+ *                                  shape or broadcast (1,C,1..), (N,C,1..), (N,1,S), scalars. One
+ *                                    materialised result
  *                                  or several.
- *   G_WGRAD     conv_dw          nothing, or for DyBAC the recomputed input: [mul x s(N,1,S)] dwconv -> x of conv_dw
+ *   G_WGRAD     conv_dw          nothing, or for DyBAC the recomputed input: [mul x s(N,1,S)] dwconv -> x of
+ *               conv_dw
  *   G_DEPTHWISE          dwconv, dwconv_dx  prologue mul x s(N,1,S) on the first operand; epilogue as G_CONV
  *   G_DEPTHWISE_WGRAD       dwconv_dw        prologue mul x s(N,1,S) on x
- *   G_DYBAC        conv (1x1)       DyBAC forward: [mul x s(N,1,S)] -> dwconv -> conv 1x1 (the anchor) -> epilogue. Neither the scaled
+ *   G_DYBAC        conv (1x1)       DyBAC forward: [mul x s(N,1,S)] -> dwconv -> conv 1x1 (the anchor) ->
+ *                  epilogue. Neither the scaled
  *                                  input nor the depthwise result is stored.
  *   G_MATMUL      matmul, inner    nothing
- *   G_MOVE        reshape (copy), concat, slice, pad, upsample, sumpool, maxpool, maxpool_dx, resize, resize_dx,
- *                 orient, argmax/argmin where not unrolled    nothing
- */
+ *   G_MOVE        reshape (copy), concat, slice, pad, upsample, sumpool, maxpool, maxpool_dx, resize,
+ *                 resize_dx,
+ *                 orient, argmax/argmin where not unrolled    nothing */
 #ifndef NETC_FUSE_H
 #define NETC_FUSE_H
 #include "ir/ir.h"

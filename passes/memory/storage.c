@@ -1,4 +1,5 @@
-/* storage.c - which values lie inside of others: operands of concatenations and results of slices (storage.h). */
+/* storage.c - which values lie inside of others: operands of concatenations and results of slices
+ * (storage.h). */
 #include "passes/memory/storage.h"
 #include "passes/graph/order.h"
 #include "passes/graph/order.h"

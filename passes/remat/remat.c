@@ -1,14 +1,14 @@
-/* remat.c - pass `remat`: values of the forward pass that are computed again for the backward pass instead of kept.
+/* remat.c - pass `remat`: values of the forward pass that are computed again for the backward pass instead of
+ * kept.
  *
- * It runs on groups, behind `fuse`: there lifetimes are those of the memory plan, and a copy of a group is the same
- * kernel, or a part of it, so that values stay the same bit for bit. Only expressions whose bits do not depend on
- * the kernel around them are copied: no sums over pixels.
+ * It runs on groups, behind `fuse`: there lifetimes are those of the memory plan, and a copy of a group is
+ * the same kernel, or a part of it, so that values stay the same bit for bit. Only expressions whose bits do
+ * not depend on the kernel around them are copied: no sums over pixels.
  *
- * Cuts (remat.h) are made one after another, each at the moment at which most bytes are alive: of the values that are
- * alive but not used there, the one that frees most bytes per second of recomputation, along with what it needs
- * and would have to be kept for it. This sequence does not depend on any budget; a budget only says how far to go. So a
- * smaller budget never gives a larger plan.
- */
+ * Cuts (remat.h) are made one after another, each at the moment at which most bytes are alive: of the values
+ * that are alive but not used there, the one that frees most bytes per second of recomputation, along with
+ * what it needs and would have to be kept for it. This sequence does not depend on any budget; a budget only
+ * says how far to go. So a smaller budget never gives a larger plan. */
 #include "passes/remat/work.h"
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,8 @@ typedef struct {
   int *banned, tries; /* banned[v] == tries: cutting v at this peak did not help */
 } Search;
 
-/* Without a budget: recomputation may take this part of the estimated time, if it saves at least that part of the peak. */
+/* Without a budget: recomputation may take this part of the estimated time, if it saves at least that part of
+ * the peak. */
 static const double FREE_SECONDS = 0.02, LEAST_SAVING = 0.1;
 
 enum {

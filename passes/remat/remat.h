@@ -1,5 +1,5 @@
-/* remat.h - pass `remat`: values of the forward pass that are computed again for the backward pass instead of kept, until a
- * function fits a memory. The terms (value, cut, slot) stand in work.h. */
+/* remat.h - pass `remat`: values of the forward pass that are computed again for the backward pass instead of
+ * kept, until a function fits a memory. The terms (value, cut, slot) stand in work.h. */
 #ifndef NETC_REMAT_H
 #define NETC_REMAT_H
 #include "ir/ir.h"
@@ -13,8 +13,8 @@ typedef struct {
   double seconds; /* of recomputation */
 } RematLevel;
 
-/* All levels from no recomputation on, each with a lower peak than the one before; stops behind the first that takes
- * more than `most` of the function's own time. */
+/* All levels from no recomputation on, each with a lower peak than the one before; stops behind the first
+ * that takes more than `most` of the function's own time. */
 #define REMAT_ALL 1e30
 typedef struct {
   Remat *r;

@@ -1,6 +1,5 @@
-/* walk.c - the values of a fused function, and what a set of cuts means: which copies there are, how long every
- * array lives, how much memory is alive at a time. remat.h has the terms.
- */
+/* walk.c - the values of a fused function, and what a set of cuts means: which copies there are, how long
+ * every array lives, how much memory is alive at a time. remat.h has the terms. */
 #include "passes/remat/work.h"
 #include "ir/ints.h"
 #include "passes/fuse/work.h"
@@ -48,8 +47,8 @@ static int new_value(Remat *r, int node, int group) {
   return r->value_of[node] = r->nvalue - 1;
 }
 
-/* Sources, cost, and whether the expression gives the same bits in a kernel of its own: sums over pixels would be split
- * into other parts there. */
+/* Sources, cost, and whether the expression gives the same bits in a kernel of its own: sums over pixels
+ * would be split into other parts there. */
 static void describe(Remat *r, int id, int *seen) {
   const Fn *f = r->f;
   RematValue *v = &r->value[id];
@@ -165,8 +164,8 @@ int remat_uses(Remat *r, int id, int64_t **key) {
   return n;
 }
 
-/* The arrays of value id; its copies use other values. A copy that would be made while the array before it is still read
- * is left out: that lives on. */
+/* The arrays of value id; its copies use other values. A copy that would be made while the array before it is
+ * still read is left out: that lives on. */
 static void make_arrays(Remat *r, int id) {
   RematValue *v = &r->value[id];
   int64_t *key;

@@ -1,16 +1,15 @@
-/* work.h - recomputation, shared by the files of pass `remat`: remat.c chooses, walk.c says what a choice means,
- * write.c writes the function.
+/* work.h - recomputation, shared by the files of pass `remat`: remat.c chooses, walk.c says what a choice
+ * means, write.c writes the function.
  *
- * A value is an array that one group stores and others read. A *cut* of a value is a moment: whoever reads the value
- * later reads a copy, computed again by the same expression in a kernel of its own just before the first of them, so that
- * in between it needs no memory. A copy reads what the expression reads, which may have to live longer for it, or have
- * cuts too.
+ * A value is an array that one group stores and others read. A *cut* of a value is a moment: whoever reads
+ * the value later reads a copy, computed again by the same expression in a kernel of its own just before the
+ * first of them, so that in between it needs no memory. A copy reads what the expression reads, which may
+ * have to live longer for it, or have cuts too.
  *
- * Moments are keys on one line. Before each group r there is a slot for copies, in which they stand in the order of the
- * groups that made the originals: key(r, p) = r * (groups + 1) + p for a copy of a value of group p, key(r, r) for
- * group r itself, key(groups, groups) for the end. So copies of one group's values in one slot are one kernel, and a
- * copy stands behind the copies it reads.
- */
+ * Moments are keys on one line. Before each group r there is a slot for copies, in which they stand in the
+ * order of the groups that made the originals: key(r, p) = r * (groups + 1) + p for a copy of a value of
+ * group p, key(r, r) for group r itself, key(groups, groups) for the end. So copies of one group's values in
+ * one slot are one kernel, and a copy stands behind the copies it reads. */
 #ifndef NETC_REMAT_WORK_H
 #define NETC_REMAT_WORK_H
 #include "passes/fuse/fuse.h"
@@ -84,8 +83,8 @@ void remat_walk(Remat *r);
 int remat_uses(Remat *r, int v, int64_t **key);
 
 /* ---- write.c ---- */
-/* Marks the nodes of its group that `node` is computed again from, itself included. Behind a contraction these end at
- * what its group stores: relu of a stored convolution is a map over that. */
+/* Marks the nodes of its group that `node` is computed again from, itself included. Behind a contraction
+ * these end at what its group stores: relu of a stored convolution is a map over that. */
 void remat_closure(const Remat *r, int node, int *seen, int mark);
 Fn *remat_emit(Remat *r, char err[IR_ERR]);
 #endif

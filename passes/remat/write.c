@@ -1,6 +1,5 @@
-/* write.c - writes a fused function anew with copies of groups, cut down to the values that are computed again, in
- * front of their readers.
- */
+/* write.c - writes a fused function anew with copies of groups, cut down to the values that are computed
+ * again, in front of their readers. */
 #include "passes/remat/work.h"
 #include "passes/graph/rewrite.h"
 #include <string.h>

@@ -1,3 +1,5 @@
+/* array.c - arrays between row-major order (files), channels-last order (batches) and the memory order that
+ * NetcArray.order says. */
 #include <stdio.h>
 #include <string.h>
 #include "runtime/base/array.h"

@@ -1,3 +1,4 @@
+/* err.c - messages into a caller's buffer. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* file.c - whole files in and out: a file appears under its name only when it is complete (written beside it,
+ * synced, renamed). */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>

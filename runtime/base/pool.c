@@ -1,4 +1,5 @@
-/* The pool hands out tasks through one 64-bit word: `state` = launch number << 32 | tasks not yet handed out.
+/* pool.c - the pool hands out tasks through one 64-bit word: `state` = launch number << 32 | tasks not yet
+ * handed out.
  *
  * A thread that finds tasks left reads the job, then takes some of them by compare-and-swap on `state`. While
  * tasks are left the caller of pool_run waits, so the job cannot change; and if the word did change in

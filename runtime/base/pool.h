@@ -22,7 +22,8 @@ void pool_free(Pool *p);
 int pool_threads(const Pool *p);
 /* Runs task 0..ntasks-1, each once. Not to be called from two threads at a time, nor from a task. */
 void pool_run(Pool *p, PoolTask fn, void *ctx, int64_t ntasks);
-/* How many of the tasks not yet handed out a thread takes at once: large portions first, single tasks at the end. */
+/* How many of the tasks not yet handed out a thread takes at once: large portions first, single tasks at the
+ * end. */
 static inline int64_t pool_portion(int64_t left, int threads) {
   int64_t take = left / (4 * (int64_t)threads);
   return take < 1 ? 1 : take;

@@ -1,4 +1,4 @@
-/* Where an iteration's time went. */
+/* account.c - where an iteration's time went. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +24,8 @@ Account bench_account(const Session *s, const Bench *b, const Rates *m) {
   return a;
 }
 
-/* The number launches with the same `by` share: the kernel, the first kernel of the same kind, the first place on the
- * same line. */
+/* The number launches with the same `by` share: the kernel, the first kernel of the same kind, the first
+ * place on the same line. */
 static int key_of(const Session *s, const NetcLaunch *l, CostBy by) {
   const NetcModule *d = s->module->desc;
   int key = by == BY_LINE ? l->place : l->kernel;

@@ -1,11 +1,11 @@
-/* bench.h - how long a function takes and where the time goes: measured launch by launch, set against what the machine
- * could do.
+/* bench.h - how long a function takes and where the time goes: measured launch by launch, set against what
+ * the machine could do.
  *
  *   Bench b;
  *   bench_run(s, f, 5, &b, err);                    // b.launch[i]: seconds of launch i
  *   session_rates(s, &rates, err);                  // multiply-adds and memory traffic per second
- *   bench_account(s, &b, &rates)                    // where an iteration's time went, in parts that add up
- */
+ *   bench_account(s, &b, &rates)                    // where an iteration's time went, in parts that add
+ * up */
 #ifndef NETRUN_BENCH_H
 #define NETRUN_BENCH_H
 #include "runtime/session/rates.h"
@@ -13,7 +13,8 @@
 
 /* ---- measuring (measure.c) ---- */
 
-/* One launch in an iteration: from its start until all tasks were done, and the time threads spent in its tasks. */
+/* One launch in an iteration: from its start until all tasks were done, and the time threads spent in its
+ * tasks. */
 typedef struct {
   double wall, busy;
 } LaunchTime;
@@ -23,8 +24,8 @@ typedef struct {
   int iterations, threads; /* threads: 1 on a GPU */
   double *all;             /* seconds of every iteration */
   double median;           /* of them */
-  /* Mean of the faster half of the iterations, which is what `launch` is about: means add up, and the slower half is
-   * where other programs had the processor. */
+  /* Mean of the faster half of the iterations, which is what `launch` is about: means add up, and the slower
+   * half is where other programs had the processor. */
   double seconds;
   LaunchTime *launch;
 } Bench;

@@ -1,4 +1,4 @@
-/* Running a function on random inputs and timing every launch of it. */
+/* measure.c - running a function on random inputs and timing every launch of it. */
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -69,8 +69,8 @@ static bool give_inputs(const Session *s, const NetcFn *f, char err[ERR_MAX]) {
   return ok;
 }
 
-/* On a GPU watching a run makes it another one: it is run twice. The run that is timed is one of training: its batch is there already,
- * as it was given before the other run. */
+/* On a GPU watching a run makes it another one: it is run twice. The run that is timed is one of training:
+ * its batch is there already, as it was given before the other run. */
 static bool run_twice(const Session *s, const NetcFn *f, uint64_t t, const Observer *o, double *seconds,
                       char err[ERR_MAX]) {
   if (!fn_prepare(s, f, err) || !give_inputs(s, f, err) || !fn_run_observed(s, f, (NetcStep){1, t}, o, err))

@@ -1,4 +1,4 @@
-/* Tables of costs, as text and as JSON. */
+/* report.c - tables of costs, as text and as JSON. */
 #include <stdio.h>
 #include <stdlib.h>
 #include "runtime/bench/bench.h"

@@ -1,3 +1,4 @@
+/* scaling.c - tasks timed on one thread, handed out to T threads as the pool does it. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

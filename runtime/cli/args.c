@@ -1,4 +1,4 @@
-/* Reading a command's parsed arguments. */
+/* args.c - reading a command's parsed arguments. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* netrun bench: how long a function takes, and where the time goes. */
+/* bench.c - netrun bench: how long a function takes, and where the time goes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include "runtime/device/open.h"

@@ -1,3 +1,5 @@
+/* cli.c - the commands of netrun: finds one, reads its options by getopt, prints its help. Needs only the
+ * tables of cli.h. */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>

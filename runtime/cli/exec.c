@@ -1,3 +1,4 @@
+/* exec.c - netrun exec: one function of a module on arrays from .npy files, its results as files. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

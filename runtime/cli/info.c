@@ -1,4 +1,4 @@
-/* netrun info: what is in a module. */
+/* info.c - netrun info: what is in a module. */
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>

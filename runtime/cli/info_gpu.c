@@ -1,4 +1,4 @@
-/* netrun info --device cuda:N: the device, and what it makes of a module. */
+/* info_gpu.c - netrun info --device cuda:N: the device, and what it makes of a module. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include "runtime/device/gpu.h"

@@ -1,4 +1,4 @@
-/* netrun predict: masks of images and volumes that are not part of a data set. */
+/* predict.c - netrun predict: masks of images and volumes that are not part of a data set. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

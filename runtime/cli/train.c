@@ -1,4 +1,5 @@
-/* netrun train: options, data sets as batches, evaluation between iterations. The loop itself is runtime/train/train.c. */
+/* train.c - netrun train: options, data sets as batches, evaluation between iterations. The loop itself is
+ * runtime/train/train.c. */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>

@@ -89,10 +89,12 @@ int64_t sampler_epoch(const Sampler *s, int64_t batch);
  * Thread-safe per sampler. */
 bool sampler_batch(Sampler *s, uint64_t iteration, const BatchField *field, int nfield, char err[ERR_MAX]);
 
-/* As sampler_batch, but images and labels of the samples that are in the store, or find room there, are not made: their views are
- * written instead, of the others view->image and view->label are -1. view: N of them. */
+/* As sampler_batch, but images and labels of the samples that are in the store, or find room there, are not
+ * made: their views are written instead, of the others view->image and view->label are -1. view: N of
+ * them. */
 bool sampler_views(Sampler *s, uint64_t iteration, const BatchField *field, int nfield,
                    const ImageStore *store, NetcView *view, char err[ERR_MAX]);
-/* Bytes that all images of the samplers' data set and their labels take on a device; -1: not known before they are read. */
+/* Bytes that all images of the samplers' data set and their labels take on a device; -1: not known before
+ * they are read. */
 int64_t data_bytes(const Dataset *d);
 #endif

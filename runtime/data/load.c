@@ -207,7 +207,8 @@ static bool store_volume(const Dataset *d, const Source *s, char err[ERR_MAX]) {
   return ok;
 }
 
-/* The slice's mask at its own size; the volume of masks last used stays in memory. Called with the lock held. */
+/* The slice's mask at its own size; the volume of masks last used stays in memory. Called with the lock
+ * held. */
 static bool own_mask(const Dataset *d, const Source *s, Sample *out, char err[ERR_MAX]) {
   DataImpl *m = d->impl;
   if (m->own_volume != s->volume) {

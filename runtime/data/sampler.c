@@ -381,8 +381,8 @@ static void forget(Sampler *s, int i) {
   sample_free(&s->kept[i]);
 }
 
-/* Sample k, by its view where the store has its image. What the device cannot make is made here, of an image and a mask
- * that must be here. */
+/* Sample k, by its view where the store has its image. What the device cannot make is made here, of an image
+ * and a mask that must be here. */
 static bool device_sample(Sampler *s, int i, uint64_t iteration, uint64_t k, const BatchField *field,
                           int nfield, const ImageStore *store, NetcView *view, char err[ERR_MAX]) {
   int64_t dim[3] = {0, 0, 0};

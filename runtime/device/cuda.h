@@ -1,6 +1,7 @@
-/* cuda.h - an NVIDIA GPU as a device (runtime/session/device.h), among the files that make it up: cuda.c (opening), cuda_memory.c
- * (arena and code), cuda_io.c (what is copied when), cuda_store.c and cuda_fill.c (images kept there, batches made of them),
- * cuda_launch.c and cuda_run.c (launches, graphs, times). What they keep is described in cuda_device.h. */
+/* cuda.h - an NVIDIA GPU as a device (runtime/session/device.h), among the files that make it up: cuda.c
+ * (opening), cuda_memory.c (arena and code), cuda_io.c (what is copied when), cuda_store.c and cuda_fill.c
+ * (images kept there, batches made of them), cuda_launch.c and cuda_run.c (launches, graphs, times). What
+ * they keep is described in cuda_device.h. */
 #ifndef NETRUN_CUDA_H
 #define NETRUN_CUDA_H
 #include "runtime/device/cuda_device.h"
@@ -34,7 +35,8 @@ bool cuda_fill_batch(const Session *s, const NetcFn *f, int slot, const BatchInp
                      char err[ERR_MAX]);
 
 /* cuda_launch.c */
-/* Kernel number `kernel` of the module's table for GPUs, with the addresses of its arguments and of its step. */
+/* Kernel number `kernel` of the module's table for GPUs, with the addresses of its arguments and of its
+ * step. */
 CUresult cuda_launch_kernel(const Session *s, int kernel, const uint64_t *address, int n, uint64_t step,
                             int64_t tasks, CUstream stream);
 

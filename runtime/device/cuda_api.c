@@ -1,4 +1,4 @@
-/* Finding the driver. */
+/* cuda_api.c - finding the driver. */
 #include "runtime/device/cuda_api.h"
 #include <dlfcn.h>
 #include <stdio.h>
@@ -61,7 +61,8 @@ bool cuda_open(Cuda *c, char err[ERR_MAX]) {
   const char *path = named && *named ? named : "libcuda.so.1";
   /* A driver that loads a kernel when it is first launched may do so in the midst of a capture. */
   setenv("CUDA_MODULE_LOADING", "EAGER", 0);
-  /* A driver has threads and exit handlers of its own once it has started: it stays mapped after cuda_close. */
+  /* A driver has threads and exit handlers of its own once it has started: it stays mapped after
+   * cuda_close. */
   *c = (Cuda){.handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE)};
   if (!c->handle)
     return err_set(err, "no NVIDIA driver: %.200s; install one, or use --device cpu", dlerror());

@@ -1,13 +1,12 @@
-/* cuda_api.h - the part of NVIDIA's driver API that the runtime calls, found in libcuda.so.1 at run time: nothing of CUDA is
- * needed to build, and a machine without a driver runs the rest. Declarations follow "CUDA Driver API" (docs.nvidia.com); where a
- * function has versions, the one named here is that of CUDA 11.
+/* cuda_api.h - the part of NVIDIA's driver API that the runtime calls, found in libcuda.so.1 at run time:
+ * nothing of CUDA is needed to build, and a machine without a driver runs the rest. Declarations follow "CUDA
+ * Driver API" (docs.nvidia.com); where a function has versions, the one named here is that of CUDA 11.
  *
  *   Cuda c;
  *   if (!cuda_open(&c, err)) ...                             // no driver, or one that is too old
  *   int n;
  *   c.cuDeviceGetCount(&n) == CUDA_SUCCESS
- *   cuda_close(&c);
- */
+ *   cuda_close(&c); */
 #ifndef NETRUN_CUDA_API_H
 #define NETRUN_CUDA_API_H
 #include <stddef.h>
@@ -109,7 +108,8 @@ typedef struct {
 
 enum { CUDA_LEAST = 11000 }; /* driver 450 */
 
-/* Opens the library that the environment variable NETRUN_LIBCUDA names, else libcuda.so.1, and starts the driver. */
+/* Opens the library that the environment variable NETRUN_LIBCUDA names, else libcuda.so.1, and starts the
+ * driver. */
 bool cuda_open(Cuda *c, char err[ERR_MAX]);
 void cuda_close(Cuda *c);
 /* "CUDA_ERROR_OUT_OF_MEMORY (out of memory)" */

@@ -1,13 +1,14 @@
 /* cuda_device.h - what a session keeps on an NVIDIA GPU.
  *
- * All of a session's runs go through one stream. A run is: the step and the host's scalars to the device, the batch to its
- * place, all launches, the outputs back. The launches are captured once as a graph, so that the host makes one call for them. A batch
- * that is given ahead is copied by a second stream into memory of its own and put in its place by the device.
+ * All of a session's runs go through one stream. A run is: the step and the host's scalars to the device, the
+ * batch to its place, all launches, the outputs back. The launches are captured once as a graph, so that the
+ * host makes one call for them. A batch that is given ahead is copied by a second stream into memory of its
+ * own and put in its place by the device.
  *
- * Two runs may be on their way: while the one works, the next is begun, and the outputs of the one are read when it is done. So what the
- * host writes for a run, and what the device writes for the host, exists twice, and runs use the two in turn (`begun`). The host writes again
- * to what belongs to run n when run n - 2 is done, which it has waited for.
- */
+ * Two runs may be on their way: while the one works, the next is begun, and the outputs of the one are read
+ * when it is done. So what the host writes for a run, and what the device writes for the host, exists twice,
+ * and runs use the two in turn (`begun`). The host writes again to what belongs to run n when run n - 2 is
+ * done, which it has waited for. */
 #ifndef NETRUN_CUDA_DEVICE_H
 #define NETRUN_CUDA_DEVICE_H
 #include "runtime/device/cuda_store.h"

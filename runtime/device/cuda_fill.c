@@ -1,4 +1,4 @@
-/* Batches that the device makes of images it keeps (cuda_store.h). */
+/* cuda_fill.c - batches that the device makes of images it keeps (cuda_store.h). */
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/base/field.h"
@@ -69,7 +69,8 @@ static bool by_host(const NetcView *v, int kind) {
   return (batch_field[kind].mask ? v->label : v->image) < 0;
 }
 
-/* Samples that the device lacks, by way of the slot's pinned memory. Samples lie one behind the other: codegen/module/device_batch.c sees to that. */
+/* Samples that the device lacks, by way of the slot's pinned memory. Samples lie one behind the other:
+ * codegen/module/device_batch.c sees to that. */
 static bool send_samples(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int kind,
                          char err[ERR_MAX]) {
   const CudaDevice *d = cuda_of(s);

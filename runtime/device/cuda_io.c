@@ -1,4 +1,4 @@
-/* What goes to the device and what comes back. */
+/* cuda_io.c - what goes to the device and what comes back. */
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/base/array.h"
@@ -143,8 +143,8 @@ static bool send_variables(const Session *s, char err[ERR_MAX]) {
 
 /* ---- a run ---- */
 
-/* Inputs that were given ahead are on the device, or on their way, and are put in place there; others come from the host. A batch
- * names all of a function's inputs but the scalars, or none. */
+/* Inputs that were given ahead are on the device, or on their way, and are put in place there; others come
+ * from the host. A batch names all of a function's inputs but the scalars, or none. */
 static bool send_inputs(const Session *s, const NetcFn *f, char err[ERR_MAX]) {
   CudaDevice *d = cuda_of(s);
   CudaFn *c = cuda_fn(s, f);

@@ -14,8 +14,8 @@ void cuda_forget_graphs(const Session *s) {
   }
 }
 
-/* An arena of what the functions take that were asked for so far, not more: predicting needs a fraction of training. If a later one
- * needs more, there is a larger arena, and the variables move. */
+/* An arena of what the functions take that were asked for so far, not more: predicting needs a fraction of
+ * training. If a later one needs more, there is a larger arena, and the variables move. */
 static bool make_room(const Session *s, int64_t bytes, char err[ERR_MAX]) {
   CudaDevice *d = cuda_of(s);
   if (d->arena && bytes <= d->arena_bytes) return true;

@@ -1,4 +1,4 @@
-/* Launches: one by one, as a graph, and timed. */
+/* cuda_run.c - launches: one by one, as a graph, and timed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,5 @@
+/* cuda_store.c - images of a data set in one pool of GPU memory, filled in the order in which they are first
+ * asked for, until it is full. */
 #include "runtime/device/cuda_store.h"
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +17,9 @@ static bool find(void *user, int item, int64_t dim[3], NetcView *view) {
 
 static int64_t padded(int64_t words) { return (words + APART - 1) / APART * APART; }
 
-/* From memory that is not pinned: each image once. Such a copy may be under way when the call returns (a device that reads all of the
- * host's memory takes it from there), so who sends waits before the memory is its owner's again. */
+/* From memory that is not pinned: each image once. Such a copy may be under way when the call returns (a
+ * device that reads all of the host's memory takes it from there), so who sends waits before the memory is
+ * its owner's again. */
 static bool send(const CudaStore *s, int64_t word, const void *from, int64_t bytes, char err[ERR_MAX]) {
   return GPU(s->gpu, err, cuMemcpyHtoDAsync, s->pool + 4 * (uint64_t)word, from, (size_t)bytes, s->stream);
 }

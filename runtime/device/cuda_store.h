@@ -1,10 +1,10 @@
 /* cuda_store.h - images of a data set on the GPU, and batches that the GPU takes from them.
  *
- * Whole images lie in one pool, as many as find room; each is sent once, when it is first asked for. A batch is then a table of views
- * (NetcView), a few hundred bytes; a kernel per field makes its samples in the place where batches given ahead lie. Samples whose image
- * found no room come from the host, as those of streams without such kernels do; which it is changes no bit. All calls but opening and
- * closing are for the thread that gives batches.
- */
+ * Whole images lie in one pool, as many as find room; each is sent once, when it is first asked for. A batch
+ * is then a table of views (NetcView), a few hundred bytes; a kernel per field makes its samples in the place
+ * where batches given ahead lie. Samples whose image found no room come from the host, as those of streams
+ * without such kernels do; which it is changes no bit. All calls but opening and closing are for the thread
+ * that gives batches. */
 #ifndef NETRUN_CUDA_STORE_H
 #define NETRUN_CUDA_STORE_H
 #include "runtime/session/image_store.h"

@@ -1,3 +1,4 @@
+/* gpu.c - one NVIDIA GPU: context, memory, and what its errors mean. */
 #include "runtime/device/gpu.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,8 +7,8 @@
  *   GPU(&g, err, cuMemsetD8Async, p, 0, bytes, stream)       // any driver call: false and a message
  *   gpu_close(&g);
  *
- * The context is the device's primary one, retained and released: other programs and other sessions of this process have theirs, or
- * share it, undisturbed; nothing here resets a device. */
+ * The context is the device's primary one, retained and released: other programs and other sessions of this
+ * process have theirs, or share it, undisturbed; nothing here resets a device. */
 #ifndef NETRUN_GPU_H
 #define NETRUN_GPU_H
 #include "codegen/abi.h"
@@ -56,7 +56,8 @@ typedef struct {
   CUfunction *entry; /* per code; NULL: its text is not */
 } GpuCode;
 bool gpu_code_new(GpuCode *c, const NetcDevice *d, char err[ERR_MAX]);
-/* Has the driver compile the texts of the codes that `wanted` names, where they are not loaded, several at a time. */
+/* Has the driver compile the texts of the codes that `wanted` names, where they are not loaded, several at a
+ * time. */
 bool gpu_load(const Gpu *g, Pool *pool, const bool *wanted, GpuCode *c, const char *path, char err[ERR_MAX]);
 /* g NULL: nothing was loaded. */
 void gpu_code_free(const Gpu *g, GpuCode *c);

@@ -1,4 +1,5 @@
-/* PTX texts to functions. The driver compiles them, which takes milliseconds each, and keeps the results itself (~/.nv). */
+/* gpu_code.c - PTX texts to functions. The driver compiles them, which takes milliseconds each, and keeps the
+ * results itself (~/.nv). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

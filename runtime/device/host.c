@@ -1,4 +1,5 @@
-/* The host as a device: its memory is the arena, a launch is a call of the pool. Arguments are resolved to addresses once. */
+/* host.c - the host as a device: its memory is the arena, a launch is a call of the pool. Arguments are
+ * resolved to addresses once. */
 #include <stdlib.h>
 #include "runtime/base/clock.h"
 #include "runtime/base/array.h"

@@ -1,4 +1,5 @@
-/* host_rates.c - what the machine can do: the two rates a kernel's time is held against, and what starting a launch costs. */
+/* host_rates.c - what the machine can do: the two rates a kernel's time is held against, and what starting a
+ * launch costs. */
 #include <immintrin.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -8,8 +9,8 @@
 
 enum { CHAINS = 12, STEPS = 1 << 16, TASKS_PER_THREAD = 16, ROUNDS = 8 };
 
-/* Twelve independent sums hide the four or five cycles of a multiply-add on two units. The loop is assembly so that
- * its speed depends on the processor alone, not on how the runtime was compiled. */
+/* Twelve independent sums hide the four or five cycles of a multiply-add on two units. The loop is assembly
+ * so that its speed depends on the processor alone, not on how the runtime was compiled. */
 #define CHAINS_OF(op, reg, src)                                                                              \
   "1:\n" op " " src "," src "," reg "0\n" op " " src "," src "," reg "1\n" op " " src "," src "," reg        \
   "2\n" op " " src "," src "," reg "3\n" op " " src "," src "," reg "4\n" op " " src "," src "," reg         \
@@ -59,8 +60,8 @@ typedef struct {
   int64_t chunk; /* floats of a task, a multiple of 8 */
 } Triad;
 
-/* Results are written past the caches, so that the bytes counted are the bytes moved: an ordinary store would fetch
- * the line first. */
+/* Results are written past the caches, so that the bytes counted are the bytes moved: an ordinary store would
+ * fetch the line first. */
 __attribute__((target("avx2,fma"))) static void triad(void *ctx, int64_t task) {
   const Triad *t = ctx;
   __m256 k = _mm256_set1_ps(0.5f);

@@ -5,7 +5,8 @@
 #include "runtime/eval/metrics.h"
 #include "runtime/image/edt.h"
 
-/* What metrics are made of: elements counted, and the distances of either surface's elements to the other surface. */
+/* What metrics are made of: elements counted, and the distances of either surface's elements to the other
+ * surface. */
 typedef struct {
   int64_t n, pred, truth, both;        /* elements; in the prediction, in the truth, in both */
   int64_t pred_surface, truth_surface; /* elements of the surfaces */
@@ -112,7 +113,8 @@ static double sum_of(const double *v, int64_t n) {
   return s;
 }
 
-/* *list: all distances; the caller frees it, and NULL where a surface is empty. false when there is no memory. */
+/* *list: all distances; the caller frees it, and NULL where a surface is empty. false when there is no
+ * memory. */
 static bool measure(const uint8_t *pred, const uint8_t *truth, int spatial, const int64_t *dim,
                     const double *spacing, Compared *c, double **list) {
   int64_t n = c->n;

@@ -1,3 +1,4 @@
+/* overlay.c - a plane of a volume, as a picture with outlines. */
 #include <stdlib.h>
 #include "runtime/base/err.h"
 #include "runtime/eval/overlay.h"

@@ -1,3 +1,5 @@
+/* predictor.c - a module's predict function on batches of slices and on windows of a volume: classes by the
+ * largest value. */
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/base/array.h"

@@ -8,6 +8,7 @@
  * INFINITY everywhere when there is none. spatial 1..3; dim and spacing have `spatial` entries. false when
  * memory is lacking. */
 bool edt_squared(const uint8_t *mask, int spatial, const int64_t *dim, const double *spacing, double *out);
-/* Signed distance map (Luo et al., DTC, AAAI 2021): float in [-1,1] of the mask's extents. false when memory is lacking. */
+/* Signed distance map (Luo et al., DTC, AAAI 2021): float in [-1,1] of the mask's extents. false when memory
+ * is lacking. */
 bool sdf_map(const uint8_t *mask, int spatial, const int64_t *dim, float *out);
 #endif

@@ -1,9 +1,8 @@
-/* format.h - the file formats of images, as a table. A format is a file of this folder that describes itself, and a line in
- * format.c: nobody else knows endings.
+/* format.h - the file formats of images, as a table. A format is a file of this folder that describes itself,
+ * and a line in format.c: nobody else knows endings.
  *
  *   const Format *f = format_of("case7.nii.gz");         // by the name's ending; NULL: none of ours
- *   f->read(path, "image", &volume, err)
- */
+ *   f->read(path, "image", &volume, err) */
 #ifndef NETRUN_FORMAT_H
 #define NETRUN_FORMAT_H
 #include <stddef.h>
@@ -28,8 +27,9 @@ typedef struct Format {
   /* Volumes. set: name of the data set, where the format has such. header: extents and spacing, no values. */
   bool (*header)(const char *path, const char *set, Volume *out, char err[ERR_MAX]);
   bool (*read)(const char *path, const char *set, Volume *out, char err[ERR_MAX]);
-  /* Writes a mask, atomically; NULL: masks are not written in this format. Pictures: (H,W); volumes: (X,Y,Z) row-major.
-   * like: NULL, or the file the mask belongs to, whose geometry it takes over where it is of the same format. */
+  /* Writes a mask, atomically; NULL: masks are not written in this format. Pictures: (H,W); volumes: (X,Y,Z)
+   * row-major. like: NULL, or the file the mask belongs to, whose geometry it takes over where it is of the
+   * same format. */
   bool (*write)(const char *path, const char *like, const uint8_t *mask, const int64_t *dim,
                 char err[ERR_MAX]);
 } Format;

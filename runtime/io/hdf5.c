@@ -1,6 +1,6 @@
-/* hdf5.c - volumes from HDF5 files. The library crashes on some damaged files, and a long training run must not go down
- * with it: it runs in a child process, which sends the volume through a pipe. A child that dies is a damaged file. It
- * is not safe to call from two threads either: one child at a time. */
+/* hdf5.c - volumes from HDF5 files. The library crashes on some damaged files, and a long training run must
+ * not go down with it: it runs in a child process, which sends the volume through a pipe. A child that dies
+ * is a damaged file. It is not safe to call from two threads either: one child at a time. */
 #include <errno.h>
 #include <fcntl.h>
 #include <hdf5.h>
@@ -33,7 +33,8 @@ static bool send_all(int fd, const void *data, size_t size) {
   return true;
 }
 
-/* The shape of an open data set; false and a message when it is no volume or promises more than the file holds. */
+/* The shape of an open data set; false and a message when it is no volume or promises more than the file
+ * holds. */
 static bool shape_of(hid_t set, const char *path, const char *dataset, Head *head) {
   hid_t space = H5Dget_space(set), type = H5Dget_type(set);
   hsize_t dim[H5S_MAX_RANK] = {0};

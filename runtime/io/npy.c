@@ -1,5 +1,5 @@
-/* Layout: "\x93NUMPY", version (1.0: 2-byte header length, 2.0: 4-byte), a Python dictionary as text, the
- * data. */
+/* npy.c - layout: "\x93NUMPY", version (1.0: 2-byte header length, 2.0: 4-byte), a Python dictionary as text,
+ * the data. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* picture.c - PNG files and the overlay of image, truth and prediction. Curves are in runtime/train/curves.c. */
+/* picture.c - PNG files and the overlay of image, truth and prediction. Curves are in
+ * runtime/train/curves.c. */
 #include <math.h>
 #include <png.h>
 #include <stdio.h>

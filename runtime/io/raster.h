@@ -1,4 +1,5 @@
-/* raster.h - files of images and volumes as plain arrays: what the formats (format.h) make. Errors name the file. */
+/* raster.h - files of images and volumes as plain arrays: what the formats (format.h) make. Errors name the
+ * file. */
 #ifndef NETRUN_RASTER_H
 #define NETRUN_RASTER_H
 #include <stdbool.h>

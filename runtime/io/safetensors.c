@@ -1,6 +1,6 @@
-/* Reading trusts nothing: every offset, extent and length is checked before use, and the tensors must tile
- * the data without gap or overlap up to the end of the file, which also finds files that were written only
- * half. */
+/* safetensors.c - reading trusts nothing: every offset, extent and length is checked before use, and the
+ * tensors must tile the data without gap or overlap up to the end of the file, which also finds files that
+ * were written only half. */
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -18,7 +18,8 @@ static const struct {
                {"U64", ST_OTHER, 64}, {"F8_E4M3", ST_OTHER, 8}, {"F8_E5M2", ST_OTHER, 8}};
 enum { ST_TYPES = sizeof st_type / sizeof *st_type };
 
-/* A JSON number as a size; false when it is none, negative, fractional or beyond what a double holds exactly. */
+/* A JSON number as a size; false when it is none, negative, fractional or beyond what a double holds
+ * exactly. */
 static bool as_size(const cJSON *j, uint64_t *out) {
   if (!cJSON_IsNumber(j) || !(j->valuedouble >= 0 && j->valuedouble <= 0x1p53)) return false;
   *out = (uint64_t)j->valuedouble;

@@ -1,3 +1,5 @@
+/* checkpoint.c - variables to and from .safetensors files: every one under its name, in row-major order, with
+ * the iterations done, seed, data set and options in the header's metadata. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>

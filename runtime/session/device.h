@@ -1,5 +1,6 @@
-/* device.h - what runs a session's functions: the threads of the host (runtime/device/host.c) or an NVIDIA GPU (runtime/device/cuda.c). Callers see neither: they
- * write inputs and variables to and read outputs and variables from the host's memory (session_at), and go through session.h. */
+/* device.h - what runs a session's functions: the threads of the host (runtime/device/host.c) or an NVIDIA
+ * GPU (runtime/device/cuda.c). Callers see neither: they write inputs and variables to and read outputs and
+ * variables from the host's memory (session_at), and go through session.h. */
 #ifndef NETRUN_DEVICE_H
 #define NETRUN_DEVICE_H
 #include <stddef.h>
@@ -18,8 +19,8 @@ struct Device {
   /* Variables in the host's memory: they were written; they shall be as the last run left them. */
   void (*changed)(const Session *s);
   bool (*fetch)(const Session *s, char err[ERR_MAX]);
-  /* Inputs of the next run. `accept` NULL: only given between runs; otherwise at any time, by a thread of their own, into slot 0
-   * or 1, and accepted between runs. */
+  /* Inputs of the next run. `accept` NULL: only given between runs; otherwise at any time, by a thread of
+   * their own, into slot 0 or 1, and accepted between runs. */
   bool (*give)(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, NetcStep step,
                char err[ERR_MAX]);
   void (*accept)(const Session *s, const NetcFn *f, int slot);

@@ -1,3 +1,4 @@
+/* footprint.c - what the process has in memory, from /proc, beside what the module's plan says. */
 #include "runtime/session/footprint.h"
 #include <string.h>
 #include <unistd.h>

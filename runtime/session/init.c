@@ -1,5 +1,6 @@
-/* How variables start (codegen/abi.h): a value depends on the seed, the variable's name and the element's row-major
- * index, so neither the layout nor the number of threads nor the other variables matter. */
+/* init.c - how variables start (codegen/abi.h): a value depends on the seed, the variable's name and the
+ * element's row-major index, so neither the layout nor the number of threads nor the other variables
+ * matter. */
 #include <math.h>
 #include <string.h>
 #include "runtime/base/array.h"

@@ -1,6 +1,6 @@
-/* Opening a module: is the file whole, is it a module, does it speak our ABI, are its tables sound, which of
- * its instruction sets does this machine run. dlopen itself trusts a file's headers (a truncated one ends in
- * SIGBUS), so the ELF headers are checked against the file's length first. */
+/* module.c - opening a module: is the file whole, is it a module, does it speak our ABI, are its tables
+ * sound, which of its instruction sets does this machine run. dlopen itself trusts a file's headers (a
+ * truncated one ends in SIGBUS), so the ELF headers are checked against the file's length first. */
 #include <dlfcn.h>
 #include <elf.h>
 #include <stdio.h>

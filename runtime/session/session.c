@@ -1,3 +1,4 @@
+/* session.c - a session's scalars and batches; what it runs goes through its device (device.h). */
 /* The arena, and whoever runs functions for it. */
 #include <stdio.h>
 #include <stdlib.h>

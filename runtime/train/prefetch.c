@@ -1,3 +1,5 @@
+/* prefetch.c - a thread that makes the next batch while the current iteration runs; one batch is handed over
+ * at a time. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

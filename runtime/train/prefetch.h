@@ -7,8 +7,8 @@
  * thread. */
 typedef bool (*BatchFn)(void *user, int stream, uint64_t iteration, void *const *dst, char err[ERR_MAX]);
 
-/* The same where the device keeps images (sampler_views): writes the views of the stream's samples, and fields only of samples, and
- * of kinds, that it does not make. */
+/* The same where the device keeps images (sampler_views): writes the views of the stream's samples, and
+ * fields only of samples, and of kinds, that it does not make. */
 typedef bool (*ViewsFn)(void *user, int stream, uint64_t iteration, void *const *dst, const ImageStore *store,
                         NetcView *view, char err[ERR_MAX]);
 
@@ -28,6 +28,7 @@ typedef struct Prefetch Prefetch;
 Prefetch *prefetch_new(const Session *s, const NetcFn *fn, const BatchSource *source, uint64_t first,
                        uint64_t end, char err[ERR_MAX]);
 void prefetch_free(Prefetch *p);
-/* Waits for the batch of the next iteration, makes it the input of the next run, and lets the thread go on. */
+/* Waits for the batch of the next iteration, makes it the input of the next run, and lets the thread go
+ * on. */
 bool prefetch_take(Prefetch *p, char err[ERR_MAX]);
 #endif

@@ -1,3 +1,5 @@
+/* progress.c - the progress line: losses, speed, time left; one line that is rewritten on a terminal, lines
+ * now and then elsewhere. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* rundir.c - the directory of a run: its CSV files, cut back to the last checkpoint when a run is resumed. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

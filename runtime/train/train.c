@@ -1,3 +1,5 @@
+/* train.c - the training loop: batches in, iterations run, logged values out, a checkpoint now and then. It
+ * allocates nothing. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -100,15 +102,16 @@ static bool divides(int64_t every, uint64_t done) { return every > 0 && done % (
 
 static bool stopped(const Run *r) { return r->opt->stop && *r->opt->stop; }
 
-/* May iteration `done` begin before the one before it was looked at? Not where the state between the two is asked for. */
+/* May iteration `done` begin before the one before it was looked at? Not where the state between the two is
+ * asked for. */
 static bool may_run_ahead(const Run *r, uint64_t done) {
   const TrainOptions *o = r->opt;
   return fn_async(r->session) && done < (uint64_t)o->iterations && !stopped(r) &&
          !divides(o->save_every, done) && !(o->eval && divides(o->eval_every, done));
 }
 
-/* While an iteration is logged, the next one runs (on devices where runs overlap). A stop that is asked for meanwhile comes after
- * that one. */
+/* While an iteration is logged, the next one runs (on devices where runs overlap). A stop that is asked for
+ * meanwhile comes after that one. */
 static bool loop(Run *r, uint64_t first, char err[ERR_MAX]) {
   const TrainOptions *o = r->opt;
   bool ahead = false; /* iteration t has begun */

@@ -56,9 +56,10 @@ typedef struct {
 /* ---- planning ---- */
 
 enum { AHEAD_TURN = 4 };
-/* A convolution whose windows do not overlap makes few multiply-adds of every pixel it reads. Its operand, when it comes from
- * memory, is asked for ahead, by the blocks of a tile together: of a pointwise one a tile further on, of others, whose rows are
- * short, the same tile of the next row. A tile reads `elements` in a run for every outer tap. */
+/* A convolution whose windows do not overlap makes few multiply-adds of every pixel it reads. Its operand,
+ * when it comes from memory, is asked for ahead, by the blocks of a tile together: of a pointwise one a tile
+ * further on, of others, whose rows are short, the same tile of the next row. A tile reads `elements` in a
+ * run for every outer tap. */
 static int64_t prefetch_step(const ConvPlan *p) {
   enum { LARGE = 1 << 20 };
   const ConvShape *s = &p->s;
@@ -70,7 +71,8 @@ static int64_t prefetch_step(const ConvPlan *p) {
   return ceil_div(elements, turns * TILE_LINE) * TILE_LINE;
 }
 
-/* So many tiles as take as long as memory does. With few channels a tile is over long before what it asked for is there. */
+/* So many tiles as take as long as memory does. With few channels a tile is over long before what it asked
+ * for is there. */
 static int64_t prefetch_tiles(const ConvPlan *p) {
   enum { LATENCY = 1000, PER_CYCLE = 2 }; /* cycles; vectors of multiply-adds */
   int64_t steps = p->depth * p->b.vectors * p->task_blocks;

@@ -24,7 +24,8 @@ static bool check_order(const Fn *f, int node, bool weights, char err[IR_ERR]) {
       op_info[nd->op].name, f->name, weights ? "as (K.., C, O)" : "channels last");
 }
 
-/* Where operands are to be rounded, images must have been: stored as bf16, or made in the group, by code that rounds. */
+/* Where operands are to be rounded, images must have been: stored as bf16, or made in the group, by code that
+ * rounds. */
 static bool check_bf16(const Fn *f, const Node *nd, int images, char err[IR_ERR]) {
   for (int i = 0; i < images; i++) {
     const Node *x = &f->node[nd->in[i]];

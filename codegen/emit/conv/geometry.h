@@ -53,7 +53,8 @@ bool conv_shape(const Fn *f, const Node *nd, ConvShape *s, char err[IR_ERR]);
 bool conv_is_pointwise(const ConvShape *s); /* as geom_is_pointwise */
 /* A pointwise convolution sees pixels, not rows: makes them rows of one long length. */
 void conv_fold(ConvShape *s, int64_t rows); /* about so many, at least */
-/* Does the code for the set multiply pairs of channels (K_dot2)? Elsewhere rounded operands are multiplied as f32. */
+/* Does the code for the set multiply pairs of channels (K_dot2)? Elsewhere rounded operands are multiplied as
+ * f32. */
 bool conv_pairs(const ConvShape *s, int isa);
 int64_t conv_taps(const ConvShape *s);
 int64_t conv_pixels(const ConvShape *s, const int64_t *extent);
@@ -72,10 +73,10 @@ int conv_block_vectors(const ConvBlock *b, bool tail);
 /* "n4_ic64_oc64_h256_w256_kh3_kw3_s1_p1" of the forward convolution. */
 const char *conv_describe(Arena *a, const ConvShape *s);
 
-/* ---- tile.c: the micro-kernel ----
- * acc[p][v] += sum over m < len of splat(a[a_at + p*ap + m*am]) * b[b_at + m*bm + v*lanes ..]
- * for pixels p0 <= p < p1 and all vectors v; acc are locals. With `pairs` a and b hold pairs of bf16, and a step is a dot
- * product of two terms: a is a bf16 buffer (a pair: two neighbours), or both hold pairs in 32 bits, of i32 or of f32. */
+/* ---- tile.c: the micro-kernel ---- acc[p][v] += sum over m < len of splat(a[a_at + p*ap + m*am]) * b[b_at +
+ * m*bm + v*lanes ..] for pixels p0 <= p < p1 and all vectors v; acc are locals. With `pairs` a and b hold
+ * pairs of bf16, and a step is a dot product of two terms: a is a bf16 buffer (a pair: two neighbours), or
+ * both hold pairs in 32 bits, of i32 or of f32. */
 typedef struct {
   KFn *k;
   KV a, b;
@@ -86,7 +87,8 @@ typedef struct {
   int unroll;    /* steps in a turn of the loop, worth their code in tiles that run often; 0: one */
   KV mask;       /* of the last vector of b; K_NONE: all lanes */
   const KV *acc; /* acc[p * vectors + v] */
-  /* Elements of a that every turn of the loop asks memory for, a multiple of TILE_LINE from `ahead` on; 0: none. */
+  /* Elements of a that every turn of the loop asks memory for, a multiple of TILE_LINE from `ahead` on; 0:
+   * none. */
   int64_t prefetch_step;
   KV prefetch_at;
   /* Code that every turn runs besides, to ask for other things; NULL: none. turn: number of the turn. */
@@ -102,8 +104,8 @@ void tile_fma(const MicroTile *t, int p0, int p1, KV a_at, KV b_at, KV len);
  * Panels (block, outer taps, order of `conv_phases`, cin, vectors * lanes), zero beyond cout: what a tile
  * reads is one stream, whatever the number of channels. conv_dx needs it (there the weights' C lies along the
  * lanes), conv gains by it when its weights are many. */
-/* Is the copy worth it? conv_dx needs it, and weights that are to be rounded do: the copy is rounded, and where conv_pairs says so
- * holds pairs of neighbouring channels of the operand, 32 bits wide. */
+/* Is the copy worth it? conv_dx needs it, and weights that are to be rounded do: the copy is rounded, and
+ * where conv_pairs says so holds pairs of neighbouring channels of the operand, 32 bits wide. */
 bool pack_pays(const ConvShape *s);
 int64_t pack_depth(const ConvShape *s,
                    int isa); /* rows of a panel for a tap: channels of the operand, or pairs of them */

@@ -2,9 +2,9 @@
  * them. */
 #include "codegen/emit/conv/geometry.h"
 
-/* conv_dx reads C along the lanes and needs panels, and so does whoever wants rounded weights; conv is better off with them when a
- * row of the weights is long (the few vectors of a block then lie in many pages) and there are pixels enough to pay for
- * the copy. */
+/* conv_dx reads C along the lanes and needs panels, and so does whoever wants rounded weights; conv is better
+ * off with them when a row of the weights is long (the few vectors of a block then lie in many pages) and
+ * there are pixels enough to pay for the copy. */
 bool pack_pays(const ConvShape *s) {
   enum { LONG_ROW = 128, PIXELS = 64 };
   return s->dgrad || s->bf16 || (s->cout >= LONG_ROW && conv_pixels(s, s->out) >= PIXELS);
@@ -16,8 +16,9 @@ int64_t pack_elements(const ConvShape *s, const ConvBlock *b, int isa) {
   return b->blocks * conv_taps(s) * pack_depth(s, isa) * b->vectors * b->lanes;
 }
 
-/* Weights of channel c of the operand, for the lanes cout0 + l < cout, of the tap at element src. In conv cout is O,
- * innermost in memory; in conv_dx it is C, cin neighbours apart, and the neighbours along O are successive c. */
+/* Weights of channel c of the operand, for the lanes cout0 + l < cout, of the tap at element src. In conv
+ * cout is O, innermost in memory; in conv_dx it is C, cin neighbours apart, and the neighbours along O are
+ * successive c. */
 static KV weights_of(KFn *k, const ConvShape *s, KV src, KV o, KV c, KV mask) {
   KV w = 0;
   if (!s->dgrad) return k_load_masked(k, w, k_add(k, src, k_add(k, k_mul(k, c, k_i64(k, s->cout)), o)), mask);
@@ -26,7 +27,8 @@ static KV weights_of(KFn *k, const ConvShape *s, KV src, KV o, KV c, KV mask) {
   return k_gather_masked(k, w, k_add(k, lanes, k_splat(k, k_cast(k, K_I32, at))), mask);
 }
 
-/* A tap whose panel rows are written: weights from src, panel from dst on, for channels cout0 .. along the lanes. */
+/* A tap whose panel rows are written: weights from src, panel from dst on, for channels cout0 .. along the
+ * lanes. */
 typedef struct {
   KFn *k;
   const ConvShape *s;
@@ -56,8 +58,8 @@ static void pack_row(const PackTap *t, KV r, KV v, KV mask) {
   store_row(t, r, v, k_bitcast(k, K_F32, k_pair(k, x, y)));
 }
 
-/* conv_dx: a vector of the rows of channels c .. c + lanes - 1, turned round in registers: what lies along the lanes is far apart in
- * memory. */
+/* conv_dx: a vector of the rows of channels c .. c + lanes - 1, turned round in registers: what lies along
+ * the lanes is far apart in memory. */
 static void pack_square(const PackTap *t, KV c, KV v) {
   KFn *k = t->k;
   int64_t n = t->vec;

@@ -60,8 +60,8 @@ static void prefetch_source(const MicroTile *t, KV m, int64_t turn) {
   for (int64_t i = 0; i < t->prefetch_step; i += TILE_LINE) k_prefetch(k, t->a, k_add(k, at, k_i64(k, i)));
 }
 
-/* A turn of a loop costs three instructions; where a core is shared by two threads, that is felt, as only half
- * of its six instructions a cycle remain for 2 multiply-adds and 1.3 loads. */
+/* A turn of a loop costs three instructions; where a core is shared by two threads, that is felt, as only
+ * half of its six instructions a cycle remain for 2 multiply-adds and 1.3 loads. */
 void tile_fma(const MicroTile *t, int p0, int p1, KV a_at, KV b_at, KV len) {
   KFn *k = t->k;
   int64_t n, turn = t->unroll > 1 ? t->unroll : 1;

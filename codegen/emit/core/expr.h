@@ -1,14 +1,13 @@
 /* expr.h - the inside of Expr (emit.h), for expr.c, expr_ops.c and the map emitter.
  *
- * A walk is how an array is stepped through: the element it starts at, and element strides along the logical axes, 0
- * where it has extent 1. A place has a coordinate per logical axis; the element there is base + sum stride * coord. Axes that a map folds
- * into one loop share the coordinate of their innermost one, the others' being 0: the strides make that come
- * out right.
+ * A walk is how an array is stepped through: the element it starts at, and element strides along the logical
+ * axes, 0 where it has extent 1. A place has a coordinate per logical axis; the element there is base + sum
+ * stride * coord. Axes that a map folds into one loop share the coordinate of their innermost one, the
+ * others' being 0: the strides make that come out right.
  *
  * Slots are places evaluated side by side: nv neighbouring vectors times nu coordinates along an unrolled
  * axis. Slot (i, u) has number i * nu + u. A node that does not vary along i or u is computed once, in the
- * first slot it could stand in (its home).
- */
+ * first slot it could stand in (its home). */
 #ifndef NETC_EXPR_H
 #define NETC_EXPR_H
 #include "codegen/emit/core/emit.h"

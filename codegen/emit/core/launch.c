@@ -3,8 +3,8 @@
 #include <string.h>
 #include "codegen/emit/core/emit.h"
 
-/* Half of a large third-level cache, and more than what others of the machine leave of it: what is written to such a value
- * first is gone when the last of it is. */
+/* Half of a large third-level cache, and more than what others of the machine leave of it: what is written to
+ * such a value first is gone when the last of it is. */
 enum { STREAM_FROM = 12 << 20 };
 
 Emit *emit_new(Arena *a, const Fn *f, const Emit *share) {

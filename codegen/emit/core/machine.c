@@ -2,7 +2,8 @@
 #include "codegen/emit/core/machine.h"
 #include "codegen/kir/kir.h"
 
-/* Tasks for the threads of a large machine, and cache as a core of a small one has it: half of the second level is 256 KB. */
+/* Tasks for the threads of a large machine, and cache as a core of a small one has it: half of the second
+ * level is 256 KB. */
 const Machine machine_host = {
     .name = "host",
     .isas = NETC_ISA_COUNT,
@@ -21,8 +22,9 @@ const Machine machine_host = {
     .parts_bytes = 16 << 20,
 };
 
-/* Warps for a few hundred schedulers, some for each. A warp's cache is a small share of the first level; its scratch is
- * shared memory, of which every GPU gives a block 48 KB (4 are left for what pads it). Tiles of 48 registers leave a thread enough for addresses. */
+/* Warps for a few hundred schedulers, some for each. A warp's cache is a small share of the first level; its
+ * scratch is shared memory, of which every GPU gives a block 48 KB (4 are left for what pads it). Tiles of 48
+ * registers leave a thread enough for addresses. */
 const Machine machine_gpu = {
     .name = "gpu",
     .simt = true,

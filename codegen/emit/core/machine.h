@@ -1,7 +1,7 @@
-/* machine.h - what kernels are sized for. Emission is for one machine: the host, whose kernels are written once for every
- * instruction set it may have, or a GPU, whose kernels are written once, with a warp's 32 threads as lanes. The numbers decide
- * tiles, tasks and workspaces, and with them the order of sums; none depends on the machine at hand.
- */
+/* machine.h - what kernels are sized for. Emission is for one machine: the host, whose kernels are written
+ * once for every instruction set it may have, or a GPU, whose kernels are written once, with a warp's 32
+ * threads as lanes. The numbers decide tiles, tasks and workspaces, and with them the order of sums; none
+ * depends on the machine at hand. */
 #ifndef NETC_MACHINE_H
 #define NETC_MACHINE_H
 #include <stdbool.h>

@@ -1,6 +1,6 @@
-/* depthwise.c - G_DEPTHWISE: depthwise convolutions with a kernel per sample and channel, forward and adjoint in x,
- * with an elementwise epilogue. They are bound by memory: each reads its operands once from memory, rows
- * again from cache. The adjoint in the kernels is wgrad.c. */
+/* depthwise.c - G_DEPTHWISE: depthwise convolutions with a kernel per sample and channel, forward and adjoint
+ * in x, with an elementwise epilogue. They are bound by memory: each reads its operands once from memory,
+ * rows again from cache. The adjoint in the kernels is wgrad.c. */
 #include "codegen/emit/depthwise/row.h"
 
 typedef struct {

@@ -104,8 +104,9 @@ void each_channel(KFn *k, KV channel0, int64_t channels, bool vec, ChannelBody *
 
 /* ---- slices of channels ---- */
 
-/* The rows of the source that a row and the next one read, and a row of the other operand or of the result. Rows of many
- * models are the same number of bytes, 200 KB, in all of their layers: five of them fill a second-level cache. */
+/* The rows of the source that a row and the next one read, and a row of the other operand or of the result.
+ * Rows of many models are the same number of bytes, 200 KB, in all of their layers: five of them fill a
+ * second-level cache. */
 int64_t dw_slice(const DwShape *d) {
   enum { NEAR = 320 << 10, WHOLE = 16 };
   int last = d->ns - 1;
@@ -228,8 +229,9 @@ static void tile_taps(KFn *k, const Tile *t, KV xoff, KV soff, KV woff, KV mask,
   }
 }
 
-/* Asks for what the same tile of the next row reads and this one does not: a row of the source. Where pixels are many
- * channels apart a tile meets few lines of many pages, in no order that the processor would guess. */
+/* Asks for what the same tile of the next row reads and this one does not: a row of the source. Where pixels
+ * are many channels apart a tile meets few lines of many pages, in no order that the processor would
+ * guess. */
 static void prefetch_source(KFn *k, const Tile *t, KV c, KV src) {
   const DwRow *r = t->r;
   const DwShape *d = r->shape;

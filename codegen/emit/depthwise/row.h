@@ -1,12 +1,11 @@
-/* row.h - one row of a depthwise convolution, or of its adjoint in x: the part depthwise.c and codegen/emit/dybac/direct.c
- * share.
+/* row.h - one row of a depthwise convolution, or of its adjoint in x: the part depthwise.c and
+ * codegen/emit/dybac/direct.c share.
  *
  * A row is the innermost spatial axis of the result at one place of the others. It is cut into tiles of a few
  * pixels whose accumulators stay in registers; the row of each kernel tap is read once per tile, every loaded
  * pixel feeds all the accumulators it belongs to. Tiles that touch the border are written out for their place
  * with the taps outside left out; the tiles between are one loop. The other axes of the kernel are loops with
- * exact bounds.
- */
+ * exact bounds. */
 #ifndef NETC_DW_ROW_H
 #define NETC_DW_ROW_H
 #include "codegen/emit/core/box.h"
@@ -52,8 +51,8 @@ void dw_gate(const Fn *f, const GroupInfo *g, int node, int *x, int *s);
 /* Results number lo..hi-1 of the row (compile time), all channels. */
 void dw_row(KFn *k, const DwRow *r, int64_t lo, int64_t hi, DwSink *sink, void *ctx);
 
-/* Does every tap along the row of results lo..hi-1 meet the source? Such results, `count` from lo (run time) on,
- * all channels. */
+/* Does every tap along the row of results lo..hi-1 meet the source? Such results, `count` from lo (run time)
+ * on, all channels. */
 bool dw_row_is_inside(const DwShape *d, int64_t lo, int64_t hi);
 void dw_row_inside(KFn *k, const DwRow *r, KV lo, int64_t count, DwSink *sink, void *ctx);
 
@@ -71,10 +70,12 @@ void row_place(KFn *k, const DwShape *d, KV row, DwRow *r);
 /* Channel loops: the body runs for every vector of channels, the last one masked (or for every channel). */
 typedef void ChannelBody(void *ctx, KFn *k, KV channel, KV mask);
 void each_channel(KFn *k, KV channel0, int64_t channels, bool vec, ChannelBody *body, void *ctx);
-/* Channels that are worked on together, all rows of a task long, before the next ones: as many as let the second-level cache
- * hold, of all rows that a row and its successor share, these channels. It divides the number of channels. */
+/* Channels that are worked on together, all rows of a task long, before the next ones: as many as let the
+ * second-level cache hold, of all rows that a row and its successor share, these channels. It divides the
+ * number of channels. */
 int64_t dw_slice(const DwShape *d);
-/* Begins the loop over slices, if there are several; sets channel0 to the first channel. dw_slices_end closes it. */
+/* Begins the loop over slices, if there are several; sets channel0 to the first channel. dw_slices_end closes
+ * it. */
 void dw_slices(KFn *k, const DwShape *d, KV *channel0);
 void dw_slices_end(KFn *k, const DwShape *d);
 /* Tiles of `tile` pixels from lo to hi: `fits` says whether a tile at a compile-time place needs no border

@@ -3,18 +3,18 @@
  *   y[n,o,.] = epilogue( sum over c of v[o,c] * dwconv(s .* x, w)[n,c,.] )
  *
  * A task owns a strip of one sample: a segment of the row, or whole rows, and walks down it in steps of a few
- * rows. A step writes the depthwise result of its pixels, all channels, into scratch, and contracts from there.
- * x is read once (the rows above and below again, from cache), y is written once; the scaled input and the
- * depthwise result never reach memory. While a step contracts, which leaves the memory idle, it asks for the
- * rows of x that the next step reads first.
- */
+ * rows. A step writes the depthwise result of its pixels, all channels, into scratch, and contracts from
+ * there. x is read once (the rows above and below again, from cache), y is written once; the scaled input and
+ * the depthwise result never reach memory. While a step contracts, which leaves the memory idle, it asks for
+ * the rows of x that the next step reads first. */
 #include "codegen/emit/conv/geometry.h"
 #include "codegen/emit/dybac/dybac.h"
 #include "ir/ints.h"
 
-/* NEAR: bytes of the second-level cache a step may count on. Where the weights leave room in it, a segment is so
- * narrow that the rows of x its depthwise convolutions share stay there from step to step; where they do not,
- * they stream past whatever is done, the more seldom the more pixels a step has: as the scratch holds. */
+/* NEAR: bytes of the second-level cache a step may count on. Where the weights leave room in it, a segment is
+ * so narrow that the rows of x its depthwise convolutions share stay there from step to step; where they do
+ * not, they stream past whatever is done, the more seldom the more pixels a step has: as the scratch
+ * holds. */
 enum { NEAR = 384 << 10, MAX_PIXELS = 512, NARROWEST = 16, MAX_STEPS = 16 };
 
 typedef struct {
@@ -57,7 +57,8 @@ static int64_t divisor(int64_t n, int64_t most) {
   return d;
 }
 
-/* Pixels of a step. Near: the rows of x for a pixel and the one below, its depthwise result, and the weights. */
+/* Pixels of a step. Near: the rows of x for a pixel and the one below, its depthwise result, and the
+ * weights. */
 static int64_t step_pixels(const Machine *m, const Dybac *p) {
   const DwShape *d = &p->d;
   int64_t rows = 1, scratch = min64(m->scratch / 4 / d->channels, MAX_PIXELS);
@@ -67,8 +68,8 @@ static int64_t step_pixels(const Machine *m, const Dybac *p) {
   return near < NARROWEST ? scratch : min64(near / 8 * 8, scratch);
 }
 
-/* Steps of whole rows as many as fit or of a segment, tasks of several steps. Rows of a step divide those of a
- * sample, so that all tasks are alike. */
+/* Steps of whole rows as many as fit or of a segment, tasks of several steps. Rows of a step divide those of
+ * a sample, so that all tasks are alike. */
 static void plan(const Machine *m, Dybac *p, int64_t samples) {
   int64_t pixels = max64(step_pixels(m, p), 1), all = samples * p->rows;
   p->segments = ceil_div(p->width, pixels);
@@ -121,9 +122,10 @@ static void epilogue(const Code *c, KV pixel, KV channel, KV mask, KV v) {
 
 /* ---- asking for x ahead of time ---- */
 
-/* The next step's rows of x that this step does not read: for every plane that its taps reach, those of the last taps; a piece of
- * memory for a step of one row as for whole rows. Of several planes only the last is new to the task, but the others have left
- * the second-level cache since. Spread over the tiles, so that they come in while the contraction computes. */
+/* The next step's rows of x that this step does not read: for every plane that its taps reach, those of the
+ * last taps; a piece of memory for a step of one row as for whole rows. Of several planes only the last is
+ * new to the task, but the others have left the second-level cache since. Spread over the tiles, so that they
+ * come in while the contraction computes. */
 static void prefetch_begin(Code *c, int64_t tiles) {
   const DwShape *d = &c->pl->d;
   KFn *k = c->k;

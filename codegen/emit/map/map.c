@@ -35,8 +35,8 @@ static bool depends(Emit *e, const Sweep *s, int node, int input) {
   return mark[node];
 }
 
-/* Whether store `node` may take over the memory of load number i: the only load of its buffer, read at the same
- * element, and not promised to another store. */
+/* Whether store `node` may take over the memory of load number i: the only load of its buffer, read at the
+ * same element, and not promised to another store. */
 static bool may_replace(const Build *b, const Sweep *s, int node, int i) {
   const Fn *f = b->e->fn;
   int arg = build_find_arg(b, emit_buffer(b->e, s->load[i]));
@@ -58,8 +58,9 @@ static bool is_next_value(const Fn *f, int load, int node) {
   return false;
 }
 
-/* Two rounds over the stores: first each may take over the variable it is the new value of, which saves a copy; then
- * what is left may take over temporaries. The memory of variables is nobody else's (codegen/module/memory.c). */
+/* Two rounds over the stores: first each may take over the variable it is the new value of, which saves a
+ * copy; then what is left may take over temporaries. The memory of variables is nobody else's
+ * (codegen/module/memory.c). */
 static void allow_overlays(Build *b, const Sweep *s) {
   const Fn *f = b->e->fn;
   for (int own = 1; own >= 0; own--)

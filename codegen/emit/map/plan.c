@@ -99,8 +99,8 @@ static bool equal_but_channels(Type a, Type b) {
   return shape_eq(a, b);
 }
 
-/* A node of the domain's shape says in which order the domain lies in memory; where there is none (the domain joins
- * shapes that are all smaller), the order its rank would have. */
+/* A node of the domain's shape says in which order the domain lies in memory; where there is none (the domain
+ * joins shapes that are all smaller), the order its rank would have. */
 static const uint8_t *domain_order(Emit *e, const Sweep *s) {
   const Fn *f = e->fn;
   const uint8_t *any = NULL;

@@ -3,9 +3,8 @@
  * Such a result is a few boxes, in each of which the memory offsets of source and result are linear in the
  * box's coordinates: the operands of a concat, the zeros and the middle of a pad; in an upsample every
  * spatial axis becomes two, the second with source stride 0. Axes that follow each other in both memories are
- * merged, so that a copy of rows becomes one long run. Operands of a concat that lie in the result, and slices that
- * lie in their operand (passes/memory/storage.h), are not copied.
- */
+ * merged, so that a copy of rows becomes one long run. Operands of a concat that lie in the result, and
+ * slices that lie in their operand (passes/memory/storage.h), are not copied. */
 #include "codegen/emit/move/move.h"
 
 typedef struct {
@@ -91,8 +90,8 @@ static bool emit_copies(const Move *m, Build *b, Copy *copy, int n) {
   return !m->e->err[0];
 }
 
-/* The box of the result that starts at `lo` along `axis` and has the extents t, from value x with the same axes (-1:
- * zeros). */
+/* The box of the result that starts at `lo` along `axis` and has the extents t, from value x with the same
+ * axes (-1: zeros). */
 static Copy part(const Move *m, Type t, int axis, int64_t lo, int x) {
   Copy c = {.src = K_NONE};
   int64_t ys[MAX_RANK], xs[MAX_RANK] = {0};

@@ -2,14 +2,13 @@
  *
  * Along one axis, result pixel o lies at src(o) of the source: mode 1 src = o*(in-1)/(out-1), 0 where out =
  * 1; mode 0 src = max(0, (o+.5)*in/out - .5). It is (1-f)*x[i0] + f*x[i1], i0 = floor(src), i1 = min(i0+1,
- * in-1), f = src - i0. Coordinates are computed in double by the kernel, as o times a constant: where src is whole a last
- * bit may be missing, but what is interpolated is continuous there. The adjoint gathers: source pixel u asks the few o whose
- * i0 or i1 may be u.
+ * in-1), f = src - i0. Coordinates are computed in double by the kernel, as o times a constant: where src is
+ * whole a last bit may be missing, but what is interpolated is continuous there. The adjoint gathers: source
+ * pixel u asks the few o whose i0 or i1 may be u.
  *
- * Axes whose extent does not change are copied: they have an offset only, and those that follow each other in both memories are
- * merged, as in boxes.c, so that a kernel along one axis (pass `canon` and autodiff make such ones) has long rows for its
- * lanes however few channels there are.
- */
+ * Axes whose extent does not change are copied: they have an offset only, and those that follow each other in
+ * both memories are merged, as in boxes.c, so that a kernel along one axis (pass `canon` and autodiff make
+ * such ones) has long rows for its lanes however few channels there are. */
 #include "codegen/emit/move/move.h"
 
 /* An axis of the box of results, outermost first. */

@@ -16,8 +16,9 @@ KV tc_word(TcBlock *b, KV r, KV p) {
   return k_add(k, k_mul(k, r, i32v(k, b->t.row)), k_mul(k, p, i32v(k, TC_PIECE)));
 }
 
-/* Where a lane's row begins of what load_matrix takes of a step's a: rows 0-7 and 8-15, first piece, then second; and of b: of
- * columns 0-7 first piece and second, then of columns 8-15 (codegen/kir/fragment.h). Rows further on by multiples of 16 are moved alike. */
+/* Where a lane's row begins of what load_matrix takes of a step's a: rows 0-7 and 8-15, first piece, then
+ * second; and of b: of columns 0-7 first piece and second, then of columns 8-15 (codegen/kir/fragment.h).
+ * Rows further on by multiples of 16 are moved alike. */
 static void piece_places(TcBlock *b) {
   KFn *k = b->k;
   KV low = k_bin(k, K_and, b->lane, i32v(k, 7)), eight = k_bin(k, K_and, b->lane, i32v(k, 8));
@@ -31,8 +32,9 @@ static void piece_places(TcBlock *b) {
   }
 }
 
-/* Where a lane fetches of a step's a and b that lie transposed. Of bf16 load_matrix_transposed takes four pieces of 8 lines: of a lines 0-7 and
- * rows 0-7, then rows 8-15, then the same of lines 8-15; of b columns 0-7 of lines 0-7 and of 8-15, then the next eight columns. */
+/* Where a lane fetches of a step's a and b that lie transposed. Of bf16 load_matrix_transposed takes four
+ * pieces of 8 lines: of a lines 0-7 and rows 0-7, then rows 8-15, then the same of lines 8-15; of b columns
+ * 0-7 of lines 0-7 and of 8-15, then the next eight columns. */
 static void transposed_places(TcBlock *b) {
   KFn *k = b->k;
   const TcTile *t = &b->t;
@@ -53,7 +55,8 @@ static void transposed_places(TcBlock *b) {
   b->b_at[0] = k_add(k, k_add(k, k_mul(k, b_line, i32v(k, lb)), b_col), i32v(k, start));
 }
 
-/* Line by line; wgmma: piece by piece, swapped with the number of the line as the machine does it (codegen/kir/wgmma.h). */
+/* Line by line; wgmma: piece by piece, swapped with the number of the line as the machine does it
+ * (codegen/kir/wgmma.h). */
 KV tc_transposed_word(TcBlock *b, int length, int start, KV line, KV at) {
   KFn *k = b->k;
   int bytes = tc_wgmma_line(length), part = bytes / 2, pieces_of_line = bytes / 16;
@@ -68,7 +71,8 @@ KV tc_transposed_word(TcBlock *b, int length, int start, KV line, KV at) {
   return k_add(k, k_add(k, first, k_mul(k, line, i32v(k, bytes / 4))), k_add(k, word, i32v(k, start)));
 }
 
-/* Of four warps each has 16 rows in 64; further 64 are further sums. a is taken from shared memory where it is rounded. */
+/* Of four warps each has 16 rows in 64; further 64 are further sums. a is taken from shared memory where it
+ * is rounded. */
 static void begin_wgmma(TcBlock *b, KV warp) {
   KFn *k = b->k;
   int rows = tc_warp_m(&b->t) / 16;
@@ -162,7 +166,8 @@ static KV rows_of(TcBlock *b, KV stage, KV row) {
   return k_matrix(k, b->tiles, at, wgmma_form(4 * b->t.row));
 }
 
-/* All of a stage is one run: the step's x, of each 64 rows, times its y. Operands came before: nothing may stand between its products. */
+/* All of a stage is one run: the step's x, of each 64 rows, times its y. Operands came before: nothing may
+ * stand between its products. */
 static void run_products(TcBlock *b, const KV *x, const KV *y) {
   KFn *k = b->k;
   int rows = tc_warp_m(&b->t) / 16, steps = pieces(&b->t) / 2;
@@ -174,7 +179,8 @@ static void run_products(TcBlock *b, const KV *x, const KV *y) {
   k_wgmma_wait(k);
 }
 
-/* The descriptor of lines of `length` elements from word `start` of a stage on: those from the `part`th part on that lies together. */
+/* The descriptor of lines of `length` elements from word `start` of a stage on: those from the `part`th part
+ * on that lies together. */
 static KV lines_of(TcBlock *b, KV stage, int length, int start, KV part) {
   KFn *k = b->k;
   int bytes = tc_wgmma_line(length), across = tc_depth(&b->t, true) * bytes;
@@ -228,9 +234,9 @@ static void go_on(TcBlock *b, KV stage) {
   k_set(k, stage, k_select(k, end, k_i32(k, 0), next));
 }
 
-/* In step i, after the wait, the copies of steps up to i have come, of this thread; after the barrier, of all, and nobody reads the
- * stage of step i - 1 any more: into that go the copies of step i + stages - 1. Each step closes one group, an empty one at the
- * end, so that the same number waits for the right one. */
+/* In step i, after the wait, the copies of steps up to i have come, of this thread; after the barrier, of
+ * all, and nobody reads the stage of step i - 1 any more: into that go the copies of step i + stages - 1.
+ * Each step closes one group, an empty one at the end, so that the same number waits for the right one. */
 void tc_run(TcBlock *b, KV steps, TcLoad *load, void *ctx) {
   KFn *k = b->k;
   const TcTile *t = &b->t;

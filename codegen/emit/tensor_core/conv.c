@@ -1,10 +1,10 @@
 /* conv.c - conv and conv_dx on tensor cores.
  *
- * A product of matrices: rows are pixels of the result, columns its channels, the axis that is summed over are taps and, inside,
- * channels of the operand. Nothing is laid out anew for it but weights, which are small: a row of a stage is copied from where its
- * pixels lie, piece by piece, and a piece whose tap meets the padding becomes zeros. Which taps of a row do is a bit mask, made once.
- * Where that axis is cut into parts, the epilogue is a launch of its own (results.c).
- */
+ * A product of matrices: rows are pixels of the result, columns its channels, the axis that is summed over
+ * are taps and, inside, channels of the operand. Nothing is laid out anew for it but weights, which are
+ * small: a row of a stage is copied from where its pixels lie, piece by piece, and a piece whose tap meets
+ * the padding becomes zeros. Which taps of a row do is a bit mask, made once. Where that axis is cut into
+ * parts, the epilogue is a launch of its own (results.c). */
 #include "codegen/emit/core/epilogue.h"
 #include "codegen/emit/tensor_core/gemm_conv.h"
 

@@ -1,13 +1,15 @@
-/* dybac.c - G_DYBAC on tensor cores: DyBAC's forward pass, depthwise convolution, 1x1 convolution and epilogue in one kernel.
+/* dybac.c - G_DYBAC on tensor cores: DyBAC's forward pass, depthwise convolution, 1x1 convolution and
+ * epilogue in one kernel.
  *
- * A product of matrices as in conv.c, with another producer of its rows: they are computed, not copied. Rows are the pixels
- * of a box, columns the channels of the result. A step sums over 32 channels, or 64 of bf16: the warps of the block compute the depthwise result of
- * all its pixels, rounded, straight into the next stage (runs.h), for which the weights of the step are copied meanwhile, and multiply the
- * one before. Warps wait for each other once a step, so some compute what others multiply.
+ * A product of matrices as in conv.c, with another producer of its rows: they are computed, not copied. Rows
+ * are the pixels of a box, columns the channels of the result. A step sums over 32 channels, or 64 of bf16:
+ * the warps of the block compute the depthwise result of all its pixels, rounded, straight into the next
+ * stage (runs.h), for which the weights of the step are copied meanwhile, and multiply the one before. Warps
+ * wait for each other once a step, so some compute what others multiply.
  *
- * Words of a row of bf16 hold channels 32 apart, c and c + 32, so that a lane has a channel in both halves. The order of the summed
- * axis is anyone's, if that of the weights, which are packed by a launch before, is the same.
- */
+ * Words of a row of bf16 hold channels 32 apart, c and c + 32, so that a lane has a channel in both halves.
+ * The order of the summed axis is anyone's, if that of the weights, which are packed by a launch before, is
+ * the same. */
 #include "codegen/emit/tensor_core/dybac.h"
 #include "codegen/emit/core/expr.h"
 #include "ir/ints.h"

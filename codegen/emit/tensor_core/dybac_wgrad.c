@@ -1,16 +1,15 @@
-/* dybac_wgrad.c - the weight gradient of DyBAC's 1x1 convolution on tensor cores. Its input is a depthwise result that is
- * computed again,
+/* dybac_wgrad.c - the weight gradient of DyBAC's 1x1 convolution on tensor cores. Its input is a depthwise
+ * result that is computed again,
  *
  *   dV[c][o] = sum over pixels q of dwconv(s .* x, w)[q][c] * dy[q][o].
  *
- * A product of matrices as in wgrad.c: rows are channels of the depthwise result, columns channels of dy, the axis summed
- * over are pixels, and both operands lie transposed, a line of a stage a pixel. A step is a box of 16 pixels, or 32 of bf16: warps compute
- * its depthwise results, 32 channels of a run at a time (runs.h), while the lines of dy are copied; pixels beyond the ends of the
- * image have zeros there. A word of bf16 holds channels 32 apart, c and c + 32, so that a lane has both, which is undone where
- * results are stored.
+ * A product of matrices as in wgrad.c: rows are channels of the depthwise result, columns channels of dy, the
+ * axis summed over are pixels, and both operands lie transposed, a line of a stage a pixel. A step is a box
+ * of 16 pixels, or 32 of bf16: warps compute its depthwise results, 32 channels of a run at a time (runs.h),
+ * while the lines of dy are copied; pixels beyond the ends of the image have zeros there. A word of bf16
+ * holds channels 32 apart, c and c + 32, so that a lane has both, which is undone where results are stored.
  *
- * Boxes are cut into parts, whose sums a second launch adds in order.
- */
+ * Boxes are cut into parts, whose sums a second launch adds in order. */
 #include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/tensor_core/dybac.h"
 #include "ir/ints.h"
@@ -30,8 +29,8 @@ typedef struct {
   KV dy, dw;
   KV row0, col0, from; /* of the block; the first of its boxes */
   KV part_at;          /* element of the part's sums */
-  /* Of the line of dy that the thread copies: its pixel's coordinates in the box, elements from the pixel's for each piece (< 0:
-   * none) and words in the stage. */
+  /* Of the line of dy that the thread copies: its pixel's coordinates in the box, elements from the pixel's
+   * for each piece (< 0: none) and words in the stage. */
   KV in_box[MAX_SPATIAL], off[MOST_PIECES], word[MOST_PIECES];
   int pieces, warps; /* warps that copy */
 } Code;
@@ -58,7 +57,8 @@ bool tc_dybac_wgrad_takes(const Emit *e, const Node *nd, const DwShape *d) {
          type_count(dy->type) < (int64_t)1 << 30 && dw_runs_take(e, d);
 }
 
-/* Two blocks for each processor, but no part of fewer than eight steps, and no more memory than is allowed. */
+/* Two blocks for each processor, but no part of fewer than eight steps, and no more memory than is
+ * allowed. */
 static int64_t parts_of(const Machine *m, const Plan *p) {
   enum { LEAST_STEPS = 8 };
   int64_t bytes = 4 * p->r.d.channels * p->cout, blocks = p->row_blocks * p->col_blocks;
@@ -66,7 +66,8 @@ static int64_t parts_of(const Machine *m, const Plan *p) {
   return max64(min64(ceil_div(2 * m->sms, blocks), most), 1);
 }
 
-/* A depthwise value takes about the time of COLUMNS products; a part's sums go through memory, in about the time of some steps. */
+/* A depthwise value takes about the time of COLUMNS products; a part's sums go through memory, in about the
+ * time of some steps. */
 static Plan plan(const Machine *m, const DwShape *d, int64_t samples, int64_t cout, bool bf16) {
   enum { COLUMNS = 96, PART_STEPS = 8 };
   Plan best = {0};

@@ -1,14 +1,14 @@
 /* gemm_conv.c - convolutions on tensor cores: phases and tiles, packed weights, the kernel (gemm_conv.h).
  *
- * conv_dx takes the pixels with equal remainders by the strides together (codegen/emit/conv/geometry.h): each such phase is a convolution of stride 1 with
- * some of the taps, and has blocks of its own in the same launch.
+ * conv_dx takes the pixels with equal remainders by the strides together (codegen/emit/conv/geometry.h): each
+ * such phase is a convolution of stride 1 with some of the taps, and has blocks of its own in the same
+ * launch.
  *
- * Weights are packed by a launch before: for each phase, range of columns and step the stage's b, rounded, with zeros beyond the
- * last channel and tap.
+ * Weights are packed by a launch before: for each phase, range of columns and step the stage's b, rounded,
+ * with zeros beyond the last channel and tap.
  *
- * Where tiles are too few for the processors, steps are cut into parts, each with blocks of its own, which store their sums; a second
- * launch adds them and has the epilogue (results.c).
- */
+ * Where tiles are too few for the processors, steps are cut into parts, each with blocks of its own, which
+ * store their sums; a second launch adds them and has the epilogue (results.c). */
 #include "codegen/emit/tensor_core/gemm_conv.h"
 #include "ir/ints.h"
 
@@ -168,7 +168,8 @@ void tc_row(KFn *k, int ns, const TcAxis *axis, const int64_t *in, KV m, KV *ima
 /* Steps of the packed weights that one of the tile's is. */
 static int packed_steps(const TcTile *t) { return t->row / TC_ROW; }
 
-/* Element of the packed weights where piece `piece` of column `col` of a step begins that is two of theirs; -1: beyond the end. */
+/* Element of the packed weights where piece `piece` of column `col` of a step begins that is two of theirs;
+ * -1: beyond the end. */
 static KV half_place(const TcCode *c, KFn *k, KV step, KV col, KV piece) {
   int64_t depth = tc_depth(&c->c->t, c->c->bf16) / 2, steps = c->p->steps, tile = c->c->t.n * depth;
   KV half = k_div(k, piece, i32v(k, 4)), number = k_mul(k, step, k_i64(k, 2));

@@ -1,13 +1,13 @@
-/* gemm_conv.h - convolutions on tensor cores: what conv and conv_dx share. Both have packed weights, and an epilogue; how
- * the rows of a stage come about is the emitter's own. */
+/* gemm_conv.h - convolutions on tensor cores: what conv and conv_dx share. Both have packed weights, and an
+ * epilogue; how the rows of a stage come about is the emitter's own. */
 #ifndef NETC_TC_CONV_H
 #define NETC_TC_CONV_H
 #include "codegen/emit/depthwise/row.h"
 #include "codegen/emit/core/expr.h"
 #include "codegen/emit/tensor_core/tensor_core.h"
 
-/* One axis of a phase: result pixel out0 + q*ostep, q < count, meets the operand at q*istep + base + j with tap tap0 + j*tap_step,
- * j < taps. */
+/* One axis of a phase: result pixel out0 + q*ostep, q < count, meets the operand at q*istep + base + j with
+ * tap tap0 + j*tap_step, j < taps. */
 typedef struct {
   int64_t out0, ostep, count, istep, base, taps, tap0, tap_step;
 } TcAxis;
@@ -54,8 +54,8 @@ struct TcCode {
 void tc_conv_plan(const Emit *e, const GroupInfo *g, TcConv *c, int stages);
 /* Appends the launch that packs buffer w; returns the workspace it fills. */
 int tc_conv_pack(Emit *e, const GroupInfo *g, const TcConv *c, int w);
-/* Row m (vector) of a result with these axes: its image, where it reads along each axis, and which of all taps, the last axis innermost, meet
- * what is read, as bits. */
+/* Row m (vector) of a result with these axes: its image, where it reads along each axis, and which of all
+ * taps, the last axis innermost, meet what is read, as bits. */
 void tc_row(KFn *k, int ns, const TcAxis *axis, const int64_t *in, KV m, KV *image, KV at[MAX_SPATIAL],
             KV *bits);
 /* All of a kernel: `c` has weights, rows and sums, and is the first member of what those need. */
@@ -65,7 +65,8 @@ int64_t tc_conv_blocks(const TcConv *c);
 /* ---- results.c: what becomes of results ---- */
 /* The kernel's expressions and locals; c->p and c->row0 are set for each phase and block. */
 void tc_results_begin(Build *bd, const GroupInfo *g, const TcConv *cv, KFn *k, TcCode *c);
-/* Is a row of the result the pixel of that number in memory for all that the group computes? Then a place needs no coordinates. */
+/* Is a row of the result the pixel of that number in memory for all that the group computes? Then a place
+ * needs no coordinates. */
 bool tc_results_linear(const Emit *e, const GroupInfo *g);
 /* Goes to the row `first` rows behind c->row0, and on to the next one. */
 void tc_results_from(TcCode *c, KFn *k, KV first);

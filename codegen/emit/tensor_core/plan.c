@@ -1,9 +1,11 @@
-/* plan.c - which contractions go by tensor cores, and in which tiles (tensor_core.h). Both follow from shapes alone. */
+/* plan.c - which contractions go by tensor cores, and in which tiles (tensor_core.h). Both follow from shapes
+ * alone. */
 #include "codegen/emit/tensor_core/tensor_core.h"
 #include "codegen/kir/wgmma.h"
 #include "ir/ints.h"
 
-/* Tiles, and how near to the rate of the largest one they come: a large tile multiplies more of what it copies. */
+/* Tiles, and how near to the rate of the largest one they come: a large tile multiplies more of what it
+ * copies. */
 static const struct {
   TcTile t;
   double rate;
@@ -28,7 +30,8 @@ static TcTile with_stages(TcTile t, int64_t steps) {
 
 /* ---- conv and conv_dx ---- */
 
-/* What one launch of tiles t does, its summed axes cut into parts of at most part_steps steps (0: not cut). */
+/* What one launch of tiles t does, its summed axes cut into parts of at most part_steps steps (0: not
+ * cut). */
 typedef struct {
   int64_t blocks, steps; /* steps of all blocks together, */
   int64_t longest;       /* and of the one that has most */
@@ -50,11 +53,12 @@ static Load load_of(const TcTile *t, const TcProduct *product, int count, int64_
   return l;
 }
 
-/* Time in products of two words (tf32; of bf16 a word is two, and takes as long), of which a processor makes 512 a cycle. A
- * processor keeps busy with eight warps, two for each of its schedulers; with two, a step takes half as long
- * again. Parts cost the launch that adds them, the start of each block (its addresses, the first copies, results by way of scratch: half of a
- * launch), and their sums, written and read at 16 bytes a cycle and processor, between what caches and memory do. As all of this is
- * an estimate, they are to be better by a tenth. */
+/* Time in products of two words (tf32; of bf16 a word is two, and takes as long), of which a processor makes
+ * 512 a cycle. A processor keeps busy with eight warps, two for each of its schedulers; with two, a step
+ * takes half as long again. Parts cost the launch that adds them, the start of each block (its addresses, the
+ * first copies, results by way of scratch: half of a launch), and their sums, written and read at 16 bytes a
+ * cycle and processor, between what caches and memory do. As all of this is an estimate, they are to be
+ * better by a tenth. */
 static double time_of(const Machine *m, const TcTile *t, double rate, const Load *l, bool cut) {
   enum { BUSY = 8 };
   int64_t waves = ceil_div(l->blocks, m->sms), warps = waves * tc_warps(t);
@@ -93,8 +97,8 @@ TcTile tc_tile(const Machine *m, const TcProduct *product, int count, int64_t co
 
 /* ---- conv_dw ---- */
 
-/* Parts keep all processors busy, whatever the tile, if there are steps enough for them; each costs its sums' way through
- * memory, which is as much as some steps. */
+/* Parts keep all processors busy, whatever the tile, if there are steps enough for them; each costs its sums'
+ * way through memory, which is as much as some steps. */
 TcTile tc_tile_transposed(const Machine *m, int64_t rows, int64_t cols, int64_t depth, bool bf16) {
   enum { LEAST_STAGES = 3, PART_STEPS = 8 };
   TcTile best = {0};
@@ -114,8 +118,8 @@ TcTile tc_tile_transposed(const Machine *m, int64_t rows, int64_t cols, int64_t 
   return with_stages(best, ceil_div(depth, tc_depth(&best, bf16)));
 }
 
-/* Rows of 128 bytes, three stages of them: at most 96 KB, of which two blocks find room on a processor, as many as have registers
- * there. Short sums are left with more stages of shorter rows. */
+/* Rows of 128 bytes, three stages of them: at most 96 KB, of which two blocks find room on a processor, as
+ * many as have registers there. Short sums are left with more stages of shorter rows. */
 bool tc_wgmma_tile(const TcTile *t, int64_t steps, TcTile *wgmma) {
   enum { STAGES = 3 };
   *wgmma = *t;
@@ -128,8 +132,8 @@ bool tc_wgmma_tile(const TcTile *t, int64_t steps, TcTile *wgmma) {
 /* Offsets of elements are 32 bits in these kernels, with room for what taps add. */
 static bool small_enough(Type t) { return type_count(t) < (int64_t)1 << 30; }
 
-/* An operand can be copied as it lies in memory: it has the type that is multiplied, and its pixels are apart by whole
- * words. */
+/* An operand can be copied as it lies in memory: it has the type that is multiplied, and its pixels are apart
+ * by whole words. */
 static bool copied_as_is(const Node *x, bool bf16) {
   return x->type.dt == (bf16 ? BF16 : F32) && small_enough(x->type) && (!bf16 || x->type.dim[1] % 2 == 0);
 }

@@ -1,9 +1,9 @@
 /* results.c - convolutions on tensor cores: what becomes of results (gemm_conv.h).
  *
- * The epilogue is that of all contractions (expr_epilogue), given a row of 32 channels. Where the summed axis is cut, blocks store
- * partial sums, f32, part after part, and a launch of its own adds them: a warp has 32 channels of some rows, fetches them of all parts
- * and adds these in order, so that the sum is the same whichever block was done first.
- */
+ * The epilogue is that of all contractions (expr_epilogue), given a row of 32 channels. Where the summed axis
+ * is cut, blocks store partial sums, f32, part after part, and a launch of its own adds them: a warp has 32
+ * channels of some rows, fetches them of all parts and adds these in order, so that the sum is the same
+ * whichever block was done first. */
 #include "codegen/emit/core/epilogue.h"
 #include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/tensor_core/gemm_conv.h"

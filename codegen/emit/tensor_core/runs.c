@@ -97,7 +97,8 @@ static void add_to(const Run *c, int p, KV x, KV w) {
   else c->sum[p] = c->sum[p] == K_NONE ? k_mul(k, x, w) : k_fma(k, x, w, c->sum[p]);
 }
 
-/* The lanes that load pixel u of a row: those that have a channel, if it is there. Where it is asked for, as few masks are at hand. */
+/* The lanes that load pixel u of a row: those that have a channel, if it is there. Where it is asked for, as
+ * few masks are at hand. */
 static KV column(const Run *c, int64_t u) {
   KFn *k = c->k;
   int last = c->r->d.ns - 1;

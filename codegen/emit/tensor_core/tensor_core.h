@@ -1,23 +1,26 @@
 /* tensor_core.h - contractions on tensor cores: products of matrices whose rows are gathered from images.
  *
- * A block computes a tile of m x n results. The axis that is summed over goes by in steps: of each step the rows of a and the columns
- * of b, `row` words long, are copied asynchronously into one of `stages` places in shared memory, while earlier ones are
- * multiplied. Warps, warps_m x warps_n of them, have a piece of the tile each, whose sums stay in registers. Operands are tf32
- * (a word an element; sums f32) or bf16 (a word two).
+ * A block computes a tile of m x n results. The axis that is summed over goes by in steps: of each step the
+ * rows of a and the columns of b, `row` words long, are copied asynchronously into one of `stages` places in
+ * shared memory, while earlier ones are multiplied. Warps, warps_m x warps_n of them, have a piece of the
+ * tile each, whose sums stay in registers. Operands are tf32 (a word an element; sums f32) or bf16 (a word
+ * two).
  *
- * Where four warps multiply together the tile, its stages and copies are the same, but operands are read from there by the machine
- * itself, and a stage's rows may be twice as long. What ldmatrix likes is one of the machine's ways to swap pieces.
+ * Where four warps multiply together the tile, its stages and copies are the same, but operands are read from
+ * there by the machine itself, and a stage's rows may be twice as long. What ldmatrix likes is one of the
+ * machine's ways to swap pieces.
  *
- * A row of a stage is 4 or 8 pieces of 16 bytes. Piece p of row r lies at place p ^ (r / 2 % 4), or p ^ (r % 8): then eight rows
- * one after another have their piece p in eight different quarters of the banks twice over, so ldmatrix, which reads eight such
- * pieces at once, meets every bank once, as copies do.
+ * A row of a stage is 4 or 8 pieces of 16 bytes. Piece p of row r lies at place p ^ (r / 2 % 4), or p ^ (r %
+ * 8): then eight rows one after another have their piece p in eight different quarters of the banks twice
+ * over, so ldmatrix, which reads eight such pieces at once, meets every bank once, as copies do.
  *
- * Where neighbours in memory are neighbours along m and n, as channels are to a gradient of weights, operands lie `transposed`: a line of a stage is
- * an element of the summed axis, with all of the tile's m, or n, and some space behind. Lanes fetch tf32 word by word, lane 4 g + t
- * from line t, place g: lines begin 8 banks apart (or 24), so that all are different. bf16 are transposed by ldmatrix, whose eight
- * pieces of 16 bytes lie on eight lines, an odd number of pieces apart. Four warps together take bf16 transposed, without space behind: lines are of
- * 64 elements, or the tile's fewer, pieces swapped as in rows of that length, and of longer ones all lines of the first 64 come before all of the next.
- */
+ * Where neighbours in memory are neighbours along m and n, as channels are to a gradient of weights, operands
+ * lie `transposed`: a line of a stage is an element of the summed axis, with all of the tile's m, or n, and
+ * some space behind. Lanes fetch tf32 word by word, lane 4 g + t from line t, place g: lines begin 8 banks
+ * apart (or 24), so that all are different. bf16 are transposed by ldmatrix, whose eight pieces of 16 bytes
+ * lie on eight lines, an odd number of pieces apart. Four warps together take bf16 transposed, without space
+ * behind: lines are of 64 elements, or the tile's fewer, pieces swapped as in rows of that length, and of
+ * longer ones all lines of the first 64 come before all of the next. */
 #ifndef NETC_TC_H
 #define NETC_TC_H
 #include "codegen/emit/conv/geometry.h"
@@ -28,11 +31,13 @@ typedef struct {
   int row; /* 32-bit words: 16 or 32 */
   int stages;
   bool transposed;
-  bool
-      wgmma; /* products by four warps together (codegen/kir/wgmma.h): each four have rows of their own, and all columns */
+  /* products by four warps together (codegen/kir/wgmma.h): each four have rows of their own, and all
+   * columns */
+  bool wgmma;
 } TcTile;
 
-/* Words of a piece, of a row as tc_tile has it; products along a row; bytes of a block that tiles may take; stages, taps (bits of a word), and parts of a summed axis, at most. */
+/* Words of a piece, of a row as tc_tile has it; products along a row; bytes of a block that tiles may take;
+ * stages, taps (bits of a word), and parts of a summed axis, at most. */
 enum {
   TC_PIECE = 4,
   TC_ROW = 16,
@@ -72,8 +77,9 @@ static inline int tc_depth(const TcTile *t, bool bf16) { return t->row * (bf16 ?
 typedef struct {
   int64_t rows, depth;
 } TcProduct;
-/* The tile that takes the least time, by a model, for `count` products of one launch. *part_steps: their summed axes are best cut into
- * parts of so many steps at most, whose sums a further launch adds; 0: into none. */
+/* The tile that takes the least time, by a model, for `count` products of one launch. *part_steps: their
+ * summed axes are best cut into parts of so many steps at most, whose sums a further launch adds; 0: into
+ * none. */
 TcTile tc_tile(const Machine *m, const TcProduct *product, int count, int64_t cols, bool bf16,
                int64_t *part_steps);
 /* Into how many parts `steps` steps are cut: none where there are no steps to cut. */
@@ -81,8 +87,8 @@ int64_t tc_parts(int64_t steps, int64_t part_steps);
 /* The same for one product whose operands lie transposed; how the caller cuts it is reckoned with. */
 TcTile tc_tile_transposed(const Machine *m, int64_t rows, int64_t cols, int64_t depth, bool bf16);
 
-/* The same tile with products by four warps, which GPUs of compute capability 9.0 have, for `steps` steps; false: it has none. Its
- * steps may be twice as long. Turned: of bf16. */
+/* The same tile with products by four warps, which GPUs of compute capability 9.0 have, for `steps` steps;
+ * false: it has none. Its steps may be twice as long. Turned: of bf16. */
 bool tc_wgmma_tile(const TcTile *t, int64_t steps, TcTile *wgmma);
 
 /* ---- code of a block (block.c) ---- */
@@ -103,16 +109,19 @@ typedef struct {
 void tc_begin(TcBlock *b, KFn *k, const TcTile *t, bool bf16);
 /* Word of piece p of row r of a stage's a, or, from t.m rows on, b. */
 KV tc_word(TcBlock *b, KV r, KV p);
-/* Word of element `at` of line `line` of a transposed operand whose lines have `length` elements; the first begins at word `start`. */
+/* Word of element `at` of line `line` of a transposed operand whose lines have `length` elements; the first
+ * begins at word `start`. */
 KV tc_transposed_word(TcBlock *b, int length, int start, KV line, KV at);
 
-/* Code that asks for the copies of step `step` (i64) into the stage whose first word is `stage` (vector of i32). */
+/* Code that asks for the copies of step `step` (i64) into the stage whose first word is `stage` (vector of
+ * i32). */
 typedef void TcLoad(void *ctx, TcBlock *b, KV step, KV stage);
 /* All steps; afterwards the sums are whole, and scratch is free. */
 void tc_run(TcBlock *b, KV steps, TcLoad *load, void *ctx);
 
-/* Results, row by row of the warp's piece. `rows` starts a run of rows at the given one (i64, of the tile); in it `row` is called for one
- * row after the other, with 32 columns (or the warp's fewer: `few`) from column `col` on. */
+/* Results, row by row of the warp's piece. `rows` starts a run of rows at the given one (i64, of the tile);
+ * in it `row` is called for one row after the other, with 32 columns (or the warp's fewer: `few`) from column
+ * `col` on. */
 typedef struct {
   void (*rows)(void *ctx, TcBlock *b, KV first);
   void (*row)(void *ctx, TcBlock *b, KV row, KV col, int few, KV value);

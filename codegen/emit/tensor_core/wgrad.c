@@ -1,13 +1,14 @@
 /* wgrad.c - conv_dw on tensor cores.
  *
- * A product of matrices: rows are taps and, inside, channels of x, columns channels of dy, the axis summed over are pixels. In memory
- * a pixel's channels are neighbours, so here both operands lie transposed (tensor_core.h): a line of a stage is a pixel.
+ * A product of matrices: rows are taps and, inside, channels of x, columns channels of dy, the axis summed
+ * over are pixels. In memory a pixel's channels are neighbours, so here both operands lie transposed
+ * (tensor_core.h): a line of a stage is a pixel.
  *
- * On compute capability 9.0 four warps multiply bf16 together (codegen/kir/wgmma.h), which takes operands as they lie; tf32 it would not.
+ * On compute capability 9.0 four warps multiply bf16 together (codegen/kir/wgmma.h), which takes operands as
+ * they lie; tf32 it would not.
  *
- * Pixels are cut into parts, each with blocks of its own, where dW alone has too few; partial sums are added in order by a second
- * launch (codegen/emit/core/sum_parts.h). Parts follow from the shape alone.
- */
+ * Pixels are cut into parts, each with blocks of its own, where dW alone has too few; partial sums are added
+ * in order by a second launch (codegen/emit/core/sum_parts.h). Parts follow from the shape alone. */
 #include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/tensor_core/tensor_core.h"
 #include "ir/ints.h"
@@ -22,8 +23,8 @@ typedef struct {
 
 enum { MOST_PIECES = 32 }; /* of a thread's, in a line */
 
-/* What a thread copies of a line of an operand: pieces of `elements`, `n` of them, `apart` pieces from one to the next. Where
- * lines are short only the first warps copy. */
+/* What a thread copies of a line of an operand: pieces of `elements`, `n` of them, `apart` pieces from one to
+ * the next. Where lines are short only the first warps copy. */
 typedef struct {
   int n, apart, elements, bytes, warps;
   KV line, first, pixel; /* the line, number of the first piece, the line's pixel in the first step */
@@ -43,7 +44,8 @@ typedef struct {
 
 /* ---- planning ---- */
 
-/* Blocks for each processor two, but no part of fewer than eight steps, and no more memory than is allowed. */
+/* Blocks for each processor two, but no part of fewer than eight steps, and no more memory than is
+ * allowed. */
 static void plan_parts(const Machine *m, Plan *p) {
   enum { LEAST_STEPS = 8 };
   int64_t blocks = p->row_blocks * p->col_blocks, bytes = 4 * p->rows * p->s.cout;
@@ -71,8 +73,9 @@ static KV piece_column(KFn *k, const Pieces *p, int i) {
   return k_mul(k, number, i32v(k, p->elements));
 }
 
-/* Eight threads copy 16 bytes each at once, `apart` pieces of 8 / apart lines. In wgmma lines of 128 bytes pieces are moved by the number of the
- * line: with lines `apart` from each other the eight go to different quarters of the banks. */
+/* Eight threads copy 16 bytes each at once, `apart` pieces of 8 / apart lines. In wgmma lines of 128 bytes
+ * pieces are moved by the number of the line: with lines `apart` from each other the eight go to different
+ * quarters of the banks. */
 static KV spread(KFn *k, KV line, int apart) {
   KV in = k_rem(k, line, i32v(k, 8)), lines = i32v(k, 8 / apart);
   KV moved = k_add(k, k_mul(k, k_rem(k, in, lines), i32v(k, apart)), k_div(k, in, lines));
@@ -218,7 +221,8 @@ static void kernel(KFn *k, const Plan *p, KV x, KV dy, KV dw) {
   tc_results(&b, &result, &c);
 }
 
-/* The same launch on GPUs that multiply by four warps. Steps are twice as long where a thread has not too many pieces to copy then. */
+/* The same launch on GPUs that multiply by four warps. Steps are twice as long where a thread has not too
+ * many pieces to copy then. */
 static void wgmma_kernel(Build *b, const Plan *p, KV x, KV dy, KV dw) {
   Plan wgmma = *p;
   bool whole = p->x_piece == 16 && p->dy_piece == 16;

@@ -1,9 +1,8 @@
 /* ahead.c - the operands of the next box, asked for while the sums of this one are made.
  *
- * A box is packed, or its rows are computed, before anything is multiplied: a core that only then asked for it would
- * wait for memory and multiply nothing meanwhile. Requests are few for every turn of the micro-kernel and evenly spread: more
- * than two dozen at once would hold up the loads after them.
- */
+ * A box is packed, or its rows are computed, before anything is multiplied: a core that only then asked for
+ * it would wait for memory and multiply nothing meanwhile. Requests are few for every turn of the
+ * micro-kernel and evenly spread: more than two dozen at once would hold up the loads after them. */
 #include "codegen/emit/wgrad/wgrad.h"
 #include "ir/ints.h"
 
@@ -27,8 +26,9 @@ WgradPrefetchSide wgrad_prefetch_side(KFn *k, KV x, const WgradView *v, const in
     add_axis(&s, extent[a], v->step[a]);
     if (a > 0 && a <= v->naxes_taps) add_axis(&s, taps[a - 1], v->tap_step[a - 1]);
   }
-  /* Lines of a turn: a divisor of those of a run, or those of so many runs that none is left out; or a line in two turns. Where
-   * multiply-adds are more than that, what is waited for is little, and a box of more than 280 KB would drive out what is at work. */
+  /* Lines of a turn: a divisor of those of a run, or those of so many runs that none is left out; or a line
+   * in two turns. Where multiply-adds are more than that, what is waited for is little, and a box of more
+   * than 280 KB would drive out what is at work. */
   enum { SELDOM = 3, MOST = 280 * 16 };
   int64_t each = ceil_div(s.lines, turns), lines = s.lines;
   while (each < of_run && of_run % each) each++;

@@ -3,18 +3,17 @@
  *   dW[tap][c][o] = sum over pixels q of x[q*s + tap - p][c] * dy[q][o].
  *
  * Accumulators are a piece of dW (channels of x by channel blocks of dy) for one tap; the loop runs over
- * pixels. The pixels are cut into boxes; a box of x (with what its taps reach) and of dy is packed into panels
- * (panels.c) that serve all taps and pieces of a task; between boxes a piece rests in memory. A task owns
- * a slice of dW and a part of the boxes: deep layers, whose dW has slices enough, have one part; others have
- * several, which a second launch adds in order. Boxes, slices and parts depend on the shape only, and so does
- * the sum.
+ * pixels. The pixels are cut into boxes; a box of x (with what its taps reach) and of dy is packed into
+ * panels (panels.c) that serve all taps and pieces of a task; between boxes a piece rests in memory. A task
+ * owns a slice of dW and a part of the boxes: deep layers, whose dW has slices enough, have one part; others
+ * have several, which a second launch adds in order. Boxes, slices and parts depend on the shape only, and so
+ * does the sum.
  *
- * Rounded operands (ConvShape.bf16) are multiplied in pairs of pixels where the instruction set does that: panels then hold
- * pairs (pairs.c). Boxes may differ between sets for that, and so do sums.
+ * Rounded operands (ConvShape.bf16) are multiplied in pairs of pixels where the instruction set does that:
+ * panels then hold pairs (pairs.c). Boxes may differ between sets for that, and so do sums.
  *
  * In DyBAC x is itself dwconv(x0 [* s], w), of a pointwise convolution: it is computed box by box, straight
- * into panels (recompute.c), and never stored.
- */
+ * into panels (recompute.c), and never stored. */
 #include <string.h>
 #include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/wgrad/wgrad.h"
@@ -89,7 +88,8 @@ static void row_products(const WgradCode *c, const MicroTile *mt, int channels, 
   tile_fma(&mine, 0, channels, x_at, dy_at, len);
 }
 
-/* Rows of the box that meet x through the taps tap[0..]; x_at, dy_at: elements of what is read, so far; row: number in the box. */
+/* Rows of the box that meet x through the taps tap[0..]; x_at, dy_at: elements of what is read, so far; row:
+ * number in the box. */
 static void piece_rows(const WgradCode *c, const MicroTile *mt, int channels, const KV *tap, int a, KV x_at,
                        KV dy_at, KV row) {
   const WgradPlan *p = c->pl;
@@ -146,8 +146,8 @@ static void piece_taps(const WgradCode *c, MicroTile *mt, int64_t first, int row
     if (open[a]) k_end(k);
 }
 
-/* dW's piece at element `at`: the sums of this box, added to those of the boxes before. The sums so far are read
- * last, so that nothing waits for them. */
+/* dW's piece at element `at`: the sums of this box, added to those of the boxes before. The sums so far are
+ * read last, so that nothing waits for them. */
 static void piece_store(const WgradCode *c, int channels, int vectors, KV at, KV mask) {
   KFn *k = c->k;
   for (int first = 1; first >= 0; first--) {
@@ -239,7 +239,8 @@ static void pack_dy(WgradCode *c, KV block, bool tail) {
   } else panels_fill(k, &c->dyp, c->dy, &view, channel, c->box.lo, c->box.hi, p->merged);
 }
 
-/* The block of dy that is asked for while this one is at work: the next one, of the next box after the last. */
+/* The block of dy that is asked for while this one is at work: the next one, of the next box after the
+ * last. */
 static void next_block(WgradCode *c, KV block) {
   KFn *k = c->k;
   KV next = k_add(k, block, k_i64(k, 1)), here = k_lt(k, next, c->end);

@@ -1,11 +1,11 @@
-/* pairs.c - operands of weight gradients in panels whose entries are pairs of pixels, for K_dot2: a step of the
- * micro-kernel takes the pixels q and q + 1 of a row of dy, and of x what a tap meets there.
+/* pairs.c - operands of weight gradients in panels whose entries are pairs of pixels, for K_dot2: a step of
+ * the micro-kernel takes the pixels q and q + 1 of a row of dy, and of x what a tap meets there.
  *
- * dy's entries are the pairs of a row one after the other. So are x's where a convolution is 1x1 of stride 1. Elsewhere a tap moves
- * x against dy by single pixels, so x has an entry for every pixel i: the pair (i, i + s), s the stride, is what the tap
- * that meets pixel i at q meets at q and q + 1. Entries along a row reach over the ends of the image, where they hold zeros: every
- * tap has the same loop. The last pair of an odd row has a zero in both.
- */
+ * dy's entries are the pairs of a row one after the other. So are x's where a convolution is 1x1 of stride 1.
+ * Elsewhere a tap moves x against dy by single pixels, so x has an entry for every pixel i: the pair (i, i +
+ * s), s the stride, is what the tap that meets pixel i at q meets at q and q + 1. Entries along a row reach
+ * over the ends of the image, where they hold zeros: every tap has the same loop. The last pair of an odd row
+ * has a zero in both. */
 #include "codegen/emit/wgrad/wgrad.h"
 
 /* What an entry is made of: pixels from and from + apart. */
@@ -17,7 +17,8 @@ typedef struct {
   KV valid[2];        /* may the pixels be read? K_NONE: both */
 } Entry;
 
-/* A vector of one of the pixels. Lanes beyond the channels are not read and become zero, and so does all of a pixel outside. */
+/* A vector of one of the pixels. Lanes beyond the channels are not read and become zero, and so does all of a
+ * pixel outside. */
 static KV half(const Entry *e, int which, KV at, int64_t left) {
   KFn *k = e->k;
   if (e->valid[0] == K_NONE && left >= k->lanes) return k_load(k, e->x, at, true);
@@ -89,7 +90,8 @@ void panels_fill_pairs(KFn *k, const Panels *p, KV x, const WgradView *v, KV cha
     to = k_add(k, k_mul(k, to, places), k_sub(k, i, first[a]));
   }
   to = k_mul(k, to, merged ? r->entries : k_i64(k, p->extent[last]));
-  /* The entries both of whose pixels lie in the row: from the first one that does to where the second leaves it. */
+  /* The entries both of whose pixels lie in the row: from the first one that does to where the second leaves
+   * it. */
   KV begin = k_div(k, k_add(k, k_sub(k, first[last], r->start), k_i64(k, r->step - 1)), k_i64(k, r->step));
   begin = k_min(k, begin, r->entries);
   KV reach = k_sub(k, k_sub(k, end[last], k_i64(k, r->apart)), r->start);

@@ -1,6 +1,6 @@
-/* plan.c - what is decided of a weight gradient before code is written: where its operands are read, boxes of pixels, slices and
- * parts. All of it follows from the shape, the machine's numbers and the instruction set, never from the number of threads.
- */
+/* plan.c - what is decided of a weight gradient before code is written: where its operands are read, boxes of
+ * pixels, slices and parts. All of it follows from the shape, the machine's numbers and the instruction set,
+ * never from the number of threads. */
 #include "codegen/emit/wgrad/wgrad.h"
 #include "ir/ints.h"
 
@@ -30,15 +30,16 @@ static int64_t pair_span(const WgradPlan *p, int64_t len) {
   return p->merged ? even / 2 : (even - 2) * p->stride[last] + p->k[last];
 }
 
-/* Of a box that is read in place. Sums that are not whole vectors are slow to store, so that boxes should be few. */
+/* Of a box that is read in place. Sums that are not whole vectors are slow to store, so that boxes should be
+ * few. */
 static int64_t direct_pixels(const WgradPlan *p, int lanes) {
   int64_t bytes = 4 * (p->cin + p->s.cout);
   if (p->machine->simt || !p->pointwise || p->s.cout % lanes) return FAR_BOX / bytes;
   return max64(NEAR_BOX / bytes, NEAR_PIXELS);
 }
 
-/* Extents of a box: axes from the innermost outwards while the pixels fit, cut into equal lengths (computed rows:
- * into whole tiles). */
+/* Extents of a box: axes from the innermost outwards while the pixels fit, cut into equal lengths (computed
+ * rows: into whole tiles). */
 static void plan_boxes(WgradPlan *p, int lanes) {
   enum { TAPS_PIXELS = 4 }; /* times as many: what is copied of x is little */
   int64_t pixels = p->pixels;
@@ -65,7 +66,8 @@ static int64_t slice_of(int64_t c, int64_t most, bool thin) {
   return d * 4 < min64(c, most) && !thin ? c : d;
 }
 
-/* Of `channels`, a part of a run or whole runs, of an axis of taps some when those of the axes further in are all there. */
+/* Of `channels`, a part of a run or whole runs, of an axis of taps some when those of the axes further in are
+ * all there. */
 static int64_t slice_of_runs(const WgradView *v, int64_t channels, int64_t most, bool thin) {
   if (!v->naxes_taps) return slice_of(channels, most, thin);
   if (most < v->run) return slice_of(v->run, most, thin);
@@ -111,8 +113,8 @@ static bool prefetches(const WgradPlan *p) {
 
 static int64_t tasks_of(const WgradPlan *p) { return p->slices_cin * p->slices_cout * p->parts; }
 
-/* Elements that tasks move: each packs, or reads, its slice of both operands for its part of the boxes; and partial sums, written and
- * read again. Computing x is as much as moving it often. */
+/* Elements that tasks move: each packs, or reads, its slice of both operands for its part of the boxes; and
+ * partial sums, written and read again. Computing x is as much as moving it often. */
 static int64_t moved(const WgradPlan *p) {
   enum { COMPUTING = 8 };
   int64_t x = conv_pixels(&p->s, p->s.in) * p->s.cin, dy = conv_pixels(&p->s, p->s.out) * p->s.cout;

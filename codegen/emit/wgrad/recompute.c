@@ -94,7 +94,8 @@ static KV load(const RowCode *c, KV buf, KV at) {
   return c->mask == K_NONE ? k_load(c->k, buf, at, true) : k_load_masked(c->k, buf, at, c->mask);
 }
 
-/* The taps of the row on a tile from pixel q0 on: each pixel of x0 is loaded once and goes to all its sums. */
+/* The taps of the row on a tile from pixel q0 on: each pixel of x0 is loaded once and goes to all its
+ * sums. */
 static void tile_taps(const RowCode *c, const ConvPhase *ph, const ConvTile *t, KV q0) {
   const ConvShape *s = &c->in->s;
   KFn *k = c->k;
@@ -139,7 +140,8 @@ static void outer_taps(RowCode *c, int axis, const ConvPhase *ph, const ConvTile
   k_end(k);
 }
 
-/* A tile for the lanes at place c->col of the slice. Lanes beyond the channels store zeros into the panel's rest. */
+/* A tile for the lanes at place c->col of the slice. Lanes beyond the channels store zeros into the panel's
+ * rest. */
 static void tile_lanes(RowCode *c, const ConvPhase *ph, const ConvTile *t, KV q0) {
   KFn *k = c->k;
   KV width = k_i64(k, c->p->width);
@@ -158,7 +160,8 @@ static void tile_lanes(RowCode *c, const ConvPhase *ph, const ConvTile *t, KV q0
   }
 }
 
-/* The row at c->coord, tiles from c->lo to c->hi. All channels of a tile before the next: x0 is read as it lies in memory. */
+/* The row at c->coord, tiles from c->lo to c->hi. All channels of a tile before the next: x0 is read as it
+ * lies in memory. */
 static void row(RowCode *c) {
   const ConvShape *s = &c->in->s;
   KFn *k = c->k;

@@ -1,7 +1,6 @@
-/* taps.c - x of weight gradients of first layers: with one channel, or a few, a tile's rows are the taps times the
- * channels. What the taps of a box reach is copied once, zeros where it is outside of x; a row of the tile is then that copy,
- * read from a place of its own on.
- */
+/* taps.c - x of weight gradients of first layers: with one channel, or a few, a tile's rows are the taps
+ * times the channels. What the taps of a box reach is copied once, zeros where it is outside of x; a row of
+ * the tile is then that copy, read from a place of its own on. */
 #include "codegen/emit/wgrad/wgrad.h"
 
 WgradTaps wgrad_taps_of(const ConvShape *s, const int64_t *box, int lanes) {

@@ -1,10 +1,10 @@
 /* view.c - where the pixels and channels of a weight gradient's operand lie in memory.
  *
- * Windows that lie apart, those of a convolution without padding whose stride is no less than its taps, meet every pixel of x at most
- * once. Such a convolution is one of a single tap, whose pixels are the windows: the taps of a window times their channels are
- * the channels. Those of the taps along the innermost axis are neighbours in memory, a run; the other taps are so many runs, at steps of
- * their own. dW, (K.., C, O) in memory, is then that of the pointwise convolution as it lies.
- */
+ * Windows that lie apart, those of a convolution without padding whose stride is no less than its taps, meet
+ * every pixel of x at most once. Such a convolution is one of a single tap, whose pixels are the windows: the
+ * taps of a window times their channels are the channels. Those of the taps along the innermost axis are
+ * neighbours in memory, a run; the other taps are so many runs, at steps of their own. dW, (K.., C, O) in
+ * memory, is then that of the pointwise convolution as it lies. */
 #include "codegen/emit/wgrad/wgrad.h"
 
 WgradView view_of(int naxes, const int64_t *extent, int64_t channels) {

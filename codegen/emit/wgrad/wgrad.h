@@ -6,9 +6,9 @@
 
 enum { MAX_AXES = MAX_SPATIAL + 1 };
 
-/* ---- view.c: an operand in memory ----
- * Pixel i lies at the sum of i[a] * step[a]; its channels in runs of `run` neighbours each. Run number r of a pixel lies further on by
- * what its digits say, of base taps[] and worth tap_step[], the last one changing fastest. Usually there is one run. */
+/* ---- view.c: an operand in memory ---- Pixel i lies at the sum of i[a] * step[a]; its channels in runs of
+ * `run` neighbours each. Run number r of a pixel lies further on by what its digits say, of base taps[] and
+ * worth tap_step[], the last one changing fastest. Usually there is one run. */
 typedef struct {
   int naxes, naxes_taps;
   int64_t step[MAX_AXES], run;
@@ -17,7 +17,8 @@ typedef struct {
 WgradView view_of(int naxes, const int64_t *extent, int64_t channels); /* one after the other */
 /* Is x met at most once, window by window? */
 bool windows_apart(const ConvShape *s);
-/* x of such a convolution; makes it a pointwise one of the windows, with as many channels as one has taps times channels. */
+/* x of such a convolution; makes it a pointwise one of the windows, with as many channels as one has taps
+ * times channels. */
 WgradView view_windows(ConvShape *s);
 int64_t view_runs(const WgradView *v, int64_t channels); /* that these are: whole runs, or within one */
 int64_t view_run_at(const WgradView *v, int64_t run);    /* elements from a pixel to a run of it */
@@ -28,13 +29,15 @@ KV view_channel(KFn *k, const WgradView *v, KV channel); /* .. to a channel */
 typedef enum {
   DIRECT, /* in place */
   PACKED, /* both from panels */
-  TAPS, /* dy in place; x from a copy with zeros outside; a row of the tile for every tap and channel: first layers */
+  /* dy in place; x from a copy with zeros outside; a row of the tile for every tap and channel: first
+   * layers */
+  TAPS,
   COMPUTED, /* both from panels; x is a dwconv of the group */
 } WgradSource;
 
-/* For an instruction set. On the host a box of 256 pixels keeps a panel of dy and one of x in the first-level cache, all of
- * the packed x in half of a small second-level one. Axes: n, then the spatial ones. With TAPS the convolution is one of a single tap
- * with as many channels as x has taps times channels. */
+/* For an instruction set. On the host a box of 256 pixels keeps a panel of dy and one of x in the first-level
+ * cache, all of the packed x in half of a small second-level one. Axes: n, then the spatial ones. With TAPS
+ * the convolution is one of a single tap with as many channels as x has taps times channels. */
 typedef struct {
   const Machine *machine;
   ConvShape s;
@@ -65,9 +68,10 @@ typedef struct {
 } WgradBox;
 
 /* Pixels of a box with their channels cut into panels of `width`: z[panel][pixel][width], a pixel's number is
- * row-major in `extent`. All of a panel's pixels are neighbours, so however many channels the tensor has, walking
- * over pixels meets every set of the cache and every byte of a line. `size`: elements from a panel to the next,
- * an odd number of lines, so that the panels that a pixel is written to do not share a set either. */
+ * row-major in `extent`. All of a panel's pixels are neighbours, so however many channels the tensor has,
+ * walking over pixels meets every set of the cache and every byte of a line. `size`: elements from a panel to
+ * the next, an odd number of lines, so that the panels that a pixel is written to do not share a set
+ * either. */
 typedef struct {
   int naxes;
   int64_t extent[MAX_AXES], channels, width, panels, size;
@@ -84,8 +88,9 @@ KV box_pixels(KFn *k, const WgradBox *box);
 Panels wgrad_x_panels(const WgradPlan *p, int lanes);
 Panels wgrad_dy_panels(const WgradPlan *p, int64_t channels, int64_t width, int lanes);
 int64_t dw_block_width(const WgradPlan *p);
-/* Copies channels channel0 .. of the pixels first <= i < end (per axis) of x, which lies as view v says. A pixel goes to place
- * i - first of p->extent, or, `merged`, of the extents end - first. Several runs of channels need a single panel. */
+/* Copies channels channel0 .. of the pixels first <= i < end (per axis) of x, which lies as view v says. A
+ * pixel goes to place i - first of p->extent, or, `merged`, of the extents end - first. Several runs of
+ * channels need a single panel. */
 void panels_fill(KFn *k, const Panels *p, KV x, const WgradView *v, KV channel0, const KV *first,
                  const KV *end, bool merged);
 
@@ -100,8 +105,8 @@ WgradTaps wgrad_taps_of(const ConvShape *s, const int64_t *box, int lanes);
 int64_t wgrad_taps_row(const WgradTaps *t, const ConvShape *s, int64_t row);
 void wgrad_taps_fill(KFn *k, const WgradTaps *t, KV x, const ConvShape *s, const WgradBox *box);
 
-/* ---- pairs.c: panels of i32 whose entries along a row are pairs of pixels: entry i holds the pixels start + step * i
- * and `apart` further; zeros where they are not among first <= . < end. */
+/* ---- pairs.c: panels of i32 whose entries along a row are pairs of pixels: entry i holds the pixels start +
+ * step * i and `apart` further; zeros where they are not among first <= . < end. */
 typedef struct {
   KV start, entries; /* start <= first */
   int64_t step, apart;
@@ -110,9 +115,9 @@ typedef struct {
 void panels_fill_pairs(KFn *k, const Panels *p, KV x, const WgradView *v, KV channel0, const KV *first,
                        const KV *end, const WgradPairs *r, bool merged);
 
-/* ---- ahead.c: asks for the next box ----
- * An operand of it: `channels` channels of a box of `extent` pixels from `first` on; lines of the cache are numbered over pixels, their
- * runs of channels and the channels of each run. */
+/* ---- ahead.c: asks for the next box ---- An operand of it: `channels` channels of a box of `extent` pixels
+ * from `first` on; lines of the cache are numbered over pixels, their runs of channels and the channels of
+ * each run. */
 typedef struct {
   KV x, base; /* buffer; element where the box starts */
   int naxes;  /* of pixels, and of runs of channels */
@@ -142,11 +147,13 @@ typedef struct {
 bool wgrad_input_match(Emit *e, const GroupInfo *g, const ConvShape *conv, WgradInput *in);
 void wgrad_input_args(Build *b, WgradInput *in);
 int64_t wgrad_input_flops(const WgradInput *in);
-/* Code that fills the panels (merged; width a multiple of the lanes) with the box's pixels of channels cin0 and
- * following; `pairs`: with pairs of neighbours along the row. Along the row, boxes start at multiples of WGRAD_INPUT_TILE. */
+/* Code that fills the panels (merged; width a multiple of the lanes) with the box's pixels of channels cin0
+ * and following; `pairs`: with pairs of neighbours along the row. Along the row, boxes start at multiples of
+ * WGRAD_INPUT_TILE. */
 void wgrad_input_box(KFn *k, const WgradInput *in, const Panels *p, const WgradBox *box, KV cin0, bool pairs);
 
 /* ---- direct.c ---- */
-/* G_WGRAD by these loops, for every shape and machine; input: what x is recomputed from, NULL where x is there. */
+/* G_WGRAD by these loops, for every shape and machine; input: what x is recomputed from, NULL where x is
+ * there. */
 bool wgrad_direct(Emit *e, const GroupInfo *g, const ConvShape *s, WgradInput *input);
 #endif

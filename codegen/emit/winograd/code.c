@@ -1,5 +1,5 @@
-/* code.c - the steps of a Winograd convolution: tiles of the operand transformed, products, results transformed back
- * and given to the epilogue (winograd.h). */
+/* code.c - the steps of a Winograd convolution: tiles of the operand transformed, products, results
+ * transformed back and given to the epilogue (winograd.h). */
 #include "codegen/emit/winograd/winograd.h"
 
 /* Where a tile of the block lies: image, and coordinates of its first result in the plane. */

@@ -178,8 +178,8 @@ static void products_of_row(WinoCode *c, KV row, KV block, bool tail) {
 
 static int64_t products_tasks(const Parts *p, int isa) { return p->mem[isa].b.blocks * p->pl->wy->n; }
 
-/* Of `launched` tasks, as many as the set needs that has most, the first ones are those that this set does not need: tasks are
- * handed out in ever smaller portions, and the smallest should be work. */
+/* Of `launched` tasks, as many as the set needs that has most, the first ones are those that this set does
+ * not need: tasks are handed out in ever smaller portions, and the smallest should be work. */
 static void products_kernel(const Parts *p, Build *b, int isa, int64_t launched) {
   KFn *k = build_kernel(b, isa);
   WinoCode c = code(p, k, isa);

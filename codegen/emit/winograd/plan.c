@@ -41,12 +41,14 @@ static int64_t block_bytes(const WinoPlan *pl) {
   return wino_points(pl) * ((wino_bf16(pl) ? 2 : 4) * wino_v_rows(pl) * pl->s.cin + 4 * wino_m_rows(pl) * 32);
 }
 
-/* Cycles of one core with 16 lanes and two multiply-adds a cycle. Fitted to measurements of the layers of U-Net and V-Net; what
- * matters is which way is the faster one, and that depends on the proportions only, so that they serve 8 lanes as well.
+/* Cycles of one core with 16 lanes and two multiply-adds a cycle. Fitted to measurements of the layers of
+ * U-Net and V-Net; what matters is which way is the faster one, and that depends on the proportions only, so
+ * that they serve 8 lanes as well.
  *
- * Products take the rows of all blocks, whole or not, and a little more for a register tile that is not full. Transforms take so
- * many cycles a vector. Then there is what is read and written while nothing is computed: the tensors, at the rate of the memory;
- * U, for every block, and more of it than the third-level cache holds from memory; V and M of the deep way. */
+ * Products take the rows of all blocks, whole or not, and a little more for a register tile that is not full.
+ * Transforms take so many cycles a vector. Then there is what is read and written while nothing is computed:
+ * the tensors, at the rate of the memory; U, for every block, and more of it than the third-level cache holds
+ * from memory; V and M of the deep way. */
 static double wino_cycles(const WinoPlan *pl) {
   const WinoShape *s = &pl->s;
   int fours = (pl->wy->m == 4) + (pl->wx->m == 4);
@@ -82,7 +84,8 @@ static void set_block(WinoPlan *pl, int64_t run, int64_t slab) {
   pl->slabs = ceil_div(pl->s.depth_out, slab);
 }
 
-/* The block that takes the least time of those whose scratch is at most LARGEST bytes; without one, a block of one tile. */
+/* The block that takes the least time of those whose scratch is at most LARGEST bytes; without one, a block
+ * of one tile. */
 static void choose_block(WinoPlan *pl) {
   enum { LARGEST = 1664 << 10, STEP = 14, MOST = 112, THICKEST = 16 };
   const WinoShape *s = &pl->s;
@@ -178,10 +181,11 @@ int64_t wino_both_flops(const WinoMatrix *y, const WinoMatrix *x) {
   return y->cols * apply_flops(x) + x->rows * apply_flops(y);
 }
 
-/* The direct kernels reach the rate of multiply-adds; lanes beyond the last channel are lost to both. conv_dx has to turn its
- * weights round, either way, which the direct one does element by element. Where operands are rounded to bf16 the direct ones
- * multiply pairs, at twice the rate on the processors that such modules are for, and mostly so does Winograd (wino_bf16). Winograd has to win by
- * something, as it rounds more and takes more memory. */
+/* The direct kernels reach the rate of multiply-adds; lanes beyond the last channel are lost to both. conv_dx
+ * has to turn its weights round, either way, which the direct one does element by element. Where operands are
+ * rounded to bf16 the direct ones multiply pairs, at twice the rate on the processors that such modules are
+ * for, and mostly so does Winograd (wino_bf16). Winograd has to win by something, as it rounds more and takes
+ * more memory. */
 bool wino_choose(const Fn *f, const Node *nd, WinoPlan *pl) {
   WinoShape s;
   if (!f->prog->winograd || !wino_shape(f, nd, &s)) return false;

@@ -1,7 +1,8 @@
 /* tile.c - Winograd's matrices on both sides of a tile (tile.h). */
 #include "codegen/emit/winograd/tile.h"
 
-/* Rows first: a row of the operand becomes a row of in X^T, then columns of that become columns of the result. */
+/* Rows first: a row of the operand becomes a row of in X^T, then columns of that become columns of the
+ * result. */
 void wino_both_sides(KFn *k, const WinoMatrix *y, const WinoMatrix *x, const WinoEnds *ends) {
   KV half[WINO_MAX_N][WINO_MAX_N], in[WINO_MAX_N], out[WINO_MAX_N];
   for (int i = 0; i < y->cols; i++) {

@@ -12,8 +12,9 @@ static const Wino f2 = {
     .at = {2, 4, {{1, 1, 1, 0}, {0, 1, -1, 1}}},
 };
 
-/* Points 0, p, -p, q, -q and infinity. Row of B^T of a point: the coefficients of the product of (x - other point);
- * of infinity: of all. Row of G: powers of the point over the product of its distances to the others. */
+/* Points 0, p, -p, q, -q and infinity. Row of B^T of a point: the coefficients of the product of (x - other
+ * point); of infinity: of all. Row of G: powers of the point over the product of its distances to the
+ * others. */
 #define P    (5.0 / 8)
 #define Q    (3.0 / 2)
 #define P2   (P * P)
@@ -107,7 +108,8 @@ static bool opposite_rows(const WinoMatrix *w, int r, int s) {
   return even && odd;
 }
 
-/* out[r], out[s] = even +- f * odd, where f is the odd part's last coefficient: that term needs no multiplication. */
+/* out[r], out[s] = even +- f * odd, where f is the odd part's last coefficient: that term needs no
+ * multiplication. */
 static void apply_rows(KFn *k, const WinoMatrix *w, int r, int s, const KV *in, KV *out) {
   Sum even = {0}, odd = {0};
   double f = 1;

@@ -12,10 +12,11 @@ static const char *describe(const Emit *e, const GroupInfo *g) {
   return conv_shape(e->fn, &e->fn->node[g->anchor], &s, err) ? conv_describe(e->arena, &s) : "";
 }
 
-/* ---- panels: (block, tap, channel of the operand, width) ----
- * conv_dx needs them, as its lanes run along C of (K.., C, O): a square of lanes x lanes numbers is read along O, turned over in
- * registers and stored along C, and taps go in the opposite order. The deep way reads all weights of a block of channels
- * n times; of a convolution with long rows each piece of that lies in a page of its own, which panels are faster than. */
+/* ---- panels: (block, tap, channel of the operand, width) ---- conv_dx needs them, as its lanes run along C
+ * of (K.., C, O): a square of lanes x lanes numbers is read along O, turned over in registers and stored
+ * along C, and taps go in the opposite order. The deep way reads all weights of a block of channels n times;
+ * of a convolution with long rows each piece of that lies in a page of its own, which panels are faster
+ * than. */
 
 static bool in_panels(const WinoPlan *pl) {
   enum { LONG_ROW = 1024 };
@@ -119,7 +120,8 @@ typedef struct {
   int nx;
   bool round; /* weights, to bf16 */
   bool round_u;
-  int half; /* of a pair: 0 the first channel, whose U waits where the pair will be; 1 the second; -1: no pairs */
+  /* of a pair: 0 the first channel, whose U waits where the pair will be; 1 the second; -1: no pairs */
+  int half;
 } Taps;
 
 static KV get_tap(void *from, int i, int j) {

@@ -1,11 +1,11 @@
 /* wgrad.c - G_WGRAD by Winograd's F(4,3) (wgrad.h).
  *
- * A task goes over its blocks of tiles: both operands are transformed into scratch, then 36 products are added to dU,
- * which is scratch too. G^T dU G goes to the task's slice and part of dW; several parts are added by a second launch.
- * Tiles are read in an order that no hardware foresees, while the products leave memory alone: between them the pixels
- * of the next block are prefetched. Where channels are so many that many tasks would transform the same tiles, and
- * these are few, two launches before transform them once (WinoWgrad.shared).
- */
+ * A task goes over its blocks of tiles: both operands are transformed into scratch, then 36 products are
+ * added to dU, which is scratch too. G^T dU G goes to the task's slice and part of dW; several parts are
+ * added by a second launch. Tiles are read in an order that no hardware foresees, while the products leave
+ * memory alone: between them the pixels of the next block are prefetched. Where channels are so many that
+ * many tasks would transform the same tiles, and these are few, two launches before transform them once
+ * (WinoWgrad.shared). */
 #include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/winograd/wgrad.h"
 #include "ir/ints.h"
@@ -26,7 +26,8 @@ typedef struct {
 
 /* ---- products ---- */
 
-/* dU's piece at element `at`: what this block adds. What there is so far is read last, so that nothing waits for it. */
+/* dU's piece at element `at`: what this block adds. What there is so far is read last, so that nothing waits
+ * for it. */
 static void piece_store(const Code *c, int channels, int vectors, KV at) {
   KFn *k = c->k;
   for (int first = 1; first >= 0; first--) {

@@ -6,10 +6,9 @@
  *
  *   dU[point][c][o] = sum over tiles (B^T x B)[point][c] * (A dy A^T)[point][o],      dW = G^T dU G:
  *
- * 36 products of matrices whose depth are the tiles, with 36 multiply-adds for each tile instead of 9 * 16. A third axis,
- * outermost, keeps its taps: tap t multiplies the tiles of plane z + t - pad of x with those of plane z of dy, so all
- * taps share the transforms.
- */
+ * 36 products of matrices whose depth are the tiles, with 36 multiply-adds for each tile instead of 9 * 16. A
+ * third axis, outermost, keeps its taps: tap t multiplies the tiles of plane z + t - pad of x with those of
+ * plane z of dy, so all taps share the transforms. */
 #ifndef NETC_WINO_WGRAD_H
 #define NETC_WINO_WGRAD_H
 #include "codegen/emit/conv/geometry.h"
@@ -17,9 +16,9 @@
 
 enum { WINO_POINTS = WINO_MAX_N * WINO_MAX_N };
 
-/* The same for every instruction set. Planes are those of the outermost of three axes; of two axes the images, which
- * have one tap. A block is `block_planes` planes times `block_tiles` tiles of each, all in one product. A task owns
- * slices of the channels and a part of the blocks. */
+/* The same for every instruction set. Planes are those of the outermost of three axes; of two axes the
+ * images, which have one tap. A block is `block_planes` planes times `block_tiles` tiles of each, all in one
+ * product. A task owns slices of the channels and a part of the blocks. */
 typedef struct {
   ConvShape s;
   const Wino *w;
@@ -28,8 +27,8 @@ typedef struct {
   int64_t block_planes, block_tiles, plane_blocks, tile_blocks, blocks;
   int64_t slice_cin, slice_cout, slices_cin, slices_cout;
   int64_t parts;
-  bool
-      shared; /* launches of their own transform the operands, once for all slices of the other; else each task does */
+  /* launches of their own transform the operands, once for all slices of the other; else each task does */
+  bool shared;
 } WinoWgrad;
 
 /* Stride 1 and three taps along the two inner axes: else false. */
@@ -44,8 +43,8 @@ bool wino_wgrad(Emit *e, const GroupInfo *g, const WinoWgrad *p);
 
 /* ---- wgrad_side.c: an operand and its transformed tiles ---- */
 
-/* Does the code for the set multiply pairs of tiles, rounded to bf16? Where operands are rounded anyway (bf16) it does: the sums
- * of up to 36 pixels that a point is are rounded once more. */
+/* Does the code for the set multiply pairs of tiles, rounded to bf16? Where operands are rounded anyway
+ * (bf16) it does: the sums of up to 36 pixels that a point is are rounded once more. */
 bool wino_wgrad_pairs(const WinoWgrad *p, int isa);
 
 /* The block numbered `number`: tiles tile0.. of each of the planes plane0.. of dy. */
@@ -54,10 +53,10 @@ typedef struct {
 } WinoBlock;
 WinoBlock wino_block(KFn *k, const WinoWgrad *p, KV number);
 
-/* A block of one slice lies at z[base + point * point_size + tile * width + channel], the tiles of a plane after those
- * of the plane before; with `pairs` two neighbouring tiles of a plane are one element of two bf16, and the last of an odd number
- * has a neighbour of zeros. Points are an odd number of lines apart, since the 36 results of a transform would otherwise
- * share a few sets of the cache. */
+/* A block of one slice lies at z[base + point * point_size + tile * width + channel], the tiles of a plane
+ * after those of the plane before; with `pairs` two neighbouring tiles of a plane are one element of two
+ * bf16, and the last of an odd number has a neighbour of zeros. Points are an odd number of lines apart,
+ * since the 36 results of a transform would otherwise share a few sets of the cache. */
 typedef struct {
   KFn *k;
   const WinoWgrad *p;

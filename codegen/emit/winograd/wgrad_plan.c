@@ -13,7 +13,8 @@ enum {
   TASKS = 32
 };
 enum { SCRATCH_BUDGET = 2000 << 10, WORKSPACE_BUDGET = 16 << 20 };
-/* Operands are transformed once when each task would do it for one of so many slices, on average, and it fits. */
+/* Operands are transformed once when each task would do it for one of so many slices, on average, and it
+ * fits. */
 enum { SHARED_SLICES = 8, SHARED_BUDGET = 64 << 20 };
 
 static int64_t whole(int64_t c) { return round_up(c, VECTOR); }
@@ -32,7 +33,8 @@ static void plan_blocks(WinoWgrad *p) {
   p->blocks = p->images * p->plane_blocks * p->tile_blocks;
 }
 
-/* Slices of c channels: all of them, or whole vectors of every instruction set that together are little more. */
+/* Slices of c channels: all of them, or whole vectors of every instruction set that together are little
+ * more. */
 static int64_t slice_of(int64_t c, int64_t most) {
   if (c <= most) return c;
   int64_t best = most;
@@ -91,8 +93,8 @@ bool wino_wgrad_plan(const ConvShape *s, WinoWgrad *p) {
   return scratch_bytes(p) <= SCRATCH_BUDGET;
 }
 
-/* All in the time of a multiply-add of a product, measured with AVX-512: the transform of a tile for a channel; for a
- * channel of x and one of dy, a point of dU read and written once more, and G^T dU G. */
+/* All in the time of a multiply-add of a product, measured with AVX-512: the transform of a tile for a
+ * channel; for a channel of x and one of dy, a point of dU read and written once more, and G^T dU G. */
 static bool pays(const WinoWgrad *p, int64_t macs) {
   enum { X_TILE = 320, DY_TILE = 240, SUM = 10, RESULT = 300 };
   double taps = (double)p->taps, tiles = (double)tiles_of(p, p->planes), parts = (double)p->parts;
@@ -106,8 +108,8 @@ static bool pays(const WinoWgrad *p, int64_t macs) {
   return products + x + dy + RESULT * taps * parts * weights < 0.85 * direct;
 }
 
-/* Operands that are to be rounded to bf16 lie in memory as such (conv_shape), and both ways multiply them in pairs, at twice the
- * rate on the processors that such modules are for. */
+/* Operands that are to be rounded to bf16 lie in memory as such (conv_shape), and both ways multiply them in
+ * pairs, at twice the rate on the processors that such modules are for. */
 bool wino_wgrad_choose(const Fn *f, const Node *nd, const ConvShape *s, WinoWgrad *p) {
   int64_t macs = node_macs_inside(f, nd);
   return f->prog->winograd && wino_wgrad_plan(s, p) && pays(p, s->bf16 ? macs / 2 : macs);

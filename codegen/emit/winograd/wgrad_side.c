@@ -113,7 +113,8 @@ static void put_point(void *of, int i, int j, KV v) {
   k_store(k, s->z, to, v);
 }
 
-/* A tile of a plane; its first element goes to `to`. second: of a pair, and there is none when tile == b->tiles. */
+/* A tile of a plane; its first element goes to `to`. second: of a pair, and there is none when tile ==
+ * b->tiles. */
 static void transform_tile(const WinoSide *s, const WinoBlock *b, KV plane, KV tile, KV to, bool second) {
   KFn *k = s->k;
   KV row, col;
@@ -160,7 +161,8 @@ int64_t wino_side_rows(const WinoSide *s) {
   return planes_at_most(s->p, s->of_x) * s->p->block_tiles * s->m.cols;
 }
 
-/* The pixels that the tile does not share with the one before it; what the image does not have is not harmful. */
+/* The pixels that the tile does not share with the one before it; what the image does not have is not
+ * harmful. */
 static void fetch_row(const WinoSide *s, const WinoBlock *b, KV number) {
   enum { LINE = 16 };
   KFn *k = s->k;
