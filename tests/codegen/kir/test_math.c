@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "codegen/llvm/lower.h"
+#include "codegen/emulator/jit.h"
 #include "ir/philox.h"
 
 enum { COUNT = 1 << 15 };
