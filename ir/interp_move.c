@@ -153,7 +153,7 @@ void ref_resize_dx(double *out, const Ref *r) { resample(out, r, r->type, r->in_
 
 /* Place (i,j) of the turned square shows place (*si,*sj) of the original: out = rot90^k(flip(x)), and
  * rot90(m)[i,j] = m[j, e-1-i]. */
-static void turned_from(int code, int64_t e, int64_t i, int64_t j, int64_t *si, int64_t *sj) {
+static void transposed_from(int code, int64_t e, int64_t i, int64_t j, int64_t *si, int64_t *sj) {
   for (int k = 0; k < (code & 3); k++) {
     int64_t was = i;
     i = j;
@@ -171,7 +171,7 @@ void ref_orient(double *out, const Ref *r) {
     for (int64_t i = 0; i < e; i++)
       for (int64_t j = 0; j < e; j++) {
         int64_t si, sj;
-        turned_from((int)code[p / r->type.dim[1]], e, i, j, &si, &sj);
+        transposed_from((int)code[p / r->type.dim[1]], e, i, j, &si, &sj);
         int64_t there = ((p * e + i) * e + j) * inner, here = ((p * e + si) * e + sj) * inner;
         if (r->at->mode) memcpy(out + here, x + there, (size_t)inner * sizeof *out);
         else memcpy(out + there, x + here, (size_t)inner * sizeof *out);

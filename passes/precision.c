@@ -59,7 +59,7 @@ static bool *needed_whole(const Fn *f) {
   return whole;
 }
 
-static bool is_wide(const Program *p, Type t) {
+static bool is_wgmma(const Program *p, Type t) {
   return t.dt == F32 && t.rank >= 3 && t.dim[1] > MAP_UNROLL_C && t.dim[1] != p->classes &&
          type_count(t) >= SMALL;
 }
@@ -101,7 +101,8 @@ Fn *pass_precision(Fn *f, char err[IR_ERR]) {
   for (int i = 0; i < f->ngroup; i++)
     for (int o = 0; o < g[i].nout; o++) {
       int v = g[i].out[o];
-      bf16[v] = image[v] && !whole[v] && precision_allows(f->node[v].op) && is_wide(f->prog, f->node[v].type);
+      bf16[v] =
+          image[v] && !whole[v] && precision_allows(f->node[v].op) && is_wgmma(f->prog, f->node[v].type);
     }
   precision_set(to, bf16);
   return to;

@@ -29,12 +29,12 @@ static void sync(void *thread, int32_t ins, int32_t block) {
   else emulate_meet(thread, ins, SYNC, 0, 0);
 }
 
-static void load_matrix(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t turned,
+static void load_matrix(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t transposed,
                         uint32_t *regs) {
   Thread *t = thread;
   Warp *w = &t->e->warp[t->warp];
   w->row[t->lane] = emulate_touch_piece(t, ins, buffer, at, 16, false), w->regs[t->lane] = regs;
-  emulate_meet(t, ins, turned ? MATRIX_TURNED : MATRIX, 0, 0);
+  emulate_meet(t, ins, transposed ? MATRIX_TURNED : MATRIX, 0, 0);
 }
 
 static void mma(void *thread, int32_t ins, int32_t bf16, float *sum, const uint32_t *a, const uint32_t *b) {
@@ -77,7 +77,7 @@ static void arrive(const Thread *t, const Copy *c) {
   else memset(r->data + c->to, 0, (size_t)c->bytes);
   for (int64_t i = c->to / r->granule; i * r->granule < c->to + c->bytes; i++) {
     r->cell[i].coming = false;
-    r->cell[i].writer = (Who){emulate_id(t), t->e->time}, r->cell[i].fences = (uint32_t)t->nfence;
+    r->cell[i].writer = (Access){emulate_id(t), t->e->time}, r->cell[i].fences = (uint32_t)t->nfence;
   }
 }
 

@@ -93,10 +93,10 @@ static LLVMValueRef bf16(SimtLower *s, LLVMValueRef low, LLVMValueRef high) {
 }
 
 static void load_matrix(SimtLower *s, int ins, LLVMValueRef regs, KV buf, LLVMValueRef at, int64_t further,
-                        bool turned) {
+                        bool transposed) {
   Lower *l = &s->l;
   at = LLVMBuildAdd(l->b, at, lower_i64(l, further), "");
-  LLVMValueRef args[] = {lower_i32(l, ins), l->v[buf], at, lower_i32(l, turned), regs};
+  LLVMValueRef args[] = {lower_i32(l, ins), l->v[buf], at, lower_i32(l, transposed), regs};
   call(l, offsetof(SimtCalls, load_matrix), LLVMVoidTypeInContext(l->c), args, 5);
 }
 

@@ -15,7 +15,8 @@ typedef struct {
   void *(*address)(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t bytes, int32_t write);
   uint32_t (*shuffle)(void *thread, int32_t ins, uint32_t word, int32_t lane, int32_t exchange);
   void (*sync)(void *thread, int32_t ins, int32_t block);
-  void (*load_matrix)(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t turned, uint32_t *regs);
+  void (*load_matrix)(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t transposed,
+                      uint32_t *regs);
   void (*mma)(void *thread, int32_t ins, int32_t bf16, float *sum, const uint32_t *a, const uint32_t *b);
   void (*copy_async)(void *thread, int32_t ins, int32_t to, int64_t to_at, int32_t from, int64_t from_at,
                      int32_t bytes);

@@ -61,7 +61,7 @@ static bool same_group(const Emulator *e, uint32_t a, uint32_t b, Group g) {
 }
 
 /* Did what `who` (a group of threads) did happen before what t does now? */
-static bool ordered(const Thread *t, Who who, Group g) {
+static bool ordered(const Thread *t, Access who, Group g) {
   const Emulator *e = t->e;
   uint32_t number = who.id - (emulate_id(t) - (uint32_t)t->number); /* in the block, if it is of it */
   if (!who.time || (g == THREAD && number == (uint32_t)t->number)) return true;
@@ -76,7 +76,7 @@ const char *emulate_unordered(const Emulator *e, const Cell *c) {
   return c->writer.time && c->writer.time >= e->barrier ? "no barrier came after that" : NULL;
 }
 
-static void race(const Thread *t, int ins, int buffer, int64_t at, const char *did, Who who, Group g) {
+static void race(const Thread *t, int ins, int buffer, int64_t at, const char *did, Access who, Group g) {
   const Emulator *e = t->e;
   uint32_t n = (uint32_t)e->nthread;
   bool many = g != THREAD;
@@ -89,9 +89,9 @@ static void race(const Thread *t, int ins, int buffer, int64_t at, const char *d
 }
 
 /* Notes the access; false: a race. */
-static bool note(const Thread *t, Cell *c, int ins, int buffer, int64_t at, bool write) {
+static bool record_access(const Thread *t, Cell *c, int ins, int buffer, int64_t at, bool write) {
   Emulator *e = t->e;
-  Who me = {emulate_id(t), e->time};
+  Access me = {emulate_id(t), e->time};
   if (c->coming)
     return emulate_fail(
                e,
@@ -118,7 +118,7 @@ static bool note(const Thread *t, Cell *c, int ins, int buffer, int64_t at, bool
   Group g = THREAD;
   if (!ordered(t, c->reader, (Group)c->group))
     for (g = (Group)c->group; !same_group(e, c->reader.id, me.id, g); g++) {}
-  c->reader = (Who){first_of(e, me.id, g), me.time};
+  c->reader = (Access){first_of(e, me.id, g), me.time};
   c->group = g;
   return true;
 }
@@ -137,7 +137,7 @@ uint8_t *emulate_touch(Thread *t, int ins, int buffer, int64_t at, int64_t size,
   int64_t from = v->offset + at * size;
   int shift = r->granule == 4 ? 2 : r->granule == 2 ? 1 : r->granule == 8 ? 3 : 0;
   for (int64_t c = from >> shift, end = (from + bytes - 1) >> shift; c <= end; c++)
-    if (!note(t, &r->cell[c], ins, buffer, at, write)) emulate_halt(t);
+    if (!record_access(t, &r->cell[c], ins, buffer, at, write)) emulate_halt(t);
   return r->data + from;
 }
 

@@ -13,9 +13,9 @@
 typedef enum { THREAD, WARP, BLOCK, ALL } Group;
 typedef struct {
   uint32_t id, time; /* of a thread, of the first of a group; time 0: nobody yet */
-} Who;
+} Access;
 typedef struct {
-  Who writer, reader;
+  Access writer, reader;
   uint32_t group : 2;   /* of the readers */
   uint32_t coming : 1;  /* an asynchronous copy by writer that nobody has waited for */
   uint32_t reading : 8; /* so many wgmma that not all of their warps have waited for */
@@ -78,7 +78,7 @@ typedef struct {
   uint64_t matrix[4 * SIMT_LANES][2];
   Product *product;
   int nproduct, capproduct;
-} Quad;
+} Warpgroup;
 
 struct Emulator {
   Arena *arena; /* of shared codes, NULL: kernels are their own */
@@ -90,7 +90,7 @@ struct Emulator {
   Fibers *fibers;
   Thread *thread;
   Warp *warp;
-  Quad *quad; /* every four warps, where blocks are of fours */
+  Warpgroup *quad; /* every four warps, where blocks are of fours */
   int nthread;
   int *ready, nready;
   uint64_t dice;

@@ -14,14 +14,14 @@ enum { THREADS = WGMMA_WARPS * SIMT_LANES, NAN_BITS = 0x7fc1ffc5, LINES = 16 };
 struct Product {
   int ins, n, bf16, waited; /* waited: a bit for each warp */
   bool in_registers;        /* a */
-  bool turned;
+  bool transposed;
   WgmmaMatrix a, b;
   uint32_t rows[WGMMA_ROWS][8]; /* a that was in registers */
   float *sum[THREADS],
       *was; /* was: what they held, all of a thread's one after the other; NULL: those of a product before */
 };
 
-static Quad *quad_of(const Thread *t) { return &t->e->quad[t->warp / WGMMA_WARPS]; }
+static Warpgroup *warpgroup_of(const Thread *t) { return &t->e->quad[t->warp / WGMMA_WARPS]; }
 
 uint64_t emulate_matrix(void *thread, int32_t ins, int32_t buffer, int64_t at, int64_t form) {
   Thread *t = thread;
@@ -45,14 +45,15 @@ static Region *scratch_at(const Emulator *e, uint32_t address) {
   return NULL;
 }
 
-/* Piece `number` of 16 bytes, two of each row; turned: one of each 8 columns, in 16 lines. */
+/* Piece `number` of 16 bytes, two of each row; transposed: one of each 8 columns, in 16 lines. */
 static Region *piece(Thread *t, const Product *p, const WgmmaMatrix *m, int number, int64_t *at) {
-  int row = p->turned ? number % LINES : number / 2;
-  uint32_t address = p->turned ? wgmma_turned_piece(m, row, number / LINES) : wgmma_piece(m, row, number % 2);
+  int row = p->transposed ? number % LINES : number / 2;
+  uint32_t address =
+      p->transposed ? wgmma_transposed_piece(m, row, number / LINES) : wgmma_piece(m, row, number % 2);
   Region *r = scratch_at(t->e, address);
   if (!r)
     emulate_stop(t, "v%d = %s: %s %d of a matrix is at byte %u of shared memory, where no scratch is", p->ins,
-                 emulate_op(t->e, p->ins), p->turned ? "line" : "row", row, address);
+                 emulate_op(t->e, p->ins), p->transposed ? "line" : "row", row, address);
   *at = address - r->address;
   return r;
 }
@@ -88,19 +89,19 @@ static void end_read(Thread *t, const Product *p, const WgmmaMatrix *m, int rows
     Region *r = piece(t, p, m, i, &at);
     for (int64_t j = at / r->granule; j < (at + 16) / r->granule; j++) {
       r->cell[j].reading--;
-      r->cell[j].reader = (Who){(uint32_t)e->task * (uint32_t)e->nthread, e->time};
+      r->cell[j].reader = (Access){(uint32_t)e->task * (uint32_t)e->nthread, e->time};
       r->cell[j].group = BLOCK;
     }
   }
 }
 
 static void get_row(Thread *t, const Product *p, const WgmmaMatrix *m, int row, uint32_t to[8]) {
-  for (int half = 0; half < 2 && !p->turned; half++) {
+  for (int half = 0; half < 2 && !p->transposed; half++) {
     int64_t at;
     const Region *r = piece(t, p, m, 2 * row + half, &at);
     memcpy(to + 4 * half, r->data + at, 16);
   }
-  for (int line = 0; line < LINES && p->turned; line++) {
+  for (int line = 0; line < LINES && p->transposed; line++) {
     int64_t at;
     const Region *r = piece(t, p, m, row / 8 * LINES + line, &at);
     memcpy((uint8_t *)to + 2 * line, r->data + at + row % 8 * 2, 2);
@@ -112,18 +113,19 @@ static void get_row(Thread *t, const Product *p, const WgmmaMatrix *m, int row, 
 /* Of `rows` rows, or columns. */
 static WgmmaMatrix decode(Thread *t, const Product *p, uint64_t descriptor, int rows) {
   WgmmaMatrix m = wgmma_matrix(descriptor);
-  int pattern = p->turned && m.swapped ? (int)m.swapped / 2 : 8;
+  int pattern = p->transposed && m.swapped ? (int)m.swapped / 2 : 8;
   if (rows % pattern)
     emulate_stop(t, "v%d = %s: %d elements along a line of a matrix are no whole patterns of %d", p->ins,
                  emulate_op(t->e, p->ins), rows, pattern);
-  if (m.shift || !(p->turned ? wgmma_turned_begins_right(&m, rows / pattern) : wgmma_begins_right(&m)))
+  if (m.shift ||
+      !(p->transposed ? wgmma_transposed_begins_right(&m, rows / pattern) : wgmma_begins_right(&m)))
     emulate_stop(
         t, "v%d = %s: a matrix whose swapped rows begin elsewhere than their pattern (byte %u, field %u)",
         p->ins, emulate_op(t->e, p->ins), m.address, m.shift);
   return m;
 }
 
-static Product *add_product(Thread *t, Quad *q) {
+static Product *add_product(Thread *t, Warpgroup *q) {
   if (q->nproduct == q->capproduct) {
     int cap = q->capproduct ? 2 * q->capproduct : 8;
     Product *more = realloc(q->product, (size_t)cap * sizeof *more);
@@ -136,7 +138,7 @@ static Product *add_product(Thread *t, Quad *q) {
 }
 
 /* Sums that no product before has under way are put aside, and are NaN. */
-static void take_sums(Thread *t, const Quad *q, Product *p) {
+static void take_sums(Thread *t, const Warpgroup *q, Product *p) {
   int regs = p->n / 2;
   memcpy(p->sum, q->sum, sizeof p->sum);
   for (const Product *o = q->product; o < p; o++)
@@ -150,12 +152,12 @@ static void take_sums(Thread *t, const Quad *q, Product *p) {
 }
 
 /* All threads are there. */
-static void issue(Thread *t, Quad *q, int bf16) {
+static void issue(Thread *t, Warpgroup *q, int bf16) {
   Emulator *e = t->e;
   const KIns *i = &e->k->ins[q->ins];
   Product *p = add_product(t, q);
   p->ins = q->ins, p->bf16 = bf16, p->n = 2 * (int)e->k->ins[i->in[0]].imm, p->in_registers = q->a[0] != NULL;
-  p->turned = i->op == K_wgmma_bf16_turned;
+  p->transposed = i->op == K_wgmma_bf16_transposed;
   for (int j = 1; j < THREADS; j++)
     if (memcmp(q->matrix[0], q->matrix[j], sizeof q->matrix[0]))
       emulate_stop(t, "v%d = %s: threads 0 and %d of four warps name different matrices", q->ins,
@@ -178,7 +180,7 @@ void emulate_wgmma(void *thread, int32_t ins, int32_t bf16, float *sum, const ui
   if (!t->ready)
     emulate_stop(t, "v%d = %s by thread %d: no wgmma_fence since it began or waited", ins, emulate_op(e, ins),
                  t->number);
-  Quad *q = quad_of(t);
+  Warpgroup *q = warpgroup_of(t);
   int at = t->number % THREADS;
   if (q->waiting && q->ins != ins)
     emulate_stop(t, "thread %d is at v%d = %s while others of its four warps wait at v%d = %s", t->number,
@@ -225,7 +227,7 @@ static void finish(Thread *t, Product *p, int warp) {
 
 /* All lanes of the warp wait. */
 static void wait(Thread *t) {
-  Quad *q = quad_of(t);
+  Warpgroup *q = warpgroup_of(t);
   int warp = t->warp % WGMMA_WARPS, kept = 0;
   for (int i = 0; i < q->nproduct; i++)
     if (!(q->product[i].waited >> warp & 1)) finish(t, &q->product[i], warp);
@@ -252,13 +254,13 @@ void emulate_order(void *thread, int32_t ins, int32_t op) {
 }
 
 bool emulate_unfinished(const Thread *t) {
-  const Quad *q = quad_of(t);
+  const Warpgroup *q = warpgroup_of(t);
   for (int i = 0; i < q->nproduct; i++)
     if (!(q->product[i].waited >> t->warp % WGMMA_WARPS & 1)) return true;
   return false;
 }
 
-void emulate_clear(Quad *q) {
+void emulate_clear(Warpgroup *q) {
   for (int i = 0; i < q->nproduct; i++) free(q->product[i].was);
   q->nproduct = q->waiting = 0;
 }

@@ -9,5 +9,5 @@ void emulate_wgmma(void *thread, int32_t ins, int32_t bf16, float *sum, const ui
 void emulate_order(void *thread, int32_t ins, int32_t op); /* proxy_fence, wgmma_fence, wgmma_wait */
 /* Products that the thread's warp has not waited for. */
 bool emulate_unfinished(const Thread *t);
-void emulate_clear(Quad *q);
+void emulate_clear(Warpgroup *q);
 #endif

@@ -24,7 +24,7 @@ typedef struct {
   /* f32 rounded to bf16: the bits, i16, of low; or both, i32. Only where `rounds`. */
   LLVMValueRef (*bf16)(SimtLower *s, LLVMValueRef low, LLVMValueRef high);
   void (*load_matrix)(SimtLower *s, int ins, LLVMValueRef regs, KV buf, LLVMValueRef at, int64_t further,
-                      bool turned);
+                      bool transposed);
   void (*mma)(SimtLower *s, int ins, bool bf16, LLVMValueRef sum, LLVMValueRef a, LLVMValueRef b);
   /* `from` < 0: zeros. */
   void (*copy_async)(SimtLower *s, int ins, KV to_buf, LLVMValueRef to, KV from_buf, LLVMValueRef from,
@@ -40,7 +40,7 @@ typedef struct {
 
 /* A product of the run that is being collected (ptx_wgmma.c). */
 typedef struct {
-  bool bf16, turned;
+  bool bf16, transposed;
   int n;
   LLVMValueRef sum, a, a_matrix, b_matrix;
 } SimtProduct;

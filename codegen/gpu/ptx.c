@@ -120,12 +120,12 @@ static LLVMValueRef element(Lower *l, KV buf, LLVMValueRef at) {
 }
 
 static void load_matrix(SimtLower *s, int ins, LLVMValueRef regs, KV buf, LLVMValueRef at, int64_t further,
-                        bool turned) {
+                        bool transposed) {
   (void)ins;
   Lower *l = &s->l;
   static const char plain[] = "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16",
                     turn[] = "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16";
-  const char *name = turned ? turn : plain;
+  const char *name = transposed ? turn : plain;
   LLVMTypeRef word = LLVMInt32TypeInContext(l->c), over = LLVMPointerTypeInContext(l->c, SHARED);
   LLVMTypeRef t = lower_base_type(l->c, (KBase)l->k->ins[buf].type.base);
   LLVMValueRef p = element(l, buf, at), more = lower_i64(l, further);

@@ -103,8 +103,8 @@ static void say_product(Run *r, const SimtProduct *p) {
   say_registers(r, r->first[sum_number(r, p->sum)], p->n / 2);
   if (p->a) say_registers(r, a, 4);
   else say(r, "$%d, ", a);
-  /* Add to the sums; no signs are changed; bf16: both matrices in shared memory lie turned, or neither. */
-  say(r, "$%d, add, 1, 1%s;\n", b, !p->bf16 ? "" : p->turned ? ", 1, 1" : p->a ? ", 0" : ", 0, 0");
+  /* Add to the sums; no signs are changed; bf16: both matrices in shared memory lie transposed, or neither. */
+  say(r, "$%d, add, 1, 1%s;\n", b, !p->bf16 ? "" : p->transposed ? ", 1, 1" : p->a ? ", 0" : ", 0, 0");
 }
 
 static void build_run(SimtLower *s) {
@@ -146,5 +146,5 @@ void simt_ptx_wgmma(SimtLower *s, int ins, bool bf16, LLVMValueRef sum, LLVMValu
                     LLVMValueRef b_matrix) {
   const KIns *i = &s->l.k->ins[ins];
   s->product[s->nproduct++] = (SimtProduct){
-      bf16, i->op == K_wgmma_bf16_turned, 2 * (int)s->l.k->ins[i->in[0]].imm, sum, a, a_matrix, b_matrix};
+      bf16, i->op == K_wgmma_bf16_transposed, 2 * (int)s->l.k->ins[i->in[0]].imm, sum, a, a_matrix, b_matrix};
 }

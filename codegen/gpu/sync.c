@@ -3,7 +3,7 @@
  * Two accesses of one buffer, in program order, need a sync between them when one of them stores and they may meet at an
  * element in different lanes. Lanes of an access are known: of a vector at element e, lane l is at e + l; a scalar
  * is loaded by all lanes and stored by one. So accesses whose elements differ by a known number are compared exactly; all
- * others are taken to meet. Arguments may lie over each other (KFn.over), then element over element.
+ * others are taken to meet. Arguments may lie over each other (KFn.may_alias), then element over element.
  *
  * The state while walking over the program is the set of accesses since the last sync on some path; loops
  * bring theirs around their back edges, which is repeated until nothing is added. What comes around is compared by value
@@ -63,7 +63,7 @@ static bool access_of(const KFn *k, int ins, Access *a) {
   case K_scatter:
   case K_scatter_masked: a->write = true, a->shape = ANY; break;
   case K_load_matrix:
-  case K_load_matrix_turned: a->buf = i->in[1], a->root = i->in[2], a->shape = ANY; break;
+  case K_load_matrix_transposed: a->buf = i->in[1], a->root = i->in[2], a->shape = ANY; break;
   default: return false; /* copy_async, too: no sync orders what arrives later; wait_group and barrier do */
   }
   int64_t c;
@@ -81,7 +81,7 @@ static bool may_overlay(const KFn *k, KV a, KV b) {
   const KIns *x = &k->ins[a], *y = &k->ins[b];
   if (a == b) return true;
   if (x->op != K_arg || y->op != K_arg) return false;
-  if (k->over) return k->over[x->imm] == y->imm || k->over[y->imm] == x->imm;
+  if (k->may_alias) return k->may_alias[x->imm] == y->imm || k->may_alias[y->imm] == x->imm;
   return (x->type.base == K_BF16) == (y->type.base == K_BF16);
 }
 
@@ -229,7 +229,7 @@ static KFn *with_syncs(Arena *a, const KFn *k, const uint8_t *sync) {
   KFn *out = k_new(a, k->name, k->lanes);
   out->nregs = k->nregs;
   out->warps = k->warps;
-  out->over = k->over;
+  out->may_alias = k->may_alias;
   out->nargs = k->nargs;
   out->nparams = k->nparams;
   KV *map = arena_alloc(a, ((size_t)k->n + 1) * sizeof *map);

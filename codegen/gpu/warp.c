@@ -35,8 +35,8 @@ bool simt_warp(SimtLower *s, int ins, LLVMValueRef *out) {
   case K_reg: *out = LLVMBuildLoad2(l->b, t, simt_reg(l, t, v[0], i->imm), ""); return true;
   case K_set_reg: LLVMBuildStore(l->b, v[1], simt_reg(l, t, v[0], i->imm)); return true;
   case K_load_matrix:
-  case K_load_matrix_turned:
-    s->leaf->load_matrix(s, ins, v[0], i->in[1], wide(l, v[2]), i->imm, i->op == K_load_matrix_turned);
+  case K_load_matrix_transposed:
+    s->leaf->load_matrix(s, ins, v[0], i->in[1], wide(l, v[2]), i->imm, i->op == K_load_matrix_transposed);
     return true;
   case K_mma_tf32:
   case K_mma_bf16:
@@ -54,7 +54,7 @@ bool simt_warp(SimtLower *s, int ins, LLVMValueRef *out) {
   case K_wgmma_wait: s->leaf->order(s, ins, i->op); return true;
   case K_wgmma_tf32:
   case K_wgmma_bf16:
-  case K_wgmma_bf16_turned: wgmma(s, ins, v[0], v[1], v[2]); return true;
+  case K_wgmma_bf16_transposed: wgmma(s, ins, v[0], v[1], v[2]); return true;
   default: return false;
   }
 }

@@ -510,10 +510,10 @@ void k_store(KFn *k, KV buf, KV at, KV v) {
   if (!stored(k, buf, v, "store") || !offset(k, at, "store")) return;
   push(k, K_store, kt(K_VOID, false), buf, at, v, -1);
 }
-void k_stream(KFn *k, KV buf) {
+void k_nontemporal(KFn *k, KV buf) {
   if (!buffer(k, buf, "stream")) return;
   if (k->ins[buf].op != K_arg) fail(k, "stream: v%d is no argument", buf);
-  else k->streamed |= UINT64_C(1) << k->ins[buf].imm;
+  else k->nontemporal |= UINT64_C(1) << k->ins[buf].imm;
 }
 void k_opaque_counters(KFn *k) { k->opaque = true; }
 static void prefetch(KFn *k, KV buf, KV at, bool near) {

@@ -68,8 +68,8 @@ KV k_gather_at(KFn *k, KV buf, KV at, int64_t further) {
   return add(k, K_gather_at, kt(kir_element(k, buf), true), further, buf, at, -1, -1);
 }
 
-void k_load_matrix(KFn *k, KV regs, KV scratch, KV at, int64_t further, bool turned) {
-  KOp op = turned ? K_load_matrix_turned : K_load_matrix;
+void k_load_matrix(KFn *k, KV regs, KV scratch, KV at, int64_t further, bool transposed) {
+  KOp op = transposed ? K_load_matrix_transposed : K_load_matrix;
   const char *who = kop_info[op].name;
   if (has_regs(k, regs, K_I32, 0, 4, who) && is_scratch(k, scratch, who) && is_vector(k, at, K_I32, who))
     statement(k, op, further, regs, scratch, at, -1);
@@ -123,7 +123,7 @@ void k_wgmma(KFn *k, bool bf16, KV sum, KV a, KV b) {
   product(k, bf16 ? K_wgmma_bf16 : K_wgmma_tf32, sum, a, b);
 }
 
-void k_wgmma_turned(KFn *k, KV sum, KV a, KV b) { product(k, K_wgmma_bf16_turned, sum, a, b); }
+void k_wgmma_transposed(KFn *k, KV sum, KV a, KV b) { product(k, K_wgmma_bf16_transposed, sum, a, b); }
 
 bool kir_wgmma(const KFn *k) {
   for (int v = 0; v < k->n; v++)
@@ -135,7 +135,7 @@ bool kir_tensor(const KFn *k) {
   for (int v = 0; v < k->n; v++) switch (k->ins[v].op) {
     case K_tf32:
     case K_load_matrix:
-    case K_load_matrix_turned:
+    case K_load_matrix_transposed:
     case K_mma_tf32:
     case K_mma_bf16:
     case K_copy_async:

@@ -40,10 +40,10 @@ bool fragment_unrounded(const uint32_t *reg, int n) {
   return false;
 }
 
-uint32_t fragment_word(const void *const row[8], int lane, bool turned) {
+uint32_t fragment_word(const void *const row[8], int lane, bool transposed) {
   uint32_t word;
   uint16_t half[2];
-  if (!turned) return memcpy(&word, (const uint8_t *)row[lane / 4] + 4 * (lane % 4), 4), word;
+  if (!transposed) return memcpy(&word, (const uint8_t *)row[lane / 4] + 4 * (lane % 4), 4), word;
   for (int i = 0; i < 2; i++) memcpy(&half[i], (const uint8_t *)row[lane % 4 * 2 + i] + 2 * (lane / 4), 2);
   return half[0] | (uint32_t)half[1] << 16;
 }

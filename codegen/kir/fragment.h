@@ -24,5 +24,5 @@ float fragment_element(bool bf16, uint32_t reg, int at);
 /* Has one of the n registers bits that a tf32 has not? */
 bool fragment_unrounded(const uint32_t *reg, int n);
 /* The word that `lane` gets of an 8 x 8 matrix, given its rows. */
-uint32_t fragment_word(const void *const row[8], int lane, bool turned);
+uint32_t fragment_word(const void *const row[8], int lane, bool transposed);
 #endif

@@ -7,9 +7,9 @@ void kir_code(const KFn *k, Bytes *out) {
   bytes_number(out, (uint64_t)k->lanes | (uint64_t)(k->warps - 1) << 8);
   bytes_number(out, k->opaque);
   bytes_number(out, (uint64_t)k->n);
-  bytes_number(out, k->streamed);
+  bytes_number(out, k->nontemporal);
   bytes_number(out, (uint64_t)k->nparams);
-  for (int i = 0; k->over && i < k->nargs; i++) bytes_number(out, (uint64_t)(k->over[i] + 1));
+  for (int i = 0; k->may_alias && i < k->nargs; i++) bytes_number(out, (uint64_t)(k->may_alias[i] + 1));
   for (int v = 0; v < k->n; v++) {
     const KIns *i = &k->ins[v];
     uint64_t real;

@@ -59,18 +59,18 @@ typedef struct KFn {
   int lanes; /* 8 or 16 floats; 32: threads of a warp */
   int nregs; /* vector registers of the target: 32 or 16; emitters size their tiles by it */
   int warps; /* threads of a block, each of `lanes`: 1 but for kernels with barriers */
-  /* Where lanes are threads: over[i] is the argument that argument i may lie over, element over element, -1 = none (as
-   * Launch.inplace); NULL: any may lie over any. */
-  const int *over;
+  /* Where lanes are threads: may_alias[i] is the argument that argument i may lie over, element over element, -1 = none (as
+   * Launch.may_alias); NULL: any may lie over any. */
+  const int *may_alias;
   KIns *ins;
   int n, cap; /* program order; a KV is an index */
   int nargs;
   int nparams; /* words a launch hands over behind its arguments */
   /* Where lanes are threads: the same for GPUs of compute capability 9.0: arguments, tasks and results are equal; NULL: none. */
   struct KFn *sm90;
-  uint64_t streamed; /* bit i: argument i is larger than the caches and written once (k_stream) */
-  bool opaque;       /* LLVM does not see what counters of loops are (k_opaque_counters) */
-  char err[IR_ERR];  /* first misuse of the builder */
+  uint64_t nontemporal; /* bit i: argument i is larger than the caches and written once (k_nontemporal) */
+  bool opaque;          /* LLVM does not see what counters of loops are (k_opaque_counters) */
+  char err[IR_ERR];     /* first misuse of the builder */
 } KFn;
 
 KFn *k_new(Arena *a, const char *name, int lanes);
@@ -120,7 +120,7 @@ void k_scatter(KFn *k, KV buf, KV at, KV v);
 void k_scatter_masked(KFn *k, KV buf, KV at, KV v, KV mask);
 /* A hint: argument `buf` is written once, by whole vectors, and is read again only when the caches have long held other
  * things. Stores of vectors at places known to be multiples of the lanes may go past the caches. */
-void k_stream(KFn *k, KV buf);
+void k_nontemporal(KFn *k, KV buf);
 /* LLVM's loop strength reduction looks for the best way to step every address along every loop around it. Where tiles are written
  * out within many loops that takes nine tenths of the time that the kernel's code takes, and finds nothing: an address there is
  * a counter and a number. So it is not told what the counters of this kernel's loops are. */
@@ -141,7 +141,7 @@ KV k_regs(KFn *k, KBase base, int n, const char *name); /* K_I32: operands of mm
 KV k_reg(KFn *k, KV regs, int i);
 void k_set_reg(KFn *k, KV regs, int i, KV v);
 KV k_gather_at(KFn *k, KV buf, KV at, int64_t further); /* a constant that costs nothing */
-void k_load_matrix(KFn *k, KV regs, KV scratch, KV at, int64_t further, bool turned);
+void k_load_matrix(KFn *k, KV regs, KV scratch, KV at, int64_t further, bool transposed);
 void k_mma(KFn *k, bool bf16, KV sum, KV a, KV b, int b_first);
 void k_copy_async(KFn *k, KV scratch, KV to, KV arg, KV from, int bytes);
 void k_commit(KFn *k);
@@ -151,7 +151,7 @@ KV k_matrix(KFn *k, KV scratch, KV at, int64_t form); /* at: scalar i64 */
 void k_proxy_fence(KFn *k);
 void k_wgmma_fence(KFn *k);
 void k_wgmma(KFn *k, bool bf16, KV sum, KV a, KV b);
-void k_wgmma_turned(KFn *k, KV sum, KV a, KV b); /* bf16 */
+void k_wgmma_transposed(KFn *k, KV sum, KV a, KV b); /* bf16 */
 void k_wgmma_wait(KFn *k);
 KV k_for(KFn *k, KV lo, KV hi, int64_t step); /* the counter, i64 */
 void k_if(KFn *k, KV cond);

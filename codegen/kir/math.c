@@ -159,11 +159,11 @@ static bool expand_one(KFn *k, KOp op, KV x, KV *out) {
 
 KFn *math_expand(Arena *a, const KFn *k) {
   KFn *out = k_new(a, k->name, k->lanes);
-  out->streamed = k->streamed;
+  out->nontemporal = k->nontemporal;
   out->opaque = k->opaque;
   out->nregs = k->nregs;
   out->warps = k->warps;
-  out->over = k->over;
+  out->may_alias = k->may_alias;
   out->nargs = k->nargs;
   out->nparams = k->nparams;
   memcpy(out->err, k->err, sizeof out->err);

@@ -21,7 +21,7 @@ typedef struct {
   int n, next; /* words of the line, and how many are read */
   KV *value;   /* of v0, v1, .. of the text; K_NONE: not defined */
   int nvalue, capvalue;
-  int nover; /* arguments that the first line tells of */
+  int nmay_alias; /* arguments that the first line tells of */
   char *err;
 } Parser;
 
@@ -166,7 +166,7 @@ static bool attributes(Parser *p, KIns *i) {
   if (i->op != K_arg) return true;
   if (i->imm != p->k->nargs) return fail(p, "argument %d comes next", p->k->nargs);
   if (p->k->nargs++ >= 64) return fail(p, "more than 64 arguments");
-  if (accept(p, "streamed")) p->k->streamed |= UINT64_C(1) << i->imm;
+  if (accept(p, "nontemporal")) p->k->nontemporal |= UINT64_C(1) << i->imm;
   return true;
 }
 
@@ -204,17 +204,17 @@ static bool instruction(Parser *p) {
   return !made || define(p, made, v);
 }
 
-static bool over(Parser *p) {
+static bool may_alias(Parser *p) {
   int *list = arena_alloc(p->arena, 64 * sizeof *list), n = 0;
   int64_t v;
-  for (p->k->over = list; !accept(p, "]"); list[n++] = (int)v)
+  for (p->k->may_alias = list; !accept(p, "]"); list[n++] = (int)v)
     if (n == 64 || !integer(p, &v) || v < -1 || v >= 64)
       return fail(p, "expected at most 64 numbers of arguments");
-  p->nover = n;
+  p->nmay_alias = n;
   return true;
 }
 
-/* kernel "NAME" lanes N [opaque] [warps N] [params N] [over [ .. ]] { */
+/* kernel "NAME" lanes N [opaque] [warps N] [params N] [may_alias [ .. ]] { */
 static bool head(Parser *p) {
   int64_t lanes, warps = 1, params = 0;
   if (!expect(p, "kernel")) return false;
@@ -231,7 +231,7 @@ static bool head(Parser *p) {
   p->k->opaque = opaque;
   p->k->nparams = (int)params;
   p->nvalue = 0;
-  return (!accept(p, "over") || (expect(p, "[") && over(p))) && expect(p, "{");
+  return (!accept(p, "may_alias") || (expect(p, "[") && may_alias(p))) && expect(p, "{");
 }
 
 static bool body(Parser *p) {
@@ -240,8 +240,8 @@ static bool body(Parser *p) {
   for (int depth = 0; read_line(p);) {
     bool closes = accept(p, "}");
     if (closes && p->next == p->n && !depth)
-      return !p->k->over || p->nover == p->k->nargs ||
-             fail(p, "%d arguments, and `over` tells of %d", p->k->nargs, p->nover);
+      return !p->k->may_alias || p->nmay_alias == p->k->nargs ||
+             fail(p, "%d arguments, and `may_alias` tells of %d", p->k->nargs, p->nmay_alias);
     if (closes && p->next == p->n) kir_append(p->k, &end), depth--;
     else if (closes && (!expect(p, "else") || !expect(p, "{"))) return false;
     else if (closes) kir_append(p->k, &other);

@@ -11,7 +11,7 @@
  *       ...
  *
  * Constants are written where they are used: 4096 (i64), 7i (i32), 0.5 and 2.0 (f32), 0.5d (f64), true, false. Of a block of
- * several warps, of parameters and of arguments that may lie over others the first line tells: lanes 32 warps 4 params 3 over [ -1 0 ];
+ * several warps, of parameters and of arguments that may lie over others the first line tells: lanes 32 warps 4 params 3 may_alias [ -1 0 ];
  * and of counters that LLVM is not to see (k_opaque_counters): lanes 16 opaque. kir_parse reads all of it.
  */
 #include <inttypes.h>
@@ -73,7 +73,7 @@ bool kir_has_number(KOp op) {
   case K_set_reg:
   case K_gather_at:
   case K_load_matrix:
-  case K_load_matrix_turned:
+  case K_load_matrix_transposed:
   case K_mma_tf32:
   case K_mma_bf16:
   case K_copy_async:
@@ -90,7 +90,7 @@ static void print_ins(FILE *out, const KFn *k, int v) {
   fputs(info->name, out);
   if (kir_has_number(i->op)) fprintf(out, " %" PRId64, i->imm);
   if (i->name) fprintf(out, " \"%s\"", i->name);
-  if (i->op == K_arg && k->streamed >> i->imm & 1) fputs(" streamed", out);
+  if (i->op == K_arg && k->nontemporal >> i->imm & 1) fputs(" nontemporal", out);
   for (int o = 0; o < info->operands; o++) {
     fputc(' ', out);
     print_operand(out, k, i->in[o]);
@@ -103,8 +103,9 @@ static void print_head(FILE *out, const KFn *k) {
   fprintf(out, "kernel \"%s\" lanes %d %s", k->name, k->lanes, k->opaque ? "opaque " : "");
   if (k->warps > 1) fprintf(out, "warps %d ", k->warps);
   if (k->nparams) fprintf(out, "params %d ", k->nparams);
-  for (int i = 0; k->over && i < k->nargs; i++) fprintf(out, "%s%d ", i ? "" : "over [ ", k->over[i]);
-  fputs(k->over && k->nargs ? "] {\n" : "{\n", out);
+  for (int i = 0; k->may_alias && i < k->nargs; i++)
+    fprintf(out, "%s%d ", i ? "" : "may_alias [ ", k->may_alias[i]);
+  fputs(k->may_alias && k->nargs ? "] {\n" : "{\n", out);
 }
 
 void kir_print(FILE *out, const KFn *k) {
@@ -130,8 +131,8 @@ static uint64_t mix(uint64_t h, uint64_t v) {
 
 uint64_t kir_hash(const KFn *k) {
   uint64_t form = (uint64_t)k->lanes | (uint64_t)k->opaque << 48 | (uint64_t)(k->warps - 1) << 8;
-  uint64_t h = mix(mix(0x6B69722E68617368u, form), k->streamed);
-  for (int i = 0; k->over && i < k->nargs; i++) h = mix(h, (uint64_t)(k->over[i] + 1));
+  uint64_t h = mix(mix(0x6B69722E68617368u, form), k->nontemporal);
+  for (int i = 0; k->may_alias && i < k->nargs; i++) h = mix(h, (uint64_t)(k->may_alias[i] + 1));
   for (int v = 0; v < k->n; v++) {
     const KIns *i = &k->ins[v];
     uint64_t bits;

@@ -168,7 +168,7 @@ static bool is_scratch(Check *c, int operand) {
 }
 
 static bool is_product(const KFn *k, int v) {
-  return v >= 0 && v < k->n && k->ins[v].op >= K_wgmma_tf32 && k->ins[v].op <= K_wgmma_bf16_turned;
+  return v >= 0 && v < k->n && k->ins[v].op >= K_wgmma_tf32 && k->ins[v].op <= K_wgmma_bf16_transposed;
 }
 
 /* A run is a fence, products, a wait, with nothing between: one instruction to the compiler of a GPU, which can then not touch
@@ -200,7 +200,7 @@ static bool check_wgmma(Check *c) {
   if (c->k->warps % WGMMA_WARPS) return bad(c, "is for blocks of fours of warps");
   if (is_product(c->k, c->at)) {
     int64_t n = 2 * c->k->ins[i->in[0]].imm;
-    bool in_registers = type_of(c, 1).kind == KIND_REGS && i->op != K_wgmma_bf16_turned;
+    bool in_registers = type_of(c, 1).kind == KIND_REGS && i->op != K_wgmma_bf16_transposed;
     if (!has_regs(c, 0, K_F32, 0, 4)) return false;
     if (n % 8 || n > 256) return bad(c, "operand 0 has %d registers, must be 4, 8, .. 128", (int)n / 2);
     if (!(in_registers ? has_regs(c, 1, K_I32, 0, 4) : want(c, 1, matrix)) || !want(c, 2, matrix))
@@ -232,7 +232,7 @@ static bool check_warp(Check *c) {
     return is_kind(c, 0, KIND_BUFFER, "buffer") && want(c, 1, offsets) &&
            gives(c, kt(kir_element(c->k, i->in[0]), true));
   case K_load_matrix:
-  case K_load_matrix_turned:
+  case K_load_matrix_transposed:
     return has_regs(c, 0, K_I32, 0, 4) && is_scratch(c, 1) && want(c, 2, offsets) && gives(c, none);
   case K_mma_tf32:
   case K_mma_bf16:
@@ -248,7 +248,7 @@ static bool check_warp(Check *c) {
   case K_wgmma_wait:
   case K_wgmma_tf32:
   case K_wgmma_bf16:
-  case K_wgmma_bf16_turned: return check_wgmma(c);
+  case K_wgmma_bf16_transposed: return check_wgmma(c);
   case K_wait_group: return (i->imm >= 0 || bad(c, "less than no group")) && gives(c, none);
   default: return gives(c, none);
   }
@@ -331,7 +331,7 @@ static bool check_ins(Check *c) {
   case K_set_reg:
   case K_gather_at:
   case K_load_matrix:
-  case K_load_matrix_turned:
+  case K_load_matrix_transposed:
   case K_mma_tf32:
   case K_mma_bf16:
   case K_copy_async:
@@ -342,7 +342,7 @@ static bool check_ins(Check *c) {
   case K_wgmma_fence:
   case K_wgmma_tf32:
   case K_wgmma_bf16:
-  case K_wgmma_bf16_turned:
+  case K_wgmma_bf16_transposed:
   case K_wgmma_wait: return check_warp(c);
   case K_prefetch: return is_kind(c, 0, KIND_BUFFER, "buffer") && want(c, 1, kt(K_I64, false));
   case K_barrier:

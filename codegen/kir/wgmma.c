@@ -20,7 +20,7 @@ uint32_t wgmma_piece(const WgmmaMatrix *m, int row, int piece) {
   return at ^ (at >> 7 & bits) << 4;
 }
 
-uint32_t wgmma_turned_piece(const WgmmaMatrix *m, int line, int piece) {
+uint32_t wgmma_transposed_piece(const WgmmaMatrix *m, int line, int piece) {
   uint32_t eight = (uint32_t)(line / 8), in = (uint32_t)(line % 8), p = (uint32_t)piece,
            wide = m->swapped / 16;
   if (!m->swapped) return m->address + p * m->down + eight * m->across + 16 * in;
@@ -34,7 +34,7 @@ bool wgmma_begins_right(const WgmmaMatrix *m) {
   return !size || (m->address % size < m->swapped && m->down % size == 0);
 }
 
-bool wgmma_turned_begins_right(const WgmmaMatrix *m, int patterns) {
+bool wgmma_transposed_begins_right(const WgmmaMatrix *m, int patterns) {
   uint32_t size = 8 * m->swapped;
   return !size || (m->address % size == 0 && m->down % size == 0 && (patterns < 2 || m->across % size == 0));
 }

@@ -17,7 +17,7 @@
  * replaced by their sum, bit by bit, with bits 7..: three, two or one of them. An address is one of the whole of shared memory, so
  * the next 32 bytes of the same rows are the descriptor + 2.
  *
- * Matrices of 16-bit elements may also lie turned, with the axis that is summed over outermost ("MN-major"; tnspA, tnspB): a line
+ * Matrices of 16-bit elements may also lie transposed, with the axis that is summed over outermost ("MN-major"; tnspA, tnspB): a line
  * is one of the 16 that an instruction sums over, and holds 8, 16, 32 or 64 neighbours along m (or n), `bytes` = 16, 32, 64, 128. Bits 16-29 and
  * 32-45 have another meaning then. How it comes about, twice:
  *
@@ -65,8 +65,8 @@ static inline int64_t wgmma_form(int bytes) {
   return (int64_t)(kind << 62 | (uint64_t)(8 * bytes / 16) << 32 | UINT64_C(1) << 16);
 }
 
-/* The same of lines of `bytes` that lie turned, as eight lines after eight lines; the next `bytes` / 2 of m or n are `across` bytes further. */
-static inline int64_t wgmma_form_turned(int bytes, int across) {
+/* The same of lines of `bytes` that lie transposed, as eight lines after eight lines; the next `bytes` / 2 of m or n are `across` bytes further. */
+static inline int64_t wgmma_form_transposed(int bytes, int across) {
   uint64_t kind = bytes == 128 ? 1 : bytes == 64 ? 2 : 3;
   return (int64_t)(kind << 62 | (uint64_t)(8 * bytes / 16) << 32 | (uint64_t)(across / 16) << 16);
 }
@@ -78,11 +78,11 @@ typedef struct {
 WgmmaMatrix wgmma_matrix(uint64_t descriptor);
 /* Where piece `piece` (0, 1) of row `row` lies. */
 uint32_t wgmma_piece(const WgmmaMatrix *m, int row, int piece);
-/* Of a matrix that lies turned: where elements 8 piece .. 8 piece + 7 of line `line` (0 .. 15) lie. */
-uint32_t wgmma_turned_piece(const WgmmaMatrix *m, int line, int piece);
+/* Of a matrix that lies transposed: where elements 8 piece .. 8 piece + 7 of line `line` (0 .. 15) lie. */
+uint32_t wgmma_transposed_piece(const WgmmaMatrix *m, int line, int piece);
 /* Do all of its patterns begin where bits 49-51, 0, say: at multiples of their size? Turned: `patterns` of them along m or n. */
 bool wgmma_begins_right(const WgmmaMatrix *m);
-bool wgmma_turned_begins_right(const WgmmaMatrix *m, int patterns);
+bool wgmma_transposed_begins_right(const WgmmaMatrix *m, int patterns);
 
 /* sum[lane][0 .. n/2-1] += a times b for the 16 rows of a warp; rows of a and columns of b are 8 words each. */
 void wgmma_multiply(int bf16, int n, uint32_t a[16][8], uint32_t b[][8], float *const sum[32]);

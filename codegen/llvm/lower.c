@@ -202,11 +202,11 @@ static LLVMValueRef splat_value(Lower *l, KV v) {
   return llvm_bf16_splat(l->b, LLVMGetOperand(zext, 0), l->k->lanes);
 }
 
-/* A store of a whole vector to a streamed argument, at a place that is known to be aligned (arguments are aligned to 64
+/* A store of a whole vector to a nontemporal argument, at a place that is known to be aligned (arguments are aligned to 64
  * bytes). */
 static bool goes_past_caches(const Lower *l, const KIns *i) {
   const KIns *to = &l->k->ins[i->in[0]];
-  return to->op == K_arg && l->k->streamed >> to->imm & 1 && l->k->ins[i->in[2]].type.vec &&
+  return to->op == K_arg && l->k->nontemporal >> to->imm & 1 && l->k->ins[i->in[2]].type.vec &&
          kir_divides(l->k, i->in[1]) >= l->k->lanes;
 }
 

@@ -193,7 +193,7 @@ static bool fits_in_place(const Layout *x, int b, int var) {
       /* argument i reads the old value */
       bool taken_over = false;
       for (int o = 0; l == write && o < launch->nargs; o++)
-        taken_over |= launch->arg[o] == b && launch->inplace[o] == i;
+        taken_over |= launch->arg[o] == b && launch->may_alias[o] == i;
       if (!taken_over) return false;
     }
   }
@@ -262,8 +262,8 @@ static int overlay(const FnPlan *p, int b) {
   const Emit *e = p->e;
   const Launch *l = &e->launch[p->first[b]];
   for (int o = 0; o < l->nargs; o++) {
-    if (l->arg[o] != b || l->inplace[o] < 0) continue;
-    int from = l->arg[l->inplace[o]], uses = 0;
+    if (l->arg[o] != b || l->may_alias[o] < 0) continue;
+    int from = l->arg[l->may_alias[o]], uses = 0;
     for (int i = 0; i < l->nargs; i++) uses += l->arg[i] == from;
     if (uses == 1 && !p->fixed[from]) return from;
   }

@@ -81,12 +81,12 @@ void order_of_view(const Node *x, Type y, uint8_t *order) {
     fits = reshape_is_view(x, &n);
   }
   if (!fits) { /* axes of extent 1 outermost, then the others as x has them */
-    int wide[MAX_RANK], a[MAX_RANK], m = 0, at = 0, nwide = wide_axes(x->type, x->order, a);
+    int wide[MAX_RANK], a[MAX_RANK], m = 0, at = 0, nwgmma = wide_axes(x->type, x->order, a);
     for (int i = 0; i < y.rank; i++) {
       if (y.dim[i] > 1) wide[m++] = i;
       else n.order[at++] = (uint8_t)i;
     }
-    for (int k = 0; k < nwide; k++) n.order[at++] = (uint8_t)wide[wide_rank(x->type, a[k])];
+    for (int k = 0; k < nwgmma; k++) n.order[at++] = (uint8_t)wide[wide_rank(x->type, a[k])];
   }
   memcpy(order, n.order, sizeof n.order);
 }

@@ -42,10 +42,10 @@ static int by_first(const void *pa, const void *pb) {
   return c ? c : sign64(a->id, b->id);
 }
 
-/* Whether buffer i may lie exactly on the buffer named by its `inplace`. The donor must be older than i, so
+/* Whether buffer i may lie exactly on the buffer named by its `may_alias`. The donor must be older than i, so
  * that chains of such pairs are ordered in time. */
 static bool may_overlay(const PlanBuf *buf, int n, int i) {
-  int d = buf[i].inplace;
+  int d = buf[i].may_alias;
   if (d < 0 || d >= n || d == i) return false;
   return buf[d].last == buf[i].first && buf[d].first < buf[i].first && buf[d].size >= buf[i].size;
 }
@@ -92,9 +92,9 @@ static int follow(const int *chain, int i) {
 }
 
 /* chain[i] = the donor i is merged with, or -1. A donor is taken by one buffer only. */
-static void merge_inplace(const PlanBuf *buf, int n, int *chain, bool *taken) {
+static void merge_may_alias(const PlanBuf *buf, int n, int *chain, bool *taken) {
   for (int i = 0; i < n; i++) {
-    int d = buf[i].inplace;
+    int d = buf[i].may_alias;
     if (!may_overlay(buf, n, i) || taken[d] || align_up(buf[d].size) != align_up(buf[i].size)) continue;
     chain[i] = d;
     taken[d] = true;
@@ -128,7 +128,7 @@ int64_t plan_arena(PlanBuf *buf, int n) {
   int64_t *offset = arena_alloc(a, count * sizeof *offset), best = -1;
   memset(chain, -1, count * sizeof *chain);
   for (int merged = 0; merged < 2; merged++) {
-    if (merged) merge_inplace(buf, n, chain, arena_alloc(a, count));
+    if (merged) merge_may_alias(buf, n, chain, arena_alloc(a, count));
     int nblock = make_blocks(buf, n, chain, block, block_of);
     for (size_t o = 0; o < sizeof orders / sizeof *orders; o++) {
       int64_t size = place(block, nblock, orders[o], placed);
@@ -173,7 +173,7 @@ static int by_offset(const void *pa, const void *pb) {
 }
 
 static bool overlay_is_legal(const PlanBuf *buf, int n, int i, int donor) {
-  return buf[i].inplace == donor && may_overlay(buf, n, i) && buf[i].offset == buf[donor].offset;
+  return buf[i].may_alias == donor && may_overlay(buf, n, i) && buf[i].offset == buf[donor].offset;
 }
 
 bool plan_check(const PlanBuf *buf, int n, int *a, int *b) {

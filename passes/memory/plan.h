@@ -1,7 +1,7 @@
 /* plan.h - static memory plan: intervals in, offsets out. Knows nothing of graphs.
  *
  * Time is the launch number. Buffer i lives from launch `first` (written) to `last` (last read), both included; two
- * buffers whose lives meet never share a byte, except where `inplace` says that i may take over the place of a
+ * buffers whose lives meet never share a byte, except where `may_alias` says that i may take over the place of a
  * buffer whose last read is the launch that writes i.
  */
 #ifndef NETC_PLAN_H
@@ -13,7 +13,7 @@
 typedef struct {
   int64_t size;    /* bytes, > 0 */
   int first, last; /* launches */
-  int inplace; /* index of a buffer this one may overlay when that dies at `first` and is at least as large; -1 */
+  int may_alias; /* index of a buffer this one may overlay when that dies at `first` and is at least as large; -1 */
   int64_t offset; /* result, a multiple of PLAN_ALIGN */
 } PlanBuf;
 enum { PLAN_ALIGN = 64 };

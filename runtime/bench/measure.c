@@ -64,7 +64,7 @@ static bool give_inputs(const Session *s, const NetcFn *f, char err[ERR_MAX]) {
   int n = 0;
   for (int i = 0; i < f->ninputs; i++)
     if (!is_host_scalar(&f->inputs[i])) in[n++] = (BatchInput){i, session_at(s, &f->inputs[i]), NULL};
-  bool ok = session_give(s, f, 1, in, n, (NetcStep){1, 0}, err);
+  bool ok = batch_upload(s, f, 1, in, n, (NetcStep){1, 0}, err);
   free(in);
   return ok;
 }
@@ -76,7 +76,7 @@ static bool run_twice(const Session *s, const NetcFn *f, uint64_t t, const Obser
   if (!fn_prepare(s, f, err) || !give_inputs(s, f, err) || !fn_run_observed(s, f, (NetcStep){1, t}, o, err))
     return false;
   bench_fill(s, f, t);
-  session_accept(s, f, 1);
+  batch_commit(s, f, 1);
   double start = seconds_now();
   bool ok = fn_run(s, f, (NetcStep){1, t}, err);
   *seconds = seconds_now() - start;
@@ -90,7 +90,7 @@ static bool run_once(const Session *s, const NetcFn *f, uint64_t t, Watch *w, do
   bench_fill(s, f, t);
   for (int i = 0; i < fn_plan(s, f)->nlaunches; i++)
     atomic_store_explicit(&w->busy[i], 0, memory_order_relaxed);
-  if (session_ahead(s)) return run_twice(s, f, t, &o, seconds, err);
+  if (batch_async(s)) return run_twice(s, f, t, &o, seconds, err);
   double start = seconds_now();
   bool ok = fn_run_observed(s, f, (NetcStep){1, t}, &o, err);
   *seconds = seconds_now() - start;

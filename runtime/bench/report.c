@@ -11,7 +11,7 @@ static const char *cost_name(const Session *s, const Cost *c, CostBy by, char bu
   if (by == BY_KERNEL) return s->kernels[c->key].name;
   if (by == BY_KIND) return s->kernels[c->key].op;
   if (c->key < 0) return "(no line)";
-  const NetcPlace *p = &s->module->desc->places[c->key];
+  const NetcSourceLine *p = &s->module->desc->places[c->key];
   snprintf(buf, 256, "%s:%d%s%s", p->file, p->line, p->block ? "  in " : "", p->block ? p->block : "");
   return buf;
 }
@@ -60,7 +60,7 @@ static bool print_table(const Session *s, const Bench *b, const Rates *m, CostBy
 
 bool bench_print(const Session *s, const Bench *b, const Rates *m, int64_t rss, char err[ERR_MAX]) {
   Account a = bench_account(s, b, m);
-  bool gpu = session_ahead(s);
+  bool gpu = batch_async(s);
   printf("%s: %.4f s per iteration (median of %d, %s%s%s), peak memory %.1f MiB\n", b->fn->name, b->median,
          b->iterations, s->where, gpu ? "" : ", ", gpu ? "" : isa_name(s->module->isa), (double)rss / 0x1p20);
   printf("%s%s: %.1f GFLOP/s of multiply-adds, ", gpu ? "" : "this machine, ", s->where, m->flops * 1e-9);
@@ -130,7 +130,7 @@ cJSON *bench_json(const Session *s, const Bench *b, const Rates *m, int64_t rss,
   cJSON *root = cJSON_CreateObject();
   cJSON_AddStringToObject(root, "function", b->fn->name);
   cJSON_AddNumberToObject(root, "threads", b->threads);
-  cJSON_AddStringToObject(root, "isa", session_ahead(s) ? "ptx" : isa_name(s->module->isa));
+  cJSON_AddStringToObject(root, "isa", batch_async(s) ? "ptx" : isa_name(s->module->isa));
   cJSON_AddStringToObject(root, "device", s->where);
   cJSON_AddNumberToObject(root, "seconds_per_iteration", b->median);
   cJSON_AddItemToObject(root, "seconds", cJSON_CreateDoubleArray(b->all, b->iterations));

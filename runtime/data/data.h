@@ -29,8 +29,8 @@ typedef struct {
 typedef enum { SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST, SPLIT_NONE } Split; /* NONE: in no list, left out */
 
 typedef struct {
-  char *name; /* case00012_z031, ISIC_0000000, ... unique */
-  int kase;   /* index of its case */
+  char *name;  /* case00012_z031, ISIC_0000000, ... unique */
+  int patient; /* index of its case */
   Split split;
   bool labeled; /* set by data_split_labeled for training items; test and val items are always labelled */
 } Item;

@@ -27,7 +27,7 @@ typedef struct {
 
 typedef struct DataImpl {
   Source *source; /* per item */
-  char **kase;    /* per case: name */
+  char **patient; /* per case: name */
   int room;
   SliceStore store;
   pthread_mutex_t lock;
@@ -36,8 +36,8 @@ typedef struct DataImpl {
 } DataImpl;
 
 /* While scanning: append an item; false when memory is lacking. Strings are copied. */
-bool data_add(Dataset *d, const char *kase, const char *name, const char *image, const char *mask, int slice,
-              int volume);
+bool data_add(Dataset *d, const char *patient, const char *name, const char *image, const char *mask,
+              int slice, int volume);
 
 /* scan.c: finds the items of a directory. */
 bool scan_directory(Dataset *d, const char *kind, char err[ERR_MAX]);

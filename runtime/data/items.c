@@ -3,16 +3,16 @@
 #include <string.h>
 #include "runtime/data/internal.h"
 
-static int find_case(Dataset *d, const char *kase) {
+static int find_case(Dataset *d, const char *patient) {
   DataImpl *m = d->impl;
   /* Items arrive case by case, so the last one is nearly always it. */
   for (int i = d->ncase - 1; i >= 0; i--)
-    if (!strcmp(m->kase[i], kase)) return i;
+    if (!strcmp(m->patient[i], patient)) return i;
   return -1;
 }
 
-bool data_add(Dataset *d, const char *kase, const char *name, const char *image, const char *mask, int slice,
-              int volume) {
+bool data_add(Dataset *d, const char *patient, const char *name, const char *image, const char *mask,
+              int slice, int volume) {
   DataImpl *m = d->impl;
   if (d->nitem == m->room) {
     int room = m->room ? 2 * m->room : 256;
@@ -20,17 +20,17 @@ bool data_add(Dataset *d, const char *kase, const char *name, const char *image,
     if (item) d->item = item;
     Source *source = realloc(m->source, (size_t)room * sizeof *source);
     if (source) m->source = source;
-    char **names = realloc(m->kase, (size_t)room * sizeof *names); /* never more cases than items */
-    if (names) m->kase = names;
+    char **names = realloc(m->patient, (size_t)room * sizeof *names); /* never more cases than items */
+    if (names) m->patient = names;
     if (!item || !source || !names) return false;
     m->room = room;
   }
-  int c = find_case(d, kase);
+  int c = find_case(d, patient);
   if (c < 0) {
-    if (!(m->kase[d->ncase] = strdup(kase))) return false;
+    if (!(m->patient[d->ncase] = strdup(patient))) return false;
     c = d->ncase++;
   }
-  Item it = {.name = strdup(name), .kase = c};
+  Item it = {.name = strdup(name), .patient = c};
   Source so = {.image = strdup(image), .mask = mask ? strdup(mask) : NULL, .slice = slice, .volume = volume};
   d->item[d->nitem] = it, m->source[d->nitem] = so;
   d->nitem++;

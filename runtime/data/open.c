@@ -12,9 +12,9 @@ void data_close(Dataset *d) {
   if (!d) return;
   DataImpl *m = d->impl;
   for (int i = 0; i < d->nitem; i++) free(d->item[i].name), free(m->source[i].image), free(m->source[i].mask);
-  for (int i = 0; i < d->ncase; i++) free(m->kase[i]);
+  for (int i = 0; i < d->ncase; i++) free(m->patient[i]);
   if (m->store.map) munmap(m->store.map, (size_t)(m->store.slices * m->store.plane * 2));
-  free(m->store.first), free(m->store.ready), free(m->source), free(m->kase);
+  free(m->store.first), free(m->store.ready), free(m->source), free(m->patient);
   volume_free(&m->own);
   pthread_mutex_destroy(&m->lock);
   free(m), free(d->item), free(d->name), free(d->root), free(d);

@@ -63,11 +63,11 @@ typedef struct {
 static bool add_file(Scan *s, const char *name, const char *image, const char *mask) {
   Dataset *d = s->d;
   bool volume = is_volume(image), ok = true;
-  char item[PATH_ROOM], kase[PATH_ROOM];
+  char item[PATH_ROOM], patient[PATH_ROOM];
   if (!volume && d->shape.spatial == 3)
     return err_set(s->err, "%s: the module wants volumes (3-D), this is a picture; use a 2-D module", image);
-  case_of(name, kase, sizeof kase);
-  if (!volume || d->shape.spatial == 3) ok = data_add(d, kase, name, image, mask, -1, -1);
+  case_of(name, patient, sizeof patient);
+  if (!volume || d->shape.spatial == 3) ok = data_add(d, patient, name, image, mask, -1, -1);
   else {
     int64_t n = volume_slices(image, s->err);
     if (n < 0) return false;
@@ -160,19 +160,19 @@ static bool scan_h5(Scan *s) {
 /* A single volume taken slice-wise has no other cases to split off: blocks of neighbouring slices count as
  * cases. */
 static bool blocks_as_cases(Dataset *d) {
-  char kase[64];
+  char patient[64];
   if (d->ncase != 1 || d->nitem < 2 * BLOCK_SLICES || d->shape.spatial != 2) return true;
   int n = d->nitem;
   DataImpl *m = d->impl;
   Item *item = d->item;
   Source *source = m->source;
   d->item = NULL, m->source = NULL, d->nitem = m->room = 0, d->ncase = 0;
-  free(m->kase[0]);
+  free(m->patient[0]);
   bool ok = true;
   for (int i = 0; i < n; i++) {
-    snprintf(kase, sizeof kase, "block%03d", i / BLOCK_SLICES);
-    ok = ok &&
-         data_add(d, kase, item[i].name, source[i].image, source[i].mask, source[i].slice, source[i].volume);
+    snprintf(patient, sizeof patient, "block%03d", i / BLOCK_SLICES);
+    ok = ok && data_add(d, patient, item[i].name, source[i].image, source[i].mask, source[i].slice,
+                        source[i].volume);
     free(item[i].name), free(source[i].image), free(source[i].mask);
   }
   free(item), free(source);

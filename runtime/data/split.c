@@ -48,7 +48,7 @@ static bool apply_list(Dataset *d, const char *path, MarkFn fn, int mark, int *f
     if (!list_name(line)) continue;
     bool here = false;
     for (int i = 0; i < d->nitem; i++)
-      if (!strcmp(d->item[i].name, line) || !strcmp(m->kase[d->item[i].kase], line))
+      if (!strcmp(d->item[i].name, line) || !strcmp(m->patient[d->item[i].patient], line))
         fn(d, i, mark), here = true;
     if (here) ++*found;
     else if (!*missing) snprintf(missing, 128, "%.120s", line);
@@ -93,10 +93,10 @@ static void drop_left_out(Dataset *d) {
 }
 
 /* The literature's ten test volumes of LiTS. */
-static bool lits_test_volume(const char *kase) {
+static bool lits_test_volume(const char *patient) {
   static const int test[] = {14, 17, 36, 39, 48, 61, 63, 67, 75, 84};
   int n;
-  if (sscanf(kase, "volume-%d", &n) != 1) return false;
+  if (sscanf(patient, "volume-%d", &n) != 1) return false;
   for (size_t i = 0; i < sizeof test / sizeof *test; i++)
     if (n == test[i]) return true;
   return false;
@@ -104,7 +104,7 @@ static bool lits_test_volume(const char *kase) {
 
 typedef struct {
   uint64_t key;
-  int kase;
+  int patient;
 } Ranked;
 
 static int by_key(const void *a, const void *b) {
@@ -119,7 +119,7 @@ static Ranked *rank_cases(const Dataset *d, const uint8_t *use, uint64_t seed, i
   Ranked *r = malloc((size_t)(d->ncase + 1) * sizeof *r);
   *n = 0;
   for (int c = 0; r && c < d->ncase; c++)
-    if (!use || use[c]) r[(*n)++] = (Ranked){mix(name_hash(m->kase[c]), seed), c};
+    if (!use || use[c]) r[(*n)++] = (Ranked){mix(name_hash(m->patient[c]), seed), c};
   if (r) qsort(r, (size_t)*n, sizeof *r, by_key);
   return r;
 }
@@ -134,12 +134,12 @@ bool split_cases(Dataset *d, const char *kind, char err[ERR_MAX]) {
   Ranked *r = test ? rank_cases(d, NULL, 0, &n) : NULL;
   if (!r) return free(test), err_set(err, "%s: not enough memory", d->root);
   if (!strcmp(kind, "lits"))
-    for (int c = 0; c < d->ncase; c++) ntest += test[c] = lits_test_volume(m->kase[c]);
+    for (int c = 0; c < d->ncase; c++) ntest += test[c] = lits_test_volume(m->patient[c]);
   if (ntest == 0 || ntest == d->ncase) { /* no published split: every fifth case, chosen by name */
     memset(test, 0, (size_t)d->ncase);
-    for (int i = 0; i < (n + 2) / 5 || (i == 0 && n > 1); i++) test[r[i].kase] = 1;
+    for (int i = 0; i < (n + 2) / 5 || (i == 0 && n > 1); i++) test[r[i].patient] = 1;
   }
-  for (int i = 0; i < d->nitem; i++) d->item[i].split = test[d->item[i].kase] ? SPLIT_TEST : SPLIT_TRAIN;
+  for (int i = 0; i < d->nitem; i++) d->item[i].split = test[d->item[i].patient] ? SPLIT_TEST : SPLIT_TRAIN;
   free(r), free(test);
   return true;
 }
@@ -152,7 +152,7 @@ static bool split_by_count(Dataset *d, const char *how, uint64_t seed, char err[
   uint8_t *train = calloc((size_t)d->ncase + 1, 1);
   int n = 0;
   for (int i = 0; train && i < d->nitem; i++)
-    if (d->item[i].split == SPLIT_TRAIN) train[d->item[i].kase] = 1;
+    if (d->item[i].split == SPLIT_TRAIN) train[d->item[i].patient] = 1;
   Ranked *r = train ? rank_cases(d, train, seed + 1, &n) : NULL;
   char *end;
   double amount = strtod(how, &end);
@@ -168,7 +168,7 @@ static bool split_by_count(Dataset *d, const char *how, uint64_t seed, char err[
   for (int i = 0; ok && i < d->nitem; i++) d->item[i].labeled = d->item[i].split != SPLIT_TRAIN;
   for (int k = 0; ok && k < want; k++)
     for (int i = 0; i < d->nitem; i++)
-      if (d->item[i].kase == r[k].kase) d->item[i].labeled = true;
+      if (d->item[i].patient == r[k].patient) d->item[i].labeled = true;
   free(r), free(train);
   return ok;
 }

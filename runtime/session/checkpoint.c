@@ -37,7 +37,7 @@ static bool fill_variable(void *user, int i, void *dst, char err[ERR_MAX]) {
 
 bool checkpoint_save(const Session *s, const char *path, const Progress *at, char err[ERR_MAX]) {
   const NetcModule *d = s->module->desc;
-  if (!session_fetch(s, err)) return false;
+  if (!vars_download(s, err)) return false;
   StTensor *t = calloc((size_t)d->nvars + 1, sizeof *t);
   if (!t) return err_memory(err, path, d->nvars * (int64_t)sizeof *t);
   for (int i = 0; i < d->nvars; i++) {
@@ -168,7 +168,7 @@ static bool load_variables(const Session *s, const StFile *f, const char *path, 
     array_to_memory(a, aligned, session_at(s, a));
     free(aligned);
   }
-  session_changed(s);
+  vars_dirty(s);
   return true;
 }
 

@@ -70,5 +70,5 @@ static void init_var(const Session *s, const NetcArray *a, const NetcVar *v, uin
 void session_init(const Session *s, uint64_t seed) {
   const NetcModule *d = s->module->desc;
   for (int i = 0; i < d->nvars; i++) init_var(s, &d->vars[i].array, var_origin(d, &d->vars[i]), seed);
-  session_changed(s);
+  vars_dirty(s);
 }

@@ -31,11 +31,11 @@ void session_scalars(const Session *s, const NetcFn *f, double iteration, double
   }
 }
 
-void session_changed(const Session *s) { s->device->changed(s); }
-bool session_fetch(const Session *s, char err[ERR_MAX]) { return s->device->fetch(s, err); }
-bool session_ahead(const Session *s) { return s->device->accept != NULL; }
+void vars_dirty(const Session *s) { s->device->changed(s); }
+bool vars_download(const Session *s, char err[ERR_MAX]) { return s->device->fetch(s, err); }
+bool batch_async(const Session *s) { return s->device->accept != NULL; }
 
-bool session_give(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, NetcStep step,
+bool batch_upload(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, NetcStep step,
                   char err[ERR_MAX]) {
   return s->device->give(s, f, slot, in, n, step, err);
 }
@@ -46,14 +46,14 @@ bool session_images(const Session *s, const NetcFn *f, int items, int64_t bytes,
   return !s->device->images || s->device->images(s, f, items, bytes, out, err);
 }
 
-bool session_makes(const Session *s, int stream) {
+bool device_makes_batch(const Session *s, int stream) {
   const NetcDevice *d = s->module->desc->device;
   for (int i = 0; d && i < d->nfills; i++)
     if (d->fills[i].stream == stream) return true;
   return false;
 }
 
-void session_accept(const Session *s, const NetcFn *f, int slot) { s->device->accept(s, f, slot); }
+void batch_commit(const Session *s, const NetcFn *f, int slot) { s->device->accept(s, f, slot); }
 
 const NetcFn *fn_plan(const Session *s, const NetcFn *f) { return &s->fns[f - s->module->desc->fns]; }
 
@@ -65,7 +65,7 @@ bool fn_run(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX])
   return s->device->run(s, f, step, err);
 }
 
-bool fn_overlaps(const Session *s) { return s->device->begin != NULL; }
+bool fn_async(const Session *s) { return s->device->begin != NULL; }
 
 bool fn_begin(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]) {
   return s->device->begin(s, f, step, err);

@@ -37,9 +37,9 @@ void session_free(Session *s);
 /* Where the host writes and reads an array of the module's tables: variables, inputs and outputs of fn_run. */
 static inline void *session_at(const Session *s, const NetcArray *a) { return s->arena + a->offset; }
 /* To be called when variables were written by other than session_init, before the next run; */
-void session_changed(const Session *s);
+void vars_dirty(const Session *s);
 /* and before variables are read. */
-bool session_fetch(const Session *s, char err[ERR_MAX]);
+bool vars_download(const Session *s, char err[ERR_MAX]);
 /* Sets all variables to their initial values; a pure function of seed and the module's tables (init.c). */
 void session_init(const Session *s, uint64_t seed);
 /* Writes the inputs "iteration", "epoch" and "max_iterations" of f, where it has them. */
@@ -51,10 +51,10 @@ bool is_host_scalar(const NetcArray *input);
 bool fn_prepare(const Session *s, const NetcFn *f, char err[ERR_MAX]);
 /* Fails on GPUs only. */
 bool fn_run(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]);
-/* A run in two halves, where fn_overlaps says so: begun, and later waited for, when its outputs are in their places (session_at). Two runs
+/* A run in two halves, where fn_async says so: begun, and later waited for, when its outputs are in their places (session_at). Two runs
  * of one function at most may be begun and not ended; they end in the order in which they began. What fn_begin was given - inputs,
- * scalars - may be overwritten when it returns. Nothing else of the session may be used between the two but session_give. */
-bool fn_overlaps(const Session *s);
+ * scalars - may be overwritten when it returns. Nothing else of the session may be used between the two but batch_upload. */
+bool fn_async(const Session *s);
 bool fn_begin(const Session *s, const NetcFn *f, NetcStep step, char err[ERR_MAX]);
 bool fn_finish(const Session *s, const NetcFn *f, char err[ERR_MAX]);
 /* The launches of f as they run: on a GPU others than f's own. */
@@ -68,7 +68,7 @@ typedef struct {
 } Observer;
 bool fn_run_observed(const Session *s, const NetcFn *f, NetcStep step, const Observer *o, char err[ERR_MAX]);
 
-/* A batch: inputs of f in channels-last order. Given before every run on the host; where session_ahead says so, at any time,
+/* A batch: inputs of f in channels-last order. Given before every run on the host; where batch_async says so, at any time,
  * by one thread beside the one that runs, into slot 0 and 1 by turns, and accepted between runs as the next run's input. A slot may
  * be given again when the run after its acceptance has begun: giving waits until the run has taken it. A run without an accepted batch takes its inputs from session_at, by way of
  * slot 0, which is not to be on its way then. */
@@ -77,15 +77,15 @@ typedef struct {
   const void *data;
   const NetcView *view; /* of every sample, where the device makes the input (session_images); else NULL */
 } BatchInput;
-bool session_ahead(const Session *s);
+bool batch_async(const Session *s);
 /* step: that of the run; only noise that the device makes reads it. */
-bool session_give(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, NetcStep step,
+bool batch_upload(const Session *s, const NetcFn *f, int slot, const BatchInput *in, int n, NetcStep step,
                   char err[ERR_MAX]);
 /* Images of a data set of `items` items on the device, for batches of f that it makes itself (sampler_views); *out NULL: it does not.
  * bytes: what all images take, -1 = unknown. After fn_prepare; for one data set at a time. */
 bool session_images(const Session *s, const NetcFn *f, int items, int64_t bytes, const ImageStore **out,
                     char err[ERR_MAX]);
 /* Does the device make the images and labels of the stream then? */
-bool session_makes(const Session *s, int stream);
-void session_accept(const Session *s, const NetcFn *f, int slot);
+bool device_makes_batch(const Session *s, int stream);
+void batch_commit(const Session *s, const NetcFn *f, int slot);
 #endif

@@ -29,7 +29,7 @@ struct Prefetch {
 /* Two batches in turn: while the one is worked on, the other is on its way. */
 static bool give(const Prefetch *p, uint64_t iteration, char err[ERR_MAX]) {
   NetcStep step = {p->source.seed, iteration};
-  return session_give(p->session, p->fn, (int)(iteration & 1), p->input, p->ninput, step, err);
+  return batch_upload(p->session, p->fn, (int)(iteration & 1), p->input, p->ninput, step, err);
 }
 
 static bool fill(Prefetch *p, uint64_t iteration, char err[ERR_MAX]) {
@@ -40,7 +40,7 @@ static bool fill(Prefetch *p, uint64_t iteration, char err[ERR_MAX]) {
                          : b->batch(b->user, i, iteration, dst, err);
     if (!ok) return false;
   }
-  return !session_ahead(p->session) || give(p, iteration, err);
+  return !batch_async(p->session) || give(p, iteration, err);
 }
 
 static void *prepare(void *arg) {
@@ -64,7 +64,7 @@ static void *prepare(void *arg) {
 
 static bool make_views(Prefetch *p, int stream, char err[ERR_MAX]) {
   const NetcStream *s = &p->desc->streams[stream];
-  if (!p->images || !s->nfields || !session_makes(p->session, stream)) return true;
+  if (!p->images || !s->nfields || !device_makes_batch(p->session, stream)) return true;
   int64_t n = p->fn->inputs[s->fields[0].input].dim[0];
   p->view[stream] = calloc((size_t)n, sizeof **p->view);
   return p->view[stream] || err_memory(err, "the batches", n * (int64_t)sizeof **p->view);
@@ -133,7 +133,7 @@ bool prefetch_take(Prefetch *p, char err[ERR_MAX]) {
   bool ok = !p->failed || err_set(err, "%s", p->err);
   if (ok) {
     /* The thread touches no buffer while `full` is set. */
-    if (session_ahead(p->session)) session_accept(p->session, p->fn, (int)(p->next & 1));
+    if (batch_async(p->session)) batch_commit(p->session, p->fn, (int)(p->next & 1));
     else ok = give(p, p->next, err);
     p->full = false, p->next++;
     pthread_cond_broadcast(&p->changed);

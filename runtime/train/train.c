@@ -81,14 +81,13 @@ static bool begin_iteration(Run *r, uint64_t t, char err[ERR_MAX]) {
   if (!prefetch_take(r->prefetch, err)) return false;
   session_scalars(r->session, o->fn, (double)t, floor((double)t / (double)o->epoch_iterations),
                   (double)o->iterations);
-  return fn_overlaps(r->session) ? fn_begin(r->session, o->fn, step, err)
-                                 : fn_run(r->session, o->fn, step, err);
+  return fn_async(r->session) ? fn_begin(r->session, o->fn, step, err) : fn_run(r->session, o->fn, step, err);
 }
 
 /* Waits for iteration t and logs it. */
 static bool end_iteration(Run *r, uint64_t t, char err[ERR_MAX]) {
   const TrainOptions *o = r->opt;
-  if (fn_overlaps(r->session) && !fn_finish(r->session, o->fn, err)) return false;
+  if (fn_async(r->session) && !fn_finish(r->session, o->fn, err)) return false;
   if (!read_values(r, t, err)) return false;
   double now = seconds_now(), seconds = now - r->since;
   r->since = now;
@@ -104,7 +103,7 @@ static bool stopped(const Run *r) { return r->opt->stop && *r->opt->stop; }
 /* May iteration `done` begin before the one before it was looked at? Not where the state between the two is asked for. */
 static bool may_run_ahead(const Run *r, uint64_t done) {
   const TrainOptions *o = r->opt;
-  return fn_overlaps(r->session) && done < (uint64_t)o->iterations && !stopped(r) &&
+  return fn_async(r->session) && done < (uint64_t)o->iterations && !stopped(r) &&
          !divides(o->save_every, done) && !(o->eval && divides(o->eval_every, done));
 }
 

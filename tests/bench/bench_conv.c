@@ -19,8 +19,8 @@
 #include "ir/bf16.h"
 #include "tests/bench/layers.h"
 
-/* dybac_w: bwd_w of a 1x1 layer whose input is recomputed from a gated depthwise 3x3. dybac: forward of the same.
- * dw, dw_x, dw_w: that depthwise convolution alone, its adjoint in x, and in the kernels. */
+/* dybac_w: bwd_w of a 1x1 layer whose input is recomputed from a gated depthwise 3x3. dybac: forward of the
+ * same. dw, dw_x, dw_w: that depthwise convolution alone, its adjoint in x, and in the kernels. */
 enum { FWD, BWD_D, BWD_W, DYBAC_W, DYBAC, DW, DW_X, DW_W, DIRECTIONS };
 static const struct {
   const char *name;

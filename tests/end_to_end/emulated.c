@@ -141,7 +141,7 @@ static bool read_options(Options *o, int argc, char **argv) {
     char *eq = strchr(argv[i], '=');
     if (!strcmp(argv[i], "--grads")) o->front.grads = true;
     else if (!strcmp(argv[i], "--tensor")) o->tensor = true;
-    else if (!strcmp(argv[i], "--processors") && i + 1 < argc) o->machine.processors = atoi(argv[++i]);
+    else if (!strcmp(argv[i], "--processors") && i + 1 < argc) o->machine.sms = atoi(argv[++i]);
     else if (!strcmp(argv[i], "--cases") && i + 2 < argc)
       o->cases = argv[i + 1], o->tolerance = atof(argv[i + 2]), i += 2;
     else if (eq) *eq = 0, o->define[o->front.ndefine++] = (Define){argv[i], eq + 1};

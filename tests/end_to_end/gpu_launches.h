@@ -161,7 +161,7 @@ static inline void check_launches_of(const GpuCheck *c) { check_model(c, &machin
  * sm_90a. */
 static inline void check_newest_of(const GpuCheck *c, int least) {
   Machine one = machine_gpu;
-  one.processors = 1;
+  one.sms = 1;
   int forms = check_model(c, &one, true);
   if (forms < least) fail_msg("%s: %d kernels for sm_90a, at least %d were expected", c->path, forms, least);
 }

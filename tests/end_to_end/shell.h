@@ -1,19 +1,17 @@
-/* shell.h - shell commands in a directory of the test's own. SHELL_ROOT, a template of mkdtemp, is defined
- * before. */
+/* shell.h - shell commands in a directory of the test's own. */
 #ifndef NETC_TEST_SHELL_H
 #define NETC_TEST_SHELL_H
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "tests/scratch.h"
 
-static char root[] = SHELL_ROOT;
+static char source[4096];  /* where the sources of netc are */
 static char said[1 << 16]; /* stdout and stderr of the last command */
+
+FIXTURE(shell_set_up) { return getcwd(source, sizeof source) && mkdtemp(root) ? 0 : -1; }
 
 /* Runs a shell command in the test's directory; its exit status. */
 __attribute__((format(printf, 1, 2))) static inline int sh(const char *fmt, ...) {
@@ -47,11 +45,4 @@ static inline void says(const char *text) {
     says(text);                                                                                              \
   } while (0)
 
-/* A path in the test's directory; two are good at a time. */
-static inline const char *in_root(const char *name) {
-  static char path[2][256];
-  static int k;
-  snprintf(path[k ^= 1], sizeof path[0], "%s/%s", root, name);
-  return path[k];
-}
 #endif

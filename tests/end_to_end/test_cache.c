@@ -1,7 +1,7 @@
 /* test_cache.c - the compiler's cache: the same bytes with it and without; what changed is noticed, in the
  * file, in what it uses, in the options; damage, a full or unusable directory and other compiles at the same
  * time never harm. */
-#define SHELL_ROOT "/tmp/netc_cache_XXXXXX"
+#include "tests/test.h"
 #include "tests/end_to_end/shell.h"
 #include "codegen/cache/cache.h"
 
@@ -35,25 +35,13 @@ static void write_block(const char *op) {
   runs("mkdir -p sub && echo 'block act(x) { return %s(x) }' > sub/b.net", op);
 }
 
-static int set_up(void **state) {
-  (void)state;
-  return mkdtemp(root) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  return sh("rm -r %s", root);
-}
-
-static int fresh(void **state) {
-  (void)state;
+FIXTURE(fresh) {
   write_net(4);
   write_block("relu");
   return sh("rm -rf cache");
 }
 
-static void test_same_bytes(void **state) {
-  (void)state;
+TEST_WITH(fresh, NULL, the_bytes_are_the_same_with_the_cache_and_without) {
   runs(NETC_BINARY " a.net --no-cache -o none.so && test ! -e cache");
   runs(COMPILE "cold.so");
   assert_false(from_cache());
@@ -67,8 +55,7 @@ static void test_same_bytes(void **state) {
   runs("cmp none.so cold.so && cmp none.so warm.so && cmp none.so kernels.so && test -x warm.so");
 }
 
-static void test_changes_are_seen(void **state) {
-  (void)state;
+TEST_WITH(fresh, NULL, changes_are_seen) {
   runs(COMPILE "a.so");
   write_block("tanh"); /* a file that is used */
   runs(COMPILE "b.so");
@@ -92,8 +79,7 @@ static void test_changes_are_seen(void **state) {
 }
 
 /* Every byte counts: an entry with a flipped bit, or cut anywhere, is compiled anew and replaced. */
-static void test_damage(void **state) {
-  (void)state;
+TEST_WITH(fresh, NULL, a_damaged_entry_is_compiled_anew) {
   runs(COMPILE "good.so");
   static const char *const harm[] = {
       "for f in cache/*.entry; do truncate -s -1 $f; done",
@@ -116,8 +102,7 @@ static void test_damage(void **state) {
   }
 }
 
-static void test_unusable(void **state) {
-  (void)state;
+TEST_WITH(fresh, NULL, an_unusable_directory_does_no_harm) {
   runs(NETC_BINARY " a.net --no-cache -o good.so");
   runs("echo > file");
   runs(NETC_BINARY " a.net --cache-dir file -o a.so && cmp good.so a.so");
@@ -136,8 +121,7 @@ static void test_unusable(void **state) {
   runs("XDG_CACHE_HOME=$PWD/x env -u NETC_CACHE " NETC_BINARY " a.net -o b.so && ls x/netc/*.entry");
 }
 
-static void test_at_once(void **state) {
-  (void)state;
+TEST_WITH(fresh, NULL, compiles_at_the_same_time_agree) {
   runs("for i in 1 2 3 4; do " COMPILE
        "$i.so & done; wait; for i in 2 3 4; do cmp 1.so $i.so || exit 1; done");
   runs(COMPILE "5.so && cmp 1.so 5.so && test -z \"$(ls cache | grep -v entry)\"");
@@ -145,8 +129,7 @@ static void test_at_once(void **state) {
 }
 
 /* A module is compiled again when a file cannot be put where it should go; and that is told. */
-static void test_output(void **state) {
-  (void)state;
+TEST_WITH(fresh, NULL, an_output_that_cannot_be_written_is_told) {
   runs(COMPILE "a.so && mkdir -p dir");
   assert_int_equal(sh(COMPILE "dir"), 1);
   assert_non_null(strstr(said, "it is a directory"));
@@ -159,8 +142,7 @@ static Bytes bytes(const char *text) {
   return b;
 }
 
-static void test_eviction(void **state) {
-  (void)state;
+TEST(entries_not_used_for_longest_go_first) {
   enum { N = 40, SIZE = 100000 };
   Arena *a = arena_new();
   char why[IR_ERR];
@@ -195,8 +177,7 @@ static void test_eviction(void **state) {
 }
 
 /* Keys whose parts run into each other in other ways are other keys. */
-static void test_keys(void **state) {
-  (void)state;
+TEST(keys_that_run_into_each_other_differ) {
   Bytes a = {0}, b = {0};
   bytes_text(&a, "ab", 2), bytes_text(&a, "c", 1);
   bytes_text(&b, "a", 1), bytes_text(&b, "bc", 2);
@@ -209,16 +190,4 @@ static void test_keys(void **state) {
   bytes_free(&b);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(test_same_bytes, fresh),
-      cmocka_unit_test_setup(test_changes_are_seen, fresh),
-      cmocka_unit_test_setup(test_damage, fresh),
-      cmocka_unit_test_setup(test_unusable, fresh),
-      cmocka_unit_test_setup(test_at_once, fresh),
-      cmocka_unit_test_setup(test_output, fresh),
-      cmocka_unit_test(test_eviction),
-      cmocka_unit_test(test_keys),
-  };
-  return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(shell_set_up, scratch_tear_down)

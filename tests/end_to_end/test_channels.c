@@ -1,11 +1,8 @@
 /* test_channels.c - layers of hundreds to thousands of channels: every kernel of a training step can be made,
  * for the host and for GPUs, in float32 and bf16. What a kernel keeps in scratch has a limit, and grows with
  * the channels in many ways of doing a layer. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <stdio.h>
+#include "tests/test.h"
 #include "codegen/emit/core/emit.h"
 #include "codegen/emit/core/machine.h"
 #include "codegen/gpu/simt.h"
@@ -22,7 +19,7 @@ static void check_shared(const KFn *k, const char *text) {
 static void verify(const Emit *e, const char *text) {
   char err[IR_ERR] = "";
   for (int i = 0; i < e->nkernel; i++)
-    for (int isa = 0; isa < e->machine->sets; isa++) {
+    for (int isa = 0; isa < e->machine->isas; isa++) {
       const KFn *k = e->kernel[i].k[isa], *form[] = {k, k ? k->sm90 : NULL};
       for (int n = 0; n < 2; n++) {
         if (!form[n]) continue;
@@ -67,8 +64,7 @@ static void sweep(const char *layer, const char *size) {
     for (int h = 0; h < 3; h++) check(layer, many[i], size, how[h]);
 }
 
-static void convolutions(void **state) {
-  (void)state;
+TEST(convolutions_can_be_made_of_any_number_of_channels) {
   static const char *const layer[] = {"conv(x, c, 3, pad = 1)", "conv(x, c, 1)",
                                       "conv(x, c, 3, pad = 1, stride = 2)", "convt(x, c, 2, stride = 2)"};
   for (size_t i = 0; i < sizeof layer / sizeof *layer; i++) {
@@ -77,26 +73,17 @@ static void convolutions(void **state) {
   }
 }
 
-static void depthwise(void **state) {
-  (void)state;
+TEST(depthwise_layers_can_be_made_of_any_number_of_channels) {
   static const char *const layer[] = {"depthwise(x)", "conv(depthwise(x), c, 1)", "dybac(x, c)"};
   for (size_t i = 0; i < sizeof layer / sizeof *layer; i++)
     sweep(layer[i], "14, 14"), sweep(layer[i], "8, 8, 8");
 }
 
-static void others(void **state) {
-  (void)state;
+TEST(other_layers_can_be_made_of_any_number_of_channels) {
   static const char *const layer[] = {"x + reshape(linear(flatten(mean(x, \"spatial\")), c), [2, c, 1, 1])",
                                       "batchnorm(x)", "group_norm(x, 1)", "softmax(x)",
                                       "x * max(x, axes = 1)"};
   for (size_t i = 0; i < sizeof layer / sizeof *layer; i++) sweep(layer[i], "14, 14");
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(convolutions),
-      cmocka_unit_test(depthwise),
-      cmocka_unit_test(others),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

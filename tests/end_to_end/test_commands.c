@@ -1,7 +1,7 @@
 /* test_commands.c - the whole road through the two programs: compile, train, stop, resume, evaluate, predict,
  * measure; the same bytes with one and two threads and after kill -9; and what a person sees when something
  * is wrong. */
-#define SHELL_ROOT "/tmp/netc_road_XXXXXX"
+#include "tests/test.h"
 #include "tests/end_to_end/shell.h"
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -14,13 +14,11 @@
 #include "runtime/io/format.h"
 
 extern char **environ;
-static char source[4096];
 
 #define TRAIN NETRUN_BINARY " train m.so --data phantom --iterations 12 --seed 5 --save-every 3 "
 
-static int set_up(void **state) {
-  (void)state;
-  if (!getcwd(source, sizeof source) || !mkdtemp(root)) return -1;
+FIXTURE(set_up) {
+  if (shell_set_up(state)) return -1;
   if (sh(NETC_BINARY " %s/models/unet.net -o m.so --target portable -D size=[32,32] -D widths=[4,8] -D "
                      "batch=2 -D predict_batch=3 "
                      "-D epoch_iterations=5",
@@ -31,19 +29,13 @@ static int set_up(void **state) {
   return 0;
 }
 
-static int tear_down(void **state) {
-  (void)state;
-  return sh("rm -r %s", root);
-}
-
 static void same_run(const char *a, const char *b) {
   runs("cmp %s/last.safetensors %s/last.safetensors && cmp %s/metrics.csv %s/metrics.csv", a, b, a, b);
 }
 
 /* ---- training ---- */
 
-static void test_threads(void **state) {
-  (void)state;
+TEST(the_bytes_are_the_same_for_any_number_of_threads) {
   runs(TRAIN "--threads 2 --out two");
   same_run("one", "two");
   runs(TRAIN "--threads 3 --out three"); /* more than there may be processors, and no divisor of the tasks */
@@ -55,8 +47,7 @@ static void test_threads(void **state) {
 }
 
 /* Killed when the first checkpoints are there; then resumed without saying again what it was. */
-static void test_kill(void **state) {
-  (void)state;
+TEST(a_killed_run_resumes_to_the_same_bytes) {
   char dir[256], err[ERR_MAX];
   char *argv[] = {(char *)(uintptr_t)NETRUN_BINARY,
                   (char *)(uintptr_t) "train",
@@ -93,8 +84,7 @@ static void test_kill(void **state) {
 }
 
 /* SIGINT: the iteration at hand is finished and saved, exit status 0. */
-static void test_interrupt(void **state) {
-  (void)state;
+TEST(an_interrupted_run_saves_and_ends_well) {
   runs(NETRUN_BINARY
        " train m.so --data phantom --seed 5 --iterations 100000 --out halt & "
        "while ! [ -s halt/metrics.csv ] || [ $(wc -l < halt/metrics.csv) -lt 4 ]; do sleep 0.02; done; "
@@ -106,8 +96,7 @@ static void test_interrupt(void **state) {
   assert_true(at.iteration >= 3 && at.iteration < 100000);
 }
 
-static void test_eval_every(void **state) {
-  (void)state;
+TEST(evaluating_on_the_way_does_not_change_the_run) {
   runs(TRAIN "--out watched --eval-every 6 --eval-split test");
   same_run("one", "watched"); /* looking does not change the run */
   runs("wc -l < watched/val.csv");
@@ -115,8 +104,7 @@ static void test_eval_every(void **state) {
   fails("has no val images", TRAIN "--out watched2 --eval-every 6");
 }
 
-static void test_refusals(void **state) {
-  (void)state;
+TEST(what_does_not_go_with_a_run_is_refused) {
   runs("cp -r one taken");
   fails("--resume", TRAIN "--out taken");
   same_run("one", "taken");
@@ -137,8 +125,7 @@ static void test_refusals(void **state) {
 }
 
 /* A full disk, by a limit on the size of files: what was there stays. */
-static void test_full_disk(void **state) {
-  (void)state;
+TEST(a_full_disk_leaves_what_was_there) {
   runs("cp -r one full; cp one/last.safetensors full/before");
   fails("last.safetensors", "trap '' XFSZ; ulimit -f 8; " NETRUN_BINARY
                             " train m.so --data phantom --iterations 14 --resume --out full");
@@ -146,8 +133,7 @@ static void test_full_disk(void **state) {
   fails("cannot write", NETRUN_BINARY " info m.so > /dev/full 2>info.err; s=$?; cat info.err; exit $s");
 }
 
-static void test_not_finite(void **state) {
-  (void)state;
+TEST(a_loss_that_is_not_finite_ends_the_run) {
   runs(NETC_BINARY " %s/models/unet.net -o wild.so -D size=[32,32] -D widths=[4,8] -D batch=2 -D lr=1e30",
        source);
   fails("a smaller learning rate may help",
@@ -156,8 +142,7 @@ static void test_not_finite(void **state) {
 
 /* ---- evaluation and prediction ---- */
 
-static void test_eval(void **state) {
-  (void)state;
+TEST(evaluation_is_the_same_for_any_number_of_threads) {
   runs(NETRUN_BINARY
        " eval m.so --data phantom --weights one/last.safetensors --out ev1 --overlays 3 --threads 1");
   says("16 images");
@@ -175,8 +160,7 @@ static void test_eval(void **state) {
 }
 
 /* A folder of pictures larger than the module's size: masks come out at the pictures' size. */
-static void test_folder(void **state) {
-  (void)state;
+TEST(masks_of_pictures_come_out_at_the_pictures_size) {
   char err[ERR_MAX], path[256];
   enum { H = 40, W = 50, N = 6 };
   runs("mkdir -p set/images set/masks");
@@ -243,8 +227,7 @@ static void write_volume(const char *name, const int64_t dim[3]) {
   free(v);
 }
 
-static void test_volumes(void **state) {
-  (void)state;
+TEST(volumes_are_predicted_at_their_own_size) {
   char err[ERR_MAX];
   const int64_t dim[3] = {36, 28, 20};
   Volume v;
@@ -295,8 +278,7 @@ static void has_kernels(const cJSON *root_) {
   assert_true(flops > 1e5);
 }
 
-static void test_json(void **state) {
-  (void)state;
+TEST(json_of_info_and_bench_is_sound) {
   runs(NETRUN_BINARY " info m.so --json");
   cJSON *j = cJSON_Parse(said);
   assert_non_null(j);
@@ -322,8 +304,7 @@ static bool finite_and_not_zero(const Npy *x) {
   return isfinite(sum) && sum > 0;
 }
 
-static void test_exec(void **state) {
-  (void)state;
+TEST(exec_runs_any_function_on_arrays) {
   char err[ERR_MAX];
   const int64_t dim[4] = {2, 1, 32, 32};
   float image[2048];
@@ -356,8 +337,7 @@ static void test_exec(void **state) {
 
 /* ---- the command line, and files that are no modules ---- */
 
-static void test_command_line(void **state) {
-  (void)state;
+TEST(help_is_given_and_mistakes_are_explained) {
   static const char *const commands[] = {"train", "eval", "predict", "info", "bench", "exec"};
   for (int i = 0; i < 6; i++) {
     runs(NETRUN_BINARY " %s --help", commands[i]);
@@ -380,8 +360,7 @@ static void test_command_line(void **state) {
 }
 
 /* What stands where the module should go is replaced only if a module may have stood there. */
-static void test_output(void **state) {
-  (void)state;
+TEST(only_a_module_is_replaced_by_a_module) {
   runs("mkfifo pipe && echo 'forward f(x: f32[1, 1, 4, 4]) { return relu(x) }' > mine.net && mkdir folder");
   assert_int_equal(sh(NETC_BINARY " mine.net -o pipe"), 1);
   says("is left as it is");
@@ -396,8 +375,7 @@ static void test_output(void **state) {
   says("--threads 3x");
 }
 
-static void test_not_modules(void **state) {
-  (void)state;
+TEST(what_is_no_module_is_refused) {
   fails("cannot open module none.so", NETRUN_BINARY " info none.so");
   fails("is not a module", NETRUN_BINARY " info one/metrics.csv");
   runs("head -c 20000 m.so > cut.so");
@@ -408,14 +386,4 @@ static void test_not_modules(void **state) {
   fails("NETRUN_ISA is `sse`", "NETRUN_ISA=sse " NETRUN_BINARY " info m.so");
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads),      cmocka_unit_test(test_kill),
-                                     cmocka_unit_test(test_interrupt),    cmocka_unit_test(test_eval_every),
-                                     cmocka_unit_test(test_refusals),     cmocka_unit_test(test_full_disk),
-                                     cmocka_unit_test(test_not_finite),   cmocka_unit_test(test_eval),
-                                     cmocka_unit_test(test_folder),       cmocka_unit_test(test_volumes),
-                                     cmocka_unit_test(test_json),         cmocka_unit_test(test_exec),
-                                     cmocka_unit_test(test_command_line), cmocka_unit_test(test_not_modules),
-                                     cmocka_unit_test(test_output)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(set_up, scratch_tear_down)

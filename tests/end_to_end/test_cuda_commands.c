@@ -1,14 +1,12 @@
 /* test_cuda_commands.c - netrun --device cuda:0 on a machine without a GPU: real modules, a fake driver
  * (tests/runtime/fake_cuda.c), and the modules' own kernels for GPUs compiled for this machine (emulated.c).
  * Losses are those of the host but for rounding; every run gives the same bits, with graphs and without. */
-#define SHELL_ROOT "/tmp/netc_cuda_XXXXXX"
+#include "tests/test.h"
 #include "tests/end_to_end/shell.h"
 #include <math.h>
 #include "runtime/session/checkpoint.h"
 #include "runtime/io/npy.h"
 #include "runtime/io/picture.h"
-
-static char source[4096];
 
 #define OPTIONS   "size=[16,16] widths=[4,8] batch=2 predict_batch=3 tf32=off"
 #define D_OPTIONS "-D size=[16,16] -D widths=[4,8] -D batch=2 -D predict_batch=3 -D tf32=off"
@@ -16,9 +14,8 @@ static char source[4096];
   NETRUN_BINARY " train " name ".so --data phantom --labeled 50%% --seed 5 --iterations 3 --threads 1 "
 #define CUDA "--device cuda:0 "
 
-static int set_up(void **state) {
-  (void)state;
-  if (!getcwd(source, sizeof source) || !mkdtemp(root)) return -1;
+FIXTURE(set_up) {
+  if (shell_set_up(state)) return -1;
   setenv("NETRUN_LIBCUDA", TEST_FAKES "/fake_cuda.so", 1);
   setenv("FAKE_CUDA_KERNELS", in_root("emulated.so"), 1);
   if (sh(NETC_BINARY " %s/models/mean_teacher.net -o m.so " D_OPTIONS " --target host,ptx --no-grads",
@@ -27,11 +24,6 @@ static int set_up(void **state) {
       sh(TRAIN("m") "--out cpu"))
     return fprintf(stderr, "%s", said), -1;
   return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  return sh("rm -r %s", root);
 }
 
 /* Columns of two metrics.csv agree to `tolerance`, relative; returns the number of values. */
@@ -60,8 +52,7 @@ static void same_run(const char *a, const char *b) {
   runs("cmp %s/last.safetensors %s/last.safetensors && cmp %s/metrics.csv %s/metrics.csv", a, b, a, b);
 }
 
-static void test_training(void **state) {
-  (void)state;
+TEST(training_has_the_losses_of_the_host) {
   runs("FAKE_CUDA_LOG=log " TRAIN("m") CUDA "--out gpu");
   assert_true(compare_losses("cpu/metrics.csv", "gpu/metrics.csv", 1e-4) >= 6);
   runs("grep -q 'cuGraphLaunch 3' log && ! grep leak log");
@@ -85,8 +76,7 @@ static long counted(const char *log, const char *name) {
 
 /* Batches made on the device, of images that it keeps: the same bits as with batches from the host, whether
  * all images find room or some. */
-static void test_images(void **state) {
-  (void)state;
+TEST(batches_made_on_the_device_have_the_same_bits) {
   runs("FAKE_CUDA_LOG=log_all " TRAIN("m") CUDA "--out images");
   assert_non_null(strstr(said, "for images"));
   runs("NETRUN_GPU_CACHE_MB=0 FAKE_CUDA_LOG=log_none " TRAIN("m") CUDA "--out no_images");
@@ -113,8 +103,7 @@ static void test_images(void **state) {
 }
 
 /* Calls of the driver fail, of those that making batches takes the first, some in between and the last. */
-static void test_failing_images(void **state) {
-  (void)state;
+TEST(a_driver_call_that_fails_while_batches_are_made_is_told) {
   static const char *const calls[] = {"cuMemGetInfo",       "cuMemAlloc",         "cuMemHostAlloc",
                                       "cuMemcpyHtoDAsync",  "cuLaunchKernel",     "cuEventRecord",
                                       "cuEventSynchronize", "cuModuleLoadDataEx", "cuModuleGetFunction"};
@@ -140,8 +129,7 @@ static void test_failing_images(void **state) {
         " train m.so --data phantom --iterations 1 --force " CUDA "--out failing");
 }
 
-static void test_resume(void **state) {
-  (void)state;
+TEST(a_resumed_run_has_the_bits_of_a_whole_one) {
   runs(NETRUN_BINARY " train m.so --data phantom --labeled 50%% --seed 5 --iterations 1 " CUDA
                      "--out halves");
   runs(NETRUN_BINARY " train m.so --data phantom --resume --iterations 3 " CUDA "--out halves");
@@ -150,8 +138,7 @@ static void test_resume(void **state) {
 }
 
 /* Scores and masks do not hang on the last bits. */
-static void test_eval_and_predict(void **state) {
-  (void)state;
+TEST(scores_and_masks_are_those_of_the_host) {
   runs(NETRUN_BINARY " eval m.so --data phantom --weights cpu/last.safetensors --out e_cpu");
   runs(NETRUN_BINARY " eval m.so --data phantom --weights cpu/last.safetensors --out e_gpu " CUDA);
   runs("cut -d, -f1-3 e_cpu/eval.csv > a && cut -d, -f1-3 e_gpu/eval.csv > b && cmp a b");
@@ -165,8 +152,7 @@ static void test_eval_and_predict(void **state) {
 }
 
 /* Every output of predict as it comes from the device. */
-static void test_exec(void **state) {
-  (void)state;
+TEST(every_output_comes_from_the_device) {
   float *image = malloc(3 * 16 * 16 * sizeof *image);
   for (int i = 0; i < 3 * 16 * 16; i++) image[i] = (float)(i * 37 % 101) / 50 - 1;
   char err[ERR_MAX];
@@ -191,8 +177,7 @@ static void test_exec(void **state) {
   fclose(names);
 }
 
-static void test_reports(void **state) {
-  (void)state;
+TEST(info_and_bench_tell_of_the_device) {
   runs(NETRUN_BINARY " info --device cuda:0");
   assert_non_null(strstr(said, "cuda:0: Fake GPU"));
   assert_non_null(strstr(said, "compute capability  9.0"));
@@ -203,8 +188,7 @@ static void test_reports(void **state) {
 }
 
 /* The same with what a module does unless told otherwise: on tensor cores, whose operands are rounded. */
-static void test_tensor_cores(void **state) {
-  (void)state;
+TEST(training_on_tensor_cores_has_the_losses_of_the_host) {
   runs(NETC_BINARY " %s/models/mean_teacher.net -o t.so -D size=[16,16] -D widths=[4,8] -D batch=2 --target "
                    "host,ptx --no-grads",
        source);
@@ -216,8 +200,7 @@ static void test_tensor_cores(void **state) {
   assert_non_null(strstr(said, "sm_80"));
 }
 
-static void test_refusals(void **state) {
-  (void)state;
+TEST(what_a_device_cannot_do_is_refused) {
   fails("there is no cuda:1: this machine has 1 NVIDIA GPU", TRAIN("m") "--device cuda:1 --out x");
   fails("--device is `gpu`; it can be cpu, cuda:0", TRAIN("m") "--device gpu --out x");
   fails("no NVIDIA driver: nothing.so", "NETRUN_LIBCUDA=nothing.so " TRAIN("m") CUDA "--out x");
@@ -227,12 +210,4 @@ static void test_refusals(void **state) {
   assert_int_equal(sh("test -e x"), 1); /* no run was begun */
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_training),         cmocka_unit_test(test_images),
-      cmocka_unit_test(test_failing_images),   cmocka_unit_test(test_resume),
-      cmocka_unit_test(test_eval_and_predict), cmocka_unit_test(test_exec),
-      cmocka_unit_test(test_reports),          cmocka_unit_test(test_tensor_cores),
-      cmocka_unit_test(test_refusals)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(set_up, scratch_tear_down)

@@ -1,7 +1,7 @@
 /* test_digits.c - small numbers that float32 loses when they are computed as differences: Adam's bias
  * correction in its first steps and the end of poly_decay, by the interpreter and compiled, against
  * double. */
-#define SHELL_ROOT "/tmp/netc_digits_XXXXXX"
+#include "tests/test.h"
 #include "tests/end_to_end/shell.h"
 #include <math.h>
 #include "frontend/frontend.h"
@@ -13,16 +13,6 @@
 
 enum { WIDTH = 8, STEPS = 100 };
 static char err[ERR_MAX];
-
-static int set_up(void **state) {
-  (void)state;
-  return mkdtemp(root) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  return sh("rm -r %s", root);
-}
 
 /* The first function of a program, as the interpreter runs it. */
 static Fn *function(Arena *a, const char *text) {
@@ -127,8 +117,7 @@ static double compiled(Adam a, const char *text) {
 }
 
 /* The parameters' relative error over the first steps. PyTorch's float32 is 4e-7 off. */
-static void adam_starts_exactly(void **state) {
-  (void)state;
+TEST(adam_starts_exactly) {
   static const double beta[][2] = {{0.9, 0.999}, {0.9, 0.9999}, {0, 0.99}, {0.9, 0}};
   for (size_t i = 0; i < sizeof beta / sizeof *beta; i++) {
     char text[512];
@@ -182,23 +171,15 @@ static double decay_compiled(const char *text) {
   return decay_worst(y);
 }
 
-static void decay_ends_exactly(void **state) {
-  (void)state;
-  char here[4096], text[4400];
-  assert_non_null(getcwd(here, sizeof here));
+TEST(decay_ends_exactly) {
+  char text[4400];
   snprintf(text, sizeof text,
            "use \"%s/models/blocks/schedules.net\"\n"
            "forward f(x: f32[1, 1, %d]) { return poly_decay(x, 30000) }\n",
-           here, WIDTH);
+           source, WIDTH);
   double host = decay_compiled(text), reference = decay_interpreted(text);
   print_message("poly_decay: %.1e compiled, %.1e interpreted\n", host, reference);
   assert_true(host < 2e-6 && reference < 2e-6);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(adam_starts_exactly),
-      cmocka_unit_test(decay_ends_exactly),
-  };
-  return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(shell_set_up, scratch_tear_down)

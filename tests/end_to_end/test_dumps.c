@@ -1,36 +1,27 @@
 /* test_dumps.c - what netc --emit prints of a model: all of its kernels, as text that parses back as the same
  * kernels. */
 #include <ctype.h>
+#include "tests/test.h"
 #include "codegen/kir/kir.h"
 
-#define SHELL_ROOT "/tmp/netc_dumps_XXXXXX"
 #include "tests/end_to_end/shell.h"
+#include "tests/text.h"
 
-static char source[4096];
 static Arena *arena;
 
-static int set_up(void **state) {
-  (void)state;
+FIXTURE(set_up) {
   arena = arena_new();
-  return getcwd(source, sizeof source) && mkdtemp(root) ? 0 : -1;
+  return shell_set_up(state);
 }
 
-static int tear_down(void **state) {
-  (void)state;
+FIXTURE(tear_down) {
   arena_free(arena);
-  return sh("rm -r %s", root);
+  return scratch_tear_down(state);
 }
 
-static char *read_whole(const char *name) {
-  FILE *f = fopen(in_root(name), "r");
-  assert_non_null(f);
-  fseek(f, 0, SEEK_END);
-  size_t n = (size_t)ftell(f);
-  char *text = malloc(n + 1);
-  rewind(f);
-  assert_int_equal(fread(text, 1, n, f), n);
-  text[n] = 0;
-  fclose(f);
+static char *read_output(const char *name) {
+  char *text = read_text(in_root(name));
+  assert_non_null(text);
   return text;
 }
 
@@ -68,7 +59,7 @@ static char *reprint(const char *text, int *kernels) {
 
 static void check(const char *options, const char *kernel) {
   runs(NETC_BINARY " %s/models/%s --emit kernels --verify >kernels", source, options);
-  char *text = read_whole("kernels");
+  char *text = read_output("kernels");
   int kernels = 0;
   char *again = reprint(text, &kernels);
   assert_true(kernels > 20);
@@ -78,8 +69,7 @@ static void check(const char *options, const char *kernel) {
   free(text), free(again);
 }
 
-static void test_kernels(void **state) {
-  (void)state;
+TEST(dumped_kernels_read_back_the_same) {
   const char *small = "unet.net -D widths=[8,16] -D size=[32,32] -D batch=1 --no-grads";
   char options[256];
   snprintf(options, sizeof options, "%s --target portable", small);
@@ -90,21 +80,17 @@ static void test_kernels(void **state) {
 }
 
 /* The other kinds say something, too. */
-static void test_others(void **state) {
-  (void)state;
+TEST(every_other_kind_of_dump_says_something) {
   static const char *const emit[][2] = {{"ast", "net"},   {"graph", "fn train"}, {"llvm", "define "},
                                         {"asm", ".text"}, {"ptx", ".entry"},     {"plan", "arena "}};
   for (int i = 0; i < 6; i++) {
     runs(NETC_BINARY
          " %s/models/unet.net -D widths=[8,16] -D size=[32,32] -D batch=1 --no-grads --emit %s >text",
          source, emit[i][0]);
-    char *text = read_whole("text");
+    char *text = read_output("text");
     if (!strstr(text, emit[i][1])) fail_msg("--emit %s says nothing of `%s`", emit[i][0], emit[i][1]);
     free(text);
   }
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_kernels), cmocka_unit_test(test_others)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(set_up, tear_down)

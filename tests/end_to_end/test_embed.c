@@ -1,6 +1,6 @@
 /* test_embed.c - libnetc.so in a program of its own: what it computes is what netrun computes, its messages,
  * and what it exports. */
-#define SHELL_ROOT "/tmp/netc-embed-XXXXXX"
+#include "tests/test.h"
 #include "tests/end_to_end/shell.h"
 #include <pthread.h>
 #include "runtime/embed/netc.h"
@@ -13,7 +13,7 @@
 
 enum { SIZE = 32, CLASSES = 3, PIXELS = SIZE * SIZE };
 
-static const char source[] =
+static const char network[] =
     "use \"%s/models/blocks/unet.net\"\n"
     "use \"%s/models/blocks/losses.net\"\n"
     "student = unet(3, widths = [8, 16])\n"
@@ -24,25 +24,16 @@ static const char source[] =
     "predict(image: f32[1, 1, 32, 32]) { return softmax(student(image)) }\n"
     "forward twice(x: f32[1, 1, 2, 3], y: label[1, 2, 3]) { return x * 2, int(y + 1) }\n";
 
-static char here[512]; /* the sources */
-
 /* The module, and weights of two iterations. */
-static int set_up(void **state) {
-  (void)state;
-  assert_non_null(mkdtemp(root));
-  assert_non_null(getcwd(here, sizeof here));
+FIXTURE(set_up) {
+  if (shell_set_up(state)) return -1;
   FILE *f = fopen(in_root("m.net"), "w");
   assert_non_null(f);
-  fprintf(f, source, here, here);
+  fprintf(f, network, source, source);
   fclose(f);
   runs("%s m.net -o m.so && %s train m.so --data phantom --iterations 2 --out run", NETC_BINARY,
        NETRUN_BINARY);
   return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  return sh("rm -rf %s", root);
 }
 
 static NetcModel *opened(const char *weights) {
@@ -95,8 +86,7 @@ static float *scores_of(NetcModel *m, const float *image) {
 }
 
 /* The bits of netrun exec. */
-static void runs_as_netrun_does(void **state) {
-  (void)state;
+TEST(it_computes_the_bits_of_netrun) {
   float *x = noise(PIXELS, 1);
   npy_put("x.npy", x, (const int[]){1, 1, SIZE, SIZE});
   runs("%s exec m.so predict --weights run/last.safetensors --in image=x.npy --out got", NETRUN_BINARY);
@@ -108,8 +98,7 @@ static void runs_as_netrun_does(void **state) {
   free(x), free(want), free(have);
 }
 
-static void says_what_functions_take(void **state) {
-  (void)state;
+TEST(it_says_what_functions_take) {
   NetcModel *m = opened(NULL);
   NetcValue in[2], out[2];
   int classes, channels;
@@ -126,8 +115,7 @@ static void says_what_functions_take(void **state) {
   netc_close(m);
 }
 
-static void runs_what_is_not_predict(void **state) {
-  (void)state;
+TEST(it_runs_functions_that_are_not_predict) {
   char error[NETC_ERROR_MAX] = "";
   NetcModel *m = opened(NULL);
   const float x[6] = {1, 2, 3, 4, 5, 6};
@@ -147,8 +135,7 @@ static int largest(const float *scores, int pixels, int i) {
   return best;
 }
 
-static void segments(void **state) {
-  (void)state;
+TEST(it_segments_an_image_of_the_modules_size) {
   char error[NETC_ERROR_MAX] = "";
   uint8_t mask[PIXELS];
   NetcModel *m = opened("run/last.safetensors");
@@ -160,8 +147,7 @@ static void segments(void **state) {
 }
 
 /* 48x40: windows at 0 and 16, at 0 and 8. */
-static void segments_by_windows(void **state) {
-  (void)state;
+TEST(it_segments_a_larger_image_by_windows) {
   enum { H = 48, W = 40 };
   char error[NETC_ERROR_MAX] = "";
   uint8_t mask[H * W];
@@ -195,8 +181,7 @@ static void *in_a_thread(void *image) {
 }
 
 /* Models side by side do not disturb each other. */
-static void runs_in_threads(void **state) {
-  (void)state;
+TEST(models_side_by_side_do_not_disturb_each_other) {
   pthread_t thread[3];
   void *scores[3];
   float *x = noise(PIXELS, 4);
@@ -213,8 +198,7 @@ static void refuses(const char *module, const char *weights, int device, const c
   if (!strstr(error, text)) fail_msg("expected `%s` in: %s", text, error);
 }
 
-static void says_what_is_wrong(void **state) {
-  (void)state;
+TEST(it_says_what_is_wrong) {
   refuses("none.so", NULL, NETC_CPU, "cannot open module");
   refuses("m.net", NULL, NETC_CPU, "is not a module");
   refuses("m.so", "none.safetensors", NETC_CPU, "none.safetensors");
@@ -226,12 +210,11 @@ static void says_what_is_wrong(void **state) {
 }
 
 /* docs/library.md: the program compiles, with warnings as errors, and runs. */
-static void example_in_the_docs(void **state) {
-  (void)state;
-  runs("awk '/^```c$/ {on = 1; next} /^```$/ {on = 0} on' %s/docs/library.md >segment.c", here);
+TEST(the_example_of_the_page_compiles_and_runs) {
+  runs("awk '/^```c$/ {on = 1; next} /^```$/ {on = 0} on' %s/docs/library.md >segment.c", source);
   runs("cc -std=c17 -Wall -Wextra -Wpedantic -Werror " SANITIZERS
        " -I %s/runtime/embed segment.c -o segment %s",
-       here, LIBNETC);
+       source, LIBNETC);
   runs("LD_LIBRARY_PATH=$(dirname %s) ./segment m.so run/last.safetensors", LIBNETC);
   says(" of 1024, 3 classes\n");
   assert_int_equal(sh("LD_LIBRARY_PATH=$(dirname %s) ./segment m.so none.safetensors", LIBNETC), 1);
@@ -239,8 +222,7 @@ static void example_in_the_docs(void **state) {
 }
 
 /* A program that links it gets these names and no others, and needs no library of netrun's data formats. */
-static void exports_what_the_header_says(void **state) {
-  (void)state;
+TEST(it_exports_what_the_header_says) {
   runs("nm -D --defined-only %s | awk '$2 != \"A\" {print $3}' | sort | tr '\\n' ' '", LIBNETC);
   assert_string_equal(said,
                       "netc_close netc_inputs netc_open netc_outputs netc_run netc_segment netc_shape ");
@@ -250,13 +232,4 @@ static void exports_what_the_header_says(void **state) {
   assert_null(strstr(said, "libpng"));
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(runs_as_netrun_does),          cmocka_unit_test(says_what_functions_take),
-      cmocka_unit_test(runs_what_is_not_predict),     cmocka_unit_test(segments),
-      cmocka_unit_test(segments_by_windows),          cmocka_unit_test(runs_in_threads),
-      cmocka_unit_test(says_what_is_wrong),           cmocka_unit_test(example_in_the_docs),
-      cmocka_unit_test(exports_what_the_header_says),
-  };
-  return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(set_up, scratch_tear_down)

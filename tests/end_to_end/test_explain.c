@@ -1,13 +1,10 @@
 /* test_explain.c - netc --explain: the least times it lists are those of its own numbers of flops and bytes,
  * and add up. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "tests/test.h"
 
 typedef struct {
   double gflop, executed, gbytes, least; /* of the training function, from its first line */
@@ -50,8 +47,7 @@ static Explained explained(const char *rates) {
   return x;
 }
 
-static void test_sums(void **state) {
-  (void)state;
+TEST(least_times_add_up) {
   Explained x = explained("");
   assert_true(x.gflop > x.executed && x.executed > 0); /* on small images much of a 3x3 window is padding */
   assert_true(fabs(x.share - 100) < 0.5);
@@ -59,16 +55,14 @@ static void test_sums(void **state) {
 }
 
 /* With memory for free only the flops count, and with arithmetic for free only the bytes. */
-static void test_rates(void **state) {
-  (void)state;
+TEST(least_times_follow_from_the_rates) {
   Explained flops = explained("--peak-gflops 0.01 --bandwidth 1e9"),
             bytes = explained("--peak-gflops 1e9 --bandwidth 0.001");
   assert_true(fabs(flops.least / (flops.executed * 1e5) - 1) < 0.05);
   assert_true(fabs(bytes.least / (bytes.gbytes * 1e6) - 1) < 0.05);
 }
 
-static void test_refusal(void **state) {
-  (void)state;
+TEST(a_rate_of_zero_is_refused) {
   char line[256] = "";
   FILE *p = popen(NETC_BINARY " models/unet.net --explain --bandwidth 0 2>&1", "r");
   assert_non_null(p);
@@ -77,8 +71,4 @@ static void test_refusal(void **state) {
   assert_string_equal(line, "netc: --bandwidth 0: expected a number above 0\n");
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_sums), cmocka_unit_test(test_rates),
-                                     cmocka_unit_test(test_refusal)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

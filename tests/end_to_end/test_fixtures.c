@@ -3,10 +3,6 @@
  * less than 1e-4 of the largest value in their tensor; gradients that vanish in exact arithmetic (a bias
  * before batch normalisation) are rounding in both, so a floor of 1e-5 of the largest gradient of the whole
  * iteration is added. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <math.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -14,6 +10,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "tests/test.h"
 #include "runtime/device/open.h"
 #include "runtime/base/array.h"
 #include "runtime/session/session.h"
@@ -152,12 +149,8 @@ static void both(const char *fixture) {
   else print_message("this machine has no AVX-512: not run\n");
 }
 
-static void test_unet(void **state) { (void)state, both("unet"); }
-static void test_vnet(void **state) { (void)state, both("vnet"); }
-static void test_acts(void **state) { (void)state, both("acts"); }
+TEST(the_unet_trains_as_in_pytorch) { both("unet"); }
+TEST(the_vnet_trains_as_in_pytorch) { both("vnet"); }
+TEST(ase_net_trains_as_in_pytorch) { both("acts"); }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_unet), cmocka_unit_test(test_vnet),
-                                     cmocka_unit_test(test_acts)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

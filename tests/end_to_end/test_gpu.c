@@ -1,60 +1,48 @@
 /* test_gpu.c - the shipped U-Nets and the V-Net on an emulated GPU (gpu_launches.h): every launch of
  * training, in which the network's forward pass is, and of the network alone. */
+#include "tests/test.h"
 #include "tests/end_to_end/gpu_launches.h"
 
 #define CHECK(path, tolerance, ...)                                                                          \
   const Define define[] = {__VA_ARGS__};                                                                     \
   const GpuCheck c = {path, define, (int)(sizeof define / sizeof *define), tolerance}
 
-static void unet_agrees(void **state) {
-  (void)state;
+TEST(unet_agrees) {
   CHECK("models/unet.net", 1e-3, {"batch", "2"}, {"size", "[16,16]"}, {"widths", "[8,33]"}, {"tf32", "off"});
   check_launches_of(&c);
 }
 
 /* A sum of products of rounded operands: 2^-11 of what is summed. */
-static void unet_agrees_in_tf32(void **state) {
-  (void)state;
+TEST(unet_agrees_in_tf32) {
   CHECK("models/unet.net", 2e-3, {"batch", "2"}, {"size", "[16,16]"}, {"widths", "[12,40]"});
   check_launches_of(&c);
   check_newest_of(&c, 10);
 }
 
-static void bf16_unet_agrees(void **state) {
-  (void)state;
+TEST(bf16_unet_agrees) {
   CHECK("models/unet.net", 1e-3, {"batch", "2"}, {"size", "[16,16]"}, {"widths", "[16,24]"},
         {"precision", "bf16"});
   check_launches_of(&c);
   check_newest_of(&c, 10);
 }
 
-static void mean_teacher_agrees(void **state) {
-  (void)state;
+TEST(mean_teacher_agrees) {
   CHECK("models/mean_teacher.net", 2e-3, {"batch", "1"}, {"size", "[16,16]"}, {"widths", "[8,20]"});
   check_launches_of(&c);
   check_newest_of(&c, 10);
 }
 
-static void vnet_agrees(void **state) {
-  (void)state;
+TEST(vnet_agrees) {
   CHECK("models/vnet.net", 2e-3, {"batch", "1"}, {"size", "[16,16,16]"}, {"n_filters", "4"});
   check_launches_of(&c);
   check_newest_of(&c, 10);
 }
 
-static void bf16_vnet_agrees(void **state) {
-  (void)state;
+TEST(bf16_vnet_agrees) {
   CHECK("models/vnet.net", 2e-3, {"batch", "1"}, {"size", "[16,16,16]"}, {"n_filters", "4"},
         {"precision", "bf16"});
   check_launches_of(&c);
   check_newest_of(&c, 10);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(unet_agrees),      cmocka_unit_test(unet_agrees_in_tf32),
-      cmocka_unit_test(bf16_unet_agrees), cmocka_unit_test(mean_teacher_agrees),
-      cmocka_unit_test(vnet_agrees),      cmocka_unit_test(bf16_vnet_agrees),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

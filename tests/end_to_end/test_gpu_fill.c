@@ -1,22 +1,11 @@
 /* test_gpu_fill.c - batches that a device makes of images it keeps have the bits of those that the host
  * makes: windows, flips, turns, noise, labels. The kernels are emulated, with all their numbers as parameters
  * and with none; images lie in a pool of the test's. */
+#include "tests/scratch.h"
 #include "tests/end_to_end/gpu_models.h"
 #include <stdio.h>
 #include <unistd.h>
 #include "runtime/data/data.h"
-
-static char root[] = "/tmp/netc_fill_XXXXXX";
-static int set_up(void **state) {
-  (void)state;
-  return mkdtemp(root) ? 0 : -1;
-}
-static int tear_down(void **state) {
-  (void)state;
-  char cmd[64];
-  snprintf(cmd, sizeof cmd, "rm -r %s", root);
-  return system(cmd);
-}
 
 /* ---- the store ---- */
 
@@ -224,42 +213,36 @@ static void check_net(const char *augment, const char *image, const char *label,
   check(text, 2, channels, room, room == ITEMS ? 3 : 12);
 }
 
-static void flips_and_turns(void **state) {
-  (void)state;
+TEST(flips_and_turns_have_the_bits_of_the_host) {
   check_net("[\"flip\", \"rot90\"]", "3, 1, 40, 40", "3, 40, 40", 1, ITEMS);
   check_net("[\"flip\", \"rot90\"]", "2, 1, 24, 37", "2, 24, 37", 1, ITEMS); /* half turns only */
   check_net("[]", "2, 1, 16, 33", "2, 16, 33", 1, ITEMS);
 }
 
-static void windows(void **state) {
-  (void)state;
+TEST(windows_have_the_bits_of_the_host) {
   check_net("[\"flip\", \"rot90\", \"crop\"]", "3, 1, 36, 36", "3, 36, 36", 1, ITEMS);
   check_net("[\"crop\"]", "2, 3, 20, 33", "2, 20, 33", 3, ITEMS);
   check_net("[\"crop\"]", "4, 1, 8, 9", "4, 8, 9", 1,
             60); /* small images: many windows end at the last element */
 }
 
-static void noisy(void **state) {
-  (void)state;
+TEST(noise_has_the_bits_of_the_host) {
   check_net("[\"noise\"]", "3, 1, 33, 20", "3, 33, 20", 1, ITEMS);
   check_net("[\"flip\", \"rot90\", \"crop\", \"noise\"]", "2, 3, 34, 34", "2, 34, 34", 3, ITEMS);
 }
 
-static void volumes(void **state) {
-  (void)state;
+TEST(volumes_have_the_bits_of_the_host) {
   check_net("[\"flip\", \"rot90\", \"crop\", \"noise\"]", "2, 1, 12, 12, 35", "2, 12, 12, 35", 1, ITEMS);
   check_net("[]", "2, 1, 9, 12, 8", "2, 9, 12, 8", 1, ITEMS);
 }
 
 /* Some samples by the device, others by the host. */
-static void mixed(void **state) {
-  (void)state;
+TEST(batches_of_both_have_the_bits_of_the_host) {
   check_net("[\"flip\", \"crop\", \"noise\"]", "4, 1, 24, 24", "4, 24, 24", 1, 5);
 }
 
 /* Distance maps are the host's, of the same labels. */
-static void distances(void **state) {
-  (void)state;
+TEST(distance_maps_have_the_bits_of_the_host) {
   char text[1024];
   snprintf(text, sizeof text,
            NET("    sdf: sdf[2, 16, 16]\n", " + mean(student(labeled.image) * labeled.sdf)"),
@@ -267,9 +250,4 @@ static void distances(void **state) {
   check(text, 2, 1, ITEMS, 2);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(flips_and_turns), cmocka_unit_test(windows),
-                                     cmocka_unit_test(noisy),           cmocka_unit_test(volumes),
-                                     cmocka_unit_test(mixed),           cmocka_unit_test(distances)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(scratch_set_up, scratch_tear_down)

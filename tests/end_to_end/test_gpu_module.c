@@ -1,16 +1,12 @@
 /* test_gpu_module.c - netc --target ptx: what it adds to a module, and what it leaves as it was. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "tests/scratch.h"
 #include "runtime/session/session.h"
 
-static char root[] = "/tmp/netc_gpu_XXXXXX";
 static char said[1 << 22]; /* stdout and stderr of the last command */
 
 static int sh(const char *fmt, ...) {
@@ -29,23 +25,16 @@ static int sh(const char *fmt, ...) {
 
 #define OPTIONS "models/unet.net -D batch=2 -D size=[128,128] -D widths=[8,16] --no-grads"
 
-static int set_up(void **state) {
-  (void)state;
-  return mkdtemp(root) && !sh(NETC_BINARY " " OPTIONS " -o %s/both.so --target ptx 2>&1", root) &&
+FIXTURE(set_up) {
+  return !scratch_set_up(state) && !sh(NETC_BINARY " " OPTIONS " -o %s/both.so --target ptx 2>&1", root) &&
                  !sh(NETC_BINARY " " OPTIONS " -o %s/host.so 2>&1", root)
              ? 0
              : -1;
 }
 
-static int tear_down(void **state) {
-  (void)state;
-  return sh("rm -r %s", root);
-}
-
 static Module *open_module(const char *name) {
-  char path[256], err[ERR_MAX] = "";
-  snprintf(path, sizeof path, "%s/%s", root, name);
-  Module *m = module_open(path, err);
+  char err[ERR_MAX] = "";
+  Module *m = module_open(in_root(name), err);
   if (!m) fail_msg("%s", err);
   return m;
 }
@@ -108,8 +97,7 @@ static void check_fn(const NetcModule *d, const NetcFn *f, const NetcFn *g) {
   }
 }
 
-static void module_has_gpu_code(void **state) {
-  (void)state;
+TEST(a_module_has_code_for_gpus) {
   Module *m = open_module("both.so");
   const NetcModule *d = m->desc;
   assert_non_null(d->device);
@@ -132,8 +120,7 @@ static void module_has_gpu_code(void **state) {
 }
 
 /* With and without a GPU's code the host's tables are the same, and a module that has none says so. */
-static void host_is_as_without(void **state) {
-  (void)state;
+TEST(the_hosts_tables_are_the_same_with_a_gpus_code_and_without) {
   Module *a = open_module("both.so"), *b = open_module("host.so");
   assert_null(b->desc->device);
   assert_int_equal(a->desc->arena_bytes, b->desc->arena_bytes);
@@ -148,16 +135,14 @@ static void host_is_as_without(void **state) {
 }
 
 /* Whole f32 is for every GPU. */
-static void tf32_can_be_off(void **state) {
-  (void)state;
+TEST(tf32_can_be_off) {
   assert_int_equal(sh(NETC_BINARY " " OPTIONS " --emit ptx -D tf32=off 2>&1"), 0);
   assert_true(!strstr(said, "sm_80") && !strstr(said, "sm_90a"));
   assert_int_equal(sh(NETC_BINARY " " OPTIONS " --emit ptx -D tf32=off 2>&1 | grep -c mma"), 1);
   assert_int_equal(sh(NETC_BINARY " " OPTIONS " --emit ptx 2>&1 | grep -q mma.sync"), 0);
 }
 
-static void texts_are_printed(void **state) {
-  (void)state;
+TEST(texts_are_printed_and_wrong_targets_refused) {
   assert_int_equal(sh(NETC_BINARY " " OPTIONS " --emit ptx 2>&1"), 0);
   assert_non_null(strstr(said, ".target sm_75"));
   assert_non_null(strstr(said, ".visible .entry netc_"));
@@ -165,9 +150,4 @@ static void texts_are_printed(void **state) {
   assert_non_null(strstr(said, "expected host, portable, x86-64-v3, x86-64-v4, x86-64-v4+bf16 or ptx"));
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(module_has_gpu_code),
-                                     cmocka_unit_test(host_is_as_without), cmocka_unit_test(tf32_can_be_off),
-                                     cmocka_unit_test(texts_are_printed)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(set_up, scratch_tear_down)

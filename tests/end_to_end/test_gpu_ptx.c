@@ -3,6 +3,7 @@
  * memory. Kernels are alike from model to model, and compiling takes its time: each is assembled for one kind
  * of GPU, in turn, those of the U-Net for all, and of the largest models one in a few is taken. With
  * NETC_PTX_ALL=1 all of them are. */
+#include "tests/test.h"
 #include "tests/end_to_end/gpu_models.h"
 #include <stdio.h>
 #include <unistd.h>
@@ -121,10 +122,9 @@ static void check_model(const char *path, const Define *define, int n, int few, 
 }
 
 /* For a single processor the largest tiles are best. */
-static void large_tiles_assemble(void **state) {
-  (void)state;
+TEST(large_tiles_assemble) {
   Machine one = machine_gpu;
-  one.processors = 1;
+  one.sms = 1;
   const Define d[] = {{"batch", "2"}, {"size", "[128,128]"}, {"widths", "[64,128]"}, {"precision", "bf16"}};
   check_model_on(&one, "models/unet.net", d, 3, 1, false);
   check_model_on(&one, "models/unet.net", d, 4, 1, false);
@@ -153,10 +153,9 @@ static void check_dybac(const Machine *m, const char *path, const Define *define
   arena_free(a);
 }
 
-static void dybac_assembles(void **state) {
-  (void)state;
+TEST(dybac_assembles) {
   Machine one = machine_gpu;
-  one.processors = 1;
+  one.sms = 1;
   const Define narrow[] = {{"batch", "1"},
                            {"size", "[64,64]"},
                            {"widths", "[64,128]"},
@@ -193,46 +192,33 @@ static void check_parts(const Machine *m, const char *path, const Define *define
   arena_free(a);
 }
 
-static void parts_assemble(void **state) {
-  (void)state;
+TEST(parts_assemble) {
   Machine cut = machine_gpu;
-  cut.processors = 20, cut.part_steps = 3, cut.launch_cost = cut.byte_cost = 0;
+  cut.sms = 20, cut.part_steps = 3, cut.launch_cost = cut.byte_cost = 0;
   const Define flat[] = {{"batch", "1"}, {"size", "[32,32]"}, {"widths", "[64,130]"}, {"precision", "bf16"}};
   const Define volume[] = {{"batch", "1"}, {"size", "[16,16,16]"}, {"n_filters", "12"}};
   check_parts(&cut, "models/unet.net", flat, 4, 5);
   check_parts(&cut, "models/vnet.net", volume, 3, KINDS - 1);
 }
 
-static void unet_assembles(void **state) {
-  (void)state;
+TEST(unet_assembles) {
   const Define d[] = {{"batch", "2"}, {"size", "[32,32]"}, {"widths", "[32,64]"}};
   check_model("models/unet.net", d, 3, 1, true);
 }
 
-static void vnet_assembles(void **state) {
-  (void)state;
+TEST(vnet_assembles) {
   const Define d[] = {{"batch", "1"}, {"size", "[16,16,16]"}, {"n_filters", "4"}};
   check_model("models/vnet.net", d, 3, 1, false);
 }
 
-static void acts_assembles(void **state) {
-  (void)state;
+TEST(acts_assembles) {
   const Define d[] = {{"batch", "1"}, {"size", "[32,32]"}, {"widths", "[16,64]"}, {"disc_width", "16"}};
   check_model("models/asenet.net", d, 4, 3, false);
 }
 
-static void acts_in_3d_assembles(void **state) {
-  (void)state;
+TEST(acts_in_3d_assembles) {
   const Define d[] = {{"batch", "1"}, {"size", "[16,16,16]"}, {"n_filters", "2"}};
   check_model("models/asenet3d.net", d, 3, 8, false);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(unet_assembles),       cmocka_unit_test(large_tiles_assemble),
-      cmocka_unit_test(parts_assemble),       cmocka_unit_test(dybac_assembles),
-      cmocka_unit_test(vnet_assembles),       cmocka_unit_test(acts_assembles),
-      cmocka_unit_test(acts_in_3d_assembles),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

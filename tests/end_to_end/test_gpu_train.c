@@ -1,5 +1,6 @@
 /* test_gpu_train.c - whole iterations on an emulated GPU, in one arena as the GPU's memory plan lays it out,
  * have the losses of the host's kernels. */
+#include "tests/test.h"
 #include "tests/end_to_end/gpu_models.h"
 #include "codegen/isa.h"
 
@@ -142,30 +143,18 @@ static void train_acts(const char *tf32, double tolerance) {
   train_both("models/asenet.net", d, 5, &machine_gpu, tolerance);
 }
 
-static void acts_trains_alike(void **state) {
-  (void)state;
-  train_acts("off", 1e-4);
-}
+TEST(acts_trains_alike) { train_acts("off", 1e-4); }
 
 /* Operands of 11 bits, each off by 2^-12 at most; what an iteration adds, the next one starts from. */
-static void acts_trains_in_tf32(void **state) {
-  (void)state;
-  train_acts("on", 3e-3);
-}
+TEST(acts_trains_in_tf32) { train_acts("on", 3e-3); }
 
 /* Where cutting costs nothing most convolutions' sums are cut into parts, whose workspace lies in the arena
  * until they are added. */
-static void unet_trains_in_parts(void **state) {
-  (void)state;
+TEST(unet_trains_in_parts) {
   Machine cut = machine_gpu;
-  cut.processors = 16, cut.part_steps = 2, cut.launch_cost = cut.byte_cost = 0;
+  cut.sms = 16, cut.part_steps = 2, cut.launch_cost = cut.byte_cost = 0;
   const Define d[] = {{"batch", "2"}, {"size", "[16,16]"}, {"widths", "[16,36]"}};
   assert_true(train_both("models/unet.net", d, 3, &cut, 3e-3) >= 10);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(acts_trains_alike),
-                                     cmocka_unit_test(acts_trains_in_tf32),
-                                     cmocka_unit_test(unet_trains_in_parts)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,6 +1,7 @@
 /* test_iteration.c - whole training iterations of small networks, kernel by kernel in this process: every
  * stored value agrees with the interpreter, and neither the order of tasks nor results laid over inputs
  * change a bit. */
+#include "tests/test.h"
 #include "tests/codegen/emit/run_emit.h"
 #include "frontend/frontend.h"
 #include "passes/passes.h"
@@ -36,42 +37,20 @@ static void check_model(const char *path, const char *batch, const char *size, c
   arena_free(a);
 }
 
-static void unet_agrees(void **state) {
-  (void)state;
-  check_model("models/unet.net", "2", "[16,16]", "[8,16]", "f32", 1e-3);
-}
+TEST(unet_agrees) { check_model("models/unet.net", "2", "[16,16]", "[8,16]", "f32", 1e-3); }
 
-static void mean_teacher_agrees(void **state) {
-  (void)state;
-  check_model("models/mean_teacher.net", "2", "[16,16]", "[8,17]", "f32", 1e-3);
-}
+TEST(mean_teacher_agrees) { check_model("models/mean_teacher.net", "2", "[16,16]", "[8,17]", "f32", 1e-3); }
 
 /* So deep that a sign near zero may turn out otherwise than the interpreter's and change gradients by more
  * than any tolerance: here only the bits are compared. tests/end_to_end/test_fixtures.c compares values. */
-static void acts_keeps_its_bits(void **state) {
-  (void)state;
-  check_model("models/asenet.net", "2", "[32,32]", "[8,16]", "f32", INFINITY);
-}
+TEST(acts_keeps_its_bits) { check_model("models/asenet.net", "2", "[32,32]", "[8,16]", "f32", INFINITY); }
 
 /* A value near the middle of two bf16 may go the other way than the interpreter's; what is far from every
  * output, the gradients, shows the sum of many of those. */
-static void bf16_unet_agrees(void **state) {
-  (void)state;
-  check_model("models/unet.net", "2", "[32,32]", "[16,24]", "bf16", 0x1p-5);
-}
+TEST(bf16_unet_agrees) { check_model("models/unet.net", "2", "[32,32]", "[16,24]", "bf16", 0x1p-5); }
 
-static void bf16_acts_keeps_its_bits(void **state) {
-  (void)state;
+TEST(bf16_acts_keeps_its_bits) {
   check_model("models/asenet.net", "2", "[32,32]", "[16,24]", "bf16", INFINITY);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(unet_agrees),
-      cmocka_unit_test(mean_teacher_agrees),
-      cmocka_unit_test(acts_keeps_its_bits),
-      cmocka_unit_test(bf16_unet_agrees),
-      cmocka_unit_test(bf16_acts_keeps_its_bits),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

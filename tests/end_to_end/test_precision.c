@@ -1,15 +1,12 @@
 /* test_precision.c - precision=bf16 through the two programs: half the working memory, the same bits for any
  * number of threads, and a network that learns the phantom as it does in float32. */
-#define SHELL_ROOT "/tmp/netc_precision_XXXXXX"
+#include "tests/test.h"
 #include "tests/end_to_end/shell.h"
 #include <math.h>
 #include "tests/worse.h"
 
-static char source[4096];
-
-static int set_up(void **state) {
-  (void)state;
-  if (!getcwd(source, sizeof source) || !mkdtemp(root)) return -1;
+FIXTURE(set_up) {
+  if (shell_set_up(state)) return -1;
   static const char *const precision[] = {"f32", "bf16"};
   for (int i = 0; i < 2; i++)
     if (sh(NETC_BINARY " %s/models/unet.net -o %s.so -D size=[48,48] -D batch=2 -D widths=[16,24] -D "
@@ -19,11 +16,6 @@ static int set_up(void **state) {
            precision[i]))
       return fprintf(stderr, "%s", said), -1;
   return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  return sh("rm -r %s", root);
 }
 
 /* The number behind `name` in what the last command said. */
@@ -38,8 +30,7 @@ static double working_memory(const char *module) {
   return number_after("working memory");
 }
 
-static void test_memory(void **state) {
-  (void)state;
+TEST(bf16_halves_the_working_memory) {
   double whole = working_memory("f32"), half = working_memory("bf16");
   if (!(half < 0.56 * whole && half > 0.44 * whole)) fail_msg("%.0f bytes, with f32 %.0f", half, whole);
   runs(NETRUN_BINARY " info bf16.so");
@@ -59,8 +50,7 @@ static int read_losses(const char *run, double *loss, int most) {
 }
 
 /* The first loss differs by the rounding of one pass; later ones by what training makes of it. */
-static void test_curves(void **state) {
-  (void)state;
+TEST(bf16_has_nearly_the_losses_of_f32) {
   double a[60], b[60], worst = 0;
   assert_int_equal(read_losses("f32", a, 60), 60);
   assert_int_equal(read_losses("bf16", b, 60), 60);
@@ -76,29 +66,21 @@ static double dice(const char *precision) {
   return number_after("\nDI");
 }
 
-static void test_dice(void **state) {
-  (void)state;
+TEST(bf16_learns_as_f32_does) {
   double a = dice("f32"), b = dice("bf16");
   if (!(a > 0.7 && fabs(a - b) < 0.03)) fail_msg("Dice is %g in bf16, %g in f32", b, a);
 }
 
-static void test_threads(void **state) {
-  (void)state;
+TEST(the_bits_are_the_same_for_any_number_of_threads) {
   for (int threads = 1; threads <= 2; threads++)
     runs(NETRUN_BINARY " train bf16.so --data phantom --iterations 6 --seed 5 --out t%d --threads %d",
          threads, threads);
   runs("cmp t1/last.safetensors t2/last.safetensors && cmp t1/metrics.csv t2/metrics.csv");
 }
 
-static void test_refusals(void **state) {
-  (void)state;
+TEST(an_unknown_precision_is_refused) {
   assert_int_equal(sh(NETC_BINARY " %s/models/unet.net -o no.so -D precision=half", source), 1);
   assert_non_null(strstr(said, "-D precision=half: expected f32 or bf16"));
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory), cmocka_unit_test(test_curves),
-                                     cmocka_unit_test(test_dice), cmocka_unit_test(test_threads),
-                                     cmocka_unit_test(test_refusals)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(set_up, scratch_tear_down)

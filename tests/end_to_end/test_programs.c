@@ -1,13 +1,11 @@
 /* test_programs.c - programs nobody wrote: the methods of tests/frontend/methods with numbers, functions and
  * operators exchanged at random. Whatever the frontend accepts must go through every pass, with the verifier
  * and the fusion's promises checked, through every emitter, and leave kernels that verify. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <ctype.h>
 #include <glob.h>
 #include <string.h>
+#include "tests/test.h"
+#include "tests/text.h"
 #include "codegen/emit/core/emit.h"
 #include "frontend/frontend.h"
 #include "ir/philox.h"
@@ -76,14 +74,12 @@ static const char *mutant(Arena *a, Dice *d, const char *text) {
   return to;
 }
 
-static const char *read_text(Arena *a, const char *path) {
-  char text[1 << 14];
-  FILE *f = fopen(path, "r");
-  assert_non_null(f);
-  size_t n = fread(text, 1, sizeof text - 1, f);
-  fclose(f);
-  text[n] = 0;
-  return arena_printf(a, "%s", text);
+static const char *read_source(Arena *a, const char *path) {
+  char *text = read_text(path);
+  assert_non_null(text);
+  char *copy = arena_printf(a, "%s", text);
+  free(text);
+  return copy;
 }
 
 static void check_kernels(const Emit *e, const char *text) {
@@ -99,7 +95,7 @@ static bool try_program(const char *path, uint64_t seed) {
   char err[IR_ERR] = "";
   Arena *a = arena_new();
   Dice d = {seed, 0};
-  const char *text = mutant(a, &d, read_text(a, path));
+  const char *text = mutant(a, &d, read_source(a, path));
   FILE *quiet = fopen("/dev/null", "w");
   assert_non_null(quiet);
   Program *p = frontend_compile_text(a, path, text, &(FrontendOptions){.diag = quiet, .grads = true}, NULL);
@@ -115,8 +111,7 @@ static bool try_program(const char *path, uint64_t seed) {
   return p != NULL;
 }
 
-static void test_mutants(void **state) {
-  (void)state;
+TEST(mutated_programs_compile_or_are_refused) {
   glob_t found;
   assert_int_equal(glob("tests/frontend/methods/*.net", 0, NULL, &found), 0);
   int taken = 0, tried = 0;
@@ -127,7 +122,4 @@ static void test_mutants(void **state) {
   assert_true(taken >= tried / 5);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_mutants)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,15 +1,12 @@
 /* test_replay.c - recorded launches (tests/gpu) on the fake driver: what replay says when all is well, and
  * when something is not. */
-#define SHELL_ROOT "/tmp/netc_replay_XXXXXX"
+#include "tests/test.h"
 #include "tests/end_to_end/shell.h"
-
-static char source[4096];
 
 #define REPLAY TEST_FAKES "/replay "
 
-static int set_up(void **state) {
-  (void)state;
-  if (!getcwd(source, sizeof source) || !mkdtemp(root)) return -1;
+FIXTURE(set_up) {
+  if (shell_set_up(state)) return -1;
   setenv("NETRUN_LIBCUDA", TEST_FAKES "/fake_cuda.so", 1);
   setenv("FAKE_CUDA_KERNELS", in_root("emulated.so"), 1);
   if (sh(EMULATED_BINARY
@@ -18,11 +15,6 @@ static int set_up(void **state) {
          source))
     return fprintf(stderr, "%s", said), -1;
   return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  return sh("rm -r %s", root);
 }
 
 /* The number behind "NAME": in the line of the file, the last of out.json. */
@@ -35,8 +27,7 @@ static long number(const char *name) {
   return atol(at + strlen(key));
 }
 
-static void all_is_well(void **state) {
-  (void)state;
+TEST(recorded_launches_are_right) {
   runs(REPLAY "--json out.json unet.cases");
   assert_non_null(strstr(said, "ok   unet.cases on Fake GPU: "));
   long all = number("launches");
@@ -46,8 +37,7 @@ static void all_is_well(void **state) {
   assert_true(number("launches") == all && number("sm_90a") == 0);
 }
 
-static void wrong_results_are_told(void **state) {
-  (void)state;
+TEST(wrong_results_are_told) {
   assert_int_equal(sh(REPLAY "--tolerance 1e-12 --json out.json unet.cases"), 1);
   assert_non_null(strstr(said, "  WRONG conv:"));
   assert_non_null(strstr(said, ", the worst is element "));
@@ -55,8 +45,7 @@ static void wrong_results_are_told(void **state) {
 }
 
 /* The kernel is named, and all other launches are made. */
-static void a_fault_ends_one_launch(void **state) {
-  (void)state;
+TEST(a_fault_ends_one_launch) {
   runs(REPLAY "--json out.json unet.cases");
   long all = number("launches");
   assert_int_equal(
@@ -70,8 +59,7 @@ static void a_fault_ends_one_launch(void **state) {
 
 /* The PTX itself, run by a program that shares nothing with the compiler. NETC_PYTHON: a python with
  * numpy. */
-static void the_text_computes_the_same(void **state) {
-  (void)state;
+TEST(the_text_computes_the_same) {
   const char *named = getenv("NETC_PYTHON"), *python = named ? named : "python3";
   if (sh("%s -c 'import numpy'", python)) {
     print_message("%s has no numpy here: PTX is not run\n", python);
@@ -87,8 +75,7 @@ static void the_text_computes_the_same(void **state) {
   assert_non_null(strstr(said, "  WRONG conv:"));
 }
 
-static void refusals(void **state) {
-  (void)state;
+TEST(what_cannot_be_replayed_is_told) {
   assert_int_equal(sh("FAKE_CUDA_DEVICES=0 " REPLAY "unet.cases"), 1);
   assert_non_null(strstr(said, "STOPPED no NVIDIA GPU"));
   assert_int_equal(sh("head -c 50000 unet.cases >short.cases && " REPLAY "short.cases"), 1);
@@ -99,10 +86,4 @@ static void refusals(void **state) {
   assert_non_null(strstr(said, "LATE unet.cases"));
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(all_is_well), cmocka_unit_test(wrong_results_are_told),
-                                     cmocka_unit_test(a_fault_ends_one_launch),
-                                     cmocka_unit_test(the_text_computes_the_same),
-                                     cmocka_unit_test(refusals)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(set_up, scratch_tear_down)

@@ -1,25 +1,11 @@
 /* test_errors.c - error messages: every tests/err/TOPIC/NAME.net fails with exactly the text in NAME.expect
  * beside it. A first line "# -D a=1 b=2" gives definitions. NETC_UPDATE_GOLDEN=1 writes the files anew. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/test.h"
+#include "tests/text.h"
 #include "frontend/frontend.h"
-
-static char *read_all(const char *path) {
-  FILE *f = fopen(path, "rb");
-  if (!f) return NULL;
-  char *text = NULL;
-  size_t size;
-  FILE *to = open_memstream(&text, &size);
-  for (int ch; (ch = fgetc(f)) != EOF;) fputc(ch, to);
-  fclose(f);
-  fclose(to);
-  return text;
-}
 
 /* The definitions of the first line. */
 static int first_line_defines(Arena *a, const char *text, Define *d, int most) {
@@ -38,7 +24,7 @@ static int first_line_defines(Arena *a, const char *text, Define *d, int most) {
 
 static char *messages(const char *path) {
   Arena *a = arena_new();
-  char *text = NULL, *source = read_all(path);
+  char *text = NULL, *source = read_text(path);
   size_t size;
   FILE *diag = open_memstream(&text, &size);
   Define d[8];
@@ -53,8 +39,7 @@ static char *messages(const char *path) {
   return text;
 }
 
-static void messages_are_as_expected(void **state) {
-  (void)state;
+TEST(messages_are_as_expected) {
   glob_t found;
   int wrong = 0;
   assert_int_equal(glob("tests/err/*/*.net", 0, NULL, &found), 0);
@@ -69,7 +54,7 @@ static void messages_are_as_expected(void **state) {
       fputs(got, f);
       fclose(f);
     }
-    char *want = read_all(golden);
+    char *want = read_text(golden);
     if (!want || strcmp(want, got)) {
       fprintf(stderr, "%s: expected\n%s\ngot\n%s\n", path, want ? want : "(no file)", got);
       wrong++;
@@ -82,8 +67,7 @@ static void messages_are_as_expected(void **state) {
   assert_int_equal(wrong, 0);
 }
 
-static void missing_file_is_named(void **state) {
-  (void)state;
+TEST(missing_file_is_named) {
   char *text;
   Arena *a = arena_new();
   size_t size;
@@ -96,10 +80,4 @@ static void missing_file_is_named(void **state) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(messages_are_as_expected),
-      cmocka_unit_test(missing_file_is_named),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

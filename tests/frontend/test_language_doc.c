@@ -1,21 +1,17 @@
 /* test_language_doc.c - docs/language.md is complete: every function stands there with every parameter, and
  * its first example compiles. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tests/test.h"
+#include "tests/text.h"
 #include "frontend/eval/eval.h"
-#include <cmocka.h>
 
 static char *doc(Arena *a) {
-  FILE *f = fopen("docs/language.md", "rb");
-  assert_non_null(f);
-  char *text = arena_alloc(a, 1 << 17);
-  size_t n = fread(text, 1, (1 << 17) - 1, f);
-  fclose(f);
-  assert_in_range(n, 1000, (1 << 17) - 2);
-  return text;
+  char *text = read_text("docs/language.md");
+  assert_non_null(text);
+  char *copy = arena_printf(a, "%s", text);
+  free(text);
+  return copy;
 }
 
 /* Is `name` a whole word within s[0..len)? */
@@ -47,8 +43,7 @@ static bool described(const char *text, const Builtin *b) {
   return false;
 }
 
-static void every_function_is_described(void **state) {
-  (void)state;
+TEST(every_function_is_described) {
   Arena *a = arena_new();
   char *text = doc(a);
   const Builtin *const tables[] = {builtins_basic, builtins_tensor, builtins_layer, builtins_train};
@@ -63,8 +58,7 @@ static void every_function_is_described(void **state) {
   arena_free(a);
 }
 
-static void first_example_compiles(void **state) {
-  (void)state;
+TEST(first_example_compiles) {
   Arena *a = arena_new();
   char *text = doc(a), *from = strstr(text, "    use \"blocks/unet.net\""),
        *to = strstr(text, "\nTensors are");
@@ -79,8 +73,7 @@ static void first_example_compiles(void **state) {
   arena_free(a);
 }
 
-static void every_batch_field_is_described(void **state) {
-  (void)state;
+TEST(every_batch_field_is_described) {
   Arena *a = arena_new();
   char *text = doc(a);
   for (int i = 0; i < FIELD_KINDS; i++) {
@@ -90,11 +83,4 @@ static void every_batch_field_is_described(void **state) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_function_is_described),
-      cmocka_unit_test(first_example_compiles),
-      cmocka_unit_test(every_batch_field_is_described),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

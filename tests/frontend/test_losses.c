@@ -1,11 +1,8 @@
 /* test_losses.c - losses of models/blocks and their gradients where formulas are delicate: at kinks, at
  * infinite logits, with NaN. On the reference interpreter, against the formulas' values. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <math.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/test.h"
 #include "passes/autodiff/autodiff.h"
 #include "frontend/frontend.h"
 #include "ir/interp.h"
@@ -54,8 +51,7 @@ static void check(const char *type, const char *loss, const double *x, int n, co
 #define LIST(...) ((double[]){__VA_ARGS__})
 
 /* The gradient is sigmoid(x) - y everywhere, at 0 too, where a network that starts from zeros begins. */
-static void bce(void **state) {
-  (void)state;
+TEST(the_gradient_of_bce_is_sigmoid_minus_label_everywhere) {
   CHECK("1, 1, 1", "bce(x, 1)", LIST(0), 0.693147181, -0.5);
   CHECK("1, 1, 1", "bce(x, 0)", LIST(0), 0.693147181, 0.5);
   CHECK("1, 1, 1", "bce(x, 0.25)", LIST(0), 0.693147181, 0.25);
@@ -64,8 +60,7 @@ static void bce(void **state) {
 }
 
 /* A class whose logit is -inf cannot be: that costs nothing where it is not the label. */
-static void impossible_classes(void **state) {
-  (void)state;
+TEST(an_impossible_class_costs_nothing_where_it_is_not_the_label) {
   const double *x = LIST(1, 2, -INFINITY, 0.5, -1, 1); /* channels of two pixels, whose labels are 0 and 1 */
   const char *type = "1, 3, 2";
   CHECK(type, "ce(x, label * 0)", x, 0.295648398, -0.059601461, -0.18573414, 0, 0.0701221916, 0.059601461,
@@ -79,8 +74,7 @@ static void impossible_classes(void **state) {
 }
 
 /* Losses, and ops that choose among their operands, of an x with a NaN. */
-static void nan_reaches_the_loss(void **state) {
-  (void)state;
+TEST(nan_reaches_the_loss) {
   static const char *const losses[] = {
       "ce(x, label)",
       "weighted_ce(x, label, [1, 2])",
@@ -127,8 +121,4 @@ static void nan_reaches_the_loss(void **state) {
     }
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(bce), cmocka_unit_test(impossible_classes),
-                                     cmocka_unit_test(nan_reaches_the_loss)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,11 +1,8 @@
 /* test_methods.c - semi-supervised methods of the literature, written in the language: each compiles, with
  * gradients, to a graph that verifies. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <glob.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/test.h"
 #include "frontend/frontend.h"
 
 static bool has_prefix(const char *s, const char *prefix) { return !strncmp(s, prefix, strlen(prefix)); }
@@ -47,8 +44,7 @@ static void check_method(const char *path) {
   arena_free(a);
 }
 
-static void methods_compile(void **state) {
-  (void)state;
+TEST(methods_compile) {
   glob_t found;
   assert_int_equal(glob("tests/frontend/methods/*.net", 0, NULL, &found), 0);
   assert_true(found.gl_pathc >= 8);
@@ -58,8 +54,7 @@ static void methods_compile(void **state) {
 
 /* The stochastic passes of UA-MT: four calls of the teacher and one more, each with noise and dropout of its
  * own. */
-static void every_pass_has_its_own_noise(void **state) {
-  (void)state;
+TEST(every_pass_has_its_own_noise) {
   Arena *a = arena_new();
   FrontendOptions opt = {.diag = stderr};
   Program *p = frontend_compile(a, "tests/frontend/methods/ua_mt.net", &opt, NULL);
@@ -80,10 +75,4 @@ static void every_pass_has_its_own_noise(void **state) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(methods_compile),
-      cmocka_unit_test(every_pass_has_its_own_noise),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

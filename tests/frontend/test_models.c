@@ -1,12 +1,9 @@
 /* test_models.c - the shipped models: they compile at several settings, the graph verifies and survives
  * printing and parsing, and the networks have the parameters and multiply-adds that the literature's
  * implementations have. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/test.h"
 #include "frontend/frontend.h"
 
 enum { MAX_DEFINES = 12 };
@@ -87,8 +84,7 @@ static const Case cases[] = {
     {"models/asenet3d.net", {"size=[16,16,32]", "n_filters=16"}},
 };
 
-static void models_compile(void **state) {
-  (void)state;
+TEST(models_compile) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     Arena *a = arena_new();
     check_graph(a, compile(a, &cases[i]));
@@ -119,8 +115,7 @@ static const Count counts[] = {
     {{"models/asenet3d.net", {0}}, "discriminator1", 257295, 0.968},
 };
 
-static void networks_have_their_size(void **state) {
-  (void)state;
+TEST(networks_have_their_size) {
   for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
     Arena *a = arena_new();
     const Count *c = &counts[i];
@@ -134,8 +129,7 @@ static void networks_have_their_size(void **state) {
 }
 
 /* What the text says of options is what is in force; the average has the student's parameters. */
-static void options_are_told(void **state) {
-  (void)state;
+TEST(options_are_told) {
   Arena *a = arena_new();
   Define d[] = {{"batch", "2"}, {"size", "[32, 32]"}, {"widths", "[8,16]"}, {"reading", "code"}};
   FrontendOptions opt = {.define = d, .ndefine = 4, .diag = stderr};
@@ -155,11 +149,4 @@ static void options_are_told(void **state) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(models_compile),
-      cmocka_unit_test(networks_have_their_size),
-      cmocka_unit_test(options_are_told),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,11 +1,8 @@
 /* test_semantics.c - what programs compute: functions written in the language, run on the reference
  * interpreter, against known values. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <math.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/test.h"
 #include "frontend/eval/optimiser.h"
 #include "frontend/frontend.h"
 #include "ir/interp.h"
@@ -56,8 +53,7 @@ static void check_values(const char *text, const double *x, const double *want, 
   arena_free(a);
 }
 
-static void losses(void **state) {
-  (void)state;
+TEST(losses_have_the_published_values) {
   /* The known values were computed in float32: good to 1e-6. */
   const double p[] = {0.9, 0.8, 0.2, 0.1};
   check_values("use \"blocks/losses.net\"\n"
@@ -80,8 +76,7 @@ static void losses(void **state) {
 }
 
 /* Values of every schedule for numbers and for tensors. */
-static void schedules(void **state) {
-  (void)state;
+TEST(schedules_have_their_values_for_numbers_and_tensors) {
   check_values("use \"blocks/schedules.net\"\n"
                "forward f(x: f32[1, 1, 5]) {\n"
                "  n = []\n"
@@ -97,8 +92,7 @@ static void schedules(void **state) {
                (double[]){15000, 4999}, (double[]){0.0053589, 0.0084870, 1e-6, 0.1, 1, 0, 15000, 4999}, 1e-3);
 }
 
-static void resampling(void **state) {
-  (void)state;
+TEST(resampling_interpolates_and_pools_as_documented) {
   check_values("forward f(x: f32[1, 1, 3]) {\n"
                "  return upsample(x, 2), upsample(x, 2, mode = \"linear\"), upsample(x, 2, mode = "
                "\"linear\", align = off)\n}",
@@ -109,8 +103,7 @@ static void resampling(void **state) {
                (double[]){1, 2, 4, 3}, (double[]){2, 4, 1.5, 3.5, 3, 0, 1}, 1e-9);
 }
 
-static void operators(void **state) {
-  (void)state;
+TEST(operators_compute_as_documented) {
   check_values("forward f(x: f32[1, 1, 2]) {\n"
                "  return 7 // 2 + x * 0, x % 3, x ** 2, -x // 2, (x >= 4) - (x != 4), max(x, 5), clamp(x, "
                "4.5, 6), select(x > 4, x, 0)\n}",
@@ -120,8 +113,7 @@ static void operators(void **state) {
                (double[]){0, 1, 5, 0}, (double[]){6, 2.5, 0.5, 5, 1, 0, 1, 0, 0, 1}, 1e-9);
 }
 
-static void compile_time(void **state) {
-  (void)state;
+TEST(compile_time_values_are_computed_as_documented) {
   check_values(
       "option list = [1, 2, 3, 4]\n"
       "block pick(a, b = a * 2, c = 100) { return a + b + c }\n"
@@ -137,8 +129,7 @@ static void compile_time(void **state) {
 }
 
 /* Orientation and its inverse cancel, whatever code is drawn. */
-static void orientation(void **state) {
-  (void)state;
+TEST(an_orientation_and_its_inverse_cancel) {
   Arena *a = arena_new();
   const Fn *f = compile(a, "forward f(x: f32[6, 1, 3, 3]) {\n  k = random_orient(x)\n  y = orient(x, k)\n"
                            "  return y, orient(y, k, inverse = on)\n}")
@@ -166,8 +157,7 @@ static const double *variable(Interp *in, const Fn *f, const char *name) {
 
 /* Batch norm when training: normalises by the biased variance, keeps 0.9 old + 0.1 new of the unbiased one;
  * the second call continues from the first. */
-static void batch_norm(void **state) {
-  (void)state;
+TEST(batch_norm_keeps_running_statistics) {
   Arena *a = arena_new();
   Program *p = compile(a, "net n(x) { return batchnorm(x) }\nm = n()\n"
                           "train t {\n  batch labeled { image: f32[2, 1, 2] }\n"
@@ -191,8 +181,7 @@ static void batch_norm(void **state) {
 }
 
 /* Instance and group norm of one sample of four channels, against torch.nn.functional's values. */
-static void norms(void **state) {
-  (void)state;
+TEST(instance_and_group_norm_have_the_values_of_torch) {
   const double x[] = {1, 2, 4, 9, 0, 1, 1, 2, -1, 3, 5, 5, 2, 2, 8, 4};
   check_values(
       "use \"blocks/norms.net\"\nnet i(x) { return instance_norm(x) }\nnet g(x) { return group_norm(x, 2) }\n"
@@ -234,8 +223,7 @@ static void norms(void **state) {
 }
 
 /* position counts along its axis and broadcasts, whatever the tensor holds. */
-static void positions(void **state) {
-  (void)state;
+TEST(position_counts_along_its_axis) {
   Arena *a = arena_new();
   const Fn *f = compile(a, "forward f(x: f32[2, 1, 2, 3]) {\n"
                            "  return x * 0 + position(x, 2) * 10 + position(x, -1), position(x, 0)\n}")
@@ -252,8 +240,7 @@ static void positions(void **state) {
 }
 
 /* Dropout keeps about 1 - p, scaled, whole channels if told so, and nothing happens in eval mode. */
-static void dropout(void **state) {
-  (void)state;
+TEST(dropout_keeps_its_share_and_scales_it) {
   Arena *a = arena_new();
   const Fn *f =
       compile(
@@ -318,8 +305,7 @@ static double three_steps(const char *optimiser) {
   return w;
 }
 
-static void optimisers(void **state) {
-  (void)state;
+TEST(optimisers_take_the_steps_of_their_formulas) {
   const double g[] = {1, -2, 3};
   double plain = 2, heavy = 2, nesterov = 2, adam = 2, v = 0, n = 0, m = 0, q = 0;
   for (int t = 0; t < 3; t++) {
@@ -354,8 +340,7 @@ static void optimisers(void **state) {
 }
 
 /* EMA: a copy at t = 0, then alpha_t = min(1 - 1/(t+1), alpha); of the student's value after its update. */
-static void averages(void **state) {
-  (void)state;
+TEST(an_average_starts_as_a_copy_and_then_follows) {
   Arena *a = arena_new();
   Program *p = compile(
       a, "net n(x) { return x * param([1, 1, 1], init_const(2), name = \"w\") }\nm = n()\ne = ema(m, 0.6)\n"
@@ -386,8 +371,7 @@ static void averages(void **state) {
 }
 
 /* Options of every file: declared in it, given on the command line, or neither. */
-static void common_options(void **state) {
-  (void)state;
+TEST(common_options_are_in_force_however_they_are_given) {
   static const struct {
     const char *declared;
     Define define;
@@ -420,13 +404,4 @@ static void common_options(void **state) {
   }
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(losses),         cmocka_unit_test(schedules),    cmocka_unit_test(resampling),
-      cmocka_unit_test(operators),      cmocka_unit_test(compile_time), cmocka_unit_test(orientation),
-      cmocka_unit_test(batch_norm),     cmocka_unit_test(norms),        cmocka_unit_test(positions),
-      cmocka_unit_test(dropout),        cmocka_unit_test(optimisers),   cmocka_unit_test(averages),
-      cmocka_unit_test(common_options),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

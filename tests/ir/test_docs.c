@@ -1,25 +1,12 @@
 /* test_docs.c - docs/ops.md is what ir/ops.def says, and the example of docs/ir.md parses. `test_docs write`
  * renews docs/ops.md. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/test.h"
+#include "tests/text.h"
 #include "ir/ir.h"
 
-static char *read_text(const char *path) {
-  FILE *in = fopen(path, "r");
-  if (!in) return NULL;
-  char *text = calloc(1, 1 << 20);
-  size_t n = fread(text, 1, (1 << 20) - 1, in);
-  text[n] = 0;
-  fclose(in);
-  return text;
-}
-
-static void test_ops(void **state) {
-  (void)state;
+TEST(the_table_of_ops_is_what_the_definitions_say) {
   char *want = NULL, *have = read_text("docs/ops.md");
   size_t size;
   FILE *out = open_memstream(&want, &size);
@@ -31,8 +18,7 @@ static void test_ops(void **state) {
   free(have);
 }
 
-static void test_example(void **state) {
-  (void)state;
+TEST(the_example_of_the_text_form_parses) {
   char err[IR_ERR] = "", *doc = read_text("docs/ir.md");
   assert_non_null(doc);
   char *from = strstr(doc, "```ir\n");
@@ -56,6 +42,5 @@ int main(int argc, char **argv) {
     ops_print_markdown(out);
     return fclose(out) != 0;
   }
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_ops), cmocka_unit_test(test_example)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return test_run(argc, argv, NULL, NULL);
 }

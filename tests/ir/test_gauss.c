@@ -1,14 +1,10 @@
 /* test_gauss.c - gauss_of against the formula by the C library's functions; that generated code gives its
  * bits is for test_gpu_fill. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "tests/test.h"
 #include "ir/gauss.h"
 #include "ir/philox.h"
 
-static void is_box_and_muller(void **state) {
-  (void)state;
+TEST(it_is_what_box_and_muller_say) {
   double sum = 0, squares = 0;
   enum { N = 1 << 18 };
   for (int i = 0; i < N; i++) {
@@ -22,8 +18,7 @@ static void is_box_and_muller(void **state) {
   assert_true(fabs(sum / N) < 0.01 && fabs(squares / N - 1) < 0.01);
 }
 
-static void ends_of_the_ranges(void **state) {
-  (void)state;
+TEST(it_is_exact_at_the_ends_of_the_ranges) {
   const double u[] = {0x1p-24, 0x1.fffffep-1, 0.5, 0.70710678, 0x1.6a09e6p-1, 1};
   const double w[] = {0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 0x1.fffffep-1, 0x1p-24};
   for (size_t i = 0; i < sizeof u / sizeof *u; i++)
@@ -33,8 +28,4 @@ static void ends_of_the_ranges(void **state) {
     }
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(is_box_and_muller),
-                                     cmocka_unit_test(ends_of_the_ranges)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,11 +1,8 @@
 /* test_interp.c - the reference interpreter against values worked out by hand or given by the papers. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/test.h"
 #include "tests/ir/gen.h"
 #include "ir/interp.h"
 
@@ -44,8 +41,7 @@ static void check(const char *body, const double *a, const double *b, const doub
   check(body, a, b, (double[]){__VA_ARGS__}, sizeof((double[]){__VA_ARGS__}) / sizeof(double), tolerance)
 #define LIST(...) ((double[]){__VA_ARGS__})
 
-static void test_philox(void **state) {
-  (void)state;
+TEST(philox_gives_the_known_answers) {
   uint32_t c[4] = {0, 0, 0, 0}; /* known answers of Random123 */
   philox4x32(c, 0, 0);
   assert_int_equal(c[0], 0x6627e8d5);
@@ -60,8 +56,7 @@ static void test_philox(void **state) {
   assert_int_equal(ones[3], 0x6d5451fd);
 }
 
-static void test_rand(void **state) {
-  (void)state;
+TEST(random_numbers_are_functions_of_seed_step_site_and_element) {
   double u[MAX_VALUES], z[MAX_VALUES], mean = 0, square = 0;
   run_text("%y = rand {mode=0, site=5} : f32[2,256]", INTERP_F32, NULL, NULL, u);
   run_text("%y = rand {mode=1, site=5} : f32[2,256]", INTERP_F32, NULL, NULL, z);
@@ -78,8 +73,7 @@ static void test_rand(void **state) {
   assert_true(fabs(mean) < 0.15 && fabs(square - 1) < 0.2);
 }
 
-static void test_elementwise(void **state) {
-  (void)state;
+TEST(elementwise_ops_compute_their_formulas) {
   const double *a = LIST(-2, -0.5, 0, 3);
 #define UNARY(op) "%a = input \"a\" : f32[4] %y = " op " %a"
   CHECK(UNARY("neg"), a, NULL, 0, 2, 0.5, 0, -3);
@@ -118,8 +112,7 @@ static void test_elementwise(void **state) {
   CHECK("%y = iota {axis=1} : i32[1,4,1]", NULL, NULL, 0, 0, 1, 2, 3);
 }
 
-static void test_rounding(void **state) {
-  (void)state;
+TEST(values_are_rounded_as_their_type_is) {
   double y[1];
   const char *third = "%a = input \"a\" : f32[] %b = const {value=3} : f32[] %y = div %a %b";
   run_text(third, INTERP_F32, LIST(1), NULL, y);
@@ -130,8 +123,7 @@ static void test_rounding(void **state) {
   assert_true(y[0] == -2); /* as two's complement machines do */
 }
 
-static void test_reductions(void **state) {
-  (void)state;
+TEST(reductions_go_along_their_axes) {
   const double *a = LIST(1, 5, 2, 7, -3, 7);
 #define REDUCE(op) "%a = input \"a\" : f32[2,3] %y = " op " %a "
   CHECK(REDUCE("sum") "{axes=[1]}", a, NULL, 0, 8, 11);
@@ -145,8 +137,7 @@ static void test_reductions(void **state) {
   CHECK(REDUCE("argmin") "{axis=0}", a, NULL, 0, 0, 1, 0);
 }
 
-static void test_composites(void **state) {
-  (void)state;
+TEST(composite_ops_compute_their_formulas) {
   CHECK("%a = input \"a\" : f32[1,2] %y = softmax %a {axis=1}", LIST(1, -1), NULL, 1e-6, 0.880797, 0.119203);
   CHECK("%a = input \"a\" : f32[1,2] %y = log_softmax %a {axis=1}", LIST(1, -1), NULL, 1e-6, -0.126928,
         -2.126928);
@@ -157,8 +148,7 @@ static void test_composites(void **state) {
         LIST(2, 4, 0, 6), LIST(3), 1e-12, 3, 6, 0, 9);
 }
 
-static void test_convolution(void **state) {
-  (void)state;
+TEST(a_convolution_is_a_sum_over_its_window) {
   const double *x = LIST(1, 2, 3, 4, 5, 6, 7, 8, 9), *w = LIST(1, 0, 0, -1);
   CHECK("%x = input \"a\" : f32[1,1,3,3] %w = input \"b\" : f32[1,1,2,2] %y = conv %x %w {stride=[1,1], "
         "pad=[0,0]}",
@@ -220,8 +210,7 @@ static void check_adjoints(Gen *g, bool depthwise) {
   interp_free(in);
 }
 
-static void test_adjoints(void **state) {
-  (void)state;
+TEST(an_adjoint_moves_over_to_the_other_side_of_a_product) {
   Arena *a = arena_new();
   for (uint64_t seed = 0; seed < 60; seed++) {
     Gen g = gen_new(prog_new(a), seed, 0);
@@ -230,8 +219,7 @@ static void test_adjoints(void **state) {
   arena_free(a);
 }
 
-static void test_products(void **state) {
-  (void)state;
+TEST(products_sum_over_the_axis_they_share) {
   const double *a = LIST(1, 2, 3, 4, 5, 6);
   CHECK("%a = input \"a\" : f32[2,3] %b = input \"b\" : f32[3,2] %y = matmul %a %b {mode=0}", a,
         LIST(1, 0, 0, 1, 1, 1), 0, 4, 5, 10, 11);
@@ -241,8 +229,7 @@ static void test_products(void **state) {
         321, 654);
 }
 
-static void test_movement(void **state) {
-  (void)state;
+TEST(movement_ops_put_elements_in_their_places) {
   const double *a = LIST(1, 2, 3, 4, 5, 6);
 #define MOVE(rest) "%a = input \"a\" : f32[2,3] %y = " rest
   CHECK(MOVE("reshape %a : f32[3,2]"), a, NULL, 0, 1, 2, 3, 4, 5, 6);
@@ -260,8 +247,7 @@ static void test_movement(void **state) {
   CHECK("%a = input \"a\" : f32[1,1,2,3] %y = sumpool %a {stride=[2,3]}", a, NULL, 0, 21);
 }
 
-static void test_pooling(void **state) {
-  (void)state;
+TEST(pools_choose_the_first_of_the_largest) {
   CHECK("%a = input \"a\" : f32[1,1,2,4] %y = maxpool %a {size=[2,2], stride=[2,2], pad=[0,0]}",
         LIST(1, 2, 5, 5, 2, 0, 5, 5), NULL, 0, 2, 5);
   /* ties go to the first place in scan order */
@@ -276,8 +262,7 @@ static void test_pooling(void **state) {
         LIST(-5, -2, -7), LIST(3, 4), 0, 0, 7, 0);
 }
 
-static void test_resize(void **state) {
-  (void)state;
+TEST(resize_interpolates_aligned_and_not) {
   const double *a = LIST(1, 2, 3);
   CHECK("%a = input \"a\" : f32[1,1,3] %y = resize %a {size=[6], mode=1}", a, NULL, 1e-12, 1, 1.4, 1.8, 2.2,
         2.6, 3);
@@ -293,8 +278,7 @@ static void test_resize(void **state) {
         1e-12, 0.6, 0.4, 0);
 }
 
-static void test_orient(void **state) {
-  (void)state;
+TEST(orient_turns_and_flips_as_numpy_does) {
   const double *x = LIST(1, 2, 3, 4); /* [[1,2],[3,4]] */
 #define ORIENT(mode)                                                                                         \
   "%a = input \"a\" : f32[1,1,2,2] %c = input \"b\" : i32[1] %y = orient %a %c {mode=" mode "}"
@@ -311,8 +295,7 @@ static void test_orient(void **state) {
 }
 
 /* NaN in an operand is NaN in the result, also of ops that choose: else a run that diverged would go on. */
-static void test_nan(void **state) {
-  (void)state;
+TEST(a_nan_in_an_operand_is_a_nan_in_the_result) {
   const double *a = LIST(NAN, -1, 3, NAN), *b = LIST(2, NAN, 4, NAN);
   CHECK(UNARY("relu"), a, NULL, 0, NAN, 0, 3, NAN);
   CHECK(UNARY("leaky") " {value=0}", a, NULL, 0, NAN, 0, 3, NAN);
@@ -334,8 +317,7 @@ static void test_nan(void **state) {
 }
 
 /* w <- w - 0.5 x, twice; an unbound variable and a META op are errors that say so. */
-static void test_commit(void **state) {
-  (void)state;
+TEST(commit_stores_the_new_values) {
   char err[IR_ERR] = "";
   Arena *a = arena_new();
   Program *p = ir_parse(a,
@@ -363,8 +345,7 @@ static void test_commit(void **state) {
 }
 
 /* Random graphs run to finite float values, the same ones each time. */
-static void test_random_graphs(void **state) {
-  (void)state;
+TEST(random_graphs_give_the_same_finite_values_each_time) {
   for (uint64_t seed = 0; seed < 60; seed++) {
     char err[IR_ERR];
     Arena *a = arena_new();
@@ -394,15 +375,4 @@ static void test_random_graphs(void **state) {
   }
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_philox),      cmocka_unit_test(test_rand),
-      cmocka_unit_test(test_elementwise), cmocka_unit_test(test_rounding),
-      cmocka_unit_test(test_reductions),  cmocka_unit_test(test_composites),
-      cmocka_unit_test(test_convolution), cmocka_unit_test(test_adjoints),
-      cmocka_unit_test(test_products),    cmocka_unit_test(test_movement),
-      cmocka_unit_test(test_pooling),     cmocka_unit_test(test_resize),
-      cmocka_unit_test(test_orient),      cmocka_unit_test(test_nan),
-      cmocka_unit_test(test_commit),      cmocka_unit_test(test_random_graphs)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

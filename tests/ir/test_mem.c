@@ -1,12 +1,9 @@
 /* test_mem.c - arenas: memory is zeroed and distinct whatever was released before; a random run of marks,
  * allocations, growing arrays and releases, small and of several chunks, beside what every live block should
  * hold. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <string.h>
+#include "tests/test.h"
 #include "ir/mem.h"
 
 static uint32_t state = 1;
@@ -36,8 +33,7 @@ static Block take(Arena *a, unsigned char holds) {
   return b;
 }
 
-static void release_gives_back_zeroed(void **unused) {
-  (void)unused;
+TEST(released_memory_comes_back_zeroed_and_distinct) {
   enum { MOST = 400, MARKS = 8 };
   static Block block[MOST];
   ArenaMark mark[MARKS];
@@ -61,8 +57,7 @@ static void release_gives_back_zeroed(void **unused) {
   arena_free(parent);
 }
 
-static void arrays_grow(void **unused) {
-  (void)unused;
+TEST(arrays_grow_and_keep_their_elements) {
   Arena *a = arena_new();
   int *x = NULL, *y = NULL, nx = 0, ny = 0, capx = 0, capy = 0;
   for (int i = 0; i < 200000; i++) {
@@ -75,8 +70,4 @@ static void arrays_grow(void **unused) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(release_gives_back_zeroed),
-                                     cmocka_unit_test(arrays_grow)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

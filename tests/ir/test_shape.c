@@ -1,11 +1,8 @@
 /* test_shape.c - every shape rule of ir/ops.def: what it accepts and gives, what it refuses and how it says
  * so. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/test.h"
 #include "ir/ir.h"
 
 typedef struct {
@@ -179,8 +176,7 @@ static void write_case(char *text, size_t size, const Case *c) {
   snprintf(text + at, size - (size_t)at, "%%y = %s %s%s }\n", c->op, args, c->rest);
 }
 
-static void test_rules(void **state) {
-  (void)state;
+TEST(every_op_accepts_and_refuses_what_its_rule_says) {
   bool ok[OP_COUNT] = {false}, refused[OP_COUNT] = {false};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     const Case *c = &cases[i];
@@ -206,8 +202,7 @@ static void test_rules(void **state) {
     if (!ok[op] || !refused[op]) fail_msg("%s needs a case of each kind", op_info[op].name);
 }
 
-static void test_builders(void **state) {
-  (void)state;
+TEST(builders_pass_the_first_error_on) {
   char buf[96];
   Arena *a = arena_new();
   Program *p = prog_new(a);
@@ -238,8 +233,7 @@ static void test_builders(void **state) {
 }
 
 /* A convolution's adjoints cost what it costs. */
-static void test_macs(void **state) {
-  (void)state;
+TEST(adjoints_cost_what_their_convolution_costs) {
   Arena *a = arena_new();
   Fn *f = fn_new(prog_new(a), "f", FN_FORWARD);
   int64_t one[] = {1, 1}, k[] = {3, 3};
@@ -270,8 +264,4 @@ static void test_macs(void **state) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_builders),
-                                     cmocka_unit_test(test_macs)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,11 +1,8 @@
 /* test_text.c - the text form: what is printed parses back to the same text, and no text harms the parser. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/test.h"
 #include "tests/ir/gen.h"
 
 /* The printed program, to be freed. */
@@ -72,8 +69,7 @@ static const char whole[] =
     "}\n"
     "fn predict \"predict\" { %0 = input \"image\" : f32[1,1,8,8] output \"y\" = %0 }\n";
 
-static void test_whole(void **state) {
-  (void)state;
+TEST(a_whole_program_is_read_and_printed_the_same) {
   char err[IR_ERR] = "";
   Arena *a = arena_new();
   Program *p = ir_parse(a, whole, err);
@@ -100,8 +96,7 @@ static void test_whole(void **state) {
   arena_free(a);
 }
 
-static void test_random_graphs(void **state) {
-  (void)state;
+TEST(random_graphs_print_and_read_back_the_same) {
   for (uint64_t seed = 0; seed < 200; seed++) {
     Arena *a = arena_new();
     Program *p = prog_new(a);
@@ -113,8 +108,7 @@ static void test_random_graphs(void **state) {
 }
 
 /* The generator is only worth its name if every op (META aside) comes out of it. */
-static void test_generator_covers_ops(void **state) {
-  (void)state;
+TEST(the_generator_makes_every_op) {
   int seen[OP_COUNT] = {0};
   Arena *a = arena_new();
   Program *p = prog_new(a);
@@ -131,8 +125,7 @@ static void test_generator_covers_ops(void **state) {
 }
 
 /* Floats of every size come back bit for bit, and so do the specials. */
-static void test_floats(void **state) {
-  (void)state;
+TEST(floats_come_back_bit_for_bit) {
   static const double values[] = {0,    -0.0,      0.1,     1 / 3.0, 1e-310, 1.7976931348623157e308,
                                   1e-5, -INFINITY, INFINITY};
   Arena *a = arena_new();
@@ -151,8 +144,7 @@ static void test_floats(void **state) {
 }
 
 /* A node's place in the .net file, and the calls that led there, are a comment behind it. */
-static void test_places(void **state) {
-  (void)state;
+TEST(a_place_in_the_source_is_a_comment) {
   Arena *a = arena_new();
   Program *p = prog_new(a);
   Fn *f = fn_new(p, "f", FN_FORWARD);
@@ -175,8 +167,7 @@ static void refused(const char *text, const char *where, const char *message) {
   arena_free(a);
 }
 
-static void test_errors(void **state) {
-  (void)state;
+TEST(errors_name_line_column_and_cause) {
   refused("fn forward \"f\" {\n  %0 = bogus\n}", "2:8:", "unknown operation 'bogus'");
   refused("fn forward \"f\" { %0 = neg %1 }", "1:28:", "%1 is not defined");
   refused("fn forward \"f\" { %0 = input \"x\" : f32[2]\n%1 = neg %0 : f32[3] }",
@@ -210,8 +201,7 @@ static void survive(const char *text) {
   arena_free(a);
 }
 
-static void test_damaged_texts(void **state) {
-  (void)state;
+TEST(no_damaged_text_harms_the_parser) {
   char text[sizeof whole];
   for (size_t n = 0; n < sizeof whole; n++) {
     memcpy(text, whole, n);
@@ -228,13 +218,4 @@ static void test_damaged_texts(void **state) {
   }
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole),
-                                     cmocka_unit_test(test_random_graphs),
-                                     cmocka_unit_test(test_generator_covers_ops),
-                                     cmocka_unit_test(test_floats),
-                                     cmocka_unit_test(test_places),
-                                     cmocka_unit_test(test_errors),
-                                     cmocka_unit_test(test_damaged_texts)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

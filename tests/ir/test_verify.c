@@ -1,10 +1,7 @@
 /* test_verify.c - the verifier finds every kind of damage a pass could do. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/test.h"
 #include "ir/ir.h"
 
 static const char sound[] = "net \"n\"\n"
@@ -84,8 +81,7 @@ DAMAGE(copy_of_nothing, p->var[1].init.from = "x")
 DAMAGE(copy_of_copy, p->var[1].init.from = "e")
 DAMAGE(copy_type, p->var[1].init.from = "s")
 
-static void test_damage(void **state) {
-  (void)state;
+TEST(every_kind_of_damage_is_found) {
   check(late_operand, "fn step, %2: operand %3 of conv is not defined before it");
   check(own_operand, "operand %2 of conv");
   check(no_operand, "operand %-1 of conv");
@@ -124,7 +120,4 @@ static void test_damage(void **state) {
   check(copy_type, "whose type differs");
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_damage)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,12 +1,9 @@
 /* test_autodiff.c - gradients against central differences, in double precision, of the cases in
- * op_cases.h. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
+ * tests/passes/ops. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tests/test.h"
 #include "passes/autodiff/autodiff.h"
 #include "ir/interp.h"
 #include "ir/philox.h"
@@ -29,7 +26,7 @@ static double loss_at(Interp *in, int loss) {
 }
 
 /* dloss/dx of every element by central differences against the gradient's node. */
-static void check_input(Fn *f, Interp *in, const char *what, int x, int grad, int loss, const OpCase *c) {
+static void check_input(Fn *f, Interp *in, int x, int grad, int loss, const OpCase *c) {
   const Node *n = &f->node[x];
   int64_t count = type_count(n->type);
   double *v = values(n->type, n->at.sym, c->lo, c->hi), *got = malloc((size_t)count * sizeof *got), h = 1e-5;
@@ -43,21 +40,22 @@ static void check_input(Fn *f, Interp *in, const char *what, int x, int grad, in
     double down = loss_at(in, loss), want = (up - down) / (2 * h);
     v[i] = keep;
     if (!(fabs(got[i] - want) < 1e-6 * (1 + fabs(want))))
-      fail_msg("%s: d/d%s[%lld] is %.9g, differences give %.9g", what, n->at.sym, (long long)i, got[i], want);
+      fail_msg("%s: d/d%s[%lld] is %.9g, differences give %.9g", c->name, n->at.sym, (long long)i, got[i],
+               want);
   }
   interp_bind(in, n->at.sym, v);
   free(v), free(got);
 }
 
 /* Adds sum(y * k) and its gradient in every input but the k ones; checks them all. */
-static void check_body(const char *name, const char *body, const OpCase *c) {
+static void check_case(const OpCase *c) {
   Arena *a = arena_new();
   char err[IR_ERR] = "";
-  Fn *f = op_case_fn(a, body, err);
-  if (!f) fail_msg("%s: %s", name, err);
+  Fn *f = op_case_fn(a, c->body, err);
+  if (!f) fail_msg("%s: %s", c->name, err);
   int inputs = f->nout - 2;
   Fn *g = pass_autodiff(f, err);
-  if (!g || !fn_verify(g, err)) fail_msg("%s: %s", name, err);
+  if (!g || !fn_verify(g, err)) fail_msg("%s: %s", c->name, err);
   Interp *in = interp_new(g, INTERP_F64);
   for (int i = 0; i < g->n; i++) {
     if (g->node[i].op != OP_input) continue;
@@ -68,21 +66,18 @@ static void check_body(const char *name, const char *body, const OpCase *c) {
   for (int o = 2; o < g->nout; o++)
     for (int i = 0; i < g->n; i++)
       if (g->node[i].op == OP_input && !strcmp(g->node[i].at.sym, g->out[o].name))
-        check_input(g, in, name, i, g->out[o].node, g->out[1].node, c), inputs--;
+        check_input(g, in, i, g->out[o].node, g->out[1].node, c), inputs--;
   assert_int_equal(inputs, 0);
   interp_free(in);
   arena_free(a);
 }
 
-static void test_rules(void **state) {
-  (void)state;
-  for (size_t i = 0; i < sizeof op_cases / sizeof *op_cases; i++)
-    check_body(op_cases[i].name, op_cases[i].body, &op_cases[i]);
+TEST(gradients_of_all_cases_are_what_differences_say) {
+  for (const OpCase *c = op_cases(); c->name; c++) check_case(c);
 }
 
 /* Every differentiable op of the table must occur in a case. */
-static void test_every_op_has_a_case(void **state) {
-  (void)state;
+TEST(every_differentiable_op_has_a_case) {
   static const char *const not_differentiable[] = {
 #define OP(name, min_in, max_in, attrs, cls, shape, grad, form, meaning) #grad,
 #include "ir/ops.def"
@@ -92,8 +87,7 @@ static void test_every_op_has_a_case(void **state) {
     char word[64];
     bool found = false;
     snprintf(word, sizeof word, "= %s %%", op_info[op].name);
-    for (size_t i = 0; i < sizeof op_cases / sizeof *op_cases; i++)
-      found = found || strstr(op_cases[i].body, word);
+    for (const OpCase *c = op_cases(); c->name; c++) found = found || strstr(c->body, word);
     if (!found) fail_msg("no case differentiates %s", op_info[op].name);
   }
 }
@@ -125,8 +119,7 @@ static void check_gradient(const char *body, int n, const double *x, const doubl
   check_gradient(body, sizeof LIST(__VA_ARGS__) / sizeof(double), x, LIST(__VA_ARGS__))
 
 /* Where differences say nothing: extremes that several elements share, kinks, NaN. */
-static void test_ties(void **state) {
-  (void)state;
+TEST(what_ties_shares_its_gradient) {
   const double *x = LIST(1, 3, 3, 2, 2, 2, -1, -4), *nan = LIST(NAN, 1, 2, NAN);
   GRADIENT("%a = input \"a\" : f32[2,4]\n%y = amax %a {axes=[1]}", x, 0, 0.5, 0.5, 0, 0.5, 0.5, 0, 0);
   GRADIENT("%a = input \"a\" : f32[2,4]\n%y = amax %a {axes=[0,1]}", x, 0, 0.5, 0.5, 0, 0, 0, 0, 0);
@@ -145,54 +138,27 @@ static void test_ties(void **state) {
   GRADIENT("%a = input \"a\" : f32[2,2]\n%y = amax %a {axes=[1]}", LIST(NAN, 1, 2, 1), 0.5, 0.5, 1, 0);
 }
 
-/* DyBAC (methods 2): N=3 C=6 O=5 K=4 R=2, with both attentions and the gate. */
-static void test_dybac(void **state) {
-  (void)state;
-  static const OpCase c = {"dybac", "", -1, 1};
-  for (int spatial = 2; spatial <= 3; spatial++)
-    for (int stride = 1; stride <= 2; stride++) {
-      Arena *a = arena_new();
-      const char *s = spatial == 2 ? "6,7" : "4,5,6", *k = spatial == 2 ? "3,3" : "3,3,3",
-                 *one = spatial == 2 ? "1,1" : "1,1,1";
-      const char *axes = spatial == 2 ? "2,3" : "2,3,4",
-                 *st = spatial == 2 ? (stride == 1 ? "1,1" : "2,2") : (stride == 1 ? "1,1,1" : "2,2,2");
-      const char *p1 = one, *p0 = spatial == 2 ? "0,0" : "0,0,0";
-      double m = spatial == 2 ? 1.0 / 42 : 1.0 / 120;
-      char *body = arena_printf(
-          a,
-          "%%x = input \"x\" : f32[3,6,%s]\n%%w1 = input \"w1\" : f32[2,6,%s]\n%%w2 = input \"w22\" : "
-          "f32[1,2,%s]\n"
-          "%%z1 = conv %%x %%w1 {stride=[%s], pad=[%s]}\n%%z = conv %%z1 %%w2 {stride=[%s], "
-          "pad=[%s]}\n%%gate = sigmoid %%z\n%%x1 = mul %%x %%gate\n"
-          "%%ms = sum %%x1 {axes=[%s]}\n%%r = const {value=%.17g} : f32[]\n%%mean = mul %%ms %%r\n%%m = "
-          "reshape %%mean : f32[3,6]\n"
-          "%%f1 = input \"f1\" : f32[2,6]\n%%f2 = input \"ff2\" : f32[4,2]\n%%h0 = inner %%m %%f1\n%%h = "
-          "relu %%h0\n%%at = inner %%h %%f2\n"
-          "%%tau = const {value=3} : f32[]\n%%att = div %%at %%tau\n%%pi = softmax %%att {axis=1}\n%%bank = "
-          "input \"bank\" : f32[4,6,%s]\n%%kern = matmul %%pi %%bank {mode=0}\n"
-          "%%g = sigmoid %%mean\n%%x2 = mul %%x1 %%g\n%%u = dwconv %%x2 %%kern {stride=[%s], pad=[%s]}\n%%v "
-          "= input \"vvvv\" : f32[5,6,%s]\n"
-          "%%y = conv %%u %%v {stride=[%s], pad=[%s]}\n",
-          s, one, one, one, p0, one, p0, axes, m, k, st, p1, one, one, p0);
-      check_body("dybac", body, &c);
-      arena_free(a);
-    }
+/* DyBAC (methods 2), a layer with both attentions and the gate. */
+TEST(the_gradient_of_a_dybac_layer_is_what_differences_say) {
+  static const char *const variants[] = {"2d", "2d_strided", "3d", "3d_strided"};
+  for (int i = 0; i < 4; i++) {
+    char path[64];
+    snprintf(path, sizeof path, "tests/passes/networks/dybac_%s.ir", variants[i]);
+    OpCase c = op_case_read(path);
+    check_case(&c);
+    op_case_free(&c);
+  }
 }
 
 /* A network that is only passed through gives the gradient of its input; one that is not on the path costs
  * nothing. */
-static void test_only_what_is_wanted(void **state) {
-  (void)state;
+TEST(only_gradients_that_are_wanted_are_computed) {
   Arena *a = arena_new();
   char err[IR_ERR] = "";
-  Program *p = ir_parse(a,
-                        "program \"t\"\nfn forward \"f\" {\n%x = input \"x\" : f32[1,2,4,4]\n%w = input "
-                        "\"w\" : f32[2,2,3,3]\n%d = input \"d\" : f32[1,2,3,3]\n"
-                        "%h = conv %x %w {stride=[1,1], pad=[1,1]}\n%y = conv %h %d {stride=[1,1], "
-                        "pad=[1,1]}\n%s = sum %y {axes=[0,1,2,3]}\n%l = reshape %s : f32[]\n"
-                        "%g = grad %l %w\n%u = input \"u\" : f32[3]\n%gu = grad %l %u\noutput \"g\" = "
-                        "%g\noutput \"gu\" = %gu\n}\n",
-                        err);
+  char *text = read_text("tests/passes/networks/two_convolutions.ir");
+  assert_non_null(text);
+  Program *p = ir_parse(a, text, err);
+  free(text);
   if (!p) fail_msg("%s", err);
   Fn *f = pass_autodiff(p->fn[0], err);
   if (!f) fail_msg("%s", err);
@@ -205,9 +171,4 @@ static void test_only_what_is_wanted(void **state) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_every_op_has_a_case),
-                                     cmocka_unit_test(test_ties), cmocka_unit_test(test_dybac),
-                                     cmocka_unit_test(test_only_what_is_wanted)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,10 +1,7 @@
 /* test_fuse.c - fusion: the promises of passes/fuse/fuse.h on random graphs, and the groups of small known
  * ones. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <string.h>
+#include "tests/test.h"
 #include "passes/autodiff/autodiff.h"
 #include "passes/fuse/fuse.h"
 #include "passes/fuse/check.h"
@@ -52,8 +49,7 @@ static void check_kinds(const char *body, const char *want) {
   arena_free(a);
 }
 
-static void random_graphs(void **s) {
-  (void)s;
+TEST(random_graphs_keep_the_promises_of_fusion) {
   for (int seed = 0; seed < 225; seed++) {
     Arena *a = arena_new();
     Program *p = prog_new(a);
@@ -66,8 +62,7 @@ static void random_graphs(void **s) {
 }
 
 /* Bias and activation ride on the convolution. */
-static void epilogue(void **s) {
-  (void)s;
+TEST(bias_and_activation_ride_on_the_convolution) {
   check_kinds("%0 = input \"x\" : f32[2,3,8,8]\n"
               "%1 = input \"w\" : f32[4,3,3,3]\n"
               "%2 = input \"b\" : f32[4]\n"
@@ -91,8 +86,7 @@ static void epilogue(void **s) {
   "%6 = conv %5 %3 {stride=[1,1], pad=[0,0]} : f32[2,5,8,8]\n"                                               \
   "%7 = relu %6 : f32[2,5,8,8]\n"
 
-static void dybac(void **s) {
-  (void)s;
+TEST(a_dybac_layer_is_one_group_unless_its_inside_is_read) {
   check_kinds(DYBAC "output \"y\" = %7\n", "dybac");
   check_kinds(DYBAC "%8 = input \"dy\" : f32[2,5,8,8]\n"
                     "%9 = conv_dw %5 %8 {stride=[1,1], pad=[0,0], size=[1,1]} : f32[5,32,1,1]\n"
@@ -106,8 +100,7 @@ static void dybac(void **s) {
 
 /* Softmax over few channels and the sum of its result squared: one pass over the logits, then the reduction.
  */
-static void softmax_unrolled(void **s) {
-  (void)s;
+TEST(a_softmax_over_few_channels_is_one_pass) {
   check_kinds("%0 = input \"x\" : f32[2,2,64,64]\n"
               "%1 = softmax %0 {axis=1} : f32[2,2,64,64]\n"
               "%2 = mul %1 %1 : f32[2,2,64,64]\n"
@@ -121,8 +114,7 @@ static void softmax_unrolled(void **s) {
 }
 
 /* The two sums of batch normalisation's backward pass share one reading of x and dy. */
-static void sibling_sums(void **s) {
-  (void)s;
+TEST(sums_of_one_operand_share_its_reading) {
   check_kinds("%0 = input \"x\" : f32[2,16,64,64]\n"
               "%1 = input \"dy\" : f32[2,16,64,64]\n"
               "%2 = sum %1 {axes=[0,2,3]} : f32[1,16,1,1]\n"
@@ -133,8 +125,7 @@ static void sibling_sums(void **s) {
 }
 
 /* A dropout mask is computed again where it is needed, not stored. */
-static void masks_are_cloned(void **s) {
-  (void)s;
+TEST(a_dropout_mask_is_computed_again) {
   Arena *a = arena_new();
   Program *p = parsed(a, "program \"t\"\nfn forward \"f\" {\n"
                          "%0 = input \"x\" : f32[2,3,32,32]\n"
@@ -157,8 +148,7 @@ static void masks_are_cloned(void **s) {
 }
 
 /* What is stored or put out is computed by a group, be it only a copy. */
-static void bare_results(void **s) {
-  (void)s;
+TEST(a_result_without_arithmetic_is_a_copy) {
   check_kinds("%0 = input \"x\" : f32[2,3]\n"
               "%1 = const {value=2} : f32[]\n"
               "%2 = reshape %0 : f32[2,3,1]\n"
@@ -167,8 +157,7 @@ static void bare_results(void **s) {
 }
 
 /* The checker sees what is wrong. */
-static void checker_sees_faults(void **s) {
-  (void)s;
+TEST(the_checker_sees_faults) {
   Arena *a = arena_new();
   char err[IR_ERR];
   Program *p = parsed(a, "program \"t\"\nfn forward \"f\" {\n" DYBAC "%8 = sum %7 {axes=[0]} : f32[1,5,8,8]\n"
@@ -188,12 +177,4 @@ static void checker_sees_faults(void **s) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(random_graphs), cmocka_unit_test(epilogue),
-      cmocka_unit_test(dybac),         cmocka_unit_test(softmax_unrolled),
-      cmocka_unit_test(sibling_sums),  cmocka_unit_test(masks_are_cloned),
-      cmocka_unit_test(bare_results),  cmocka_unit_test(checker_sees_faults),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,21 +1,17 @@
 /* test_passes_doc.c - docs/passes.md: a section named like a pass holds a function's body before and after
  * that pass. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tests/test.h"
+#include "tests/text.h"
 #include "passes/passes.h"
 
 static char *read_doc(Arena *a) {
-  FILE *f = fopen("docs/passes.md", "r");
-  assert_non_null(f);
-  char *text = arena_alloc(a, 1 << 16);
-  size_t n = fread(text, 1, (1 << 16) - 1, f);
-  fclose(f);
-  assert_true(n < (1 << 16) - 1);
-  return text;
+  char *text = read_text("docs/passes.md");
+  assert_non_null(text);
+  char *copy = arena_printf(a, "%s", text);
+  free(text);
+  return copy;
 }
 
 /* The next block of IR after p, ends at `end`; NULL = none. Moves *p behind it. */
@@ -46,8 +42,7 @@ static void check_example(const Pass *pass, const char *before, const char *afte
   arena_free(a);
 }
 
-static void test_examples(void **state) {
-  (void)state;
+TEST(examples_of_the_page_are_what_the_passes_make) {
   Arena *a = arena_new();
   const char *doc = read_doc(a);
   for (const Pass *pass = pass_table; pass->name; pass++) {
@@ -67,7 +62,4 @@ static void test_examples(void **state) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_examples)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

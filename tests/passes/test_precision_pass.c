@@ -1,9 +1,6 @@
 /* test_precision_pass.c - pass `precision`: what becomes bf16, and what must not. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <string.h>
+#include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "passes/passes.h"
 
@@ -45,8 +42,7 @@ static int bf16_values(const Fn *f) {
   return n;
 }
 
-static void what_becomes_bf16(void **state) {
-  (void)state;
+TEST(stored_values_become_bf16_where_they_may) {
   Arena *a = arena_new();
   assert_int_equal(bf16_values(after(a, "")->fn[0]), 0);
   assert_int_equal(bf16_values(after(a, "storage f32")->fn[0]), 0);
@@ -69,8 +65,7 @@ static void what_becomes_bf16(void **state) {
 }
 
 /* Views are of the type of what they view, and stay views. */
-static void views_follow(void **state) {
-  (void)state;
+TEST(views_are_of_the_type_of_what_they_view) {
   char err[IR_ERR] = "";
   Arena *a = arena_new();
   Program *p = ir_parse(a,
@@ -97,7 +92,4 @@ static void views_follow(void **state) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(what_becomes_bf16), cmocka_unit_test(views_follow)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,12 +1,9 @@
 /* test_remat.c - recomputation: values stay the same bit for bit at every level, the promises of
  * passes/fuse/fuse.h hold, each level needs less memory than the one before, counted here from the function's
  * text alone, and no budget is missed that can be met. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "passes/passes.h"
 #include "ir/interp.h"
@@ -134,8 +131,7 @@ static void check_level(const RematLadder *l, int level, Interp *want) {
              (long long)l->level[level].peak);
 }
 
-static void test_random(void **state) {
-  (void)state;
+TEST(recomputation_keeps_every_bit_at_every_level) {
   int levels = 0, deep = 0;
   for (uint64_t seed = 0; seed < 100; seed++) {
     Arena *a = arena_new();
@@ -154,7 +150,4 @@ static void test_random(void **state) {
   assert_true(levels > 100 && deep > 5); /* the graphs do offer something */
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_random)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

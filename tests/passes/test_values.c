@@ -1,12 +1,9 @@
 /* test_values.c - passes keep values: random graphs, interpreted before and after each pass. And small golden
  * texts of what each does. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "passes/autodiff/autodiff.h"
 #include "ir/interp.h"
@@ -80,11 +77,11 @@ static Fn *layout_and_fuse(Fn *f, char *err) {
   return f;
 }
 
-static void test_canon(void **s) { (void)s, keeps("canon", pass_canon, 1e-5); }
-static void test_simplify(void **s) { (void)s, keeps("simplify", pass_simplify, 0); }
-static void test_expand(void **s) { (void)s, keeps("expand", pass_expand, 1e-5); }
-static void test_schedule(void **s) { (void)s, keeps("schedule", pass_schedule, 0); }
-static void test_pipeline(void **s) { (void)s, keeps("the pipeline", layout_and_fuse, 1e-5); }
+TEST(canon_keeps_values) { keeps("canon", pass_canon, 1e-5); }
+TEST(simplify_keeps_every_bit) { keeps("simplify", pass_simplify, 0); }
+TEST(expand_keeps_values) { keeps("expand", pass_expand, 1e-5); }
+TEST(schedule_keeps_every_bit) { keeps("schedule", pass_schedule, 0); }
+TEST(the_whole_pipeline_keeps_values) { keeps("the pipeline", layout_and_fuse, 1e-5); }
 
 static void golden(Run *pass, const char *body, const char *want) {
   char err[IR_ERR] = "", *text;
@@ -103,8 +100,7 @@ static void golden(Run *pass, const char *body, const char *want) {
   arena_free(a);
 }
 
-static void test_golden_simplify(void **s) {
-  (void)s;
+TEST(simplify_folds_shares_and_drops) {
   /* the same product twice, a product nobody reads, x * 1, and constants that fold */
   golden(pass_simplify,
          "%x = input \"x\" : f32[2,3]\n%a = mul %x %x\n%b = mul %x %x\n%dead = exp %x\n%one = const "
@@ -114,8 +110,7 @@ static void test_golden_simplify(void **s) {
          "  %3 = add %1 %1 : f32[2,3]\n  %4 = mul %3 %2 : f32[2,3]\n  output \"e\" = %4\n");
 }
 
-static void test_golden_canon(void **s) {
-  (void)s;
+TEST(canon_moves_a_gate_to_the_weights) {
   golden(pass_canon,
          "%x = input \"x\" : f32[2,3,5,5]\n%g = input \"g\" : f32[2,3,1,1]\n%w = input \"w\" : "
          "f32[2,3,3,3]\n%z = mul %x %g\n"
@@ -150,8 +145,7 @@ static void check_convs(const TwoConvs *c) {
   arena_free(a);
 }
 
-static void test_pointwise(void **s) {
-  (void)s;
+TEST(pointwise_convolutions_become_one_where_that_saves_work) {
 #define FLAT(out, k)                                                                                         \
   "%x = input \"x\" : f32[2,6,5,7]\n%v = input \"v\" : f32[4,6,1,1]\n%b = input \"b\" : f32[1,4,1,1]\n%w = " \
   "input \"w\" : f32[" out ",4," k "]\n"
@@ -186,8 +180,7 @@ static void test_pointwise(void **s) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_convs(&cases[i]);
 }
 
-static void test_golden_autodiff(void **s) {
-  (void)s;
+TEST(the_gradient_of_a_square_is_twice_its_operand) {
   golden(pass_autodiff,
          "%x = input \"x\" : f32[3]\n%y = mul %x %x\n%s = sum %y {axes=[0]}\n%l = reshape %s : f32[]\n%g = "
          "grad %l %x\noutput \"g\" = %g\n",
@@ -200,8 +193,7 @@ static void test_golden_autodiff(void **s) {
 
 /* Two forward passes whose losses are added: the second one waits until the first one's weight gradients are
  * done. */
-static void test_passes_take_turns(void **s) {
-  (void)s;
+TEST(the_second_pass_waits_for_the_first_ones_weight_gradients) {
   char err[IR_ERR] = "";
   Arena *a = arena_new();
 #define PASS(x, n)                                                                                           \
@@ -233,13 +225,4 @@ static void test_passes_take_turns(void **s) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_canon),           cmocka_unit_test(test_simplify),
-      cmocka_unit_test(test_expand),          cmocka_unit_test(test_pipeline),
-      cmocka_unit_test(test_golden_simplify), cmocka_unit_test(test_golden_canon),
-      cmocka_unit_test(test_pointwise),       cmocka_unit_test(test_golden_autodiff),
-      cmocka_unit_test(test_schedule),        cmocka_unit_test(test_passes_take_turns),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

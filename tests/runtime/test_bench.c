@@ -1,13 +1,10 @@
 /* test_bench.c - what netrun bench says, on the toy module: parts add up to wholes, whatever the clock
  * showed. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tests/test.h"
 #include "runtime/device/host.h"
 #include "runtime/device/open.h"
 #include "runtime/bench/report.h"
@@ -40,8 +37,7 @@ static const Rates machine = {.flops = 1e9, .bandwidth = 1e8, .launch = 1e-6};
 
 static void near(double a, double b) { assert_true(fabs(a - b) <= 1e-9 * (fabs(a) + fabs(b)) + 1e-12); }
 
-static void test_runs(void **state) {
-  (void)state;
+TEST(the_median_lies_in_the_middle_of_the_runs) {
   Session *s = toy(2);
   Bench b = measured(s);
   for (int i = 0; i < 4; i++) assert_true(b.all[i] > 0);
@@ -58,8 +54,7 @@ static void test_runs(void **state) {
 
 /* A rate is positive and finite; two threads write no more than the arrays they were given (valgrind,
  * sanitizers). */
-static void test_machine(void **state) {
-  (void)state;
+TEST(rates_of_the_machine_are_positive_and_finite) {
   char err[ERR_MAX];
   Session *s = toy(2);
   Rates m;
@@ -75,8 +70,7 @@ static void test_machine(void **state) {
   drop(s);
 }
 
-static void test_account(void **state) {
-  (void)state;
+TEST(the_account_adds_up_to_the_iteration) {
   Session *s = toy(2);
   Bench b = measured(s);
   Account a = bench_account(s, &b, &machine);
@@ -92,8 +86,7 @@ static void test_account(void **state) {
 }
 
 /* Dot products of pairs have a rate of their own. */
-static void test_pairs(void **state) {
-  (void)state;
+TEST(products_of_pairs_have_a_rate_of_their_own) {
   Session *s = toy(2);
   Bench b = measured(s);
   NetcKernel *kernel = malloc((size_t)s->nkernels * sizeof *kernel);
@@ -134,8 +127,7 @@ static void check_costs(const Session *s, const Bench *b, CostBy by, int expecte
 }
 
 /* Kernels forward_backward, total, update; kinds map and reduce; one line of the file and what has none. */
-static void test_costs(void **state) {
-  (void)state;
+TEST(costs_add_up_by_kernel_kind_and_line) {
   Session *s = toy(1);
   Bench b = measured(s);
   check_costs(s, &b, BY_KERNEL, 3);
@@ -165,8 +157,7 @@ static void check_list(const cJSON *root, const char *name, double whole) {
   assert_true(fabs(share - whole) < 1e-9);
 }
 
-static void test_json(void **state) {
-  (void)state;
+TEST(json_says_what_was_measured) {
   char err[ERR_MAX];
   Session *s = toy(2);
   Bench b = measured(s);
@@ -198,8 +189,7 @@ static void test_json(void **state) {
 
 /* ---- scaling ---- */
 
-static void test_makespan(void **state) {
-  (void)state;
+TEST(the_makespan_of_known_tasks_is_right) {
   const double first[] = {4, 1, 1, 1, 1}, last[] = {1, 1, 1, 1, 4};
   near(scaling_makespan(first, 0, 2), 0);
   near(scaling_makespan(first, 5, 1), 8);
@@ -215,8 +205,7 @@ static void test_makespan(void **state) {
 }
 
 /* Neither above all tasks one after another, nor below an even share or the longest task. */
-static void test_bounds(void **state) {
-  (void)state;
+TEST(the_makespan_is_within_its_bounds) {
   enum { N = 300 };
   double task[N], sum = 0, longest = 0;
   for (int i = 0; i < N; i++) {
@@ -229,8 +218,7 @@ static void test_bounds(void **state) {
   }
 }
 
-static void test_scaling(void **state) {
-  (void)state;
+TEST(scaling_adds_up_the_tasks_that_it_measured) {
   char err[ERR_MAX];
   Session *s = toy(1);
   Tasks t;
@@ -263,10 +251,4 @@ static void test_scaling(void **state) {
   drop(s);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_runs),     cmocka_unit_test(test_machine), cmocka_unit_test(test_account),
-      cmocka_unit_test(test_pairs),    cmocka_unit_test(test_costs),   cmocka_unit_test(test_json),
-      cmocka_unit_test(test_makespan), cmocka_unit_test(test_bounds),  cmocka_unit_test(test_scaling)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

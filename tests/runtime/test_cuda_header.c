@@ -1,16 +1,13 @@
 /* test_cuda_header.c - runtime/device/cuda_api.h against what NVIDIA says: the toolkit's cuda.h, where the
  * machine has one, for types, arguments, constants and which of a function's versions goes by its name; the
  * toolkit's libcuda.so, which has the driver's symbols and nothing behind them. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 #if __has_include(<cuda.h>)
 #include <cuda.h>
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
+#include "tests/test.h"
 #include "runtime/device/cuda_api.h"
 
 /* ---- types and constants: seen by the compiler ---- */
@@ -53,9 +50,8 @@ CUDA_FUNCTIONS(SAME_ARGUMENTS, SAME_ARGUMENTS)
 
 /* cuda.h makes a name that of its newest version: which must be the symbol that is looked up, but for those
  * whose first version stays right and is in older drivers, too. */
-static void the_version_of_each_function(void **state) {
+TEST(each_function_has_the_version_of_the_header) {
   static const char *const first[] = {"cuEventElapsedTime"};
-  (void)state;
 #define CHECK(name, symbol, args)                                                                            \
   {                                                                                                          \
     bool older = false;                                                                                      \
@@ -66,8 +62,7 @@ static void the_version_of_each_function(void **state) {
 #undef CHECK
 }
 
-static void every_symbol_is_one_of_the_driver(void **state) {
-  (void)state;
+TEST(every_symbol_is_one_of_the_driver) {
 #ifdef CUDA_STUB
   void *stub = dlopen(CUDA_STUB, RTLD_LAZY | RTLD_LOCAL);
   if (!stub) fail_msg("%s", dlerror());
@@ -82,20 +77,11 @@ static void every_symbol_is_one_of_the_driver(void **state) {
 #endif
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(the_version_of_each_function),
-                                     cmocka_unit_test(every_symbol_is_one_of_the_driver)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
 #else
-static void no_header(void **state) {
-  (void)state;
+TEST(there_is_no_header_to_compare_with) {
   print_message("no cuda.h of a toolkit here: runtime/device/cuda_api.h is not compared\n");
   skip();
 }
-
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(no_header)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
 #endif
+
+RUN_TESTS(NULL, NULL)

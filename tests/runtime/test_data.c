@@ -1,9 +1,5 @@
 /* test_data.c - data sets, splits, loaders and batches on files this test writes, and on real images where
  * NETRUN_DATA is set. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <hdf5.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,24 +7,17 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "tests/scratch.h"
 #include "codegen/abi.h"
 #include "runtime/data/data.h"
 #include "runtime/io/picture.h"
 #include "runtime/io/format.h"
 #include "runtime/eval/slide.h"
 
-static char dir[64], err[ERR_MAX];
-
-static char *in_dir(const char *name) {
-  static char path[4][256];
-  static int next;
-  next = (next + 1) % 4;
-  snprintf(path[next], sizeof path[next], "%s/%s", dir, name);
-  return path[next];
-}
+static char err[ERR_MAX];
 
 static void write_bytes(const char *name, const void *bytes, size_t n) {
-  FILE *f = fopen(in_dir(name), "wb");
+  FILE *f = fopen(in_root(name), "wb");
   assert_non_null(f);
   assert_int_equal(fwrite(bytes, 1, n, f), n);
   fclose(f);
@@ -38,42 +27,34 @@ static void write_bytes(const char *name, const void *bytes, size_t n) {
 static void write_pictures(int n) {
   uint8_t gray[240], mask[240];
   char name[64];
-  mkdir(in_dir("images"), 0777), mkdir(in_dir("masks"), 0777);
+  mkdir(in_root("images"), 0777), mkdir(in_root("masks"), 0777);
   for (int k = 0; k < n; k++) {
     for (int i = 0; i < 240; i++)
       mask[i] = i / 12 >= 3 + k % 4 && i / 12 < 12 && i % 12 >= 2 && i % 12 < 9 ? 255 : 0,
       gray[i] = mask[i] ? 200 : 40;
     snprintf(name, sizeof name, "images/case%02d_z%03d.png", k / 2, k);
-    assert_true(png_write_gray(in_dir(name), gray, 20, 12, err));
+    assert_true(png_write_gray(in_root(name), gray, 20, 12, err));
     snprintf(name, sizeof name, "masks/case%02d_z%03d.png", k / 2, k);
-    assert_true(png_write_gray(in_dir(name), mask, 20, 12, err));
+    assert_true(png_write_gray(in_root(name), mask, 20, 12, err));
   }
 }
 
-static int teardown(void **state) {
-  (void)state;
-  char command[128];
-  snprintf(command, sizeof command, "rm -rf %s", dir);
-  return *dir ? system(command) : 0;
-}
-
 /* A fresh directory; the one before it goes. */
-static int setup(void **state) {
-  teardown(state);
-  strcpy(dir, "/tmp/netc-data-XXXXXX");
-  return mkdtemp(dir) ? 0 : -1;
+FIXTURE(fresh) {
+  if (scratch_tear_down(state)) return -1;
+  strcpy(root + strlen(root) - 6, "XXXXXX");
+  return scratch_set_up(state);
 }
 
 static char *spec_of(const char *kind) {
   static char spec[128];
-  snprintf(spec, sizeof spec, "%s:%s", kind, dir);
+  snprintf(spec, sizeof spec, "%s:%s", kind, root);
   return spec;
 }
 
 static const DataShape plain = {.spatial = 2, .channels = 1, .size = {20, 12}, .classes = 2};
 
-static void test_folder_and_splits(void **state) {
-  (void)state;
+TEST(a_folder_is_split_by_cases) {
   write_pictures(20);
   Dataset *d = data_open(spec_of("folder"), &plain, err), *e;
   if (!d) fail_msg("%s", err);
@@ -88,7 +69,7 @@ static void test_folder_and_splits(void **state) {
   for (int i = 0; i < 20; i++) assert_true(!few[i] || d->item[i].labeled); /* 25 % lies within 50 % */
   for (int i = 0; i < 20; i += 2) assert_int_equal(d->item[i].labeled, d->item[i + 1].labeled); /* by case */
   write_bytes("some.list", "case01\nimages/case02_z004.png\n", 31);
-  assert_true(data_split_labeled(d, in_dir("some.list"), 0, err) || strstr(err, "no training case"));
+  assert_true(data_split_labeled(d, in_root("some.list"), 0, err) || strstr(err, "no training case"));
   assert_false(data_split_labeled(d, "0%", 0, err));
   assert_false(data_split_labeled(d, "300%", 0, err));
   assert_false(data_split_labeled(d, "99", 0, err));
@@ -101,11 +82,10 @@ static void test_folder_and_splits(void **state) {
   assert_int_equal(e->nitem, 5);
   assert_int_equal(data_count(e, SPLIT_TEST, false), 1);
   data_close(e);
-  unlink(in_dir("train.list")), unlink(in_dir("test.list"));
+  unlink(in_root("train.list")), unlink(in_root("test.list"));
 }
 
-static void test_sample(void **state) {
-  (void)state;
+TEST(a_sample_is_normalised_and_keeps_its_label) {
   Dataset *d = data_open(spec_of("lits"), &plain, err);
   Sample s;
   if (!d) fail_msg("%s", err);
@@ -122,8 +102,7 @@ static void test_sample(void **state) {
 }
 
 /* Image and label go through the same flips, turns and crops: the image's sign still tells the label. */
-static void test_batches(void **state) {
-  (void)state;
+TEST(image_and_label_go_through_the_same_augmentation) {
   Dataset *d = data_open(spec_of("folder"), &plain, err);
   float image[4 * 240], again[4 * 240];
   int32_t label[4 * 240];
@@ -161,20 +140,19 @@ static int numbered(const float *image, int64_t n) {
 static void write_numbered(int n) {
   uint8_t gray[240];
   char name[64];
-  mkdir(in_dir("images"), 0777), mkdir(in_dir("masks"), 0777);
+  mkdir(in_root("images"), 0777), mkdir(in_root("masks"), 0777);
   for (int k = 0; k < n; k++) {
     memset(gray, 0, sizeof gray);
     gray[k] = 255;
     snprintf(name, sizeof name, "images/case%02d.png", k);
-    assert_true(png_write_gray(in_dir(name), gray, 20, 12, err));
+    assert_true(png_write_gray(in_root(name), gray, 20, 12, err));
     snprintf(name, sizeof name, "masks/case%02d.png", k);
-    assert_true(png_write_gray(in_dir(name), gray, 20, 12, err));
+    assert_true(png_write_gray(in_root(name), gray, 20, 12, err));
   }
 }
 
 /* Where every case is labelled, unlabelled batches bring each training image once a round. */
-static void test_all_labelled(void **state) {
-  (void)state;
+TEST_WITH(fresh, NULL, unlabelled_batches_bring_each_image_once_a_round) {
   write_numbered(20);
   Dataset *d = data_open(spec_of("folder"), &plain, err);
   if (!d) fail_msg("%s", err);
@@ -194,8 +172,7 @@ static void test_all_labelled(void **state) {
 }
 
 /* A batch that needs the mask of an image without one says which image that is. */
-static void test_no_mask(void **state) {
-  (void)state;
+TEST_WITH(fresh, NULL, an_image_without_a_mask_is_named) {
   float image[240];
   int32_t label[240];
   BatchField f[2] = {{NETC_FIELD_IMAGE, 1, image}, {NETC_FIELD_LABEL, 1, label}};
@@ -208,7 +185,7 @@ static void test_no_mask(void **state) {
   snprintf(name, sizeof name, "%s", d->item[last].name);
   snprintf(path, sizeof path, "masks/%s.png", name);
   data_close(d);
-  assert_int_equal(unlink(in_dir(path)), 0);
+  assert_int_equal(unlink(in_root(path)), 0);
   assert_non_null(d = data_open(spec_of("folder"), &plain, err));
   Sampler *s = sampler_new(d, NETC_SRC_ALL, 0, 0, 9, err);
   int train = data_count(d, SPLIT_TRAIN, false), t = 0;
@@ -218,8 +195,8 @@ static void test_no_mask(void **state) {
   sampler_free(s), data_close(d);
 }
 
-static void test_crop_and_zoom(void **state) {
-  (void)state;
+TEST_WITH(fresh, NULL, a_crop_is_zoomed_with_its_label) {
+  write_pictures(20);
   Dataset *d = data_open(spec_of("folder"), &plain, err);
   float image[8 * 240];
   int32_t label[8 * 240];
@@ -245,15 +222,15 @@ static void expect_failure(const char *spec, const DataShape *shape, const char 
   if (!strstr(err, part)) fail_msg("'%s' does not mention '%s'", err, part);
 }
 
-static void test_errors(void **state) {
-  (void)state;
+TEST_WITH(fresh, NULL, what_is_wrong_with_a_file_is_told) {
+  write_pictures(20);
   DataShape cube = {.spatial = 3, .channels = 1, .size = {8, 8, 8}, .classes = 2};
   uint8_t gray[240] = {0};
   unsetenv("NETRUN_DATA_UNUSED");
   expect_failure("cifar:/tmp", &plain, "unknown data set");
   expect_failure("lits:/nonexistent/dir", &plain, "/nonexistent/dir");
   expect_failure(spec_of("folder"), &cube, "2-D module");
-  assert_true(png_write_gray(in_dir("masks/case00_z000.png"), gray, 12, 20, err));
+  assert_true(png_write_gray(in_root("masks/case00_z000.png"), gray, 12, 20, err));
   expect_failure(spec_of("folder"), &plain, "the mask is 12 x 20");
   write_bytes("masks/case00_z000.png", "\x89PNG\r\n\x1a\n half", 13);
   expect_failure(spec_of("folder"), &plain, "case00_z000.png");
@@ -263,7 +240,7 @@ static void test_errors(void **state) {
 
 static void write_h5(const char *name, const float *image, const uint8_t *label, const hsize_t *dim,
                      const hsize_t *label_dim) {
-  hid_t f = H5Fcreate(in_dir(name), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  hid_t f = H5Fcreate(in_root(name), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
   hid_t s = H5Screate_simple(3, dim, NULL), t = H5Screate_simple(3, label_dim, NULL);
   hid_t a = H5Dcreate2(f, "image", H5T_IEEE_F32LE, s, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
   hid_t b = H5Dcreate2(f, "label", H5T_STD_U8LE, t, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
@@ -273,8 +250,7 @@ static void write_h5(const char *name, const float *image, const uint8_t *label,
 }
 
 /* Volumes in HDF5: whole for a 3-D module, slice-wise for a 2-D one, and their faults. */
-static void test_volumes(void **state) {
-  (void)state;
+TEST_WITH(fresh, NULL, volumes_are_read_whole_and_by_slices) {
   DataShape cube = {.spatial = 3, .channels = 1, .size = {8, 8, 8}, .classes = 2};
   hsize_t dim[3] = {10, 9, 7}, other[3] = {7, 9, 10};
   float image[630];
@@ -282,7 +258,7 @@ static void test_volumes(void **state) {
   char path[128];
   for (int i = 0; i < 630; i++) label[i] = i % 7 == 3, image[i] = label[i] ? 2.0f : -1.0f;
   for (int k = 0; k < 5; k++) {
-    snprintf(path, sizeof path, "case%d", k), mkdir(in_dir(path), 0777);
+    snprintf(path, sizeof path, "case%d", k), mkdir(in_root(path), 0777);
     snprintf(path, sizeof path, "case%d/mri_norm2.h5", k), write_h5(path, image, label, dim, dim);
   }
   Dataset *d = data_open(spec_of("la"), &cube, err);
@@ -317,32 +293,30 @@ static void test_volumes(void **state) {
   image[100] = NAN;
   write_h5("case1/mri_norm2.h5", image, label, dim, dim);
   expect_failure(spec_of("la"), &cube, "element 100 is");
-  assert_int_equal(truncate(in_dir("case1/mri_norm2.h5"), 900), 0);
+  assert_int_equal(truncate(in_root("case1/mri_norm2.h5"), 900), 0);
   expect_failure(spec_of("la"), &cube, "case1/mri_norm2.h5");
 }
 
-static void test_masks_written(void **state) {
-  (void)state;
+TEST_WITH(fresh, NULL, masks_that_are_written_read_back) {
   int64_t dim[3] = {5, 4, 3};
   uint8_t mask[60];
   Volume v;
   Raster r;
   for (int i = 0; i < 60; i++) mask[i] = i % 3 == 1;
-  if (!mask_write(in_dir("out.nii.gz"), NULL, mask, 3, dim, err)) fail_msg("%s", err);
-  assert_true(format_nifti.read(in_dir("out.nii.gz"), "image", &v, err));
+  if (!mask_write(in_root("out.nii.gz"), NULL, mask, 3, dim, err)) fail_msg("%s", err);
+  assert_true(format_nifti.read(in_root("out.nii.gz"), "image", &v, err));
   assert_memory_equal(v.dim, dim, sizeof dim);
   for (int i = 0; i < 60; i++) assert_int_equal((int)v.value[i], mask[i]);
   volume_free(&v);
-  assert_true(mask_write(in_dir("out.png"), NULL, mask, 2, dim, err));
-  assert_true(raster_read(in_dir("out.png"), &r, err));
+  assert_true(mask_write(in_root("out.png"), NULL, mask, 2, dim, err));
+  assert_true(raster_read(in_root("out.png"), &r, err));
   assert_int_equal(r.byte[1], 255), assert_int_equal(r.byte[0], 0);
   raster_free(&r);
-  assert_false(mask_write(in_dir("nodir/out.nii.gz"), NULL, mask, 3, dim, err));
-  assert_false(mask_write(in_dir("out.gif"), NULL, mask, 2, dim, err));
+  assert_false(mask_write(in_root("nodir/out.nii.gz"), NULL, mask, 3, dim, err));
+  assert_false(mask_write(in_root("out.gif"), NULL, mask, 2, dim, err));
 }
 
-static void test_phantom(void **state) {
-  (void)state;
+TEST(the_phantom_is_the_same_every_time) {
   for (int spatial = 2; spatial <= 3; spatial++) {
     DataShape shape = {.spatial = spatial, .channels = 1, .size = {32, 32, 16}, .classes = 2};
     Dataset *d = data_open("phantom", &shape, err);
@@ -369,8 +343,7 @@ static bool sign_window(void *user, const float *image, float *prob, char messag
   return true;
 }
 
-static void test_sliding_window(void **state) {
-  (void)state;
+TEST(windows_cover_the_image) {
   for (int spatial = 2; spatial <= 3; spatial++) {
     DataShape shape = {.spatial = spatial, .channels = 1, .size = {6, 5, 4}, .classes = 2};
     int64_t dim[3] = {13, 4, 9}, stride[3] = {4, 2, 3}, patch = spatial == 2 ? 30 : 120,
@@ -386,8 +359,7 @@ static void test_sliding_window(void **state) {
 }
 
 /* Every layout of the real data that is at hand. */
-static void test_real_images(void **state) {
-  (void)state;
+TEST(every_layout_of_real_data_is_read) {
   const char *base = getenv("NETRUN_DATA");
   static const struct {
     const char *spec, *sub;
@@ -425,20 +397,4 @@ static void test_real_images(void **state) {
   }
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_folder_and_splits),
-      cmocka_unit_test(test_sample),
-      cmocka_unit_test(test_batches),
-      cmocka_unit_test(test_crop_and_zoom),
-      cmocka_unit_test(test_errors),
-      cmocka_unit_test_setup(test_all_labelled, setup),
-      cmocka_unit_test_setup(test_no_mask, setup),
-      cmocka_unit_test_setup(test_volumes, setup),
-      cmocka_unit_test_setup(test_masks_written, setup),
-      cmocka_unit_test(test_phantom),
-      cmocka_unit_test(test_sliding_window),
-      cmocka_unit_test(test_real_images),
-  };
-  return cmocka_run_group_tests(tests, setup, teardown);
-}
+RUN_TESTS(scratch_set_up, scratch_tear_down)

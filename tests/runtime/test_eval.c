@@ -1,19 +1,15 @@
 /* test_eval.c - predictions of the toy module, their scores and the table of eval: with numbers done by
  * hand. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tests/test.h"
 #include "runtime/device/open.h"
 #include "runtime/eval/eval.h"
 #include "runtime/base/file.h"
 
-#define SCRATCH_ROOT "/tmp/netrun_eval_XXXXXX"
-#include "tests/runtime/scratch.h"
+#include "tests/scratch.h"
 
 enum { SIDE = 16, PIXELS = SIDE * SIDE };
 static char err[ERR_MAX];
@@ -41,8 +37,7 @@ static void toy_free(Toy *t) {
   module_close(t->module);
 }
 
-static void test_predictor(void **state) {
-  (void)state;
+TEST(every_pixel_is_predicted_as_the_toy_says) {
   Toy t = toy_new(2, 4, -2);
   assert_int_equal(t.predictor.shape.spatial, 2);
   assert_int_equal(t.predictor.shape.channels, 1);
@@ -57,8 +52,7 @@ static void test_predictor(void **state) {
 }
 
 /* A module without predict, and one whose predict gives a single channel. */
-static void test_predictor_refuses(void **state) {
-  (void)state;
+TEST(a_module_that_cannot_predict_is_refused) {
   Module *m = module_open(TEST_MODULES "/toy.so", err);
   assert_non_null(m);
   NetcModule desc = *m->desc;
@@ -81,8 +75,7 @@ static void test_predictor_refuses(void **state) {
 /* ---- scores ---- */
 
 /* Class 1 agrees, class 2 is missed: Dice (1 + 0) / 2; distances are those of class 1 alone. */
-static void test_classes(void **state) {
-  (void)state;
+TEST(scores_are_means_over_the_classes) {
   const int64_t dim[2] = {4, 4};
   const double spacing[2] = {1, 1};
   const uint8_t truth[16] = {1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2};
@@ -100,8 +93,7 @@ static void test_classes(void **state) {
   assert_true(isnan(m.value[METRIC_assd]));
 }
 
-static void test_cleaning(void **state) {
-  (void)state;
+TEST(cleaning_fills_holes_and_drops_specks) {
   const int64_t dim[2] = {5, 6};
   /* a ring of class 1 around a hole and around class 2, a speck of class 1 */
   const uint8_t mask[30] = {1, 1, 1, 1, 0, 0, 1, 0, 2, 1, 0, 1, 1, 1, 1,
@@ -120,8 +112,7 @@ static void test_cleaning(void **state) {
   assert_memory_equal(m, filled, 30);
 }
 
-static void test_summary(void **state) {
-  (void)state;
+TEST(a_summary_leaves_out_what_is_not_a_number) {
   Summary s = {0};
   summary_add(&s, &(Metrics){.value = {[METRIC_di] = 0.5, [METRIC_asd] = NAN}});
   assert_true(isnan(summary_sd(&s, 0)) && isnan(summary_mean(&s, 6)));
@@ -162,8 +153,7 @@ static char *table(const char *name, int threads, int overlays, Summary *sum) {
 }
 
 /* Rows against the images themselves; the same table whatever the threads. */
-static void test_table(void **state) {
-  (void)state;
+TEST(the_table_is_the_same_for_any_number_of_threads) {
   Summary a, b;
   char *one = table("one", 1, 2, &a), *three = table("three", 3, 0, &b);
   assert_string_equal(one, three);
@@ -203,8 +193,7 @@ static void test_table(void **state) {
   assert_true(file_exists(path));
 }
 
-static void test_empty_split(void **state) {
-  (void)state;
+TEST(a_split_without_images_is_refused) {
   Toy t = toy_new(1, 1, 0);
   Dataset *d = data_open("phantom", &t.predictor.shape, err);
   assert_non_null(d);
@@ -215,11 +204,4 @@ static void test_empty_split(void **state) {
   toy_free(&t);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_predictor),  cmocka_unit_test(test_predictor_refuses),
-      cmocka_unit_test(test_classes),    cmocka_unit_test(test_cleaning),
-      cmocka_unit_test(test_summary),    cmocka_unit_test(test_table),
-      cmocka_unit_test(test_empty_split)};
-  return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
-}
+RUN_TESTS(scratch_set_up, scratch_tear_down)

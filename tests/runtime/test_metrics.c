@@ -1,11 +1,8 @@
 /* test_metrics.c - metrics, distance transforms and mask clean-up against the golden values of the
  * specification and brute force. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <math.h>
 #include <string.h>
+#include "tests/test.h"
 #include "runtime/data/data.h"
 #include "runtime/image/edt.h"
 #include "runtime/eval/metrics.h"
@@ -27,8 +24,7 @@ static void golden_masks(uint8_t a[64], uint8_t b[64]) {
     }
 }
 
-static void test_golden(void **state) {
-  (void)state;
+TEST(metrics_have_the_golden_values) {
   uint8_t a[64], b[64];
   int64_t dim[2] = {8, 8};
   Metrics m;
@@ -44,8 +40,7 @@ static void test_golden(void **state) {
   near(m.value[METRIC_asd], 1.189306, 1e-6), near(m.value[METRIC_assd], 1.040942, 1e-6);
 }
 
-static void test_empty(void **state) {
-  (void)state;
+TEST(empty_masks_have_the_agreed_values) {
   uint8_t a[64] = {0}, b[64];
   int64_t dim[2] = {8, 8};
   Metrics m;
@@ -59,8 +54,7 @@ static void test_empty(void **state) {
 }
 
 /* Random masks, anisotropic spacing, 2-D and 3-D: every distance against the nearest of all. */
-static void test_edt_brute_force(void **state) {
-  (void)state;
+TEST(distances_are_to_the_nearest_of_all) {
   for (int c = 0; c < 40; c++) {
     int spatial = 1 + c % 3;
     int64_t dim[3] = {3 + c % 5, 2 + c % 7, 1 + c % 4}, d3[3] = {1, 1, 1}, n = 1;
@@ -85,8 +79,7 @@ static void test_edt_brute_force(void **state) {
   }
 }
 
-static void test_sdf(void **state) {
-  (void)state;
+TEST(a_signed_distance_map_is_normalised_on_both_sides) {
   uint8_t mask[49] = {0};
   float g[49];
   int64_t dim[2] = {7, 7};
@@ -104,8 +97,7 @@ static void test_sdf(void **state) {
   for (int i = 0; i < 49; i++) near(g[i], 0, 0);
 }
 
-static void test_holes_and_components(void **state) {
-  (void)state;
+TEST(holes_are_filled_and_the_largest_component_kept) {
   static const char *const in[7] = {"#######", "#.....#", "#.###.#", "#.#.#.#",
                                     "#.###.#", "#.....#", "###.###"};
   uint8_t mask[49], ring[49];
@@ -123,13 +115,4 @@ static void test_holes_and_components(void **state) {
   assert_int_equal(cube[0] + cube[13] + cube[26], 3);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_golden),
-      cmocka_unit_test(test_empty),
-      cmocka_unit_test(test_edt_brute_force),
-      cmocka_unit_test(test_sdf),
-      cmocka_unit_test(test_holes_and_components),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,14 +1,11 @@
 /* test_module.c - opening modules, initial values, describing and executing: with the toy module. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <cjson/cJSON.h>
+#include "tests/test.h"
 #include "runtime/device/open.h"
 #include "runtime/base/array.h"
 #include "runtime/session/checkpoint.h"
@@ -16,8 +13,7 @@
 #include "runtime/cli/info.h"
 #include "runtime/io/npy.h"
 
-#define SCRATCH_ROOT "/tmp/netrun_module_XXXXXX"
-#include "tests/runtime/scratch.h"
+#include "tests/scratch.h"
 
 #define TOY TEST_MODULES "/toy.so"
 
@@ -49,8 +45,7 @@ static void refuses(const char *path, const char *why) {
   if (!strstr(err, why) || !strstr(err, path)) fail_msg("`%s` lacks `%s`", err, why);
 }
 
-static void test_refusals(void **state) {
-  (void)state;
+TEST(what_is_no_module_is_refused) {
   refuses(in_root("nothing.so"), "No such file");
   write_file(in_root("text.so"), "just a text that is long enough for a header, and on it goes, on and on",
              70);
@@ -60,8 +55,7 @@ static void test_refusals(void **state) {
 }
 
 /* Cut anywhere, a module is refused and never loaded half. */
-static void test_cut_short(void **state) {
-  (void)state;
+TEST(a_module_that_is_cut_short_is_refused) {
   Bytes file;
   char err[ERR_MAX];
   assert_true(file_map(TOY, &file, err));
@@ -73,8 +67,7 @@ static void test_cut_short(void **state) {
   file_unmap(&file);
 }
 
-static void test_isa(void **state) {
-  (void)state;
+TEST(an_instruction_set_can_be_asked_for) {
   char err[ERR_MAX];
   setenv("NETRUN_ISA", "avx2", 1);
   Module *m = module_open(TOY, err);
@@ -95,8 +88,7 @@ static void broken(NetcModule d, const char *why) {
   if (!strstr(err, why)) fail_msg("`%s` lacks `%s`", err, why);
 }
 
-static void test_check(void **state) {
-  (void)state;
+TEST(a_table_that_is_wrong_is_refused) {
   char err[ERR_MAX];
   NetcArray x = {.name = "x", .rank = 1, .dim = {4}, .offset = 0, .bytes = 16};
   NetcVar v = {.array = x};
@@ -122,7 +114,7 @@ static void test_check(void **state) {
   assert_true(module_check(&d, err));
   l.kernel = 1;
   broken(d, "launch 0 of f is broken");
-  NetcPlace p = {.file = "f.net", .line = 1, .caller = -1};
+  NetcSourceLine p = {.file = "f.net", .line = 1, .caller = -1};
   l.kernel = 0, l.place = 0, broken(d, "launch 0 of f is broken");
   d.places = &p, d.nplaces = 1;
   assert_true(module_check(&d, err));
@@ -158,8 +150,7 @@ static void test_check(void **state) {
 
 static const NetcArray *variable(const Session *s, int i) { return &s->module->desc->vars[i].array; }
 
-static void test_init(void **state) {
-  (void)state;
+TEST(initial_values_are_the_same_for_any_number_of_threads) {
   Session *a = toy(1), *b = toy(3);
   session_init(a, 5), session_init(b, 5);
   size_t bytes = (size_t)a->module->desc->variable_bytes;
@@ -177,8 +168,7 @@ static void test_init(void **state) {
 /* net.table is normal(1, 2) with a transposed layout: element (r, c) has row-major index 3 r + c. The
  * expected value is ir/philox.h's definition at that index, written out. */
 #include "ir/philox.h"
-static void test_init_order(void **state) {
-  (void)state;
+TEST(initial_values_are_those_of_the_logical_element) {
   Session *s = toy(2);
   session_init(s, 9);
   const float *memory = session_at(s, variable(s, 3));
@@ -198,8 +188,7 @@ static void test_init_order(void **state) {
   drop(s);
 }
 
-static void test_arrays(void **state) {
-  (void)state;
+TEST(arrays_are_reordered_and_come_back) {
   NetcArray a = {.name = "a", .rank = 4, .dim = {2, 3, 4, 5}, .order = {0, 2, 3, 1}};
   float logical[120], memory[120], back[120];
   for (int i = 0; i < 120; i++) logical[i] = (float)i;
@@ -221,8 +210,7 @@ static void test_arrays(void **state) {
 
 /* ---- checkpoints ---- */
 
-static void test_checkpoint(void **state) {
-  (void)state;
+TEST(a_checkpoint_reads_back_the_same) {
   char err[ERR_MAX] = "";
   Session *a = toy(1), *b = toy(2);
   session_init(a, 5), session_init(b, 6);
@@ -259,8 +247,7 @@ static bool fill_same(void *user, int i, void *dst, char err[ERR_MAX]) {
   return true;
 }
 
-static void test_other_network(void **state) {
-  (void)state;
+TEST(weights_of_another_network_are_refused) {
   char err[ERR_MAX] = "";
   Session *s = toy(1);
   session_init(s, 5);
@@ -292,8 +279,7 @@ static void test_other_network(void **state) {
 
 /* ---- commands ---- */
 
-static void test_info(void **state) {
-  (void)state;
+TEST(info_names_networks_kernels_and_batches) {
   Session *s = toy(1);
   char *text = NULL;
   size_t n;
@@ -328,8 +314,7 @@ static float result(const char *name, int i) {
 }
 
 /* With x = 1 everywhere, y = 1 and w = b = 1: z = 2, loss = log(1 + e^-2), both gradients sigma(2) - 1. */
-static void test_exec(void **state) {
-  (void)state;
+TEST(exec_computes_what_the_pencil_says) {
   char err[ERR_MAX] = "";
   static float image[1024];
   static uint8_t label[1024];
@@ -377,12 +362,4 @@ static void test_exec(void **state) {
   drop(s);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_refusals),      cmocka_unit_test(test_cut_short),
-                                     cmocka_unit_test(test_isa),           cmocka_unit_test(test_check),
-                                     cmocka_unit_test(test_init),          cmocka_unit_test(test_init_order),
-                                     cmocka_unit_test(test_arrays),        cmocka_unit_test(test_checkpoint),
-                                     cmocka_unit_test(test_other_network), cmocka_unit_test(test_info),
-                                     cmocka_unit_test(test_exec)};
-  return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
-}
+RUN_TESTS(scratch_set_up, scratch_tear_down)

@@ -1,34 +1,27 @@
 /* test_npy.c - arrays in .npy files: what is written reads back, the bytes are those of numpy, and what is
  * damaged, missing or too large for the disk is told. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "tests/scratch.h"
 #include "runtime/base/file.h"
 #include "runtime/io/npy.h"
 
-static char dir[] = "/tmp/netrun_npy_XXXXXX";
 static char path[64];
 
-static int set_up(void **state) {
-  (void)state;
-  if (!mkdtemp(dir)) return -1;
-  snprintf(path, sizeof path, "%s/a.npy", dir);
+FIXTURE(set_up) {
+  if (scratch_set_up(state)) return -1;
+  snprintf(path, sizeof path, "%s/a.npy", root);
   return 0;
 }
 
-static int tear_down(void **state) {
-  (void)state;
+FIXTURE(tear_down) {
   unlink(path);
-  return rmdir(dir); /* fails when a temporary file was left behind */
+  return rmdir(root); /* fails when a temporary file was left behind */
 }
 
-static void test_round_trip(void **state) {
-  (void)state;
+TEST(arrays_read_back_the_same) {
   char err[ERR_MAX];
   float f[6] = {1.5f, -2, 3, 4, 5, 1e30f};
   int32_t i[6] = {1, -2, 3, 4, 5, INT32_MAX};
@@ -55,8 +48,7 @@ static void test_round_trip(void **state) {
 }
 
 /* What numpy.save writes for int64 arange(3), with a version 1.0 header. */
-static void test_numpy_bytes(void **state) {
-  (void)state;
+TEST(the_bytes_of_numpy_are_read) {
   char err[ERR_MAX];
   uint8_t b[128 + 24] = "\x93NUMPY\x01\x00\x76\x00{'descr': '<i8', 'fortran_order': False, 'shape': (3,), }";
   memset(b + strlen("\x93NUMPY") + 4 + 58, ' ', 128 - 10 - 58);
@@ -79,8 +71,7 @@ static void expect_error(const void *bytes, size_t n, const char *what) {
 }
 
 #define HEADER(text) "\x93NUMPY\x01\x00\x50\x00" text
-static void test_errors(void **state) {
-  (void)state;
+TEST(a_damaged_file_is_explained) {
   uint8_t b[512] = {0};
   expect_error("", 0, "not a .npy file");
   expect_error("hello, this is text", 19, "not a .npy file");
@@ -97,8 +88,7 @@ static void test_errors(void **state) {
   expect_error(b, 102, "cannot be understood");
 }
 
-static void test_missing(void **state) {
-  (void)state;
+TEST(a_missing_file_is_named) {
   char err[ERR_MAX];
   Npy a;
   assert_false(npy_read("/nonexistent/x.npy", &a, err));
@@ -108,8 +98,7 @@ static void test_missing(void **state) {
 }
 
 /* Nothing but the whole file ever stands under the name. */
-static void test_full_disk(void **state) {
-  (void)state;
+TEST(a_full_disk_leaves_nothing_half_written) {
   char err[ERR_MAX];
   if (access("/dev/full", W_OK) != 0) skip();
   char tmp[80];
@@ -126,9 +115,4 @@ static void test_full_disk(void **state) {
   npy_free(&a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_numpy_bytes),
-                                     cmocka_unit_test(test_errors), cmocka_unit_test(test_missing),
-                                     cmocka_unit_test(test_full_disk)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(set_up, tear_down)

@@ -1,11 +1,8 @@
 /* test_pool.c - every task of every launch runs exactly once, whatever the number of threads. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <stdatomic.h>
 #include <string.h>
+#include "tests/test.h"
 #include "runtime/base/pool.h"
 
 enum { MOST = 1000 };
@@ -37,21 +34,11 @@ static void launches(int threads) {
   pool_free(p);
 }
 
-static void test_one(void **state) {
-  (void)state;
-  launches(1);
-}
-static void test_two(void **state) {
-  (void)state;
-  launches(2);
-}
-static void test_four(void **state) {
-  (void)state;
-  launches(4);
-}
+TEST(one_thread_runs_every_task_once) { launches(1); }
+TEST(two_threads_run_every_task_once) { launches(2); }
+TEST(four_threads_run_every_task_once) { launches(4); }
 
-static void test_sizes(void **state) {
-  (void)state;
+TEST(the_number_of_threads_has_bounds) {
   char err[ERR_MAX] = "";
   assert_null(pool_new(-1, err));
   assert_non_null(strstr(err, "-1 threads"));
@@ -62,8 +49,4 @@ static void test_sizes(void **state) {
   pool_free(p);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_one), cmocka_unit_test(test_two),
-                                     cmocka_unit_test(test_four), cmocka_unit_test(test_sizes)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

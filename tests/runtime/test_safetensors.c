@@ -1,28 +1,22 @@
 /* test_safetensors.c - round trips, and that no bytes whatever crash the reader. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "tests/scratch.h"
 #include "runtime/io/safetensors.h"
 
-static char dir[] = "/tmp/netrun_st_XXXXXX";
 static char path[64];
 
-static int set_up(void **state) {
-  (void)state;
-  if (!mkdtemp(dir)) return -1;
-  snprintf(path, sizeof path, "%s/w.safetensors", dir);
+FIXTURE(set_up) {
+  if (scratch_set_up(state)) return -1;
+  snprintf(path, sizeof path, "%s/w.safetensors", root);
   return 0;
 }
 
-static int tear_down(void **state) {
-  (void)state;
+FIXTURE(tear_down) {
   unlink(path);
-  return rmdir(dir);
+  return rmdir(root);
 }
 
 static float weights[2][3] = {{1, 2, 3}, {4, 5, 6}};
@@ -42,8 +36,7 @@ static bool write_sample(void *user, char err[ERR_MAX]) {
   return st_write(path, t, 2, meta, 1, fill, user, err);
 }
 
-static void test_round_trip(void **state) {
-  (void)state;
+TEST(tensors_read_back_the_same) {
   char err[ERR_MAX];
   assert_true(write_sample(NULL, err));
   StFile *f = st_open(path, err);
@@ -65,8 +58,7 @@ static void test_round_trip(void **state) {
   st_close(f);
 }
 
-static void test_refused(void **state) {
-  (void)state;
+TEST(a_failed_write_leaves_the_file_as_it_was) {
   char err[ERR_MAX];
   assert_true(write_sample(NULL, err));
   assert_false(write_sample(err, err));
@@ -87,8 +79,7 @@ static StFile *parse(const char *json, size_t n, char err[ERR_MAX]) {
   return f;
 }
 
-static void test_errors(void **state) {
-  (void)state;
+TEST(a_damaged_header_is_explained) {
   static const struct {
     const char *json;
     size_t bytes;
@@ -133,8 +124,7 @@ static void test_errors(void **state) {
 }
 
 /* Every prefix of a good file, and every single-byte change of it, is an error or a sound file. */
-static void test_any_bytes(void **state) {
-  (void)state;
+TEST(any_bytes_are_an_error_or_a_sound_file) {
   char err[ERR_MAX];
   Bytes file;
   assert_true(write_sample(NULL, err));
@@ -162,8 +152,4 @@ static void test_any_bytes(void **state) {
   file_unmap(&file);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_refused),
-                                     cmocka_unit_test(test_errors), cmocka_unit_test(test_any_bytes)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(set_up, tear_down)

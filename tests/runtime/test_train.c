@@ -1,22 +1,18 @@
 /* test_train.c - the training loop on the toy module: the same bytes whatever the threads, across stop, kill
  * and resume; and what it refuses. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "tests/test.h"
 #include "runtime/device/open.h"
 #include "ir/philox.h"
 #include "runtime/train/train.h"
 
-#define SCRATCH_ROOT "/tmp/netrun_train_XXXXXX"
-#include "tests/runtime/scratch.h"
+#include "tests/scratch.h"
 
 /* ---- a data set: images of noise, label 1 where the value is above 0.5 ---- */
 
@@ -81,8 +77,7 @@ static void same_run(const char *a, const char *b) {
   same_file(x, y);
 }
 
-static void test_threads(void **state) {
-  (void)state;
+TEST(the_bytes_are_the_same_for_any_number_of_threads) {
   TrainOptions o = {.seed = 3};
   assert_string_equal(train("one", 1, o, &(Host){0}), "");
   Host h = {0};
@@ -98,8 +93,7 @@ static void test_threads(void **state) {
 }
 
 /* It learns, and rows are what they say: iteration, loss, epoch + a random number. */
-static void test_metrics(void **state) {
-  (void)state;
+TEST(it_learns_and_rows_are_what_they_say) {
   assert_string_equal(train("metrics", 2, (TrainOptions){.seed = 1, .iterations = 200}, &(Host){0}), "");
   FILE *f = fopen(in_root("metrics/metrics.csv"), "r");
   assert_non_null(f);
@@ -119,8 +113,7 @@ static void test_metrics(void **state) {
   assert_true(loss < 0.6 * first);
 }
 
-static void test_stop_and_resume(void **state) {
-  (void)state;
+TEST(a_stopped_run_resumes_to_the_same_bytes) {
   TrainOptions o = {.seed = 3};
   assert_string_equal(train("whole", 1, o, &(Host){0}), "");
   assert_string_equal(train("halves", 2, o, &(Host){.stop_at = 5}), "");
@@ -136,8 +129,7 @@ static void test_stop_and_resume(void **state) {
 }
 
 /* SIGKILL, between checkpoints: rows behind the last checkpoint are written again, byte for byte. */
-static void test_kill(void **state) {
-  (void)state;
+TEST(a_killed_run_resumes_to_the_same_bytes) {
   TrainOptions o = {.seed = 3, .save_every = 4};
   assert_string_equal(train("calm", 1, o, &(Host){0}), "");
   for (uint64_t at = 1; at <= 12; at += 3) {
@@ -158,8 +150,7 @@ static void test_kill(void **state) {
   }
 }
 
-static void test_refusals(void **state) {
-  (void)state;
+TEST(a_folder_that_does_not_fit_is_refused) {
   TrainOptions o = {.seed = 3};
   assert_string_equal(train("taken", 1, o, &(Host){0}), "");
   assert_non_null(strstr(train("taken", 1, o, &(Host){0}), "--resume"));
@@ -170,8 +161,7 @@ static void test_refusals(void **state) {
   assert_non_null(strstr(train("never", 1, o, &(Host){0}), "without --resume"));
 }
 
-static void test_bad_batches(void **state) {
-  (void)state;
+TEST(a_batch_that_fails_ends_the_run_at_its_checkpoint) {
   TrainOptions o = {.seed = 3, .save_every = 4};
   Progress at;
   char err[ERR_MAX];
@@ -185,9 +175,4 @@ static void test_bad_batches(void **state) {
   assert_int_equal(at.iteration, 8);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_threads), cmocka_unit_test(test_metrics),  cmocka_unit_test(test_stop_and_resume),
-      cmocka_unit_test(test_kill),    cmocka_unit_test(test_refusals), cmocka_unit_test(test_bad_batches)};
-  return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
-}
+RUN_TESTS(scratch_set_up, scratch_tear_down)

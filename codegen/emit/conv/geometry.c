@@ -47,7 +47,7 @@ bool conv_shape(const Fn *f, const Node *nd, ConvShape *s, char err[IR_ERR]) {
   const Type *a = &f->node[nd->in[0]].type, *b = &f->node[nd->in[1]].type, *y = &nd->type;
   const Type *w = dw ? y : b, *out = dw ? b : y;
   *s = (ConvShape){.ns = a->rank - 2, .n = a->dim[0], .cin = a->dim[1], .cout = out->dim[1]};
-  s->back = nd->op == OP_conv_dx;
+  s->dgrad = nd->op == OP_conv_dx;
   s->bf16 = nd->at.bf16;
   for (int i = 0; i < s->ns; i++) {
     s->in[i] = a->dim[2 + i];
@@ -104,16 +104,16 @@ int64_t conv_rows(const ConvShape *s) { return conv_pixels(s, s->out) / s->out[s
 int conv_phases(Arena *a, const ConvShape *s, ConvPhase **phase, int64_t **order) {
   int in = s->ns - 1;
   int64_t k = s->k[in], st = s->stride[in], p = s->pad[in], wpos = 0;
-  int n = s->back ? (int)min64(st, s->out[in]) : 1;
+  int n = s->dgrad ? (int)min64(st, s->out[in]) : 1;
   int64_t *ord = arena_alloc(a, (size_t)k * sizeof *ord);
   ConvPhase *ph = arena_alloc(a, (size_t)n * sizeof *ph);
-  if (!s->back) {
+  if (!s->dgrad) {
     ph[0] = (ConvPhase){.ostep = 1, .count = s->out[in], .istep = st, .base = -p, .taps = k};
     for (int64_t t = 0; t < k; t++) ord[t] = t;
   }
   /* Pixel i = r + q*st meets tap t = t0 + st*j at (i + p - t) / st = q + (r + p) / st - j: descending in j,
    * so the taps are taken from the last to the first. */
-  for (int r = 0; s->back && r < n; r++) {
+  for (int r = 0; s->dgrad && r < n; r++) {
     int64_t t0 = (r + p) % st, taps = t0 < k ? ceil_div(k - t0, st) : 0;
     ph[r] = (ConvPhase){.out0 = r, .ostep = st, .count = ceil_div(s->out[in] - r, st), .istep = 1};
     ph[r].base = (r + p) / st - (taps - 1);
@@ -206,9 +206,9 @@ int conv_block_vectors(const ConvBlock *b, bool tail) { return tail ? b->tail_ve
 
 const char *conv_describe(Arena *a, const ConvShape *s) {
   static const char axis[] = "dhw";
-  const int64_t *extent = s->back ? s->out : s->in;
-  char *text = arena_printf(a, "n%ld_ic%ld_oc%ld", (long)s->n, (long)(s->back ? s->cout : s->cin),
-                            (long)(s->back ? s->cin : s->cout));
+  const int64_t *extent = s->dgrad ? s->out : s->in;
+  char *text = arena_printf(a, "n%ld_ic%ld_oc%ld", (long)s->n, (long)(s->dgrad ? s->cout : s->cin),
+                            (long)(s->dgrad ? s->cin : s->cout));
   const char *name = axis + MAX_SPATIAL - s->ns;
   bool same = true;
   for (int i = 0; i < s->ns; i++) {

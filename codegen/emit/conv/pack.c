@@ -7,7 +7,7 @@
  * the copy. */
 bool pack_pays(const ConvShape *s) {
   enum { LONG_ROW = 128, PIXELS = 64 };
-  return s->back || s->bf16 || (s->cout >= LONG_ROW && conv_pixels(s, s->out) >= PIXELS);
+  return s->dgrad || s->bf16 || (s->cout >= LONG_ROW && conv_pixels(s, s->out) >= PIXELS);
 }
 
 int64_t pack_depth(const ConvShape *s, int isa) { return conv_pairs(s, isa) ? s->cin / 2 : s->cin; }
@@ -20,7 +20,7 @@ int64_t pack_elements(const ConvShape *s, const ConvBlock *b, int isa) {
  * innermost in memory; in conv_dx it is C, cin neighbours apart, and the neighbours along O are successive c. */
 static KV weights_of(KFn *k, const ConvShape *s, KV src, KV o, KV c, KV mask) {
   KV w = 0;
-  if (!s->back) return k_load_masked(k, w, k_add(k, src, k_add(k, k_mul(k, c, k_i64(k, s->cout)), o)), mask);
+  if (!s->dgrad) return k_load_masked(k, w, k_add(k, src, k_add(k, k_mul(k, c, k_i64(k, s->cout)), o)), mask);
   KV at = k_add(k, src, k_add(k, k_mul(k, o, k_i64(k, s->cin)), c));
   KV lanes = k_mul(k, k_iota(k), k_splat(k, k_i32(k, (int32_t)s->cin)));
   return k_gather_masked(k, w, k_add(k, lanes, k_splat(k, k_cast(k, K_I32, at))), mask);
@@ -77,7 +77,7 @@ static void pack_square(const PackTap *t, KV c, KV v) {
 /* The panel rows of one tap: a row per channel, or per pair of channels. */
 static void pack_tap(const PackTap *t, const ConvBlock *b, int isa, bool simt) {
   KFn *k = t->k;
-  int64_t depth = pack_depth(t->s, isa), square = t->s->back && !simt ? t->s->cin / t->vec * t->vec : 0;
+  int64_t depth = pack_depth(t->s, isa), square = t->s->dgrad && !simt ? t->s->cin / t->vec * t->vec : 0;
   KV *mask = arena_alloc(k->arena, (size_t)b->vectors * sizeof *mask);
   for (int v = 0; v < b->vectors; v++)
     mask[v] = k_first_lanes(k, k_sub(k, k_i64(k, t->s->cout), k_add(k, t->cout0, k_i64(k, v * t->vec))));
@@ -121,7 +121,7 @@ static int64_t pack_kernel(Build *b, const ConvShape *s, const ConvBlock *blk, i
 void pack_weights(Emit *e, const GroupInfo *g, const ConvShape *s, const ConvBlock block[NETC_ISA_COUNT],
                   int w, int ws) {
   Build b = build_begin(e, g, "pack", "pack:%s:%s:%s", conv_describe(e->arena, s), s->bf16 ? "bf16" : "f32",
-                        s->back ? "bwd_d" : "fwd");
+                        s->dgrad ? "bwd_d" : "fwd");
   build_arg(&b, w, false);
   build_arg(&b, ws, true);
   int64_t tasks = 0;

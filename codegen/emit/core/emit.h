@@ -33,7 +33,7 @@ typedef struct {
   int nargs;
   int arg[NETC_MAX_ARGS]; /* buffers, in the order of the kernel's arguments */
   uint64_t writes;        /* bit i: argument i is written (outputs and workspace) */
-  int inplace
+  int may_alias
       [NETC_MAX_ARGS]; /* for a written argument i: index of a read argument whose memory it may take over, because
                                  every element is read before, and only by the task that, writes that element; -1 = none */
 } Launch;
@@ -93,7 +93,7 @@ int build_find_arg(const Build *b, int buf);
 void build_end(Build *b, int64_t tasks);
 /* What the launch writes, it writes once, by whole vectors where it can: values too large for the caches go past them. Before
  * build_kernel. */
-void build_stream(Build *b);
+void build_nontemporal(Build *b);
 /* Emission runs once per set that is wanted (Machine.kernels), of those that may have code of their own for this launch
  * (with bf16 among its arguments, or operands to be rounded, all of them):
  *   EACH_ISA(isa, &b) { KFn *k = build_kernel(&b, isa); .. }
@@ -127,17 +127,17 @@ typedef struct {
   KV coord[MAX_RANK];
   Type domain;
   const uint8_t *order;
-} Place;
+} Coord;
 typedef struct Expr Expr;
 /* `given`: the group's anchor, whose value the caller has computed (a KV at this place), or -1. */
 Expr *expr_new(Emit *e, const GroupInfo *g, Build *b, KFn *k);
-void expr_place(Expr *x, const Place *p); /* forget values, go to a place */
-void expr_give(Expr *x, int node, KV v);  /* value of a node at this place is already known */
+void expr_at(Expr *x, const Coord *p);   /* forget values, go to a place */
+void expr_give(Expr *x, int node, KV v); /* value of a node at this place is already known */
 KV expr_value(Expr *x,
               int node); /* computes node here: loads operands that are arguments, recurses into the group */
 void expr_store(Expr *x, int node, KV v); /* stores a materialised node at this place */
 /* Epilogue of contractions: anchor's value v at this place -> every materialised result of the group is stored. */
 void expr_epilogue(Expr *x, const GroupInfo *g, KV v);
 /* Prefetches what the group reads at this place of arrays that are as large as its result, and too large for the caches. */
-void expr_ask(const Expr *x, const GroupInfo *g);
+void expr_prefetch(const Expr *x, const GroupInfo *g);
 #endif

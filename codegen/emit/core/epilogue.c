@@ -28,7 +28,7 @@ static void offer_place(Build *b, const GroupInfo *g) {
     if (!read_in_place(f, g, g->in[i]) || !own_memory(b->e, g->in[i]) || !own_memory(b->e, g->out[0]))
       continue;
     int to = build_find_arg(b, emit_buffer(b->e, g->out[0]));
-    b->launch.inplace[to] = build_find_arg(b, emit_buffer(b->e, g->in[i]));
+    b->launch.may_alias[to] = build_find_arg(b, emit_buffer(b->e, g->in[i]));
     return;
   }
 }

@@ -52,7 +52,7 @@ Build build_begin(Emit *e, const GroupInfo *g, const char *op, const char *fmt, 
   b.kernel.op = op;
   b.kernel.work = -1;
   b.launch.node = !g ? -1 : g->anchor >= 0 ? g->anchor : g->nout ? g->out[0] : -1;
-  for (int i = 0; i < NETC_MAX_ARGS; i++) b.launch.inplace[i] = -1;
+  for (int i = 0; i < NETC_MAX_ARGS; i++) b.launch.may_alias[i] = -1;
   return b;
 }
 
@@ -74,7 +74,7 @@ int build_arg(Build *b, int buf, bool written) {
   return l->nargs++;
 }
 
-void build_stream(Build *b) { b->stream = true; }
+void build_nontemporal(Build *b) { b->stream = true; }
 
 int build_find_arg(const Build *b, int buf) {
   for (int i = 0; i < b->launch.nargs; i++)
@@ -92,7 +92,7 @@ static KBase arg_base(const Emit *e, int buf) {
 
 /* Sets that may have code of their own: that for bf16 has none for what has nothing to do with bf16. */
 static int sets_of(const Build *b) {
-  if (b->e->machine->simt) return b->e->machine->sets;
+  if (b->e->machine->simt) return b->e->machine->isas;
   bool bf16 = b->g && b->g->anchor >= 0 && b->e->fn->node[b->g->anchor].at.bf16;
   for (int i = 0; i < b->launch.nargs; i++) bf16 |= arg_base(b->e, b->launch.arg[i]) == K_BF16;
   return bf16 ? NETC_ISA_COUNT : NETC_ISA_AVX512_BF16;
@@ -109,14 +109,14 @@ int build_set(const Build *b, int from) {
 
 static KFn *with_arguments(const Build *b, int isa) {
   Emit *e = b->e;
-  KFn *k = k_new(e->code, b->kernel.name, e->machine->set[isa].lanes);
-  k->nregs = e->machine->set[isa].nregs;
+  KFn *k = k_new(e->code, b->kernel.name, e->machine->isa[isa].lanes);
+  k->nregs = e->machine->isa[isa].nregs;
   for (int i = 0; i < b->launch.nargs; i++) {
     int node = e->buffer[b->launch.arg[i]].node;
     KV arg =
         k_arg(k, arg_base(e, b->launch.arg[i]), node >= 0 ? arena_printf(e->arena, "n%d", node) : "work");
     bool large = node >= 0 && e->buffer[b->launch.arg[i]].bytes >= e->stream_from;
-    if (b->stream && large && b->launch.writes >> i & 1) k_stream(k, arg);
+    if (b->stream && large && b->launch.writes >> i & 1) k_nontemporal(k, arg);
   }
   return k;
 }
@@ -131,7 +131,7 @@ static uint64_t first_hash(const Kernel *kernel) {
 KFn *build_kernel(Build *b, int isa) {
   Emit *e = b->e;
   bool first = true;
-  for (int i = 0; i < e->machine->sets; i++) first = first && !b->kernel.k[i];
+  for (int i = 0; i < e->machine->isas; i++) first = first && !b->kernel.k[i];
   if (first) b->before = arena_mark(e->code), b->kernels = e->nkernel, e->building++;
   return b->kernel.k[isa] = with_arguments(b, isa);
 }
@@ -143,7 +143,7 @@ static int find_kernel(const Emit *e, const Kernel *kernel, const uint64_t *hash
   for (int i = 0; i < e->nkernel; i++) {
     const Kernel *o = &e->kernel[i];
     bool same = !strcmp(o->op, kernel->op);
-    for (int isa = 0; same && isa < e->machine->sets; isa++) same = o->hash[isa] == hash[isa];
+    for (int isa = 0; same && isa < e->machine->isas; isa++) same = o->hash[isa] == hash[isa];
     if (same) return i;
   }
   return -1;
@@ -159,10 +159,10 @@ static bool name_taken(const Emit *e, const char *name) {
 static void keep_same_size(Build *b) {
   Launch *l = &b->launch;
   for (int i = 0; i < l->nargs; i++) {
-    int from = l->inplace[i];
+    int from = l->may_alias[i];
     if (from < 0) continue;
     bool bf16 = arg_base(b->e, l->arg[i]) == K_BF16, was_bf16 = arg_base(b->e, l->arg[from]) == K_BF16;
-    if (bf16 != was_bf16) l->inplace[i] = -1;
+    if (bf16 != was_bf16) l->may_alias[i] = -1;
   }
 }
 
@@ -189,13 +189,13 @@ void build_end(Build *b, int64_t tasks) {
   Emit *e = b->e;
   Kernel *kernel = &b->kernel;
   keep_same_size(b);
-  for (int isa = 0; isa < e->machine->sets; isa++) {
+  for (int isa = 0; isa < e->machine->isas; isa++) {
     KFn *k = kernel->k[isa];
     if (k && e->machine->simt) {
-      int *over = arena_alloc(e->arena, sizeof b->launch.inplace);
-      memcpy(over, b->launch.inplace, sizeof b->launch.inplace);
-      k->over = over;
-      if (k->sm90) k->sm90->over = over;
+      int *may_alias = arena_alloc(e->arena, sizeof b->launch.may_alias);
+      memcpy(may_alias, b->launch.may_alias, sizeof b->launch.may_alias);
+      k->may_alias = may_alias;
+      if (k->sm90) k->sm90->may_alias = may_alias;
       if (k->sm90 && k->sm90->err[0] && !k->err[0]) memcpy(k->err, k->sm90->err, sizeof k->err);
     }
     if (k && k->err[0] && !e->err[0]) ir_error(e->err, "kernel %s: %s", kernel->name, k->err);
@@ -216,7 +216,7 @@ void build_end(Build *b, int64_t tasks) {
     if (open || name_taken(e, kernel->name))
       kernel->name =
           arena_printf(e->arena, "%s%s%08x", kernel->name, open ? "" : ":", (unsigned)first_hash(kernel));
-    for (int isa = 0; isa < e->machine->sets; isa++)
+    for (int isa = 0; isa < e->machine->isas; isa++)
       if (kernel->k[isa]) {
         kernel->k[isa]->name = kernel->name;
         if (kernel->k[isa]->sm90) kernel->k[isa]->sm90->name = kernel->name;

@@ -11,11 +11,11 @@
 typedef struct {
   const char *name;
   bool simt;        /* lanes are threads, tasks are warps */
-  int sets;         /* what is planned is planned for sets 0 .. sets - 1, .. */
+  int isas;         /* what is planned is planned for isas 0 .. isas - 1, .. */
   unsigned kernels; /* .. kernels are written for these of them, a bit each */
   struct {
     int lanes, nregs; /* vector registers; emitters size their tiles by it */
-  } set[NETC_ISA_COUNT];
+  } isa[NETC_ISA_COUNT];
   int64_t tasks;       /* of a launch where there is work enough */
   int64_t task_macs;   /* multiply-adds below which another task is not worth it, */
   int64_t task_cost;   /* and bytes and operations of elementwise work */
@@ -27,7 +27,7 @@ typedef struct {
   int64_t box_pixels;  /* that a weight gradient packs at once; */
   int64_t x_bytes;     /* its packed operand, */
   int64_t parts_bytes; /* and its partial sums, at most */
-  int64_t processors;  /* that blocks are spread over, where blocks have several warps */
+  int64_t sms;         /* that blocks are spread over, where blocks have several warps */
   int64_t part_steps;  /* of a summed axis that is cut, of a part at least, */
   int64_t launch_cost; /* and the launch that adds its parts, in tf32 products of a processor; */
   int64_t byte_cost;   /* so many a processor makes while its share of memory takes a byte */

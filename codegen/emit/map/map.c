@@ -44,7 +44,7 @@ static bool may_replace(const Build *b, const Sweep *s, int node, int i) {
   for (int j = 0; j < s->nload; j++)
     if (j != i && build_find_arg(b, emit_buffer(b->e, s->load[j])) == arg) return false;
   for (int j = 0; j < b->launch.nargs; j++)
-    if (b->launch.inplace[j] == arg) return false;
+    if (b->launch.may_alias[j] == arg) return false;
   return depends(b->e, s, node, s->load[i]);
 }
 
@@ -64,7 +64,7 @@ static void allow_overlays(Build *b, const Sweep *s) {
   const Fn *f = b->e->fn;
   for (int own = 1; own >= 0; own--)
     for (int i = 0; i < s->nstore; i++) {
-      int *place = &b->launch.inplace[build_find_arg(b, emit_buffer(b->e, s->store[i]))];
+      int *place = &b->launch.may_alias[build_find_arg(b, emit_buffer(b->e, s->store[i]))];
       for (int j = 0; j < s->nload && *place < 0; j++) {
         bool var = f->node[value_source(f, s->load[j])].op == OP_var;
         bool wanted = own ? is_next_value(f, s->load[j], s->store[i]) : !var;
@@ -105,7 +105,7 @@ static void emit_sweep(Emit *e, const GroupInfo *g, Sweep *s) {
   declare_arguments(&b, s);
   allow_overlays(&b, s);
   count_work(&b, s);
-  build_stream(&b);
+  build_nontemporal(&b);
   EACH_ISA (isa, &b)
     if (!e->err[0]) map_nest(e, s, expr_new(e, g, &b, build_kernel(&b, isa)));
   build_end(&b, s->tasks);

@@ -7,7 +7,7 @@ Build move_begin(const Move *m, const char *detail) {
       build_begin(m->e, m->g, "move", "%s:%s%s%s:%s", op_info[m->y->op].name, dims_text(m->x->type, dims),
                   detail[0] ? "_" : "", detail, m->x->type.dt == I32 ? "i32" : "f32");
   args_of_group(&b);
-  build_stream(&b);
+  build_nontemporal(&b);
   b.kernel.bytes = group_bytes(m->e, m->g);
   return b;
 }

@@ -31,12 +31,12 @@ static void piece_places(TcBlock *b) {
   }
 }
 
-/* Where a lane fetches of a step's a and b that lie turned. Of bf16 load_matrix_turned takes four pieces of 8 lines: of a lines 0-7 and
+/* Where a lane fetches of a step's a and b that lie transposed. Of bf16 load_matrix_transposed takes four pieces of 8 lines: of a lines 0-7 and
  * rows 0-7, then rows 8-15, then the same of lines 8-15; of b columns 0-7 of lines 0-7 and of 8-15, then the next eight columns. */
-static void turned_places(TcBlock *b) {
+static void transposed_places(TcBlock *b) {
   KFn *k = b->k;
   const TcTile *t = &b->t;
-  int la = tc_line(t->m, b->bf16), lb = tc_line(t->n, b->bf16), start = tc_turned_b(t, b->bf16);
+  int la = tc_line(t->m, b->bf16), lb = tc_line(t->n, b->bf16), start = tc_transposed_b(t, b->bf16);
   KV warp_m = k_cast(k, K_I32, b->warp_m), warp_n = k_cast(k, K_I32, b->warp_n);
   KV low = k_bin(k, K_and, b->lane, i32v(k, 7)), two = i32v(k, 2);
   KV middle = k_bin(k, K_and, k_bin(k, K_shr, b->lane, i32v(k, 3)), i32v(k, 1)),
@@ -53,23 +53,23 @@ static void turned_places(TcBlock *b) {
   b->b_at[0] = k_add(k, k_add(k, k_mul(k, b_line, i32v(k, lb)), b_col), i32v(k, start));
 }
 
-/* Line by line; wide: piece by piece, swapped with the number of the line as the machine does it (codegen/kir/wgmma.h). */
-KV tc_turned_word(TcBlock *b, int length, int start, KV line, KV at) {
+/* Line by line; wgmma: piece by piece, swapped with the number of the line as the machine does it (codegen/kir/wgmma.h). */
+KV tc_transposed_word(TcBlock *b, int length, int start, KV line, KV at) {
   KFn *k = b->k;
-  int bytes = tc_wide_line(length), part = bytes / 2, pieces_of_line = bytes / 16;
-  if (!b->t.wide)
+  int bytes = tc_wgmma_line(length), part = bytes / 2, pieces_of_line = bytes / 16;
+  if (!b->t.wgmma)
     return k_add(k, k_add(k, k_mul(k, line, i32v(k, tc_line(length, b->bf16))), i32v(k, start)),
                  k_div(k, at, i32v(k, b->bf16 ? 2 : 1)));
   KV in = k_rem(k, at, i32v(k, part)), piece = k_div(k, in, i32v(k, 8));
-  KV turned = k_bin(k, K_and, k_div(k, line, i32v(k, 128 / bytes)), i32v(k, pieces_of_line - 1));
-  KV word = k_add(k, k_mul(k, k_bin(k, K_xor, piece, turned), i32v(k, TC_PIECE)),
+  KV transposed = k_bin(k, K_and, k_div(k, line, i32v(k, 128 / bytes)), i32v(k, pieces_of_line - 1));
+  KV word = k_add(k, k_mul(k, k_bin(k, K_xor, piece, transposed), i32v(k, TC_PIECE)),
                   k_div(k, k_rem(k, in, i32v(k, 8)), i32v(k, 2)));
   KV first = k_mul(k, k_div(k, at, i32v(k, part)), i32v(k, tc_depth(&b->t, true) * bytes / 4));
   return k_add(k, k_add(k, first, k_mul(k, line, i32v(k, bytes / 4))), k_add(k, word, i32v(k, start)));
 }
 
 /* Of four warps each has 16 rows in 64; further 64 are further sums. a is taken from shared memory where it is rounded. */
-static void begin_wide(TcBlock *b, KV warp) {
+static void begin_wgmma(TcBlock *b, KV warp) {
   KFn *k = b->k;
   int rows = tc_warp_m(&b->t) / 16;
   b->apart = WGMMA_ROWS;
@@ -77,7 +77,7 @@ static void begin_wide(TcBlock *b, KV warp) {
   b->warp_m = k_add(k, k_mul(k, four, k_i64(k, WGMMA_ROWS * rows)), k_mul(k, in, k_i64(k, 16)));
   b->warp_n = k_i64(k, 0);
   if (!b->bf16) piece_places(b);
-  for (int i = 0; i < rows * pieces(&b->t) / 2 && !b->bf16; i++) b->wide_a[i] = k_regs(k, K_I32, 4, "a");
+  for (int i = 0; i < rows * pieces(&b->t) / 2 && !b->bf16; i++) b->wgmma_a[i] = k_regs(k, K_I32, 4, "a");
   b->sum = arena_alloc(k->arena, (size_t)rows * sizeof *b->sum);
   for (int i = 0; i < rows; i++) b->sum[i] = k_regs(k, K_F32, b->t.n / 2, "sum");
 }
@@ -90,13 +90,13 @@ void tc_begin(TcBlock *b, KFn *k, const TcTile *t, bool bf16) {
   b->lane = k_iota(k);
   KV warp = k_thread(k), across = k_i64(k, t->warps_n);
   b->thread = k_add(k, b->lane, k_splat(k, k_mul(k, k_cast(k, K_I32, warp), k_i32(k, 32))));
-  if (t->wide) {
-    begin_wide(b, warp);
+  if (t->wgmma) {
+    begin_wgmma(b, warp);
     return;
   }
   b->warp_m = k_mul(k, k_div(k, warp, across), k_i64(k, tc_warp_m(t)));
   b->warp_n = k_mul(k, k_rem(k, warp, across), k_i64(k, tc_warp_n(t)));
-  if (t->turned) turned_places(b);
+  if (t->transposed) transposed_places(b);
   else piece_places(b);
   b->a = k_regs(k, K_I32, 4, "a");
   for (int j = 0; j < tc_warp_n(t) / 16; j++) b->b[j] = k_regs(k, K_I32, 4, "b");
@@ -114,7 +114,7 @@ static void fetch(TcBlock *b, KV regs, int i, KV at, int64_t further) {
   k_set_reg(k, regs, i, k_bitcast(k, K_I32, k_tf32(k, k_gather_at(k, b->tiles, at, further))));
 }
 
-static void multiply_turned(TcBlock *b, KV stage) {
+static void multiply_transposed(TcBlock *b, KV stage) {
   KFn *k = b->k;
   const TcTile *t = &b->t;
   int tiles_n = tc_warp_n(t) / 8, la = tc_line(t->m, b->bf16), lb = tc_line(t->n, b->bf16),
@@ -169,7 +169,7 @@ static void run_products(TcBlock *b, const KV *x, const KV *y) {
   k_wgmma_fence(k);
   for (int s = 0; s < steps; s++)
     for (int i = 0; i < rows; i++)
-      if (b->t.turned) k_wgmma_turned(k, b->sum[i], x[s * rows + i], y[s]);
+      if (b->t.transposed) k_wgmma_transposed(k, b->sum[i], x[s * rows + i], y[s]);
       else k_wgmma(k, b->bf16, b->sum[i], x[s * rows + i], y[s]);
   k_wgmma_wait(k);
 }
@@ -177,19 +177,19 @@ static void run_products(TcBlock *b, const KV *x, const KV *y) {
 /* The descriptor of lines of `length` elements from word `start` of a stage on: those from the `part`th part on that lies together. */
 static KV lines_of(TcBlock *b, KV stage, int length, int start, KV part) {
   KFn *k = b->k;
-  int bytes = tc_wide_line(length), across = tc_depth(&b->t, true) * bytes;
+  int bytes = tc_wgmma_line(length), across = tc_depth(&b->t, true) * bytes;
   KV at = k_add(k, k_cast(k, K_I64, stage), k_add(k, k_mul(k, part, k_i64(k, across / 4)), k_i64(k, start)));
-  return k_matrix(k, b->tiles, at, wgmma_form_turned(bytes, across));
+  return k_matrix(k, b->tiles, at, wgmma_form_transposed(bytes, across));
 }
 
 /* 64 rows are a part of the line; the next 16 lines are 16 lines further. */
-static void multiply_wide_turned(TcBlock *b, KV stage) {
+static void multiply_wgmma_transposed(TcBlock *b, KV stage) {
   KFn *k = b->k;
   const TcTile *t = &b->t;
-  int rows = tc_warp_m(t) / 16, a_line = tc_wide_line(t->m), b_line = tc_wide_line(t->n);
+  int rows = tc_warp_m(t) / 16, a_line = tc_wgmma_line(t->m), b_line = tc_wgmma_line(t->n);
   KV four = k_div(k, k_thread(k), k_i64(k, WGMMA_WARPS)), x[TC_MAX_SUB * 2], y[TC_MAX_SUB];
   KV a0 = lines_of(b, stage, t->m, 0, k_mul(k, four, k_i64(k, rows)));
-  KV b0 = lines_of(b, stage, t->n, tc_turned_b(t, true), k_i64(k, 0));
+  KV b0 = lines_of(b, stage, t->n, tc_transposed_b(t, true), k_i64(k, 0));
   for (int s = 0; s < pieces(t) / 2; s++) {
     y[s] = k_add(k, b0, k_i64(k, s * b_line)); /* 16 lines, / 16 */
     for (int i = 0; i < rows; i++)
@@ -199,7 +199,7 @@ static void multiply_wide_turned(TcBlock *b, KV stage) {
 }
 
 /* b, and a in bf16, by descriptors; a in tf32 by way of registers, rounded. */
-static void multiply_wide(TcBlock *b, KV stage) {
+static void multiply_wgmma(TcBlock *b, KV stage) {
   KFn *k = b->k;
   const TcTile *t = &b->t;
   int rows = tc_warp_m(t) / 16, steps = pieces(t) / 2;
@@ -212,7 +212,7 @@ static void multiply_wide(TcBlock *b, KV stage) {
       int number = s * rows + i, further = i * WGMMA_ROWS * t->row;
       if (b->bf16) x[number] = k_add(k, a0, k_i64(k, s * (WGMMA_STEP / 16) + 4 * further / 16));
       if (b->bf16) continue;
-      x[number] = b->wide_a[number];
+      x[number] = b->wgmma_a[number];
       k_load_matrix(k, x[number], b->tiles, k_add(k, b->a_at[s], k_splat(k, stage)), further, false);
       if (!b->rounded_a) round_regs(k, x[number]);
     }
@@ -235,7 +235,7 @@ void tc_run(TcBlock *b, KV steps, TcLoad *load, void *ctx) {
   KFn *k = b->k;
   const TcTile *t = &b->t;
   int ahead = t->stages - 1, words = tc_stage_words(t);
-  int sums = tc_warp_m(t) / 16 * (t->wide ? 1 : tc_warp_n(t) / 8), registers = t->wide ? t->n / 2 : 4;
+  int sums = tc_warp_m(t) / 16 * (t->wgmma ? 1 : tc_warp_n(t) / 8), registers = t->wgmma ? t->n / 2 : 4;
   for (int i = 0; i < sums; i++)
     for (int r = 0; r < registers; r++) k_set_reg(k, b->sum[i], r, k_f32(k, 0));
   int64_t n;
@@ -252,15 +252,15 @@ void tc_run(TcBlock *b, KV steps, TcLoad *load, void *ctx) {
   k_set(k, into, k_i32(k, ahead * words));
   KV step = k_for(k, k_i64(k, 0), steps, 1), next = k_add(k, step, k_i64(k, ahead));
   k_wait_group(k, ahead - 1);
-  if (t->wide) k_proxy_fence(k); /* wgmma reads what has come */
+  if (t->wgmma) k_proxy_fence(k); /* wgmma reads what has come */
   k_barrier(k);
   k_if(k, k_lt(k, next, steps));
   load(ctx, b, next, k_splat(k, k_get(k, into)));
   k_end(k);
   k_commit(k);
-  if (t->wide && t->turned) multiply_wide_turned(b, k_get(k, from));
-  else if (t->wide) multiply_wide(b, k_get(k, from));
-  else if (t->turned) multiply_turned(b, k_splat(k, k_get(k, from)));
+  if (t->wgmma && t->transposed) multiply_wgmma_transposed(b, k_get(k, from));
+  else if (t->wgmma) multiply_wgmma(b, k_get(k, from));
+  else if (t->transposed) multiply_transposed(b, k_splat(k, k_get(k, from)));
   else multiply(b, k_splat(k, k_get(k, from)));
   go_on(b, from);
   go_on(b, into);
@@ -282,14 +282,14 @@ static int pitch(const TcTile *t) { return run_cols(t) + 8; }
 
 /* Rows that scratch has room for, of each warp. */
 static int run_rows(const TcTile *t) {
-  int rows = t->wide ? 16 : tc_warp_m(t), words = t->stages * tc_stage_words(t) / tc_warps(t);
+  int rows = t->wgmma ? 16 : tc_warp_m(t), words = t->stages * tc_stage_words(t) / tc_warps(t);
   while (rows > 16 && rows * pitch(t) > words) rows /= 2;
   return rows;
 }
 
 /* Register r of the piece of 16 rows and 8 columns. */
 static KV piece_sum(TcBlock *b, int rows, int cols, int r) {
-  if (b->t.wide) return k_reg(b->k, b->sum[rows], 4 * cols + r);
+  if (b->t.wgmma) return k_reg(b->k, b->sum[rows], 4 * cols + r);
   return k_reg(b->k, b->sum[rows * (tc_warp_n(&b->t) / 8) + cols], r);
 }
 

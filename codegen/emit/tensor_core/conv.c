@@ -44,7 +44,7 @@ static void find_rows(TcCode *c, TcBlock *b) {
   for (int r = 0; r < g->rows; r++) {
     KV mine = k_add(k, row, i32v(k, (int64_t)r * g->apart));
     find_row(c, k, k_add(k, mine, k_splat(k, k_cast(k, K_I32, c->row0))), &g->base[r], &g->bits[r]);
-    bool alike = r > 0 && g->apart % 8 == 0; /* its pieces are turned as those of the first row */
+    bool alike = r > 0 && g->apart % 8 == 0; /* its pieces are transposed as those of the first row */
     g->word[r] = alike ? k_add(k, g->word[0], i32v(k, (int64_t)r * g->apart * t->row))
                        : k_add(k, tc_word(b, mine, whole), part);
   }
@@ -91,17 +91,17 @@ static void load_rows(TcCode *c, TcBlock *b, KV step, KV stage) {
 }
 
 /* The same launch on GPUs that multiply by four warps. */
-static void wide_kernel(Build *b, const GroupInfo *g, const TcConv *c, Gather code) {
-  TcConv wide = *c;
+static void wgmma_kernel(Build *b, const GroupInfo *g, const TcConv *c, Gather code) {
+  TcConv wgmma = *c;
   TcBlock block;
   int64_t steps = 0;
   for (int i = 0; i < c->nphase; i++)
     if (c->phase[i].steps > steps) steps = c->phase[i].steps;
   if (c->part_steps) steps = c->part_steps;
-  if (!tc_wide(&c->t, steps, &wide.t)) return;
+  if (!tc_wgmma_tile(&c->t, steps, &wgmma.t)) return;
   KFn *k = build_sm90(b);
-  tc_begin(&block, k, &wide.t, wide.bf16);
-  tc_conv_kernel(b, g, &wide, k, &block, &code.c);
+  tc_begin(&block, k, &wgmma.t, wgmma.bf16);
+  tc_conv_kernel(b, g, &wgmma, k, &block, &code.c);
 }
 
 bool tc_conv(Emit *e, const GroupInfo *g, const ConvShape *s) {
@@ -111,8 +111,8 @@ bool tc_conv(Emit *e, const GroupInfo *g, const ConvShape *s) {
   tc_conv_plan(e, g, &c, TC_MOST_STAGES);
   int x = emit_buffer(e, nd->in[0]), w = emit_buffer(e, nd->in[1]), ws = tc_conv_pack(e, g, &c, w);
   Build b =
-      build_begin(e, g, s->back ? "conv_dx" : "conv", "conv:%s:%s:%s%s", conv_describe(e->arena, s),
-                  c.bf16 ? "mma_bf16" : "mma_tf32", s->back ? "bwd_d" : "fwd", c.part_steps ? ":part" : "");
+      build_begin(e, g, s->dgrad ? "conv_dx" : "conv", "conv:%s:%s:%s%s", conv_describe(e->arena, s),
+                  c.bf16 ? "mma_bf16" : "mma_tf32", s->dgrad ? "bwd_d" : "fwd", c.part_steps ? ":part" : "");
   Gather code = {.c.rows = &rows, .bytes = tc_copy_bytes(s->cin, c.bf16)};
   code.operand = build_arg(&b, x, false), code.c.weights = build_arg(&b, ws, false);
   b.kernel.bytes = 4 * conv_taps(s) * s->cin * s->cout + value_bytes(e, nd->in[0]);
@@ -123,7 +123,7 @@ bool tc_conv(Emit *e, const GroupInfo *g, const ConvShape *s) {
   b.kernel.work = 2 * node_macs(e->fn, nd);
   KFn *k = build_kernel(&b, 0);
   TcBlock block;
-  wide_kernel(&b, g, &c, code);
+  wgmma_kernel(&b, g, &c, code);
   tc_begin(&block, k, &c.t, c.bf16);
   tc_conv_kernel(&b, g, &c, k, &block, &code.c);
   build_end(&b, tc_conv_blocks(&c));

@@ -4,7 +4,7 @@
  *   dV[c][o] = sum over pixels q of dwconv(s .* x, w)[q][c] * dy[q][o].
  *
  * A product of matrices as in wgrad.c: rows are channels of the depthwise result, columns channels of dy, the axis summed
- * over are pixels, and both operands lie turned, a line of a stage a pixel. A step is a box of 16 pixels, or 32 of bf16: warps compute
+ * over are pixels, and both operands lie transposed, a line of a stage a pixel. A step is a box of 16 pixels, or 32 of bf16: warps compute
  * its depthwise results, 32 channels of a run at a time (runs.h), while the lines of dy are copied; pixels beyond the ends of the
  * image have zeros there. A word of bf16 holds channels 32 apart, c and c + 32, so that a lane has both, which is undone where
  * results are stored.
@@ -63,7 +63,7 @@ static int64_t parts_of(const Machine *m, const Plan *p) {
   enum { LEAST_STEPS = 8 };
   int64_t bytes = 4 * p->r.d.channels * p->cout, blocks = p->row_blocks * p->col_blocks;
   int64_t most = min64(p->steps / LEAST_STEPS, m->parts_bytes / bytes);
-  return max64(min64(ceil_div(2 * m->processors, blocks), most), 1);
+  return max64(min64(ceil_div(2 * m->sms, blocks), most), 1);
 }
 
 /* A depthwise value takes about the time of COLUMNS products; a part's sums go through memory, in about the time of some steps. */
@@ -79,7 +79,7 @@ static Plan plan(const Machine *m, const DwShape *d, int64_t samples, int64_t co
     p.col_blocks = ceil_div(cout, p.t.n);
     p.steps = samples * p.r.boxes;
     p.parts = parts_of(m, &p);
-    int64_t waves = ceil_div(p.row_blocks * p.col_blocks * p.parts, m->processors);
+    int64_t waves = ceil_div(p.row_blocks * p.col_blocks * p.parts, m->sms);
     double time = (double)(waves * (ceil_div(p.steps, p.parts) + PART_STEPS) * p.t.m) *
                   ((double)p.t.n / tiles[i].rate + COLUMNS);
     if (least > 0 && time >= least) continue;
@@ -105,7 +105,8 @@ static void find_pieces(Code *c, TcBlock *b) {
     c->in_box[a] = a ? k_rem(k, place, size) : place;
     place = k_div(k, place, size);
   }
-  KV at = k_add(k, k_mul(k, line, i32v(k, tc_line(b->t.n, b->bf16))), i32v(k, tc_turned_b(&b->t, b->bf16)));
+  KV at =
+      k_add(k, k_mul(k, line, i32v(k, tc_line(b->t.n, b->bf16))), i32v(k, tc_transposed_b(&b->t, b->bf16)));
   for (int i = 0; i < c->pieces; i++) {
     KV col = k_mul(k, k_add(k, first, i32v(k, (int64_t)i * apart)), i32v(k, elements));
     KV channel = k_add(k, col, k_splat(k, k_cast(k, K_I32, c->col0)));

@@ -16,7 +16,7 @@
 
 static TcAxis axis_of(const ConvShape *s, int a, int64_t r) {
   int64_t st = s->stride[a], p = s->pad[a], t0 = (r + p) % st, k = s->k[a];
-  if (!s->back) return (TcAxis){0, 1, s->out[a], st, -p, k, 0, 1};
+  if (!s->dgrad) return (TcAxis){0, 1, s->out[a], st, -p, k, 0, 1};
   int64_t taps = t0 < k ? ceil_div(k - t0, st) : 0;
   return (TcAxis){
       r, st, ceil_div(s->out[a] - r, st), 1, (r + p) / st - (taps - 1), taps, t0 + st * (taps - 1), -st};
@@ -26,7 +26,7 @@ static TcPhase phase_of(const TcConv *c, int64_t number) {
   const ConvShape *s = &c->s;
   TcPhase p = {.rows = s->n, .taps = 1};
   for (int a = s->ns - 1; a >= 0; a--) {
-    int64_t n = s->back ? min64(s->stride[a], s->out[a]) : 1;
+    int64_t n = s->dgrad ? min64(s->stride[a], s->out[a]) : 1;
     p.axis[a] = axis_of(s, a, number % n);
     number /= n;
     p.rows *= p.axis[a].count;
@@ -38,7 +38,7 @@ static TcPhase phase_of(const TcConv *c, int64_t number) {
 static void plan_phases(Arena *arena, const Machine *m, TcConv *c, int stages) {
   const ConvShape *s = &c->s;
   c->nphase = 1;
-  for (int a = 0; a < s->ns && s->back; a++) c->nphase *= (int)min64(s->stride[a], s->out[a]);
+  for (int a = 0; a < s->ns && s->dgrad; a++) c->nphase *= (int)min64(s->stride[a], s->out[a]);
   c->phase = arena_alloc(arena, (size_t)c->nphase * sizeof *c->phase);
   TcProduct *product = arena_alloc(arena, (size_t)c->nphase * sizeof *product);
   int64_t first = 0;
@@ -95,14 +95,14 @@ static void pack_step(const TcConv *c, const TcPhase *p, KFn *k, KV number) {
   KV at = k_add(k, k_rem(k, k_iota(k), i32v(k, depth)), k_cast(k, K_I32, k_mul(k, step, k_i64(k, depth))));
   KV tap = k_div(k, at, i32v(k, s->cin)), ch = k_rem(k, at, i32v(k, s->cin));
   KV row = tap_number(c, p, k, tap), inside = k_lt(k, at, i32v(k, all));
-  if (!s->back) row = k_mul(k, k_add(k, k_mul(k, row, i32v(k, s->cin)), ch), i32v(k, s->cout));
+  if (!s->dgrad) row = k_mul(k, k_add(k, k_mul(k, row, i32v(k, s->cin)), ch), i32v(k, s->cout));
   else row = k_add(k, k_mul(k, row, i32v(k, s->cout * s->cin)), ch);
   KV to = k_add(k, k_mul(k, number, k_i64(k, c->t.n * depth)), k_i64(k, p->packed));
   KV i = k_for(k, k_i64(k, 0), k_i64(k, c->t.n), cols);
   KV col = k_cast(k, K_I32, k_add(k, k_mul(k, block, k_i64(k, c->t.n)), i));
   KV mine = k_add(k, k_div(k, k_iota(k), i32v(k, depth)), col);
   KV valid = k_and(k, inside, k_lt(k, mine, i32v(k, s->cout)));
-  KV from = k_add(k, row, k_mul(k, mine, i32v(k, s->back ? s->cin : 1)));
+  KV from = k_add(k, row, k_mul(k, mine, i32v(k, s->dgrad ? s->cin : 1)));
   KV w = k_gather_masked(k, 0, from, valid);
   k_store(k, 1, k_add(k, to, k_mul(k, i, k_i64(k, depth))), c->bf16 ? w : k_tf32(k, w));
   k_end(k);
@@ -112,7 +112,7 @@ int tc_conv_pack(Emit *e, const GroupInfo *g, const TcConv *c, int w) {
   const char *kind = c->bf16 ? "bf16" : "tf32";
   int ws = c->bf16 ? emit_bf16_workspace(e, c->packed) : emit_workspace(e, c->packed * 4);
   Build b = build_begin(e, g, "pack", "pack:%s:%s:%s:m%dn%d", conv_describe(e->arena, &c->s), kind,
-                        c->s.back ? "bwd_d" : "fwd", c->t.m, c->t.n);
+                        c->s.dgrad ? "bwd_d" : "fwd", c->t.m, c->t.n);
   build_arg(&b, w, false);
   build_arg(&b, ws, true);
   KFn *k = build_kernel(&b, 0);

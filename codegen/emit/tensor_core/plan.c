@@ -57,14 +57,14 @@ static Load load_of(const TcTile *t, const TcProduct *product, int count, int64_
  * an estimate, they are to be better by a tenth. */
 static double time_of(const Machine *m, const TcTile *t, double rate, const Load *l, bool cut) {
   enum { BUSY = 8 };
-  int64_t waves = ceil_div(l->blocks, m->processors), warps = waves * tc_warps(t);
+  int64_t waves = ceil_div(l->blocks, m->sms), warps = waves * tc_warps(t);
   double wait = warps < BUSY ? 1 + (BUSY - (double)warps) / 12 : 1;
   double steps = (double)(waves * l->steps) / (double)l->blocks;
   if (steps < (double)l->longest) steps = (double)l->longest;
   double time = steps * (double)(t->row * t->m * t->n) / rate * wait;
   if (!cut) return time;
   time += (double)m->launch_cost * (1 + (double)waves / 2);
-  time += (double)(2 * 4 * l->sums * m->byte_cost) / (double)m->processors;
+  time += (double)(2 * 4 * l->sums * m->byte_cost) / (double)m->sms;
   return 1.1 * time;
 }
 
@@ -95,18 +95,18 @@ TcTile tc_tile(const Machine *m, const TcProduct *product, int count, int64_t co
 
 /* Parts keep all processors busy, whatever the tile, if there are steps enough for them; each costs its sums' way through
  * memory, which is as much as some steps. */
-TcTile tc_tile_turned(const Machine *m, int64_t rows, int64_t cols, int64_t depth, bool bf16) {
+TcTile tc_tile_transposed(const Machine *m, int64_t rows, int64_t cols, int64_t depth, bool bf16) {
   enum { LEAST_STAGES = 3, PART_STEPS = 8 };
   TcTile best = {0};
   double least = 0;
   for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
     TcTile t = tiles[i].t;
-    t.turned = true;
+    t.transposed = true;
     if (stages_that_fit(&t) < LEAST_STAGES) continue;
     int64_t blocks = ceil_div(rows, t.m) * ceil_div(cols, t.n), steps = ceil_div(depth, tc_depth(&t, bf16));
-    int64_t parts = ceil_div(2 * m->processors, blocks), most = steps / PART_STEPS;
+    int64_t parts = ceil_div(2 * m->sms, blocks), most = steps / PART_STEPS;
     parts = parts < most ? parts : most > 1 ? most : 1;
-    int64_t waves = ceil_div(blocks * parts, m->processors);
+    int64_t waves = ceil_div(blocks * parts, m->sms);
     double time = (double)(waves * (ceil_div(steps, parts) + PART_STEPS) * t.m * t.n) / tiles[i].rate;
     if (best.m && time >= least) continue;
     best = t, least = time;
@@ -116,12 +116,12 @@ TcTile tc_tile_turned(const Machine *m, int64_t rows, int64_t cols, int64_t dept
 
 /* Rows of 128 bytes, three stages of them: at most 96 KB, of which two blocks find room on a processor, as many as have registers
  * there. Short sums are left with more stages of shorter rows. */
-bool tc_wide(const TcTile *t, int64_t steps, TcTile *wide) {
+bool tc_wgmma_tile(const TcTile *t, int64_t steps, TcTile *wgmma) {
   enum { STAGES = 3 };
-  *wide = *t;
-  wide->wide = true, wide->warps_m = tc_warps(t), wide->warps_n = 1;
+  *wgmma = *t;
+  wgmma->wgmma = true, wgmma->warps_m = tc_warps(t), wgmma->warps_n = 1;
   if (tc_warps(t) % WGMMA_WARPS || t->m % (tc_warps(t) * 16)) return false;
-  if (steps >= 2 * (STAGES - 1)) wide->row = 2 * t->row, wide->stages = STAGES;
+  if (steps >= 2 * (STAGES - 1)) wgmma->row = 2 * t->row, wgmma->stages = STAGES;
   return true;
 }
 

@@ -12,10 +12,10 @@
  * one after another have their piece p in eight different quarters of the banks twice over, so ldmatrix, which reads eight such
  * pieces at once, meets every bank once, as copies do.
  *
- * Where neighbours in memory are neighbours along m and n, as channels are to a gradient of weights, operands lie `turned`: a line of a stage is
+ * Where neighbours in memory are neighbours along m and n, as channels are to a gradient of weights, operands lie `transposed`: a line of a stage is
  * an element of the summed axis, with all of the tile's m, or n, and some space behind. Lanes fetch tf32 word by word, lane 4 g + t
- * from line t, place g: lines begin 8 banks apart (or 24), so that all are different. bf16 are turned by ldmatrix, whose eight
- * pieces of 16 bytes lie on eight lines, an odd number of pieces apart. Four warps together take bf16 turned, without space behind: lines are of
+ * from line t, place g: lines begin 8 banks apart (or 24), so that all are different. bf16 are transposed by ldmatrix, whose eight
+ * pieces of 16 bytes lie on eight lines, an odd number of pieces apart. Four warps together take bf16 transposed, without space behind: lines are of
  * 64 elements, or the tile's fewer, pieces swapped as in rows of that length, and of longer ones all lines of the first 64 come before all of the next.
  */
 #ifndef NETC_TC_H
@@ -27,9 +27,9 @@ typedef struct {
   int m, n, warps_m, warps_n;
   int row; /* 32-bit words: 16 or 32 */
   int stages;
-  bool turned;
+  bool transposed;
   bool
-      wide; /* products by four warps together (codegen/kir/wgmma.h): each four have rows of their own, and all columns */
+      wgmma; /* products by four warps together (codegen/kir/wgmma.h): each four have rows of their own, and all columns */
 } TcTile;
 
 /* Words of a piece, of a row as tc_tile has it; products along a row; bytes of a block that tiles may take; stages, taps (bits of a word), and parts of a summed axis, at most. */
@@ -55,16 +55,16 @@ static inline int tc_warps(const TcTile *t) { return t->warps_m * t->warps_n; }
 static inline int tc_threads(const TcTile *t) { return 32 * tc_warps(t); }
 static inline int tc_warp_m(const TcTile *t) { return t->m / t->warps_m; }
 static inline int tc_warp_n(const TcTile *t) { return t->n / t->warps_n; }
-/* Words of a line of turned operands, and where those of b begin. */
+/* Words of a line of transposed operands, and where those of b begin. */
 static inline int tc_line(int length, bool bf16) { return bf16 ? length / 2 + 4 : length + 8; }
-static inline int tc_turned_b(const TcTile *t, bool bf16) {
-  return t->wide ? t->m * t->row : t->row * (bf16 ? 2 : 1) * tc_line(t->m, bf16);
+static inline int tc_transposed_b(const TcTile *t, bool bf16) {
+  return t->wgmma ? t->m * t->row : t->row * (bf16 ? 2 : 1) * tc_line(t->m, bf16);
 }
 static inline int tc_stage_words(const TcTile *t) {
-  return (t->m + t->n + (t->turned && !t->wide ? 16 : 0)) * t->row; /* of both types */
+  return (t->m + t->n + (t->transposed && !t->wgmma ? 16 : 0)) * t->row; /* of both types */
 }
-/* wide: bytes of a line of `length` elements, or of the part of it that lies together. */
-static inline int tc_wide_line(int length) { return 2 * (length < 64 ? length : 64); }
+/* wgmma: bytes of a line of `length` elements, or of the part of it that lies together. */
+static inline int tc_wgmma_line(int length) { return 2 * (length < 64 ? length : 64); }
 /* Elements of a row of a stage: what a step sums over. */
 static inline int tc_depth(const TcTile *t, bool bf16) { return t->row * (bf16 ? 2 : 1); }
 
@@ -78,12 +78,12 @@ TcTile tc_tile(const Machine *m, const TcProduct *product, int count, int64_t co
                int64_t *part_steps);
 /* Into how many parts `steps` steps are cut: none where there are no steps to cut. */
 int64_t tc_parts(int64_t steps, int64_t part_steps);
-/* The same for one product whose operands lie turned; how the caller cuts it is reckoned with. */
-TcTile tc_tile_turned(const Machine *m, int64_t rows, int64_t cols, int64_t depth, bool bf16);
+/* The same for one product whose operands lie transposed; how the caller cuts it is reckoned with. */
+TcTile tc_tile_transposed(const Machine *m, int64_t rows, int64_t cols, int64_t depth, bool bf16);
 
 /* The same tile with products by four warps, which GPUs of compute capability 9.0 have, for `steps` steps; false: it has none. Its
  * steps may be twice as long. Turned: of bf16. */
-bool tc_wide(const TcTile *t, int64_t steps, TcTile *wide);
+bool tc_wgmma_tile(const TcTile *t, int64_t steps, TcTile *wgmma);
 
 /* ---- code of a block (block.c) ---- */
 typedef struct {
@@ -94,17 +94,17 @@ typedef struct {
   KV lane, thread;                 /* vectors of i32: of the warp, of the block */
   KV warp_m, warp_n;               /* scalar i64: first row and column of the warp's piece */
   int apart;                       /* from a warp's first 16 rows to the next */
-  KV *sum;                         /* registers, a piece of 16 x 8 each, rows of them; wide: 16 rows each */
+  KV *sum;                         /* registers, a piece of 16 x 8 each, rows of them; wgmma: 16 rows each */
   KV a, b[8];                      /* registers */
-  KV wide_a[TC_MAX_SUB * 2];       /* those of all steps and rows, where a is not taken from shared memory */
+  KV wgmma_a[TC_MAX_SUB * 2];      /* those of all steps and rows, where a is not taken from shared memory */
   KV a_at[TC_MAX_SUB], b_at[TC_MAX_SUB];
 } TcBlock;
 
 void tc_begin(TcBlock *b, KFn *k, const TcTile *t, bool bf16);
 /* Word of piece p of row r of a stage's a, or, from t.m rows on, b. */
 KV tc_word(TcBlock *b, KV r, KV p);
-/* Word of element `at` of line `line` of a turned operand whose lines have `length` elements; the first begins at word `start`. */
-KV tc_turned_word(TcBlock *b, int length, int start, KV line, KV at);
+/* Word of element `at` of line `line` of a transposed operand whose lines have `length` elements; the first begins at word `start`. */
+KV tc_transposed_word(TcBlock *b, int length, int start, KV line, KV at);
 
 /* Code that asks for the copies of step `step` (i64) into the stage whose first word is `stage` (vector of i32). */
 typedef void TcLoad(void *ctx, TcBlock *b, KV step, KV stage);

@@ -1,7 +1,7 @@
 /* wgrad.c - conv_dw on tensor cores.
  *
  * A product of matrices: rows are taps and, inside, channels of x, columns channels of dy, the axis summed over are pixels. In memory
- * a pixel's channels are neighbours, so here both operands lie turned (tensor_core.h): a line of a stage is a pixel.
+ * a pixel's channels are neighbours, so here both operands lie transposed (tensor_core.h): a line of a stage is a pixel.
  *
  * On compute capability 9.0 four warps multiply bf16 together (codegen/kir/wgmma.h), which takes operands as they lie; tf32 it would not.
  *
@@ -47,8 +47,7 @@ typedef struct {
 static void plan_parts(const Machine *m, Plan *p) {
   enum { LEAST_STEPS = 8 };
   int64_t blocks = p->row_blocks * p->col_blocks, bytes = 4 * p->rows * p->s.cout;
-  int64_t parts =
-      min64(ceil_div(2 * m->processors, blocks), min64(p->steps / LEAST_STEPS, m->parts_bytes / bytes));
+  int64_t parts = min64(ceil_div(2 * m->sms, blocks), min64(p->steps / LEAST_STEPS, m->parts_bytes / bytes));
   p->parts = max64(parts, 1);
 }
 
@@ -57,7 +56,7 @@ static Plan plan(const Machine *m, const ConvShape *s) {
   p.pointwise = conv_is_pointwise(s);
   p.x_piece = tc_copy_bytes(s->cin, p.bf16);
   p.dy_piece = tc_copy_bytes(s->cout, p.bf16);
-  p.t = tc_tile_turned(m, p.rows, s->cout, p.pixels, p.bf16);
+  p.t = tc_tile_transposed(m, p.rows, s->cout, p.pixels, p.bf16);
   p.steps = ceil_div(p.pixels, tc_depth(&p.t, p.bf16));
   p.row_blocks = ceil_div(p.rows, p.t.m);
   p.col_blocks = ceil_div(s->cout, p.t.n);
@@ -72,7 +71,7 @@ static KV piece_column(KFn *k, const Pieces *p, int i) {
   return k_mul(k, number, i32v(k, p->elements));
 }
 
-/* Eight threads copy 16 bytes each at once, `apart` pieces of 8 / apart lines. In wide lines of 128 bytes pieces are moved by the number of the
+/* Eight threads copy 16 bytes each at once, `apart` pieces of 8 / apart lines. In wgmma lines of 128 bytes pieces are moved by the number of the
  * line: with lines `apart` from each other the eight go to different quarters of the banks. */
 static KV spread(KFn *k, KV line, int apart) {
   KV in = k_rem(k, line, i32v(k, 8)), lines = i32v(k, 8 / apart);
@@ -90,9 +89,10 @@ static Pieces pieces_of(const Code *c, TcBlock *b, int bytes, int length, int st
   p.warps = depth * p.apart / 32;
   p.first = k_rem(k, b->thread, i32v(k, p.apart));
   p.line = k_div(k, b->thread, i32v(k, p.apart));
-  if (b->t.wide && bytes == 16 && length >= 64 && p.apart <= 8) p.line = spread(k, p.line, p.apart);
+  if (b->t.wgmma && bytes == 16 && length >= 64 && p.apart <= 8) p.line = spread(k, p.line, p.apart);
   p.pixel = k_add(k, p.line, k_splat(k, c->from));
-  for (int i = 0; i < p.n; i++) p.word[i] = tc_turned_word(b, length, start, p.line, piece_column(k, &p, i));
+  for (int i = 0; i < p.n; i++)
+    p.word[i] = tc_transposed_word(b, length, start, p.line, piece_column(k, &p, i));
   return p;
 }
 
@@ -102,7 +102,7 @@ static void find_pieces(Code *c, TcBlock *b) {
   const Plan *p = c->p;
   const ConvShape *s = &p->s;
   c->xs = pieces_of(c, b, p->x_piece, b->t.m, 0);
-  c->dys = pieces_of(c, b, p->dy_piece, b->t.n, tc_turned_b(&b->t, b->bf16));
+  c->dys = pieces_of(c, b, p->dy_piece, b->t.n, tc_transposed_b(&b->t, b->bf16));
   for (int i = 0; i < c->xs.n; i++) {
     KV row = k_add(k, piece_column(k, &c->xs, i), k_splat(k, k_cast(k, K_I32, c->row0)));
     KV tap = k_div(k, row, i32v(k, s->cin)), off = k_rem(k, row, i32v(k, s->cin));
@@ -219,12 +219,12 @@ static void kernel(KFn *k, const Plan *p, KV x, KV dy, KV dw) {
 }
 
 /* The same launch on GPUs that multiply by four warps. Steps are twice as long where a thread has not too many pieces to copy then. */
-static void wide_kernel(Build *b, const Plan *p, KV x, KV dy, KV dw) {
-  Plan wide = *p;
+static void wgmma_kernel(Build *b, const Plan *p, KV x, KV dy, KV dw) {
+  Plan wgmma = *p;
   bool whole = p->x_piece == 16 && p->dy_piece == 16;
-  if (!p->bf16 || !tc_wide(&p->t, whole ? ceil_div(p->steps, p->parts) : 0, &wide.t)) return;
-  wide.steps = ceil_div(p->pixels, tc_depth(&wide.t, true));
-  kernel(build_sm90(b), &wide, x, dy, dw);
+  if (!p->bf16 || !tc_wgmma_tile(&p->t, whole ? ceil_div(p->steps, p->parts) : 0, &wgmma.t)) return;
+  wgmma.steps = ceil_div(p->pixels, tc_depth(&wgmma.t, true));
+  kernel(build_sm90(b), &wgmma, x, dy, dw);
 }
 
 bool tc_wgrad(Emit *e, const GroupInfo *g, const ConvShape *s) {
@@ -241,7 +241,7 @@ bool tc_wgrad(Emit *e, const GroupInfo *g, const ConvShape *s) {
   b.kernel.flops = 2 * node_macs_inside(e->fn, nd);
   b.kernel.bytes = group_bytes(e, g);
   kernel(build_kernel(&b, 0), &p, x, dy, out);
-  wide_kernel(&b, &p, x, dy, out);
+  wgmma_kernel(&b, &p, x, dy, out);
   build_end(&b, p.row_blocks * p.col_blocks * p.parts);
   int64_t parts[NETC_ISA_COUNT] = {p.parts};
   if (p.parts > 1) sum_parts(e, g, p.rows * s->cout, parts, ws, dw);

@@ -14,7 +14,7 @@ typedef struct {
 } Parts;
 
 static Build begin(const Parts *p, const char *op, const char *what) {
-  return build_begin(p->e, p->g, op, "%s:%s:f32:%s:%s", what, p->name, p->pl->s.back ? "bwd_d" : "fwd",
+  return build_begin(p->e, p->g, op, "%s:%s:f32:%s:%s", what, p->name, p->pl->s.dgrad ? "bwd_d" : "fwd",
                      wino_name(p->e->arena, p->pl));
 }
 
@@ -51,7 +51,7 @@ static int64_t output_flops(const WinoPlan *pl) {
 static void epilogue_code(const Parts *p, Build *b, WinoCode *c) {
   const Node *nd = &p->e->fn->node[p->g->anchor];
   c->x = expr_new(p->e, p->g, b, c->k);
-  c->place = (Place){.vec = true, .vec_axis = 1, .mask = K_NONE, .domain = nd->type, .order = nd->order};
+  c->place = (Coord){.vec = true, .vec_axis = 1, .mask = K_NONE, .domain = nd->type, .order = nd->order};
 }
 
 static KV *accumulators(const WinoMemory *m, KFn *k) {
@@ -129,12 +129,12 @@ static void shallow_kernel(const Parts *p, Build *b, int isa, KV x, KV u, int64_
 static void emit_shallow(const Parts *p, int x, int w) {
   const WinoPlan *pl = p->pl;
   int u = wino_transformed(p->e, p->g, pl, p->mem, w);
-  Build b = begin(p, pl->s.back ? "conv_dx" : "conv", "conv");
+  Build b = begin(p, pl->s.dgrad ? "conv_dx" : "conv", "conv");
   KV operand = build_arg(&b, x, false), weights = build_arg(&b, u, false);
   const Node *nd = &p->e->fn->node[p->g->anchor];
   b.kernel.bytes = value_bytes(p->e, nd->in[0]) + 4 * wino_points(pl) * pl->s.taps * pl->s.cin * pl->s.cout;
   epilogue_args(&b, p->g);
-  build_stream(&b);
+  build_nontemporal(&b);
   b.kernel.flops = gemm_flops(pl) + input_flops(pl) + output_flops(pl);
   if (wino_bf16(pl)) b.kernel.pair_flops = gemm_flops(pl);
   b.kernel.work = 2 * node_macs(p->e->fn, nd);
@@ -206,7 +206,7 @@ static void products_kernel(const Parts *p, Build *b, int isa, int64_t launched)
 static void emit_products(const Parts *p, int v, int w, int m) {
   const WinoPlan *pl = p->pl;
   const WinoShape *s = &pl->s;
-  Build b = begin(p, s->back ? "conv_dx" : "conv", "conv");
+  Build b = begin(p, s->dgrad ? "conv_dx" : "conv", "conv");
   build_arg(&b, v, false);
   build_arg(&b, w, false);
   build_arg(&b, m, true);
@@ -245,7 +245,7 @@ static void emit_results(const Parts *p, int m) {
   Build b = begin(p, "conv_out", "wino_y");
   build_arg(&b, m, false);
   epilogue_args(&b, p->g);
-  build_stream(&b);
+  build_nontemporal(&b);
   EACH_ISA (isa, &b) results_kernel(p, &b, isa, rows, each);
   b.kernel.flops = output_flops(pl);
   b.kernel.work = 0;

@@ -13,10 +13,10 @@ bool wino_shape(const Fn *f, const Node *nd, WinoShape *s) {
   int64_t pad[MAX_SPATIAL];
   for (int i = 0; i < c.ns; i++) {
     if (c.stride[i] != 1 || c.k[i] > WINO_TAPS || (i >= c.ns - 2 && c.k[i] != WINO_TAPS)) return false;
-    pad[i] = c.back ? c.k[i] - 1 - c.pad[i] : c.pad[i];
+    pad[i] = c.dgrad ? c.k[i] - 1 - c.pad[i] : c.pad[i];
   }
   int y = c.ns - 2, x = c.ns - 1;
-  *s = (WinoShape){.n = c.n, .cin = c.cin, .cout = c.cout, .back = c.back, .bf16 = c.bf16};
+  *s = (WinoShape){.n = c.n, .cin = c.cin, .cout = c.cout, .dgrad = c.dgrad, .bf16 = c.bf16};
   s->depth_in = s->depth_out = s->taps = 1;
   if (c.ns == 3) s->depth_in = c.in[0], s->depth_out = c.out[0], s->depth_pad = pad[0], s->taps = c.k[0];
   s->rows_in = c.in[y], s->rows_out = c.out[y], s->row_pad = pad[y];
@@ -25,7 +25,7 @@ bool wino_shape(const Fn *f, const Node *nd, WinoShape *s) {
 }
 
 bool wino_bf16(const WinoPlan *pl) {
-  return pl->s.bf16 && pl->s.cin % 2 == 0 && (pl->wy->m == 2 || pl->wx->m == 2 || pl->s.back);
+  return pl->s.bf16 && pl->s.cin % 2 == 0 && (pl->wy->m == 2 || pl->wx->m == 2 || pl->s.dgrad);
 }
 
 int64_t wino_points(const WinoPlan *pl) { return (int64_t)pl->wy->n * pl->wx->n; }
@@ -122,8 +122,8 @@ static WinoMemory memory_of(const WinoPlan *pl, int isa, int vectors) {
   if (m.pitch % 128 == 0) m.pitch += 16;
   m.pairs = wino_bf16(pl) && isa == NETC_ISA_AVX512_BF16;
   m.depth = m.pairs ? pl->s.cin / 2 : pl->s.cin;
-  m.b = conv_block_within(vectors, &rows, 1, pl->s.cout, m.pitch, machine_host.set[isa].lanes,
-                          machine_host.set[isa].nregs);
+  m.b = conv_block_within(vectors, &rows, 1, pl->s.cout, m.pitch, machine_host.isa[isa].lanes,
+                          machine_host.isa[isa].nregs);
   m.width = m.b.vectors * m.b.lanes;
   m.v_plane = wino_odd_lines(wino_v_rows(pl) * m.pitch);
   m.m_plane = wino_odd_lines(rows * m.width);
@@ -187,7 +187,7 @@ bool wino_choose(const Fn *f, const Node *nd, WinoPlan *pl) {
   if (!f->prog->winograd || !wino_shape(f, nd, &s)) return false;
   double direct = 1.03 * (double)node_macs_inside(f, nd) / (double)s.cout * (double)in_vectors(s.cout) / 2;
   if (s.bf16 && s.cin % 2 == 0) direct /= 2;
-  double weights = (double)(s.back ? s.taps * WINO_TAPS * WINO_TAPS * s.cin * s.cout : 0);
+  double weights = (double)(s.dgrad ? s.taps * WINO_TAPS * WINO_TAPS * s.cin * s.cout : 0);
   double turned = 0.3 * weights, least = 0.85 * (direct + weights);
   bool found = false;
   for (int ways = 0; ways < 4; ways++)

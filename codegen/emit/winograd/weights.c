@@ -19,7 +19,7 @@ static const char *describe(const Emit *e, const GroupInfo *g) {
 
 static bool in_panels(const WinoPlan *pl) {
   enum { LONG_ROW = 1024 };
-  return pl->s.back || (pl->deep && pl->s.cout >= LONG_ROW);
+  return pl->s.dgrad || (pl->deep && pl->s.cout >= LONG_ROW);
 }
 
 static int64_t panel_rows(const WinoShape *s) { return round_up(s->cin, 16); }
@@ -42,7 +42,7 @@ static void turn_square(KFn *k, const WinoShape *s, const WinoMemory *m, KV src,
 }
 
 /* conv_dx: a task turns one tap of one block. */
-static int64_t turned_panels(Build *b, const WinoShape *s, const WinoMemory *m, int isa) {
+static int64_t transposed_panels(Build *b, const WinoShape *s, const WinoMemory *m, int isa) {
   KFn *k = build_kernel(b, isa);
   int64_t taps = s->taps * WINO_TAPS * WINO_TAPS, tasks = m->b.blocks * taps;
   k_if(k, k_lt(k, k_task(k), k_i64(k, tasks)));
@@ -91,10 +91,11 @@ int wino_panels(Emit *e, const GroupInfo *g, const WinoPlan *pl, const WinoMemor
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++)
     most = max64(most, mem[isa].b.blocks * taps * panel_rows(s) * mem[isa].width);
   int ws = emit_workspace(e, 4 * most);
-  Build b = build_begin(e, g, "pack", "pack:%s:f32:%s:wino", describe(e, g), s->back ? "bwd_d" : "fwd");
+  Build b = build_begin(e, g, "pack", "pack:%s:f32:%s:wino", describe(e, g), s->dgrad ? "bwd_d" : "fwd");
   build_arg(&b, w, false);
   build_arg(&b, ws, true);
-  EACH_ISA (isa, &b) tasks = max64(tasks, (s->back ? turned_panels : copied_panels)(&b, s, &mem[isa], isa));
+  EACH_ISA (isa, &b)
+    tasks = max64(tasks, (s->dgrad ? transposed_panels : copied_panels)(&b, s, &mem[isa], isa));
   b.kernel.bytes = 2 * weights_bytes(s);
   build_end(&b, tasks);
   return ws;
@@ -188,7 +189,7 @@ int wino_transformed(Emit *e, const GroupInfo *g, const WinoPlan *pl, const Wino
   int64_t most = 0, tasks = 0;
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) most = max64(most, mem[isa].b.blocks * mem[isa].u_block);
   int ws = emit_workspace(e, 4 * most);
-  Build b = build_begin(e, g, "pack", "wino_w:%s:f32:%s:%s", describe(e, g), s->back ? "bwd_d" : "fwd",
+  Build b = build_begin(e, g, "pack", "wino_w:%s:f32:%s:%s", describe(e, g), s->dgrad ? "bwd_d" : "fwd",
                         wino_name(e->arena, pl));
   build_arg(&b, w, false);
   build_arg(&b, ws, true);

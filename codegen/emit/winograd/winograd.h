@@ -20,12 +20,12 @@
 #include "codegen/emit/conv/geometry.h"
 #include "codegen/emit/winograd/tile.h"
 
-/* The convolution of stride 1 that is computed: `in` what is read, `out` what is written, weights turned round if back. */
+/* The convolution of stride 1 that is computed: `in` what is read, `out` what is written, weights turned round if dgrad. */
 typedef struct {
   int64_t n, cin, cout;
   int64_t depth_in, depth_out, depth_pad, taps; /* 1, 1, 0, 1 in two dimensions */
   int64_t rows_in, rows_out, row_pad, cols_in, cols_out, col_pad;
-  bool back;
+  bool dgrad;
   bool
       bf16; /* operands are rounded to bf16: x is already; weights on their way into U, or U and V: see wino_bf16 */
 } WinoShape;
@@ -97,7 +97,7 @@ typedef struct {
   KFn *k;
   Expr *x; /* of the epilogue, with its group and place */
   const GroupInfo *g;
-  Place place;
+  Coord place;
   KV operand, u, v, m; /* buffers */
   KV tile0, depth0;    /* first tile and depth of the block */
   KV *acc;

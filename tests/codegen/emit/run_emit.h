@@ -5,19 +5,16 @@
  *
  * For every instruction set (one the machine lacks: its lanes, see codegen/emulator/jit.c), or, of kernels
  * for a GPU, under emulation (codegen/emulator/emulator.h), the launches run with their tasks in order, then
- * shuffled (the same bits must come out), then with results laid over inputs wherever Launch.inplace allows
+ * shuffled (the same bits must come out), then with results laid over inputs wherever Launch.may_alias allows
  * it (the same bits again). Buffers end in a guard that must stay as it was; workspace and results start as
  * NaN patterns. */
 #ifndef NETC_RUN_EMIT_H
 #define NETC_RUN_EMIT_H
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <math.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "passes/passes.h"
 #include "ir/bf16.h"
@@ -197,7 +194,7 @@ static inline void run_launch(Run *r, const Launch *l, int mode) {
   uint32_t *copy[NETC_MAX_ARGS] = {0};
   for (int i = 0; i < l->nargs; i++) args[i] = r->mem[l->arg[i]];
   for (int i = 0; mode == RUN_INPLACE && i < l->nargs; i++) {
-    int from = l->inplace[i];
+    int from = l->may_alias[i];
     if (from < 0) continue;
     assert_true(l->writes >> i & 1 && !(l->writes >> from & 1));
     size_t bytes = (size_t)r->e->buffer[l->arg[from]].bytes;
@@ -326,7 +323,7 @@ static inline bool run_bf16_too(void) {
 
 static inline void run_check(const RunCase *c, const Emit *e) {
   Interp *in = run_reference(c);
-  for (int isa = 0; isa < e->machine->sets; isa++)
+  for (int isa = 0; isa < e->machine->isas; isa++)
     if (run_has_set(e, isa)) run_isa(c, e, in, isa, false);
   bool newest = false;
   for (int i = 0; i < e->nkernel && e->machine->simt; i++) newest |= e->kernel[i].k[0]->sm90 != NULL;

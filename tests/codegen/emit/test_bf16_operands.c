@@ -2,6 +2,7 @@
  * against the interpreter. Images are bf16 in memory, weights f32. All numbers are integers whose sums are
  * exact in f32, but weights and depthwise results have more digits than a bf16, so that a rounding left out,
  * or one too many, shows; and results must be equal whatever the order of sums. */
+#include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "passes/passes.h"
 #include "tests/codegen/emit/one_group.h"
@@ -91,16 +92,13 @@ static const Shape shapes[] = {
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
-static void test_forward(void **state) {
-  (void)state;
+TEST(convolutions_round_their_operands) {
   for (int i = 0; i < SHAPES; i++) check_conv(&shapes[i], FWD, emit_conv);
 }
-static void test_input_gradient(void **state) {
-  (void)state;
+TEST(input_gradients_round_their_operands) {
   for (int i = 0; i < SHAPES; i++) check_conv(&shapes[i], BWD_D, emit_conv);
 }
-static void test_weight_gradient(void **state) {
-  (void)state;
+TEST(weight_gradients_round_their_operands) {
   for (int i = 0; i < SHAPES; i++) check_conv(&shapes[i], BWD_W, emit_wgrad);
 }
 
@@ -115,8 +113,7 @@ static bool emit_winograd(Emit *e, const GroupInfo *g) {
   return emit_wino(e, g, &plan);
 }
 
-static void test_winograd(void **state) {
-  (void)state;
+TEST(winograd_convolutions_round_their_operands) {
   small = true;
   for (int i = 0; i < SHAPES; i++) {
     const Shape *s = &shapes[i];
@@ -169,15 +166,13 @@ static const Shape dybac[] = {
     {3, 1, 24, 16, {5, 6, 7}, {3, 3, 3}, {2, 2, 2}, {1, 1, 1}},
 };
 
-static void test_dybac(void **state) {
-  (void)state;
+TEST(dybac_rounds_its_operands) {
   for (size_t i = 0; i < sizeof dybac / sizeof *dybac; i++)
     for (int gradient = 0; gradient < 2; gradient++) check_dybac(&dybac[i], i % 2, gradient);
 }
 
 /* Images in f32 are refused: nobody rounds them on their way. */
-static void test_refuses(void **state) {
-  (void)state;
+TEST(images_in_f32_are_refused) {
   static const int64_t one[2] = {1, 1};
   Arena *a = arena_new();
   for (int to_weights = 0; to_weights < 2; to_weights++) {
@@ -198,10 +193,4 @@ static void test_refuses(void **state) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_forward),         cmocka_unit_test(test_input_gradient),
-      cmocka_unit_test(test_weight_gradient), cmocka_unit_test(test_winograd),
-      cmocka_unit_test(test_dybac),           cmocka_unit_test(test_refuses)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,5 +1,6 @@
 /* test_conv.c - convolutions and their gradients, compiled, against the reference interpreter: small
  * integers, so exactly. */
+#include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "tests/codegen/emit/run_emit.h"
 #ifndef CONV_MACHINE
@@ -156,9 +157,9 @@ static void random_shapes(int ns, int count) {
   }
 }
 
-static void test_random_1d(void **unused) { (void)unused, random_shapes(1, 6); }
-static void test_random_2d(void **unused) { (void)unused, random_shapes(2, 16); }
-static void test_random_3d(void **unused) { (void)unused, random_shapes(3, 10); }
+TEST(random_shapes_in_1d_are_exact) { random_shapes(1, 6); }
+TEST(random_shapes_in_2d_are_exact) { random_shapes(2, 16); }
+TEST(random_shapes_in_3d_are_exact) { random_shapes(3, 10); }
 
 /* What the networks have, small: every path of the planner (panels, several tasks, folded rows, phases
  * without taps). */
@@ -201,8 +202,7 @@ static const Shape network[] = {
     {2, 1, 2998, 4, {5, 6}, {1, 1}, {1, 1}, {0, 0}},
 };
 
-static void test_network_shapes(void **unused) {
-  (void)unused;
+TEST(shapes_of_networks_are_exact) {
   for (size_t i = 0; i < sizeof network / sizeof *network; i++)
     for (int d = 0; d < DIRECTIONS; d++)
       if (CONV_RANDOM == 1 || d == (int)i % DIRECTIONS) check_conv(&network[i], d, (int)(i + 1) % 4);
@@ -226,8 +226,7 @@ static void check_dybac(const Shape *s, bool gated) {
   arena_free(a);
 }
 
-static void test_dybac(void **unused) {
-  (void)unused;
+TEST(weight_gradients_of_dybac_are_exact) {
   static const Shape shape[] = {
       {2, 2, 5, 7, {9, 11}, {3, 3}, {1, 1}, {1, 1}},
       {2, 2, 64, 33, {20, 24}, {3, 3}, {1, 1}, {1, 1}},
@@ -244,8 +243,7 @@ static void test_dybac(void **unused) {
 
 /* ---- what cannot be compiled is refused with a reason ---- */
 
-static void test_wrong_order(void **unused) {
-  (void)unused;
+TEST(an_order_of_axes_it_does_not_know_is_refused) {
   Arena *a = arena_new();
   Fn *f = function(a);
   Shape s = {2, 1, 4, 4, {8, 8}, {3, 3}, {1, 1}, {1, 1}};
@@ -259,11 +257,4 @@ static void test_wrong_order(void **unused) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_network_shapes), cmocka_unit_test(test_random_1d),
-      cmocka_unit_test(test_random_2d),      cmocka_unit_test(test_random_3d),
-      cmocka_unit_test(test_dybac),          cmocka_unit_test(test_wrong_order),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,5 +1,6 @@
 /* test_dw.c - depthwise convolutions and their adjoints against the interpreter, exactly, on small integers.
  */
+#include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "tests/codegen/emit/one_group.h"
 
@@ -109,26 +110,21 @@ static void backward_w(const Case *c, bool gate) {
 }
 
 enum { CASES = sizeof cases / sizeof cases[0] };
-static void test_forward(void **state) {
-  (void)state;
+TEST(depthwise_convolutions_are_exact) {
   for (int i = 0; i < CASES; i++) forward(&cases[i], i % 2, i % 3 == 0);
 }
-static void test_gate(void **state) {
-  (void)state;
+TEST(gated_depthwise_convolutions_are_exact) {
   for (int i = 0; i < CASES; i += 3) forward(&cases[i], i % 2 == 0, true);
 }
-static void test_backward_x(void **state) {
-  (void)state;
+TEST(gradients_of_the_image_are_exact) {
   for (int i = 0; i < CASES; i++) backward_x(&cases[i], i % 2);
 }
-static void test_backward_w(void **state) {
-  (void)state;
+TEST(gradients_of_the_kernels_are_exact) {
   for (int i = 0; i < CASES; i++) backward_w(&cases[i], i % 2);
 }
 
 /* Beyond the written limits: an error that says so, no code. */
-static void test_limits(void **state) {
-  (void)state;
+TEST(beyond_its_limits_it_says_so) {
   static const int64_t stride[2] = {1, 17}, pad[2] = {0, 0}, s[2] = {4, 40}, k[2] = {1, 1};
   Arena *a = arena_new();
   Fn *f = one_begin(a, "limits");
@@ -145,9 +141,4 @@ static void test_limits(void **state) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_forward), cmocka_unit_test(test_gate),
-                                     cmocka_unit_test(test_backward_x), cmocka_unit_test(test_backward_w),
-                                     cmocka_unit_test(test_limits)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,5 +1,6 @@
 /* test_dwpw.c - DyBAC's forward pass as one kernel: (gate) -> depthwise -> 1x1 -> epilogue, exactly, on small
  * integers. */
+#include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "tests/codegen/emit/one_group.h"
 
@@ -52,14 +53,12 @@ static void run(const Case *c, bool gate, bool epilogue) {
   arena_free(a);
 }
 
-static void test_cases(void **state) {
-  (void)state;
+TEST(the_layer_in_one_kernel_is_exact) {
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) run(&cases[i], i % 2, i % 3 != 0);
 }
 
 /* A 1x1 convolution with a stride is not what this kernel computes. */
-static void test_refuses(void **state) {
-  (void)state;
+TEST(a_pointwise_convolution_with_a_stride_is_refused) {
   static const int64_t s[2] = {4, 4}, k[2] = {3, 3}, one[2] = {1, 1}, zero[2] = {0, 0}, two[2] = {2, 2};
   Arena *a = arena_new();
   Fn *f = one_begin(a, "refuses");
@@ -78,7 +77,4 @@ static void test_refuses(void **state) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_refuses)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,5 +1,6 @@
 /* test_map.c - map kernels against the interpreter: every elementwise op, broadcasts, reductions over any
  * axes, channels unrolled and by lanes, and the pieces of training steps they are made for. */
+#include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "passes/passes.h"
 #include "tests/one_arena.h"
@@ -122,8 +123,7 @@ static void random_step(Fn *f, int *value, int n, bool products) {
   else value[n] = ir_binary(f, binary[draw(products ? 8 : 7)], a, b);
 }
 
-static void elementwise_agrees(void **state) {
-  (void)state;
+ARENA_TEST(elementwise_agrees) {
   for (int i = 0; i < 32; i++) {
     Fn *f = new_fn(arena_printf(arena, "elementwise %d", i));
     int value[32], n = 0;
@@ -139,8 +139,7 @@ static void elementwise_agrees(void **state) {
   }
 }
 
-static void functions_agree(void **state) {
-  (void)state;
+ARENA_TEST(functions_agree) {
   static const Op ops[] = {OP_exp, OP_sigmoid, OP_tanh, OP_sin, OP_cos};
   Fn *f = new_fn("functions");
   int x = arg(f, type_f32(4, 2, 17, 5, 3)), positive = ir_add(f, ir_unary(f, OP_abs, x), ir_const(f, 0.125));
@@ -155,8 +154,7 @@ static void functions_agree(void **state) {
   check(f, 4e-6);
 }
 
-static void integers_agree(void **state) {
-  (void)state;
+ARENA_TEST(integers_agree) {
   Fn *f = new_fn("integers");
   Type t = {.dt = I32, .rank = 4, .dim = {2, 3, 5, 7}};
   int a = arg(f, t), b = arg(f, (Type){.dt = I32, .rank = 4, .dim = {1, 3, 1, 1}}), one = ir_splat(f, 1, t);
@@ -169,8 +167,7 @@ static void integers_agree(void **state) {
   check(f, 0);
 }
 
-static void leaves_agree(void **state) {
-  (void)state;
+ARENA_TEST(leaves_agree) {
   for (int i = 0; i < 8; i++) {
     Fn *f = new_fn(arena_printf(arena, "leaves, %d channels", channel_counts[i]));
     Type t = image(2, channel_counts[i], i % 2, i % 3 == 1), plane = t;
@@ -189,8 +186,7 @@ static void leaves_agree(void **state) {
 
 /* ---- reductions ---- */
 
-static void reductions_agree(void **state) {
-  (void)state;
+ARENA_TEST(reductions_agree) {
   static const Op ops[] = {OP_sum, OP_amax, OP_amin};
   for (int i = 0; i < 40; i++) {
     Fn *f = new_fn(arena_printf(arena, "reductions %d", i));
@@ -205,8 +201,7 @@ static void reductions_agree(void **state) {
 }
 
 /* Enough for many tasks: partial results are joined. */
-static void large_reductions_agree(void **state) {
-  (void)state;
+ARENA_TEST(large_reductions_agree) {
   static const int channels[] = {1, 2, 3, 16, 64};
   for (int i = 0; i < 5; i++) {
     Fn *f = new_fn(arena_printf(arena, "large reductions, %d channels", channels[i]));
@@ -223,8 +218,7 @@ static double fill_tenths(const char *name, int64_t i, Type t) {
   return (double)0.1f;
 }
 
-static void long_sums_stay_accurate(void **state) {
-  (void)state;
+ARENA_TEST(long_sums_stay_accurate) {
   Fn *f = new_fn("long sums");
   int x = arg(f, type_f32(4, 1, 1, 1024, 2048)), y = arg(f, type_f32(4, 4, 16, 128, 128));
   ir_sum(f, x, 15), ir_sum(f, y, 13), ir_sum(f, y, 15), ir_sum(f, y, 12);
@@ -234,8 +228,7 @@ static void long_sums_stay_accurate(void **state) {
   run_check(&c, emit_maps(f));
 }
 
-static void argreductions_agree(void **state) {
-  (void)state;
+ARENA_TEST(argreductions_agree) {
   for (int i = 0; i < 5; i++) {
     Fn *f = new_fn(arena_printf(arena, "arg, %d channels", channel_counts[i]));
     int x = arg(f, image(2, channel_counts[i], i % 2, i > 2)), m = ir_argreduce(f, OP_argmax, x, 1);
@@ -255,8 +248,7 @@ static int softmax_parts(Fn *f, int x, int *log_p) {
 }
 
 /* Softmax, cross entropy and Dice with their gradient by the logits. */
-static void segmentation_losses_agree(void **state) {
-  (void)state;
+ARENA_TEST(segmentation_losses_agree) {
   for (int i = 1; i < 8; i++) {
     Fn *f = new_fn(arena_printf(arena, "losses, %d channels", channel_counts[i]));
     Type t = image(2, channel_counts[i], i % 2, i % 3 < 2), labels = t, classes = t;
@@ -283,8 +275,7 @@ static int channel_view(Fn *f, int v, int rank) {
 }
 
 /* Training-mode batch normalisation with ReLU, running statistics, and its gradient. */
-static void batch_norm_agrees(void **state) {
-  (void)state;
+ARENA_TEST(batch_norm_agrees) {
   for (int i = 0; i < 8; i++) {
     Fn *f = new_fn(arena_printf(arena, "batch norm, %d channels", channel_counts[i]));
     int c = channel_counts[i];
@@ -307,8 +298,7 @@ static void batch_norm_agrees(void **state) {
   }
 }
 
-static void adam_agrees(void **state) {
-  (void)state;
+ARENA_TEST(adam_agrees) {
   static const int sizes[] = {1, 3, 100, 70001};
   for (int i = 0; i < 4; i++) {
     Fn *f = new_fn(arena_printf(arena, "adam %d", sizes[i]));
@@ -326,8 +316,7 @@ static void adam_agrees(void **state) {
 
 /* ---- as the passes make them ---- */
 
-static void random_graphs_agree(void **state) {
-  (void)state;
+ARENA_TEST(random_graphs_agree) {
   static Fn *(*const pass[])(Fn *, char *) = {pass_canon,    pass_simplify, pass_expand,
                                               pass_simplify, pass_layout,   pass_fuse};
   for (int i = 0; i < 24; i++) {
@@ -351,8 +340,7 @@ static void random_graphs_agree(void **state) {
 /* ---- what the launches promise ---- */
 
 /* A result may lie over an input that is read at the same places; never over one read elsewhere. */
-static void overlays_are_offered(void **state) {
-  (void)state;
+ARENA_TEST(overlays_are_offered) {
   Fn *f = new_fn("overlays");
   Type t = type_f32(4, 2, 16, 8, 8);
   int x = arg(f, t), bias = arg(f, type_f32(4, 1, 16, 1, 1));
@@ -362,18 +350,17 @@ static void overlays_are_offered(void **state) {
   const Launch *l = &e->launch[0];
   assert_int_equal(l->nargs, 3);
   assert_int_equal(l->writes, 4);
-  assert_int_equal(e->buffer[l->arg[l->inplace[2]]].node, x);
+  assert_int_equal(e->buffer[l->arg[l->may_alias[2]]].node, x);
 
   f = new_fn("no overlay");
   x = arg(f, t);
   ir_add(f, ir_sum(f, x, 2), arg(f, type_f32(4, 2, 1, 8, 8)));
   e = check(f, 0);
-  for (int i = 0; i < e->launch[0].nargs; i++) assert_int_equal(e->launch[0].inplace[i], -1);
+  for (int i = 0; i < e->launch[0].nargs; i++) assert_int_equal(e->launch[0].may_alias[i], -1);
 }
 
 /* The number of tasks is a matter of the shapes; equal kernels are one. */
-static void launches_share_kernels(void **state) {
-  (void)state;
+ARENA_TEST(launches_share_kernels) {
   Fn *f = new_fn("two alike");
   Type t = type_f32(4, 4, 64, 64, 64);
   ir_unary(f, OP_relu, arg(f, t));
@@ -390,8 +377,7 @@ static void launches_share_kernels(void **state) {
   assert_int_equal(e->launch[0].kernel, one->launch[0].kernel);
 }
 
-static void wide_groups_are_divided(void **state) {
-  (void)state;
+ARENA_TEST(wide_groups_are_divided) {
   Fn *f = new_fn("many results");
   Type t = type_f32(2, 3, 5);
   for (int i = 0; i < 50; i++) ir_unary(f, OP_neg, arg(f, t));
@@ -399,8 +385,7 @@ static void wide_groups_are_divided(void **state) {
   assert_true(e->nlaunch > 1);
 }
 
-static void misplaced_argmax_is_refused(void **state) {
-  (void)state;
+ARENA_TEST(misplaced_argmax_is_refused) {
   Fn *f = new_fn("argmax over rows");
   ir_argreduce(f, OP_argmax, arg(f, type_f32(4, 1, 2, 9, 9)), 2);
   output_ends(f), group_all(f);
@@ -409,25 +394,4 @@ static void misplaced_argmax_is_refused(void **state) {
   assert_non_null(strstr(e->err, "argmax over axis 2"));
 }
 
-int main(void) {
-#define MAP_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-  const struct CMUnitTest tests[] = {
-      MAP_TEST(elementwise_agrees),
-      MAP_TEST(functions_agree),
-      MAP_TEST(integers_agree),
-      MAP_TEST(leaves_agree),
-      MAP_TEST(reductions_agree),
-      MAP_TEST(large_reductions_agree),
-      MAP_TEST(long_sums_stay_accurate),
-      MAP_TEST(argreductions_agree),
-      MAP_TEST(segmentation_losses_agree),
-      MAP_TEST(batch_norm_agrees),
-      MAP_TEST(adam_agrees),
-      MAP_TEST(random_graphs_agree),
-      MAP_TEST(overlays_are_offered),
-      MAP_TEST(launches_share_kernels),
-      MAP_TEST(wide_groups_are_divided),
-      MAP_TEST(misplaced_argmax_is_refused),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

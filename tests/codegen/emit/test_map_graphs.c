@@ -4,6 +4,7 @@
  *
  *   GEN_GRAPHS=5000 build/tests/test_map_graphs                 many more than ctest has time for
  *   GEN_FROM=317 GEN_GRAPHS=1 build/tests/test_map_graphs       one that failed, again */
+#include "tests/test.h"
 #include "tests/codegen/emit/run_passes.h"
 #include "tests/codegen/module/run_plan.h"
 #include "tests/ir/gen_maps.h"
@@ -48,10 +49,7 @@ static void check_launches(const Graph *m) {
   check_fn(m->f, c, m->exact ? 0 : 1e-4);
 }
 
-static void map_graphs(void **state) {
-  (void)state;
-  each_graph(check_launches, 1);
-}
+TEST(random_graphs_of_maps_agree) { each_graph(check_launches, 1); }
 
 #ifndef ON_GPU
 /* All launches over one arena, where values lie over others that are done with. */
@@ -61,18 +59,7 @@ static void check_planned(const Graph *m) {
   plan_run_filled(p, m->f->name, m->exact ? 0 : 5e-5, 2, m->exact ? run_fill_int : fill_range);
 }
 
-static void planned_map_graphs(void **state) {
-  (void)state;
-  each_graph(check_planned, 4);
-}
+TEST(random_graphs_of_maps_agree_in_one_arena) { each_graph(check_planned, 4); }
 #endif
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(map_graphs),
-#ifndef ON_GPU
-      cmocka_unit_test(planned_map_graphs),
-#endif
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

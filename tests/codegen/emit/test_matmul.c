@@ -1,5 +1,6 @@
 /* test_matmul.c - matmul in both modes and inner, exactly, on small integers; any number of axes behind the
  * first. */
+#include "tests/test.h"
 #include "tests/codegen/emit/one_group.h"
 
 static Type shape(int rank, const int64_t *d) {
@@ -43,28 +44,21 @@ static const struct {
     {2, 5, {4, 17, 3, 3, 3}}, {8, 3, {3, 7, 11}}, {1, 2, {3, 9000}},     {5, 2, {2, 33}},
 };
 
-static void test_matmul(void **state) {
-  (void)state;
+TEST(matmul_is_exact_in_both_modes) {
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
     matmul(cases[i].m, cases[i].rank, cases[i].b, i % 2, false);
 }
 
-static void test_inner(void **state) {
-  (void)state;
+TEST(inner_is_exact) {
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
     inner(cases[i].m, cases[i].rank, cases[i].b, false);
 }
 
 /* One operand in the order of weights: the first axis is innermost. */
-static void test_orders(void **state) {
-  (void)state;
+TEST(an_operand_in_the_order_of_weights_is_read_right) {
   static const int64_t b[4] = {5, 6, 3, 3};
   matmul(4, 4, b, false, true);
   inner(4, 4, b, true);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_matmul), cmocka_unit_test(test_inner),
-                                     cmocka_unit_test(test_orders)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

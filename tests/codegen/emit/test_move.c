@@ -1,5 +1,6 @@
 /* test_move.c - data movement against the interpreter: exact, but for interpolation between arbitrary
  * numbers. */
+#include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "tests/codegen/emit/one_group.h"
 
@@ -58,8 +59,7 @@ static int reshape_op(Fn *f, int x, int variant) {
   return ir_reshape(f, x, to);
 }
 
-static void test_boxes(void **state) {
-  (void)state;
+TEST(boxes_are_copied_exactly) {
   try_all("concat", concat_op, 5, 0);
   try_all("slice", slice_op, 5, 0);
   try_all("pad", pad_op, 7, 0);
@@ -68,8 +68,7 @@ static void test_boxes(void **state) {
 
 /* Copies between orders: merging axes, splitting them, and a case whose factors do not nest. Views need no
  * kernel. */
-static void test_reshape(void **state) {
-  (void)state;
+TEST(a_reshape_is_a_copy_between_orders_or_a_view) {
   for (int i = 1; i < CHANNELS; i++)
     for (int ns = 2; ns <= 3; ns++)
       try_shape("reshape", reshape_op, channels[i], ns, spatial[ns - 1], i % 3, 0);
@@ -113,8 +112,7 @@ static int maxpool_dx_op(Fn *f, int x, int v) {
 }
 
 /* Integers from -3 to 3: windows are full of ties. */
-static void test_pools(void **state) {
-  (void)state;
+TEST(pools_are_exact_with_many_ties) {
   try_all("sumpool", sumpool_op, 2, 0);
   try_all("maxpool", maxpool_op, 4, 0);
   try_all("maxpool_dx", maxpool_dx_op, 4, 0);
@@ -128,8 +126,7 @@ static const int64_t sizes[5][3] = {{11, 19, 9}, {3, 4, 5}, {1, 1, 1}, {6, 10, 6
 static int up_op(Fn *f, int x, int v) { return ir_resize(f, OP_resize, x, sizes[v % 5], v % 2); }
 static int down_op(Fn *f, int x, int v) { return ir_resize(f, OP_resize_dx, x, sizes[v % 5], v % 2); }
 
-static void test_resize(void **state) {
-  (void)state;
+TEST(resize_and_its_adjoint_agree) {
   try_all("resize", up_op, 9, 2e-6);
   try_all("resize_dx", down_op, 9, 2e-6);
 }
@@ -145,8 +142,7 @@ static int one_axis(Fn *f, Op op, int x, int v) {
 static int up_axis_op(Fn *f, int x, int v) { return one_axis(f, OP_resize, x, v); }
 static int down_axis_op(Fn *f, int x, int v) { return one_axis(f, OP_resize_dx, x, v); }
 
-static void test_resize_axis(void **state) {
-  (void)state;
+TEST(resize_of_one_axis_and_its_adjoint_agree) {
   try_all("resize_axis", up_axis_op, 6, 2e-6);
   try_all("resize_dx_axis", down_axis_op, 6, 2e-6);
 }
@@ -161,8 +157,7 @@ static int exact_dx_op(Fn *f, int x, int v) {
   (void)v;
   return ir_resize(f, OP_resize_dx, x, half, 0);
 }
-static void test_resize_exact(void **state) {
-  (void)state;
+TEST(resize_at_exact_coordinates_is_exact) {
   static const int64_t small[2] = {4, 8}, large[2] = {8, 16};
   for (int i = 0; i < CHANNELS; i++) {
     try_shape("resize_exact", exact_op, channels[i], 2, small, i % 2, 0);
@@ -198,8 +193,7 @@ static void orient(int64_t c, int ns, int mode, DType dt) {
   arena_free(a);
 }
 
-static void test_orient(void **state) {
-  (void)state;
+TEST(turns_and_flips_are_exact) {
   for (int i = 0; i < CHANNELS; i++) orient(channels[i], 2 + i % 2, i / 2 % 2, F32);
   for (int mode = 0; mode < 2; mode++) {
     orient(1, 2, mode, F32);
@@ -210,15 +204,13 @@ static void test_orient(void **state) {
 
 static int argmax_op(Fn *f, int x, int v) { return ir_argreduce(f, OP_argmax, x, v % f->node[x].type.rank); }
 static int argmin_op(Fn *f, int x, int v) { return ir_argreduce(f, OP_argmin, x, v % f->node[x].type.rank); }
-static void test_arg(void **state) {
-  (void)state;
+TEST(argmax_and_argmin_are_exact) {
   try_all("argmax", argmax_op, 5, 0);
   try_all("argmin", argmin_op, 5, 0);
 }
 
 /* Integers move too. */
-static void test_labels(void **state) {
-  (void)state;
+TEST(integers_move_too) {
   for (int op = 0; op < 2; op++) {
     Arena *a = arena_new();
     Fn *f = one_begin(a, op ? "upsampled labels" : "padded labels");
@@ -231,10 +223,4 @@ static void test_labels(void **state) {
   }
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_boxes),  cmocka_unit_test(test_reshape),     cmocka_unit_test(test_pools),
-      cmocka_unit_test(test_resize), cmocka_unit_test(test_resize_axis), cmocka_unit_test(test_resize_exact),
-      cmocka_unit_test(test_orient), cmocka_unit_test(test_arg),         cmocka_unit_test(test_labels)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

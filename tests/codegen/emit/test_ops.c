@@ -1,7 +1,8 @@
 /* test_ops.c - every op's compiled forward and gradient, through all passes and the emitters (run_passes.h),
- * on every instruction set of this machine: the cases of tests/passes/op_cases.h, and random graphs with a
+ * on every instruction set of this machine: the cases of tests/passes/ops, and random graphs with a
  * loss and its gradient in every input. tests/codegen/gpu/test_gpu_ops.c is the same for the kernels of a
  * GPU. */
+#include "tests/test.h"
 #include "passes/autodiff/autodiff.h"
 #include "tests/codegen/emit/run_passes.h"
 #include "tests/ir/gen.h"
@@ -60,11 +61,9 @@ static bool is_exact(const Fn *f) {
   return true;
 }
 
-static void test_cases(void **state) {
-  (void)state;
+TEST(every_case_and_its_gradient_agree) {
   int exact = 0;
-  for (size_t i = 0; i < sizeof op_cases / sizeof *op_cases; i++) {
-    const OpCase *c = &op_cases[i];
+  for (const OpCase *c = op_cases(); c->name; c++) {
     char err[IR_ERR] = "";
     Arena *a = arena_new();
     Fn *f = op_case_fn(a, c->body, err);
@@ -87,10 +86,8 @@ static void test_cases(void **state) {
 
 /* A NaN comes out where it does in the interpreter, whose test says where that is; but for resize: whether a
  * neighbour that weighs nothing is met hangs on the rounding of places. */
-static void test_nan(void **state) {
-  (void)state;
-  for (size_t i = 0; i < sizeof op_cases / sizeof *op_cases; i++) {
-    const OpCase *c = &op_cases[i];
+TEST(a_nan_comes_out_where_it_does_in_the_interpreter) {
+  for (const OpCase *c = op_cases(); c->name; c++) {
     if (strstr(c->body, "= resize")) continue;
     char err[IR_ERR] = "";
     Arena *a = arena_new();
@@ -119,8 +116,7 @@ static void add_gradients(Fn *f) {
       fn_output(f, arena_printf(f->prog->arena, "d%s", f->node[i].at.sym), ir_grad(f, loss, i));
 }
 
-static void test_random(void **state) {
-  (void)state;
+TEST(random_graphs_and_their_gradients_agree) {
   fill_lo = -1, fill_hi = 1;
   for (int seed = 0; seed < 60; seed++) {
     Arena *a = arena_new();
@@ -137,15 +133,10 @@ static void test_random(void **state) {
 }
 
 /* After the others. */
-static void test_no_op_is_missing(void **state) {
-  (void)state;
+TEST(no_op_is_missing) {
   for (int op = 0; op < OP_COUNT; op++)
     if (!seen[op] && op_info[op].cls != META && op != OP_var)
       fail_msg("no function held %s", op_info[op].name);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_nan),
-                                     cmocka_unit_test(test_random), cmocka_unit_test(test_no_op_is_missing)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -2,6 +2,7 @@
  * F(2,3) computes with halves, so that on small integers it is exact; the filter's transform of F(4,3) is
  * not, and it is held to a bound relative to the largest result, in tests of its own against double
  * precision. */
+#include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "passes/passes.h"
 #include "tests/codegen/emit/one_group.h"
@@ -86,8 +87,7 @@ static const Shape shape[] = {
 };
 enum { SHAPES = sizeof shape / sizeof *shape };
 
-static void test_shallow(void **unused) {
-  (void)unused;
+TEST(transforms_in_registers_agree) {
   for (int i = 0; i < SHAPES; i++)
     for (int back = 0; back < 2; back++) {
       if ((i + back) % 2) check(&shape[i], back, (i + back) % 4, shallow2, 0);
@@ -95,8 +95,7 @@ static void test_shallow(void **unused) {
     }
 }
 
-static void test_deep(void **unused) {
-  (void)unused;
+TEST(transforms_through_memory_agree) {
   for (int i = 0; i < SHAPES; i++)
     for (int back = 0; back < 2; back++) {
       if ((i + back) % 2) check(&shape[i], back, (i + back + 2) % 4, deep2, 0);
@@ -138,8 +137,7 @@ static void check_error(const Shape *s, bool back, const char *name, WinoPlan (*
 
 /* Uniform numbers in (-1, 1). What docs/design/winograd.md says is what this prints; the bounds leave room
  * for other data. */
-static void test_error(void **unused) {
-  (void)unused;
+TEST(errors_stay_within_the_documented_bounds) {
   static const Shape large[] = {{2, 1, 64, 64, {24, 24}, {1, 1}, 0},
                                 {3, 1, 32, 32, {6, 12, 12}, {1, 1, 1}, 0}};
   for (int i = 0; i < 2; i++)
@@ -159,8 +157,7 @@ static void test_error(void **unused) {
 
 /* Pairs, on odd sizes: what is read or written at a wrong place is off by as much as the results are
  * large. */
-static void test_pairs(void **unused) {
-  (void)unused;
+TEST(bf16_products_of_pairs_stay_within_their_bounds) {
   static WinoPlan (*const way[])(const WinoShape *) = {shallow24, deep42, shallow4, deep4};
   for (int i = 0; i < SHAPES; i++)
     check_error(&shape[i], i % 2, "pairs", way[(i + i / 4) % 4], true, (RunError){6e-2, 1.2e-2});
@@ -176,8 +173,7 @@ static WinoPlan fitting(const WinoShape *s) {
 }
 
 /* Sums over the most channels of which blocks of three vectors fit, and over one more, in narrower blocks. */
-static void test_channels(void **unused) {
-  (void)unused;
+TEST(sums_over_the_most_channels_agree) {
   for (int more = 0; more < 2; more++) {
     check(&(Shape){2, 1, 1820 + more, 48, {5, 6}, {1, 1}, 0}, false, 1, fitting, 2e-3);
     check(&(Shape){3, 1, 606 + more, 48, {3, 4, 3}, {1, 1, 1}, 0}, false, 1, fitting, 2e-3);
@@ -203,8 +199,7 @@ static char choice(const Shape *s, bool back, bool winograd) {
 }
 
 /* Large layers with few weights, with many, and what is not worth it or cannot be done. */
-static void test_choice(void **unused) {
-  (void)unused;
+TEST(the_choice_of_a_way_is_what_it_should_be) {
   static const struct {
     Shape s;
     char way;
@@ -220,10 +215,4 @@ static void test_choice(void **unused) {
     }
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_shallow), cmocka_unit_test(test_deep),     cmocka_unit_test(test_error),
-      cmocka_unit_test(test_pairs),   cmocka_unit_test(test_channels), cmocka_unit_test(test_choice),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

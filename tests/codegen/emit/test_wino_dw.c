@@ -1,5 +1,6 @@
 /* test_wino_dw.c - weight gradients by Winograd's F(4,3), against the interpreter. Numbers are such that the
  * largest results are about 1, so the tolerance is one relative to the largest. */
+#include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "ir/bf16.h"
 #include "tests/codegen/emit/one_group.h"
@@ -90,8 +91,7 @@ static const Shape shape[] = {
     {3, 1, 4, 4, {6, 5, 5}, {1, 1, 1}, 2},   {3, 3, 4, 4, {20, 24, 24}, {1, 1, 1}, 3},
 };
 
-static void test_shapes(void **unused) {
-  (void)unused;
+TEST(awkward_shapes_agree) {
   for (size_t i = 0; i < sizeof shape / sizeof *shape; i++) check(&shape[i], i % 2);
 }
 
@@ -101,8 +101,7 @@ static int64_t pick(int64_t n) {
   return (int64_t)((state >> 16) % (uint32_t)n);
 }
 
-static void test_random(void **unused) {
-  (void)unused;
+TEST(random_shapes_agree) {
   for (int i = 0; i < 12; i++) {
     Shape s = {
         .ns = i % 3 ? 2 : 3, .n = 1 + pick(3), .c = 1 + pick(40), .o = 1 + pick(40), .taps = 1 + pick(3)};
@@ -112,8 +111,7 @@ static void test_random(void **unused) {
 }
 
 /* What netc chooses has launches that transform for all tasks where channels are many, and only there. */
-static void test_choice(void **unused) {
-  (void)unused;
+TEST(the_choice_of_a_way_is_what_it_should_be) {
   static const struct {
     Shape s;
     bool winograd, shared;
@@ -162,8 +160,7 @@ static void check_error(const Shape *s, const char *name, bool (*way)(Emit *, co
 
 /* Uniform numbers in (-1, 1). What docs/design/winograd.md says is what this prints; the bounds leave room
  * for other data. */
-static void test_error(void **unused) {
-  (void)unused;
+TEST(errors_stay_within_the_documented_bounds) {
   static const Shape large[] = {{2, 1, 64, 64, {24, 24}, {1, 1}, 1},
                                 {2, 4, 16, 16, {128, 128}, {1, 1}, 1},
                                 {3, 1, 16, 16, {24, 32, 32}, {1, 1, 1}, 3}};
@@ -174,12 +171,4 @@ static void test_error(void **unused) {
   }
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_shapes),
-      cmocka_unit_test(test_random),
-      cmocka_unit_test(test_choice),
-      cmocka_unit_test(test_error),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,13 +1,13 @@
 /* test_winograd.c - Winograd's transforms: the matrices are identities, the code made from them computes
  * them. */
+#include "tests/test.h"
 #include "tests/codegen/emit/run_emit.h"
 #include "codegen/emit/winograd/tile.h"
 
 /* ---- matrices ---- */
 
 /* y = A^T [(G g) . (B^T d)] for unit vectors d and g is 1 where d_(i+t) g_t meets and 0 elsewhere. */
-static void test_identity(void **unused) {
-  (void)unused;
+TEST(the_matrices_make_a_convolution) {
   for (int m = 2; m <= 4; m += 2) {
     const Wino *w = wino_of(m);
     assert_int_equal(w->n, m + 2);
@@ -22,8 +22,7 @@ static void test_identity(void **unused) {
 }
 
 /* Input and output transform round their sums, not their coefficients. */
-static void test_exact_coefficients(void **unused) {
-  (void)unused;
+TEST(coefficients_of_data_transforms_are_exact) {
   for (int m = 2; m <= 4; m += 2) {
     const Wino *w = wino_of(m);
     for (int i = 0; i < w->n; i++)
@@ -77,8 +76,7 @@ static int check_apply(const WinoMatrix *w) {
 }
 
 /* Sharing is part of the promise: plain sums of products would need 22 operations for B^T of F(4,3). */
-static void test_apply(void **unused) {
-  (void)unused;
+TEST(the_code_made_from_a_matrix_computes_it_with_few_operations) {
   for (int m = 2; m <= 4; m += 2) {
     const Wino *w = wino_of(m);
     WinoMatrix b = wino_transposed(&w->bt), gt = wino_transposed(&w->g), a = wino_transposed(&w->at);
@@ -185,8 +183,7 @@ static void check_tiles(const WinoMatrix *w) {
   free(memory);
 }
 
-static void test_tiles(void **unused) {
-  (void)unused;
+TEST(tiles_at_every_place_are_transformed) {
   for (int m = 2; m <= 4; m += 2) {
     const Wino *w = wino_of(m);
     WinoMatrix a = wino_transposed(&w->at);
@@ -196,12 +193,4 @@ static void test_tiles(void **unused) {
   }
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_identity),
-      cmocka_unit_test(test_exact_coefficients),
-      cmocka_unit_test(test_apply),
-      cmocka_unit_test(test_tiles),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

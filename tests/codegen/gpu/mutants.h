@@ -13,7 +13,7 @@
 /* A copy of k without code yet, and where its instructions will be noted. */
 static inline KFn *spoilt_begin(const KFn *k, KV **map) {
   KFn *out = k_new(arena, k->name, k->lanes);
-  out->nargs = k->nargs, out->warps = k->warps, out->over = k->over;
+  out->nargs = k->nargs, out->warps = k->warps, out->may_alias = k->may_alias;
   *map = arena_alloc(arena, ((size_t)k->n + 1) * sizeof **map);
   return out;
 }

@@ -1,14 +1,11 @@
 /* ptxas.h - what NVIDIA's assembler says of a text; it is found on PATH or in /usr/local/cuda/bin. */
 #ifndef NETC_TEST_PTXAS_H
 #define NETC_TEST_PTXAS_H
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "tests/test.h"
 #include "codegen/util/bytes.h"
 
 typedef struct {

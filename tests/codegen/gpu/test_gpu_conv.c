@@ -7,8 +7,8 @@ static const Machine *conv_machine(void) {
   static Machine small, cut;
   static int calls;
   small = cut = machine_gpu;
-  small.processors = 1;
-  cut.processors = 8, cut.part_steps = 1, cut.launch_cost = cut.byte_cost = 0;
+  small.sms = 1;
+  cut.sms = 8, cut.part_steps = 1, cut.launch_cost = cut.byte_cost = 0;
   const Machine *const turn[] = {&machine_gpu, &small, &cut};
   return turn[calls++ % 3];
 }

@@ -1,7 +1,8 @@
 /* test_gpu_conv_dw.c - gradients of weights on the tensor cores of a GPU, emulated, against the interpreter:
  * small integers, which tf32 and bf16 hold exactly, so results must be equal. Drawn shapes, in 2-D and 3-D,
  * taps, strides, channels that are copied by 16, 8 and 4 bytes, several parts and one; tf32 and bf16, which
- * has a form for sm_90a that takes both operands turned: of every tile and both lengths of steps. */
+ * has a form for sm_90a that takes both operands transposed: of every tile and both lengths of steps. */
+#include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "tests/codegen/emit/one_group.h"
 #include "codegen/kir/internal.h"
@@ -22,7 +23,7 @@ static void look_at(const KFn *k) {
   int columns = 0, products = 0, sums = 0;
   for (int v = 0; v < k->n; v++) {
     if (k->ins[v].op == K_regs && k->ins[v].type.base == K_F32) columns = 2 * (int)k->ins[v].imm, sums++;
-    products += k->ins[v].op == K_wgmma_bf16_turned;
+    products += k->ins[v].op == K_wgmma_bf16_transposed;
   }
   assert_true(columns % 16 == 0 && columns <= 64 && sums > 0 && products % sums == 0);
   assert_true(products / sums == 2 || products / sums == 4);
@@ -83,7 +84,7 @@ static Case drawn(int ns, uint32_t *state) {
   return c;
 }
 
-static void test_drawn(int ns, int cases) {
+static void check_drawn(int ns, int cases) {
   uint32_t state = (uint32_t)ns;
   for (int i = 0; i < cases; i++) {
     Case c = drawn(ns, &state);
@@ -91,19 +92,12 @@ static void test_drawn(int ns, int cases) {
   }
 }
 
-static void test_2d(void **state) {
-  (void)state;
-  test_drawn(2, 32);
-}
-static void test_3d(void **state) {
-  (void)state;
-  test_drawn(3, 16);
-}
+TEST(drawn_shapes_in_2d_are_exact) { check_drawn(2, 32); }
+TEST(drawn_shapes_in_3d_are_exact) { check_drawn(3, 16); }
 
 /* For a single processor, whose tile the shape says: steps enough to be long ones, and too few; pieces of 16
  * bytes and fewer, of which the latter keep short steps. */
-static void test_tiles(void **state) {
-  (void)state;
+TEST(every_tile_and_length_of_steps_is_exact) {
   static const Case tiles[] = {
       {1, 64, 64, 2, {16, 24}, {3, 3}, {1, 1}, {1, 1}},
       {2, 128, 64, 2, {17, 19}, {1, 1}, {1, 1}, {0, 0}},
@@ -123,22 +117,16 @@ static void test_tiles(void **state) {
 }
 
 /* What the cases were for. */
-static void test_all_forms_came(void **state) {
-  (void)state;
+TEST(all_forms_came) {
   for (int i = 1; i <= 4; i += i)
     for (int p = 1; p < 4; p += 2)
       if (!seen[i][p]) fail_msg("no form with %d columns and %d products in a step", 16 * i, p + 1);
 }
 
-int main(void) {
+FIXTURE(plan_for_one_processor) {
   single = machine_gpu;
-  single.processors = 1;
-  const struct CMUnitTest tests[] = {
-
-      cmocka_unit_test(test_2d),
-      cmocka_unit_test(test_3d),
-      cmocka_unit_test(test_tiles),
-      cmocka_unit_test(test_all_forms_came),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  single.sms = 1;
+  return 0;
 }
+
+RUN_TESTS(plan_for_one_processor, NULL)

@@ -3,6 +3,7 @@
  * results have more digits, and a rounding left out shows. Shapes are drawn, from one pixel to several boxes,
  * and each is planned for a GPU with many processors and for one with a single one, to which large tiles are
  * best. */
+#include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "tests/codegen/emit/one_group.h"
 
@@ -92,7 +93,7 @@ static Case drawn(int ns, uint32_t *state) {
   return c;
 }
 
-static void test_drawn(int ns, int cases) {
+static void check_drawn(int ns, int cases) {
   uint32_t state = (uint32_t)ns;
   for (int i = 0; i < cases; i++) {
     Case c = drawn(ns, &state);
@@ -102,18 +103,11 @@ static void test_drawn(int ns, int cases) {
   }
 }
 
-static void test_2d(void **state) {
-  (void)state;
-  test_drawn(2, 16);
-}
-static void test_3d(void **state) {
-  (void)state;
-  test_drawn(3, 12);
-}
+TEST(drawn_shapes_in_2d_are_exact) { check_drawn(2, 16); }
+TEST(drawn_shapes_in_3d_are_exact) { check_drawn(3, 12); }
 
 /* The layers of a network: whole channels, rows of several boxes, boxes within the image and at its ends. */
-static void test_layers(void **state) {
-  (void)state;
+TEST(layers_of_networks_are_exact) {
   static const Case layers[] = {
       {1, 64, 64, 2, {24, 40}, {3, 3}, {1, 1}, {1, 1}},
       {2, 128, 136, 2, {16, 16}, {3, 3}, {1, 1}, {1, 1}},
@@ -127,8 +121,7 @@ static void test_layers(void **state) {
 }
 
 /* What is left to the plain kernels. */
-static void test_plain(void **state) {
-  (void)state;
+TEST(what_does_not_suit_is_left_to_the_plain_kernels) {
   static const Case plain[] = {
       {1, 5, 32, 2, {9, 10}, {3, 3}, {1, 1}, {1, 1}},             /* few channels */
       {1, 32, 5, 2, {9, 10}, {3, 3}, {1, 1}, {1, 1}},             /* of either */
@@ -138,14 +131,10 @@ static void test_plain(void **state) {
   for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) check(&plain[i], i % 2, true, PLAIN);
 }
 
-int main(void) {
+FIXTURE(plan_for_one_processor) {
   single = machine_gpu;
-  single.processors = 1;
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_2d),
-      cmocka_unit_test(test_3d),
-      cmocka_unit_test(test_layers),
-      cmocka_unit_test(test_plain),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  single.sms = 1;
+  return 0;
 }
+
+RUN_TESTS(plan_for_one_processor, NULL)

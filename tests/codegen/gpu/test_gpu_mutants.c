@@ -2,6 +2,7 @@
  * sync is taken out, a barrier is, an element number is one too large or too small. Every such kernel must
  * end in an error, or in other numbers. And small kernels written for one defect each, for the text of its
  * error; and what crosses lanes, right. */
+#include "tests/test.h"
 #include "tests/codegen/gpu/mutants.h"
 
 static const struct {
@@ -31,8 +32,7 @@ static int find_sync(const KFn *k, int number) {
 /* Not every sync is needed in every run: codegen/gpu/sync.c takes elements to be the same that it cannot tell
  * apart, some code is not reached with these shapes, and where many stand in turn, others do a missing one's
  * work. So first those go that nobody misses; then no further one may. */
-static void syncs_are_needed(void **state) {
-  (void)state;
+ARENA_TEST(syncs_are_needed) {
   int needed = 0, all = 0, kernels = 0;
   for (int f = 0; f < FUNCTIONS; f++) {
     Subjects list = subjects(functions[f].name, functions[f].body, false);
@@ -55,8 +55,7 @@ static void syncs_are_needed(void **state) {
 }
 
 /* Accesses, one element off, either way. It does not show where code is not reached. */
-static void shifted_elements_are_seen(void **state) {
-  (void)state;
+ARENA_TEST(shifted_elements_are_seen) {
   enum { MOST = 16 }; /* of a kernel */
   int seen = 0, all = 0;
   for (int f = 0; f < FUNCTIONS; f++) {
@@ -120,8 +119,7 @@ static KFn *reversed(const char *name, bool sync) {
   return k;
 }
 
-static void lanes_wait(void **state) {
-  (void)state;
+ARENA_TEST(lanes_wait) {
   char err[IR_ERR] = "";
   Memory m;
   if (!run_one(reversed("reversed", true), &m, 8, err)) fail_msg("%s", err);
@@ -141,8 +139,7 @@ static void lanes_wait(void **state) {
 }
 
 /* Sums by halves as on the host; the largest where there is more than one zero is lane 0's in all lanes. */
-static void lanes_meet(void **state) {
-  (void)state;
+ARENA_TEST(lanes_meet) {
   char err[IR_ERR] = "";
   Memory m;
   KFn *k = with_buffers("lanes");
@@ -179,8 +176,7 @@ static KFn *handed_on(const char *name, bool barrier) {
   return k;
 }
 
-static void warps_wait(void **state) {
-  (void)state;
+ARENA_TEST(warps_wait) {
   char err[IR_ERR] = "";
   Memory m;
   if (!run_one(handed_on("handed on", true), &m, 2, err)) fail_msg("%s", err);
@@ -194,8 +190,7 @@ static void warps_wait(void **state) {
   expect_error(k, 1, "wait at v6 = barrier for threads that never come");
 }
 
-static void accesses_are_watched(void **state) {
-  (void)state;
+ARENA_TEST(accesses_are_watched) {
   KFn *k = with_buffers("beyond");
   k_store(k, 1, k_i64(k, 230), k_load(k, 0, k_i64(k, 0), true));
   expect_error(k, 1, "of out (argument 1), which has 256");
@@ -217,8 +212,7 @@ static KV loaded_twice(KFn *k) {
 }
 
 /* Lanes of a warp that go different ways; only a kernel that takes one lane's value for all can do that. */
-static void lanes_stay_together(void **state) {
-  (void)state;
+ARENA_TEST(lanes_stay_together) {
   KFn *k = with_buffers("apart");
   KV few = loaded_twice(k);
   k->ins[few].type.vec = 0; /* what the builder does not let through */
@@ -238,15 +232,4 @@ static void lanes_stay_together(void **state) {
   if (!strstr(err, "while others of it wait") && !strstr(err, "never come")) fail_msg("%s", err);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(lanes_wait, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(lanes_meet, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(warps_wait, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(accesses_are_watched, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(lanes_stay_together, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(syncs_are_needed, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(shifted_elements_are_seen, set_up, tear_down),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

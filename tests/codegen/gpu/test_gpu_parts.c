@@ -1,6 +1,7 @@
 /* test_gpu_parts.c - convolutions on tensor cores whose summed axis is cut into parts, emulated: drawn shapes
  * against the interpreter, exactly; that parts are added in order; and kernels spoilt so that a part is lost,
  * counted twice, out of order, or begins elsewhere. */
+#include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "tests/codegen/emit/one_group.h"
 #include "tests/codegen/gpu/mutants.h"
@@ -9,7 +10,7 @@
 /* To cut costs nothing, so that small shapes are cut; what tile is best depends on the processors. */
 static Machine machine_of(int64_t processors) {
   Machine m = machine_gpu;
-  m.processors = processors, m.part_steps = 1, m.launch_cost = m.byte_cost = 0;
+  m.sms = processors, m.part_steps = 1, m.launch_cost = m.byte_cost = 0;
   return m;
 }
 
@@ -19,7 +20,7 @@ typedef struct {
   int64_t n, c, o;
   int ns;
   int64_t s[3], k[3], stride[3], pad[3];
-  bool back, bf16;
+  bool dgrad, bf16;
   int form;
 } Case;
 
@@ -37,16 +38,16 @@ static int epilogue(Fn *f, const Case *c, int x, int y) {
 }
 
 static Fn *function(Arena *a, const Case *c) {
-  Fn *f = one_begin(a, arena_printf(a, "%s_n%d_c%d_o%d_w%d_k%d_s%d_form%d%s", c->back ? "conv_dx" : "conv",
+  Fn *f = one_begin(a, arena_printf(a, "%s_n%d_c%d_o%d_w%d_k%d_s%d_form%d%s", c->dgrad ? "conv_dx" : "conv",
                                     (int)c->n, (int)c->c, (int)c->o, (int)c->s[c->ns - 1], (int)c->k[0],
                                     (int)c->stride[0], c->form, c->bf16 ? "_bf16" : ""));
   int64_t out[3];
   for (int i = 0; i < c->ns; i++) out[i] = (c->s[i] + 2 * c->pad[i] - c->k[i]) / c->stride[i] + 1;
-  int x = c->back ? ir_input(f, "dy", image(c->n, c->o, c->ns, out))
-                  : ir_input(f, "x", image(c->n, c->c, c->ns, c->s));
+  int x = c->dgrad ? ir_input(f, "dy", image(c->n, c->o, c->ns, out))
+                   : ir_input(f, "x", image(c->n, c->c, c->ns, c->s));
   int w = ir_input(f, "w", image(c->o, c->c, c->ns, c->k));
-  int y = c->back ? ir_conv_grad(f, OP_conv_dx, x, w, c->stride, c->pad, c->s)
-                  : ir_conv(f, x, w, c->stride, c->pad);
+  int y = c->dgrad ? ir_conv_grad(f, OP_conv_dx, x, w, c->stride, c->pad, c->s)
+                   : ir_conv(f, x, w, c->stride, c->pad);
   fn_output(f, "y", epilogue(f, c, x, y));
   one_layout(f, w);
   one_group(f, G_CONV, y);
@@ -80,7 +81,7 @@ static Case drawn(int ns, uint32_t *state) {
     c.pad[a] = draw(state, 2);
     c.s[a] = c.k[a] + draw(state, ns == 3 ? 4 : 9);
   }
-  c.back = draw(state, 2), c.bf16 = draw(state, 2), c.form = (int)draw(state, 4);
+  c.dgrad = draw(state, 2), c.bf16 = draw(state, 2), c.form = (int)draw(state, 4);
   if (c.bf16) c.c += c.c % 2, c.o += c.o % 2;
   return c;
 }
@@ -100,13 +101,13 @@ static void check(const Case *c, const Machine *m, Seen *seen) {
   run_check(&r, e);
   if (part) {
     seen->cut++, seen->wide += part->k[0]->sm90 != NULL, seen->bf16 += c->bf16;
-    seen->phases += c->back && c->stride[0] > 1;
-    seen->masked += (c->back ? c->c : c->o) % 32 != 0;
+    seen->phases += c->dgrad && c->stride[0] > 1;
+    seen->masked += (c->dgrad ? c->c : c->o) % 32 != 0;
   }
   arena_free(a);
 }
 
-static void test_drawn(int ns, int cases) {
+static void check_drawn(int ns, int cases) {
   static const int64_t processors[] = {1000, 8, 3, 16};
   uint32_t state = 7u * (uint32_t)ns;
   Seen seen = {0};
@@ -124,18 +125,11 @@ static void test_drawn(int ns, int cases) {
               seen.masked >= 3);
 }
 
-static void test_2d(void **state) {
-  (void)state;
-  test_drawn(2, 24);
-}
-static void test_3d(void **state) {
-  (void)state;
-  test_drawn(3, 16);
-}
+TEST(drawn_shapes_in_2d_are_exact) { check_drawn(2, 24); }
+TEST(drawn_shapes_in_3d_are_exact) { check_drawn(3, 16); }
 
 /* The operand is a result's residual, too. */
-static void reads_its_operand_again(void **state) {
-  (void)state;
+TEST(a_residual_may_be_the_operand) {
   static const Case cases[] = {
       {1, 40, 40, 2, {9, 7}, {3, 3}, {1, 1}, {1, 1}, false, false, 4},
       {2, 34, 34, 3, {4, 3, 5}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}, true, true, 4},
@@ -165,8 +159,7 @@ static int64_t planned_parts(const Machine *m, const TcProduct *product, int cou
   return most;
 }
 
-static void parts_within_bounds(void **state) {
-  (void)state;
+TEST(parts_are_within_their_bounds) {
   uint32_t draws = 11;
   Machine m = machine_gpu;
   int cut = 0, phases_cut = 0;
@@ -191,8 +184,7 @@ static void parts_within_bounds(void **state) {
 
 /* ---- the sum has the bits of the parts added in order ---- */
 
-static void sums_in_order(void **state) {
-  (void)state;
+TEST(parts_are_added_in_order) {
   static const Case c = {1, 40, 36, 2, {9, 7}, {3, 3}, {1, 1}, {1, 1}, false, false, 0};
   Arena *a = arena_new();
   Machine m = machine_of(16);
@@ -207,7 +199,7 @@ static void sums_in_order(void **state) {
   run_all(&r, RUN_PLAIN);
   const Launch *sum = &e->launch[e->nlaunch - 1];
   assert_int_equal(e->nlaunch, 3); /* weights, parts, sum */
-  int64_t n = c.o * c.s[0] * c.s[1], parts = e->buffer[sum->arg[0]].bytes / 4 / n, turned = 0;
+  int64_t n = c.o * c.s[0] * c.s[1], parts = e->buffer[sum->arg[0]].bytes / 4 / n, transposed = 0;
   assert_true(parts >= 4 && e->buffer[sum->arg[0]].bytes == 4 * n * parts);
   const float *ws = (const float *)(const void *)r.mem[sum->arg[0]],
               *y = (const float *)(const void *)r.mem[sum->arg[1]];
@@ -216,9 +208,9 @@ static void sums_in_order(void **state) {
     for (int64_t p = 1; p < parts; p++) want += ws[p * n + i];
     for (int64_t p = parts - 2; p >= 0; p--) other += ws[p * n + i];
     if (memcmp(&want, &y[i], sizeof want)) fail_msg("element %d: %.9g, in order %.9g", (int)i, y[i], want);
-    turned += want != other;
+    transposed += want != other;
   }
-  assert_true(turned > n / 8); /* another order would show */
+  assert_true(transposed > n / 8); /* another order would show */
   emulator_free(r.emulator);
   arena_free(a);
 }
@@ -302,8 +294,7 @@ static void spoil(const Subject *s, int of[KINDS]) {
     }
 }
 
-static void defects_are_seen(void **state) {
-  (void)state;
+ARENA_TEST(defects_are_seen) {
   int of[KINDS] = {0}, wide = 0;
   for (int i = 0; i < FUNCTIONS * 2; i++) {
     Machine m = machine_of(5);
@@ -322,12 +313,4 @@ static void defects_are_seen(void **state) {
   assert_true(wide >= 2);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_2d),
-                                     cmocka_unit_test(test_3d),
-                                     cmocka_unit_test(reads_its_operand_again),
-                                     cmocka_unit_test(parts_within_bounds),
-                                     cmocka_unit_test(sums_in_order),
-                                     cmocka_unit_test_setup_teardown(defects_are_seen, set_up, tear_down)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,10 +1,7 @@
 /* test_gpu_share.c - which kernels of a GPU share a code, and with what parameters; that shared codes compute
  * what their kernels do is for test_gpu_ops and test_gpu, whose kernels are shared. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <string.h>
+#include "tests/test.h"
 #include "tests/one_arena.h"
 #include "codegen/emulator/emulator.h"
 #include "codegen/kir/internal.h"
@@ -30,8 +27,7 @@ static KFn *scale(int64_t n, int64_t from, double s, int64_t row) {
 
 static int params(const SharedCodes *c) { return c->code[0]->nparams; }
 
-static void numbers_are_parameters(void **state) {
-  (void)state;
+TEST(numbers_are_parameters) {
   SharedCodes c = share(scale(4096, 7, 0.5, 64), scale(8192, 9, 2, 128), SHARE_LIGHT);
   assert_int_equal(c.n, 1);
   assert_int_equal(params(&c), 4);
@@ -57,8 +53,7 @@ static void numbers_are_parameters(void **state) {
 
 /* What makes a device's code faster stays: of much arithmetic offsets in the innermost loop, else divisors in
  * loops and short loops. */
-static void speed_is_kept(void **state) {
-  (void)state;
+TEST(speed_is_kept) {
   KFn *a = scale(4096, 7, 0.5, 64);
   assert_int_equal(share(a, scale(8192, 7, 2, 64), SHARE_HEAVY).n, 1);
   assert_int_equal(share(a, scale(4096, 9, 0.5, 64), SHARE_HEAVY).n, 2);
@@ -85,8 +80,7 @@ static int syncs(const KFn *k) {
   return n;
 }
 
-static void syncs_are_each_ones_own(void **state) {
-  (void)state;
+TEST(syncs_are_each_ones_own) {
   SharedCodes c = share(shifted(3), shifted(5), SHARE_LIGHT);
   assert_true(c.n == 1 && params(&c) == 1 && syncs(c.code[0]) == 1);
   c = share(shifted(64), shifted(80), SHARE_LIGHT);
@@ -104,8 +98,7 @@ static KFn *structured(int lane, int64_t step, int64_t scratch) {
   return k;
 }
 
-static void structure_is_kept(void **state) {
-  (void)state;
+TEST(structure_is_kept) {
   assert_int_equal(share(structured(1, 32, 8), structured(1, 32, 8), SHARE_ALL).n, 1);
   assert_int_equal(share(structured(1, 32, 8), structured(2, 32, 8), SHARE_ALL).n, 2);
   assert_int_equal(share(structured(1, 32, 8), structured(1, 64, 8), SHARE_ALL).n, 2);
@@ -121,8 +114,7 @@ static KFn *many(int64_t n) {
   return k;
 }
 
-static void there_is_a_limit(void **state) {
-  (void)state;
+TEST(there_is_a_limit) {
   const KFn *k[3] = {many(5), many(1000), many(5)};
   const ShareMode mode[3] = {SHARE_LIGHT, SHARE_LIGHT, SHARE_LIGHT};
   SharedCodes c = share_kernels(arena, k, mode, 3);
@@ -132,8 +124,7 @@ static void there_is_a_limit(void **state) {
 }
 
 /* The words arrive, of every type. */
-static void parameters_arrive(void **state) {
-  (void)state;
+TEST(parameters_arrive) {
   const KFn *k[2] = {scale(96, 7, 0.5, 64), scale(128, 2, -3, 32)};
   const ShareMode mode[2] = {SHARE_LIGHT, SHARE_LIGHT};
   char err[IR_ERR] = "";
@@ -152,8 +143,7 @@ static void parameters_arrive(void **state) {
   emulator_free(e);
 }
 
-static void verifier_knows_parameters(void **state) {
-  (void)state;
+TEST(verifier_knows_parameters) {
   char err[IR_ERR] = "";
   KFn *k = k_new(arena, "p", SIMT_LANES);
   KV y = k_arg(k, K_I64, "y");
@@ -164,11 +154,4 @@ static void verifier_knows_parameters(void **state) {
   assert_true(kir_verify(k, err));
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(numbers_are_parameters),   cmocka_unit_test(speed_is_kept),
-      cmocka_unit_test(syncs_are_each_ones_own),  cmocka_unit_test(structure_is_kept),
-      cmocka_unit_test(there_is_a_limit),         cmocka_unit_test(parameters_arrive),
-      cmocka_unit_test(verifier_knows_parameters)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(arena_set_up, arena_tear_down)

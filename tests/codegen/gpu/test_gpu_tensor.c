@@ -3,6 +3,7 @@
  * kernel that breaks it. Where ptxas is at hand it takes them all. */
 #include <stdio.h>
 #include <unistd.h>
+#include "tests/test.h"
 #include "tests/one_arena.h"
 #include "tests/codegen/gpu/ptxas.h"
 #include "tests/codegen/emit/run_emit.h"
@@ -175,8 +176,7 @@ static bool right(const Memory *m) {
   return true;
 }
 
-static void products_are_right(void **state) {
-  (void)state;
+ARENA_TEST(products_are_right) {
   for (int bf16 = 0; bf16 < 2; bf16++) {
     char err[IR_ERR] = "";
     Memory *m = memory(bf16);
@@ -186,8 +186,7 @@ static void products_are_right(void **state) {
   }
 }
 
-static void defects_are_seen(void **state) {
-  (void)state;
+ARENA_TEST(defects_are_seen) {
   static const char *const text[DEFECTS] = {
       [NO_WAIT] = "no wait_group has waited",    [WAIT_LESS] = "no wait_group has waited",
       [NO_BARRIER] = "nothing orders the two",   [NO_BARRIER_2] = "nothing orders the two",
@@ -206,8 +205,7 @@ static void defects_are_seen(void **state) {
 }
 
 /* A copy that nobody waits for, alone. */
-static void ends_early(void **state) {
-  (void)state;
+ARENA_TEST(a_copy_that_nobody_waits_for_is_refused) {
   char err[IR_ERR] = "";
   KFn *k = k_new(arena, "early", SIMT_LANES);
   KV x = k_arg(k, K_F32, "x");
@@ -221,9 +219,8 @@ static void ends_early(void **state) {
   free(m);
 }
 
-/* Rounding, zeros, pieces of 4 and 8 bytes, turned matrices. */
-static void small_things(void **state) {
-  (void)state;
+/* Rounding, zeros, pieces of 4 and 8 bytes, transposed matrices. */
+ARENA_TEST(rounding_pieces_and_turned_matrices_are_right) {
   char err[IR_ERR] = "";
   KFn *k = k_new(arena, "small", SIMT_LANES);
   KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_F32, "y"), out = k_arg(k, K_F32, "out"), lane = k_iota(k);
@@ -239,7 +236,7 @@ static void small_things(void **state) {
   k_store(k, out, k_i64(k, 32), k_load(k, s, k_i64(k, 0), true));
   k_store(k, out, k_i64(k, 64), k_load(k, s, k_i64(k, 64), true));
   k_sync(k);
-  KV four = k_mul(k, lane, i32v(k, 4)), regs = k_regs(k, K_I32, 4, "turned");
+  KV four = k_mul(k, lane, i32v(k, 4)), regs = k_regs(k, K_I32, 4, "transposed");
   k_copy_async(k, s, four, y, four, 16);
   k_commit(k);
   k_wait_group(k, 0);
@@ -313,8 +310,7 @@ static uint16_t want_bf16(uint32_t bits, bool tensor) {
   return tensor && f != f ? 0x7fff : bf16_bits(f);
 }
 
-static void rounding_is_the_hosts(void **state) {
-  (void)state;
+ARENA_TEST(rounding_is_the_hosts) {
   for (int tensor = 0; tensor < 2; tensor++) {
     char err[IR_ERR] = "";
     uint32_t x[FLOATS], back[FLOATS], value[FLOATS], pairs[FLOATS];
@@ -340,8 +336,7 @@ static void rounding_is_the_hosts(void **state) {
 
 /* ---- what the builder and the verifier refuse ---- */
 
-static void misuse_is_refused(void **state) {
-  (void)state;
+ARENA_TEST(misuse_is_refused) {
   KFn *k = k_new(arena, "misuse", SIMT_LANES);
   KV sum = k_regs(k, K_F32, 4, "sum"), a = k_regs(k, K_I32, 4, "a"), b = k_regs(k, K_I32, 4, "b");
   k_mma(k, false, sum, a, b, 3);
@@ -362,8 +357,7 @@ static void misuse_is_refused(void **state) {
 }
 
 /* A kernel with all of it, written and read. */
-static void text_reads_back(void **state) {
-  (void)state;
+ARENA_TEST(text_reads_back) {
   KFn *k = product(false, WHOLE);
   KV tile = 0;
   while (k->ins[tile].op != K_scratch) tile++;
@@ -391,8 +385,7 @@ static void text_reads_back(void **state) {
 /* ---- PTX ---- */
 
 /* Instructions where the family has them, and nowhere else. */
-static void ptx_rounds_to_bf16(void **state) {
-  (void)state;
+ARENA_TEST(ptx_rounds_to_bf16) {
   char err[IR_ERR] = "";
   for (int tensor = 0; tensor < 2; tensor++) {
     KFn *k = rounded(tensor);
@@ -410,8 +403,7 @@ static void ptx_rounds_to_bf16(void **state) {
   }
 }
 
-static void ptx_is_assembled(void **state) {
-  (void)state;
+ARENA_TEST(ptx_is_assembled) {
   char err[IR_ERR] = "";
   LLVMTargetMachineRef tm = simt_ptx_target(NETC_SM_80, err);
   if (!tm) fail_msg("%s", err);
@@ -437,17 +429,4 @@ static void ptx_is_assembled(void **state) {
   LLVMDisposeTargetMachine(tm);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(products_are_right, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(defects_are_seen, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(ends_early, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(small_things, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(rounding_is_the_hosts, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(misuse_is_refused, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(text_reads_back, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(ptx_rounds_to_bf16, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(ptx_is_assembled, set_up, tear_down),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,6 +1,7 @@
 /* test_gpu_tensor_mutants.c - kernels for tensor cores, as the emitters write them, spoilt in one place each:
  * a barrier or a wait is taken out, a wait is for one group less, the ring of stages is one stage shorter
  * than is waited for, an offset is one piece off, a word goes to the wrong place, rounding is left out. */
+#include "tests/test.h"
 #include "tests/codegen/gpu/mutants.h"
 
 /* Each with its gradients: three products. */
@@ -117,8 +118,7 @@ static void spoil(const Subject *s, Kind kind, Counts *c) {
   c->kind[kind] += found;
 }
 
-static void defects_are_seen(void **state) {
-  (void)state;
+ARENA_TEST(defects_are_seen) {
   Counts c = {0};
   for (int f = 0; f < FUNCTIONS; f++) {
     Subjects list = subjects(functions[f].name, functions[f].body, true);
@@ -137,7 +137,4 @@ static void defects_are_seen(void **state) {
   assert_true(c.waits >= 24 && c.ends >= 2 && c.kind[WAITS_LESS] == c.of[WAITS_LESS]);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(defects_are_seen, set_up, tear_down)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -3,6 +3,7 @@
  * breaks it; PTX, which ptxas takes where it is at hand, without spills or serialized instructions. */
 #include <stdio.h>
 #include <unistd.h>
+#include "tests/test.h"
 #include "tests/one_arena.h"
 #include "tests/codegen/gpu/ptxas.h"
 #include "tests/codegen/emit/run_emit.h"
@@ -213,8 +214,7 @@ static bool right(const Form *f, const Memory *m) {
   return true;
 }
 
-static void products_are_right(void **state) {
-  (void)state;
+ARENA_TEST(products_are_right) {
   static const int bytes[] = {32, 32, 64, 128};
   for (int i = 0; i < 4; i++)
     for (int kind = 0; kind < 4; kind++) {
@@ -227,8 +227,7 @@ static void products_are_right(void **state) {
     }
 }
 
-static void defects_are_seen(void **state) {
-  (void)state;
+ARENA_TEST(defects_are_seen) {
   static const char *const text[DEFECTS] = {
       [NO_COPY_WAIT] = "copies to: no wait_group has waited",
       [NO_PROXY_FENCE] = "has made no proxy_fence after that, before the last barrier",
@@ -259,8 +258,7 @@ static void defects_are_seen(void **state) {
 }
 
 /* A wait that never comes. */
-static void ends_early(void **state) {
-  (void)state;
+ARENA_TEST(a_product_that_nobody_waits_for_is_refused) {
   char err[IR_ERR] = "";
   KFn *k = k_new(arena, "early", SIMT_LANES);
   k->warps = 4;
@@ -278,8 +276,7 @@ static void ends_early(void **state) {
 
 /* ---- what is refused; text ---- */
 
-static void misuse_is_refused(void **state) {
-  (void)state;
+ARENA_TEST(misuse_is_refused) {
   char err[IR_ERR];
   KFn *k = product((Form){64, true, false, false, 24, WHOLE});
   k->warps = 6;
@@ -308,8 +305,7 @@ static char *printed(const KFn *k) {
   return text;
 }
 
-static void text_is_read(void **state) {
-  (void)state;
+ARENA_TEST(text_is_read) {
   for (int registers = 0; registers < 2; registers++) {
     char err[IR_ERR];
     char *first = printed(product((Form){128, true, true, registers, 24, WHOLE}));
@@ -328,8 +324,7 @@ static void text_is_read(void **state) {
 
 /* ---- PTX ---- */
 
-static void ptx_is_assembled(void **state) {
-  (void)state;
+ARENA_TEST(ptx_is_assembled) {
   char err[IR_ERR] = "";
   LLVMTargetMachineRef tm = simt_ptx_target(NETC_SM_90A, err);
   if (!tm) fail_msg("%s", err);
@@ -351,14 +346,4 @@ static void ptx_is_assembled(void **state) {
   LLVMDisposeTargetMachine(tm);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(products_are_right, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(defects_are_seen, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(ends_early, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(misuse_is_refused, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(text_is_read, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(ptx_is_assembled, set_up, tear_down),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,6 +1,7 @@
 /* test_gpu_wgmma_mutants.c - the emitters' kernels for sm_90a, spoilt in one place each: a barrier, a wait or
  * a fence is taken out, a matrix begins one piece further, its rows are swapped in another way, its eighth
- * row is elsewhere, its next 32 bytes are others, it is not turned. */
+ * row is elsewhere, its next 32 bytes are others, it is not transposed. */
+#include "tests/test.h"
 #include "tests/codegen/gpu/mutants.h"
 #include "codegen/kir/wgmma.h"
 
@@ -38,7 +39,7 @@ static bool is_told(KOp op, const char *err) {
 }
 
 typedef struct {
-  int products, bf16, turned, matrices, long_rows, missed, ends;
+  int products, bf16, transposed, matrices, long_rows, missed, ends;
 } Counts;
 
 static void drop(const Subject *s, Counts *c) {
@@ -93,12 +94,12 @@ static void spoil_matrices(const Subject *s, Counts *c) {
 static void spoil_products(const Subject *s, Counts *c) {
   for (int v = 0; v < s->k->n; v++) {
     const KIns *i = &s->k->ins[v];
-    if (i->op < K_wgmma_tf32 || i->op > K_wgmma_bf16_turned) continue;
-    if (i->op == K_wgmma_bf16_turned) {
+    if (i->op < K_wgmma_tf32 || i->op > K_wgmma_bf16_transposed) continue;
+    if (i->op == K_wgmma_bf16_transposed) {
       KFn *rows = spoilt(s->k, v, i->imm, -1, 0);
       rows->ins[v].op = K_wgmma_bf16;
-      want_seen(s, rows, v, "not turned");
-      c->turned++;
+      want_seen(s, rows, v, "not transposed");
+      c->transposed++;
     }
     int64_t step;
     const KIns *b = &s->k->ins[i->in[2]];
@@ -109,10 +110,9 @@ static void spoil_products(const Subject *s, Counts *c) {
   }
 }
 
-static void defects_are_seen(void **state) {
-  (void)state;
+ARENA_TEST(defects_are_seen) {
   Machine one = machine_gpu;
-  one.processors = 1;
+  one.sms = 1;
   Counts c = {0};
   int kernels = 0;
   for (int f = 0; f < FUNCTIONS; f++) {
@@ -128,13 +128,10 @@ static void defects_are_seen(void **state) {
   }
   print_message(
       "%d kernels: %d waits, barriers and fences are needed (%d at the end), %d matrices, %d of long rows, "
-      "%d products, %d of bf16; %d turned\n",
-      kernels, c.missed, c.ends, c.matrices, c.long_rows, c.products, c.bf16, c.turned);
-  assert_true(kernels >= 6 && c.turned >= 4 && c.missed >= 25 && c.long_rows > 0 &&
+      "%d products, %d of bf16; %d transposed\n",
+      kernels, c.missed, c.ends, c.matrices, c.long_rows, c.products, c.bf16, c.transposed);
+  assert_true(kernels >= 6 && c.transposed >= 4 && c.missed >= 25 && c.long_rows > 0 &&
               c.long_rows < c.matrices && c.bf16 > 0 && c.bf16 < c.products);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(defects_are_seen, set_up, tear_down)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,9 +1,10 @@
-/* test_gpu_wgmma_turned.c - products by groups of four warps of bf16 matrices that lie turned
+/* test_gpu_wgmma_turned.c - products by groups of four warps of bf16 matrices that lie transposed
  * (codegen/kir/wgmma.h), emulated: where the ISA's examples and the canonical layouts say that elements lie,
  * which is written out here once more; all kinds of patterns, one after the other along either axis, against
  * plain sums; for every rule a kernel that breaks it; PTX, which ptxas takes where it is at hand. */
 #include <stdio.h>
 #include <unistd.h>
+#include "tests/test.h"
 #include "tests/one_arena.h"
 #include "tests/codegen/gpu/ptxas.h"
 #include "tests/codegen/emit/run_emit.h"
@@ -18,8 +19,7 @@ static uint32_t swizzled(uint32_t at, int bits) { return at ^ (at >> 3 & ((1u <<
 
 /* "Exact layouts" of the ISA's figures 168 to 170, bf16, 16 lines: ((8,W,2),(8,2)) : ((1,8,LBO or
  * SBO),(8W,the other)), in elements. */
-static void isa_examples(void **state) {
-  (void)state;
+TEST(the_examples_of_the_isa_lie_where_it_says) {
   static const struct {
     int bits, wide, along_m[3], along_k[2]; /* shape W, strides */
     int leading, stride;                    /* as the descriptor has them, bytes / 16 */
@@ -31,13 +31,13 @@ static void isa_examples(void **state) {
     uint64_t d = kind[example[i].bits] << 62 | (uint64_t)example[i].stride << 32 |
                  (uint64_t)example[i].leading << 16 | 64;
     WgmmaMatrix m = wgmma_matrix(d);
-    assert_true(wgmma_turned_begins_right(&m, 2));
+    assert_true(wgmma_transposed_begins_right(&m, 2));
     for (int row = 0; row < 16 * example[i].wide; row += 8)
       for (int k = 0; k < 16; k++) {
         int at = row / 8 % example[i].wide * example[i].along_m[1] +
                  row / 8 / example[i].wide * example[i].along_m[2] + k % 8 * example[i].along_k[0] +
                  k / 8 * example[i].along_k[1];
-        assert_int_equal(wgmma_turned_piece(&m, k, row / 8),
+        assert_int_equal(wgmma_transposed_piece(&m, k, row / 8),
                          swizzled(1024 + 2 * (uint32_t)at, example[i].bits));
       }
   }
@@ -146,7 +146,7 @@ static void multiply(Product *p) {
   k_wgmma_fence(k);
   for (int s = 0; s < STEPS; s++)
     if (f->defect == NOT_TURNED) k_wgmma(k, true, p->sum, a[s], b[s]);
-    else k_wgmma_turned(k, p->sum, a[s], b[s]);
+    else k_wgmma_transposed(k, p->sum, a[s], b[s]);
   k_wgmma_wait(k);
 }
 
@@ -222,8 +222,7 @@ static bool right(const Form *f, const Memory *m) {
   return true;
 }
 
-static void products_are_right(void **state) {
-  (void)state;
+ARENA_TEST(products_are_right) {
   static const int cols[] = {16, 32, 64, 128};
   for (int bytes = 16; bytes <= 128; bytes *= 2)
     for (int i = 0; i < 8; i++) {
@@ -237,8 +236,7 @@ static void products_are_right(void **state) {
     }
 }
 
-static void defects_are_seen(void **state) {
-  (void)state;
+ARENA_TEST(defects_are_seen) {
   static const char *const text[DEFECTS] = {
       [NO_PROXY_FENCE] = "has made no proxy_fence after that, before the last barrier",
       [NO_BARRIER] = "no barrier came after that",
@@ -264,20 +262,18 @@ static void defects_are_seen(void **state) {
 
 /* ---- what is refused; text ---- */
 
-static void registers_are_refused(void **state) {
-  (void)state;
+ARENA_TEST(registers_are_refused) {
   char err[IR_ERR];
   KFn *k = product((Form){64, true, 32, WHOLE});
   KV regs = K_NONE;
   for (int v = 0; v < k->n; v++) {
     if (k->ins[v].op == K_regs) regs = v;
-    if (k->ins[v].op == K_wgmma_bf16_turned) k->ins[v].in[1] = regs;
+    if (k->ins[v].op == K_wgmma_bf16_transposed) k->ins[v].in[1] = regs;
   }
   assert_false(kir_verify(k, err));
 }
 
-static void text_is_read(void **state) {
-  (void)state;
+ARENA_TEST(text_is_read) {
   char err[IR_ERR], *text = NULL;
   size_t n = 0;
   Form f = {128, false, 64, WHOLE};
@@ -285,7 +281,7 @@ static void text_is_read(void **state) {
   assert_non_null(to);
   kir_print(to, product(f));
   fclose(to);
-  assert_non_null(strstr(text, "wgmma_bf16_turned v"));
+  assert_non_null(strstr(text, "wgmma_bf16_transposed v"));
   const char *at = text;
   KFn *k = kir_parse(arena, &at, err);
   if (!k) fail_msg("%s", err);
@@ -297,8 +293,7 @@ static void text_is_read(void **state) {
 
 /* ---- PTX ---- */
 
-static void ptx_is_assembled(void **state) {
-  (void)state;
+ARENA_TEST(ptx_is_assembled) {
   char err[IR_ERR] = "";
   LLVMTargetMachineRef tm = simt_ptx_target(NETC_SM_90A, err);
   if (!tm) fail_msg("%s", err);
@@ -311,19 +306,9 @@ static void ptx_is_assembled(void **state) {
   bytes_add(&text, "", 1);
   const char *at = strstr((const char *)text.data, "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16");
   assert_non_null(at);
-  const char *turned = strstr(at, "add, 1, 1, 1, 1;"), *end = strchr(at, ';');
-  assert_true(turned && end == turned + strlen("add, 1, 1, 1, 1"));
+  const char *transposed = strstr(at, "add, 1, 1, 1, 1;"), *end = strchr(at, ';');
+  assert_true(transposed && end == transposed + strlen("add, 1, 1, 1, 1"));
   bytes_free(&text);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(isa_examples),
-      cmocka_unit_test_setup_teardown(products_are_right, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(defects_are_seen, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(registers_are_refused, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(text_is_read, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(ptx_is_assembled, set_up, tear_down),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

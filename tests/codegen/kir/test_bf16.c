@@ -2,19 +2,14 @@
  * float, loads of every bf16, masked and indexed accesses with their guards, and dot products of pairs, on
  * every instruction set. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/one_arena.h"
 #include "codegen/kir/internal.h"
 #include "codegen/isa.h"
 #include "codegen/emulator/jit.h"
 #include "ir/bf16.h"
-
-static Arena *arena;
 
 static int lanes_of(int isa) { return isa == NETC_ISA_AVX2 ? 8 : 16; }
 
@@ -72,8 +67,7 @@ static KFn *rounding_kernel(int lanes) {
   return k;
 }
 
-static void test_rounding(void **state) {
-  (void)state;
+TEST(rounding_is_to_the_nearest) {
   uint32_t *x = malloc(PATTERNS * sizeof *x), *op = malloc(PATTERNS * sizeof *op);
   uint16_t *out[3];
   for (int o = 0; o < 3; o++) assert_non_null(out[o] = malloc(PATTERNS * sizeof *out[o]));
@@ -98,8 +92,7 @@ static void test_rounding(void **state) {
 }
 
 /* Every bf16: as a vector, a scalar, and one scalar in all lanes. */
-static void test_loads(void **state) {
-  (void)state;
+TEST(every_bf16_is_loaded_as_the_float_it_is) {
   uint16_t *x = malloc(65536 * sizeof *x);
   uint32_t *out[3];
   for (int o = 0; o < 3; o++) assert_non_null(out[o] = malloc((65536 + 16) * sizeof *out[o]));
@@ -127,8 +120,7 @@ static void test_loads(void **state) {
 }
 
 /* Masked, indexed, at odd elements; neighbours stay as they were. */
-static void test_memory(void **state) {
-  (void)state;
+TEST(masked_and_indexed_accesses_leave_their_neighbours) {
   enum { GUARD = 0x1234, FIVE = 0x40a0 };
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
     int lanes = lanes_of(isa);
@@ -212,8 +204,7 @@ static void check_pairs(int isa, int64_t first, const float *a, const float *b, 
 }
 
 /* The products of a pair are exact, added one after the other: every set gives the same bits. */
-static void test_pairs(void **state) {
-  (void)state;
+TEST(products_of_pairs_have_the_same_bits_everywhere) {
   static float a[PAIRS], b[PAIRS], y[PAIRS];
   static uint16_t u[PAIRS + 32];
   uint32_t seed = 1;
@@ -224,8 +215,7 @@ static void test_pairs(void **state) {
 }
 
 /* Only what has a use for it is compiled for the set with instructions for bf16. */
-static void test_bf16_rounding(void **state) {
-  (void)state;
+TEST(only_kernels_that_round_are_compiled_for_bf16) {
   KFn *k = k_new(arena, "reads", 16);
   KV x = k_arg(k, K_BF16, "x"), y = k_arg(k, K_F32, "y"), v = k_load(k, x, k_i64(k, 0), true);
   k_store(k, y, k_i64(k, 0), v);
@@ -236,8 +226,7 @@ static void test_bf16_rounding(void **state) {
 }
 
 /* bf16 lies in memory only. */
-static void test_misuse(void **state) {
-  (void)state;
+TEST(values_in_bf16_are_refused) {
   KFn *k = k_new(arena, "local", 8);
   assert_int_equal(k_local(k, K_BF16, true, "v"), K_NONE);
   assert_non_null(strstr(k->err, "no type of values"));
@@ -260,20 +249,4 @@ static void test_misuse(void **state) {
   assert_int_equal(k_un(k, K_bf16, r), r);
 }
 
-static int setup(void **state) {
-  (void)state;
-  return (arena = arena_new()) ? 0 : -1;
-}
-static int teardown(void **state) {
-  (void)state;
-  arena_free(arena);
-  return 0;
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_rounding), cmocka_unit_test(test_loads),         cmocka_unit_test(test_memory),
-      cmocka_unit_test(test_pairs),    cmocka_unit_test(test_bf16_rounding), cmocka_unit_test(test_misuse),
-  };
-  return cmocka_run_group_tests(tests, setup, teardown);
-}
+RUN_TESTS(arena_set_up, arena_tear_down)

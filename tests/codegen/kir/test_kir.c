@@ -1,12 +1,9 @@
 /* test_kir.c - the kernel level: every operation against C on every instruction set of this machine, the
  * builder's folding and refusals, and the verifier. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/test.h"
 #include "tests/one_arena.h"
 #include "codegen/kir/internal.h"
 #include "codegen/isa.h"
@@ -108,8 +105,7 @@ static KFn *op_kernel(const Case *c, KBase base, KBase out, int lanes) {
 
 static bool compares(KOp op) { return op == K_lt || op == K_le || op == K_eq; }
 
-static void test_int_ops(void **state) {
-  (void)state;
+TEST(integer_ops_are_those_of_c) {
   static const Case cases[] = {{K_add, 2}, {K_sub, 2}, {K_mul, 2}, {K_mulhi, 2}, {K_div, 2}, {K_rem, 2},
                                {K_neg, 1}, {K_min, 2}, {K_max, 2}, {K_and, 2},   {K_or, 2},  {K_xor, 2},
                                {K_shl, 2}, {K_shr, 2}, {K_lt, 2},  {K_le, 2},    {K_eq, 2}};
@@ -137,8 +133,7 @@ static void test_int_ops(void **state) {
     }
 }
 
-static void test_float_ops(void **state) {
-  (void)state;
+TEST(float_ops_are_those_of_c) {
   static const Case cases[] = {{K_add, 2}, {K_sub, 2},  {K_mul, 2},   {K_div, 2}, {K_fma, 3},
                                {K_neg, 1}, {K_min, 2},  {K_max, 2},   {K_lt, 2},  {K_le, 2},
                                {K_eq, 2},  {K_sqrt, 1}, {K_floor, 1}, {K_abs, 1}};
@@ -161,8 +156,7 @@ static void test_float_ops(void **state) {
 }
 
 /* f64 and i64 scalars, casts both ways, bitcasts, select, the seed. */
-static void test_casts(void **state) {
-  (void)state;
+TEST(casts_and_bitcasts_are_those_of_c) {
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
     KFn *k = k_new(arena, "casts", lanes_of(isa));
     KV f = k_arg(k, K_F32, "f"), n = k_arg(k, K_I32, "n"), of = k_arg(k, K_F32, "of"),
@@ -204,8 +198,7 @@ static void test_casts(void **state) {
 }
 
 /* ---- lanes ---- */
-static void test_horizontal(void **state) {
-  (void)state;
+TEST(sums_and_extremes_go_over_all_lanes) {
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
     int lanes = lanes_of(isa);
     KFn *k = k_new(arena, "horizontal", lanes);
@@ -237,8 +230,7 @@ static void test_horizontal(void **state) {
 }
 
 /* With a number, which takes another form. */
-static void test_extremes_with_a_number(void **state) {
-  (void)state;
+TEST(extremes_with_a_number_are_those_of_c) {
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
     int lanes = lanes_of(isa);
     KFn *k = k_new(arena, "extremes", lanes);
@@ -261,8 +253,7 @@ static void test_extremes_with_a_number(void **state) {
 
 /* Masked and indexed accesses at an offset that is not aligned to the vector. */
 /* A matrix of lanes x lanes, transposed. */
-static void test_transpose(void **state) {
-  (void)state;
+TEST(a_square_of_lanes_is_transposed) {
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
     int n = lanes_of(isa);
     float in[16 * 16], out[16 * 16];
@@ -278,8 +269,7 @@ static void test_transpose(void **state) {
   }
 }
 
-static void test_memory(void **state) {
-  (void)state;
+TEST(masked_and_indexed_accesses_leave_their_neighbours) {
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
     int lanes = lanes_of(isa), first = lanes - 3;
     KFn *k = k_new(arena, "memory", lanes);
@@ -311,8 +301,7 @@ static void test_memory(void **state) {
 /* ---- control ---- */
 /* Loops that run zero, some and a broken number of times; if with and without else; locals over them;
  * scratch. */
-static void test_control(void **state) {
-  (void)state;
+TEST(loops_and_branches_run_as_often_as_they_should) {
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
     KFn *k = k_new(arena, "control", lanes_of(isa));
     KV y = k_arg(k, K_I64, "y"), n = k_task(k);
@@ -351,8 +340,7 @@ static int64_t int_of(const KFn *k, KV v) {
   return out;
 }
 
-static void test_folding(void **state) {
-  (void)state;
+TEST(the_builder_folds_what_is_known) {
   KFn *k = k_new(arena, "fold", 16);
   KV x = k_task(k), seven = k_i64(k, 7), two = k_i64(k, 2), one = k_i64(k, 1), zero = k_i64(k, 0);
   int n = k->n;
@@ -426,8 +414,7 @@ static void set_wrong(KFn *k, KV x, KV task) {
   k_set(k, k_local(k, K_F32, false, "s"), k_load(k, x, task, true));
 }
 
-static void test_misuse(void **state) {
-  (void)state;
+TEST(the_builder_refuses_misuse) {
   expect_error(mix_ints, "cast one");
   expect_error(load_vector_at, "scalar i64");
   expect_error(store_type, "holds f32");
@@ -447,8 +434,7 @@ static void expect_bad(KFn *k, const char *part) {
   if (!strstr(err, part)) fail_msg("\"%s\" lacks \"%s\"", err, part);
 }
 
-static void test_verifier(void **state) {
-  (void)state;
+TEST(the_verifier_finds_what_is_wrong) {
   KFn *k = k_new(arena, "open", 8);
   k_for(k, k_i64(k, 0), k_task(k), 1);
   expect_bad(k, "never closed");
@@ -512,7 +498,7 @@ static void test_verifier(void **state) {
 static KFn *doubling(int lanes, int64_t off, bool stream) {
   KFn *k = k_new(arena, "doubling", lanes);
   KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_F32, "y");
-  if (stream) k_stream(k, y);
+  if (stream) k_nontemporal(k, y);
   KV from = k_add(k, k_mul(k, k_task(k), k_i64(k, 32)), k_i64(k, off));
   KV i = k_for(k, from, k_add(k, from, k_i64(k, 32)), lanes);
   KV v = k_load(k, x, i, true);
@@ -527,8 +513,7 @@ static int64_t last_store_divides(const KFn *k) {
   return 0;
 }
 
-static void test_streamed(void **state) {
-  (void)state;
+TEST(stores_past_the_caches_store_the_same) {
   for (int isa = 0; isa <= netc_host_isa(); isa++)
     for (int64_t off = 0; off <= 16; off++) {
       float *x = aligned_alloc(64, 512), *y = aligned_alloc(64, 512);
@@ -547,8 +532,7 @@ static void test_streamed(void **state) {
 }
 
 /* Random terms over counters and tasks, beside their values: the divisor divides them all. */
-static void test_divides(void **state) {
-  (void)state;
+TEST(the_known_divisor_divides_every_value) {
   uint32_t seed = 7;
   for (int round = 0; round < 300; round++) {
     KFn *k = k_new(arena, "terms", 8);
@@ -582,21 +566,4 @@ static void test_divides(void **state) {
   }
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_int_ops),
-      cmocka_unit_test(test_float_ops),
-      cmocka_unit_test(test_casts),
-      cmocka_unit_test(test_horizontal),
-      cmocka_unit_test(test_extremes_with_a_number),
-      cmocka_unit_test(test_memory),
-      cmocka_unit_test(test_control),
-      cmocka_unit_test(test_folding),
-      cmocka_unit_test(test_misuse),
-      cmocka_unit_test(test_verifier),
-      cmocka_unit_test(test_streamed),
-      cmocka_unit_test(test_divides),
-      cmocka_unit_test(test_transpose),
-  };
-  return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(arena_set_up, arena_tear_down)

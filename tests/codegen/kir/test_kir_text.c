@@ -1,12 +1,9 @@
 /* test_kir_text.c - kernels as text: what is printed, that it reads back as the same code, what is refused;
  * and their identity. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/test.h"
 #include "tests/one_arena.h"
 #include "codegen/kir/internal.h"
 #include "codegen/llvm/lower.h"
@@ -35,8 +32,7 @@ static char *text_of(const KFn *k) {
   return text;
 }
 
-static void test_print(void **state) {
-  (void)state;
+TEST(a_kernel_is_printed_as_the_text_says) {
   char *text = text_of(scale("scale", 0.5, 16));
   assert_string_equal(text, "kernel \"scale\" lanes 16 {\n"
                             "  v0 = arg 0 \"x\" : f32*\n"
@@ -80,7 +76,7 @@ static void expect_round_trip(const KFn *k) {
   assert_int_equal(got->warps, k->warps);
   assert_int_equal(got->nargs, k->nargs);
   assert_int_equal(got->nparams, k->nparams);
-  assert_true(got->streamed == k->streamed);
+  assert_true(got->nontemporal == k->nontemporal);
   assert_true(got->opaque == k->opaque);
   for (int isa = NETC_ISA_AVX512; isa < NETC_ISA_COUNT && k->lanes == 16; isa++) {
     char *want = llvm_of(k, isa), *have = llvm_of(got, isa);
@@ -101,7 +97,7 @@ static KFn *everything(void) {
   KFn *k = k_new(arena, "every:thing", 16);
   k_opaque_counters(k);
   KV x = k_arg(k, K_F32, "x"), y = k_arg(k, K_BF16, "y"), d = k_arg(k, K_F64, "d");
-  k_stream(k, y);
+  k_nontemporal(k, y);
   KV hold = k_scratch(k, K_F32, 64, "hold"), sum = k_local(k, K_F32, true, "sum"),
      n = k_local(k, K_I64, false, "n");
   k_set(k, sum, k_f32(k, 2)), k_set(k, n, k_task(k));
@@ -126,8 +122,7 @@ static KFn *everything(void) {
   return k;
 }
 
-static void test_parse(void **state) {
-  (void)state;
+TEST(a_text_reads_back_as_the_same_kernel) {
   expect_round_trip(scale("scale", 0.5, 16));
   expect_round_trip(scale("scale", 4096, 16));
   expect_round_trip(everything());
@@ -137,10 +132,10 @@ static void test_parse(void **state) {
   expect_round_trip(numbers);
   KFn *warps = scale("warps", 1, 32);
   static const int over[] = {-1, 0};
-  warps->warps = 4, warps->over = over;
+  warps->warps = 4, warps->may_alias = over;
   expect_round_trip(warps);
   char *text = text_of(warps);
-  assert_int_equal(parse(text)->over[1], 0);
+  assert_int_equal(parse(text)->may_alias[1], 0);
   free(text);
 }
 
@@ -150,8 +145,7 @@ static void refuses_text(const char *text, const char *why) {
   if (!strstr(err, why)) fail_msg("expected `%s` in: %s", why, err);
 }
 
-static void test_parse_errors(void **state) {
-  (void)state;
+TEST(errors_name_their_line) {
 #define K "kernel \"k\" lanes 8 {\n"
   refuses_text("function", "line 1: expected `kernel`, found `function`");
   refuses_text("kernel k lanes 8 {", "name in quotes");
@@ -173,21 +167,16 @@ static void test_parse_errors(void **state) {
   refuses_text(K "  v0 = arg 1 \"x\" : f32*\n}\n", "argument 0 comes next");
   refuses_text(K "  v99999999 = task : i64\n}\n", "expected a value like v12");
   refuses_text(K "  for v0 = 0 to 4 {\n  }\n}\n", "expected `step`");
-  refuses_text("kernel \"k\" lanes 8 over [ 0 ] {\n}\n", "0 arguments, and `over` tells of 1");
+  refuses_text("kernel \"k\" lanes 8 may_alias [ 0 ] {\n}\n", "0 arguments, and `may_alias` tells of 1");
   refuses_text("", "");
 #undef K
 }
 
-static void test_hash(void **state) {
-  (void)state;
+TEST(the_identity_leaves_out_the_name_only) {
   uint64_t h = kir_hash(scale("a", 0.5, 16));
   assert_true(h == kir_hash(scale("b", 0.5, 16)));
   assert_true(h != kir_hash(scale("a", 0.25, 16)));
   assert_true(h != kir_hash(scale("a", 0.5, 8)));
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_print), cmocka_unit_test(test_parse),
-                                     cmocka_unit_test(test_parse_errors), cmocka_unit_test(test_hash)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(arena_set_up, arena_tear_down)

@@ -1,12 +1,9 @@
 /* test_math.c - elementary functions and random numbers of the kernel level against double precision, scalar
  * and vector, on every instruction set this machine runs. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/test.h"
 #include "codegen/emulator/jit.h"
 #include "ir/philox.h"
 
@@ -102,33 +99,27 @@ static void check(KOp op, const char *name, double (*f)(double), double lo, doub
   }
 }
 
-static void test_exp(void **s) {
-  (void)s;
+TEST(exp_is_within_two_ulps) {
   check(K_exp, "exp", exp, -104, 90, 2);
   check(K_exp, "exp", exp, -1, 1, 2);
 }
-static void test_log(void **s) {
-  (void)s;
+TEST(log_is_within_two_ulps) {
   check(K_log, "log", log, 0, 4, 2);
   check(K_log, "log", log, 0.9, 1.1, 2);
 }
-static void test_tanh(void **s) {
-  (void)s;
+TEST(tanh_is_within_four_ulps) {
   check(K_tanh, "tanh", tanh, -1, 1, 4);
   check(K_tanh, "tanh", tanh, -12, 12, 4);
 }
-static void test_sigmoid(void **s) {
-  (void)s;
+TEST(sigmoid_is_within_four_ulps) {
   check(K_sigmoid, "sigmoid", f_sigmoid, -110, 110, 4);
   check(K_sigmoid, "sigmoid", f_sigmoid, -3, 3, 4);
 }
-static void test_sin(void **s) {
-  (void)s;
+TEST(sin_is_within_two_ulps) {
   check(K_sin, "sin", sin, -10, 10, 2);
   check(K_sin, "sin", sin, -1e6, 1e6, 2);
 }
-static void test_cos(void **s) {
-  (void)s;
+TEST(cos_is_within_two_ulps) {
   check(K_cos, "cos", cos, -10, 10, 2);
   check(K_cos, "cos", cos, -1e6, 1e6, 2);
 }
@@ -155,8 +146,7 @@ static double true_normal(uint64_t seed, uint64_t iteration, uint64_t site, uint
   return sqrt(-2 * log(u1)) * cos(2 * acos(-1.0) * u2);
 }
 
-static void test_random(void **s) {
-  (void)s;
+TEST(random_numbers_are_those_of_philox) {
   const NetcStep step = {0x123456789ABCDEF0u, 0x1FFFFFFFEu};
   const int64_t site = INT64_C(0x0000000700000003);
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++)
@@ -176,11 +166,4 @@ static void test_random(void **s) {
     }
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_exp),     cmocka_unit_test(test_log), cmocka_unit_test(test_tanh),
-      cmocka_unit_test(test_sigmoid), cmocka_unit_test(test_sin), cmocka_unit_test(test_cos),
-      cmocka_unit_test(test_random),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,6 +1,7 @@
 /* test_moments.c - mean and variance in one sweep (passes/moments.c): compiled code against float64 of the
  * function as it was written, on values that make the shortcut hard: far from zero, with the very part that
  * is looked at first far from the rest, constant. */
+#include "tests/test.h"
 #include "tests/codegen/module/run_plan.h"
 
 /* Identity for the weights; channel c of x by c % 4. */
@@ -51,8 +52,7 @@ static double *reference(const Fn *f, int out, InterpMode mode) {
   return copy;
 }
 
-static void test_hard_values(void **state) {
-  (void)state;
+TEST(moments_in_one_sweep_are_accurate_on_hard_values) {
   char err[IR_ERR] = "";
   Arena *a = arena_new();
   Program *p = ir_parse(a, MOMENTS, err);
@@ -73,7 +73,4 @@ static void test_hard_values(void **state) {
   arena_free(a);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_hard_values)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

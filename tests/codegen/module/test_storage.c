@@ -1,6 +1,7 @@
 /* test_storage.c - values that lie inside of others (passes/memory/storage.h): random graphs full of
  * concatenations and slices, with the gradient of a loss, placed in an arena and run beside the interpreter;
  * and what is to move nothing. */
+#include "tests/test.h"
 #include "passes/passes.h"
 #include "passes/memory/storage.h"
 #include "tests/codegen/module/run_plan.h"
@@ -109,8 +110,7 @@ static int count_views(const Fn *f) {
   return n;
 }
 
-static void test_random(void **state) {
-  (void)state;
+TEST(random_graphs_full_of_views_keep_their_values) {
   int views = 0;
   for (int seed = 0; seed < GRAPHS; seed++) {
     Arena *a = arena_new();
@@ -160,8 +160,7 @@ static void check_movement(const char *body, const char *want) {
   "output \"y\" = %6\n"
 
 /* Both operands are written where the concatenation lies; the pool of the skip reads it there. */
-static void test_decoder(void **state) {
-  (void)state;
+TEST(a_concatenation_is_written_in_place) {
   check_movement(DECODER, "upsample");
   check_movement(DECODER "%7 = maxpool %3 {size=[2,2], stride=[2,2], pad=[0,0]} : f32[2,8,4,4]\n"
                          "output \"pooled\" = %7\n",
@@ -170,8 +169,7 @@ static void test_decoder(void **state) {
 
 /* A convolution reads rows and channels as one axis, and an output is dense: these stay apart and are
  * copied. */
-static void test_kept_apart(void **state) {
-  (void)state;
+TEST(what_must_be_dense_is_copied) {
   check_movement(DECODER "%7 = input \"v\" : f32[4,8,3,3]\n"
                          "%8 = conv %3 %7 {stride=[1,1], pad=[1,1]} : f32[2,4,8,8]\n"
                          "output \"z\" = %8\n",
@@ -180,8 +178,7 @@ static void test_kept_apart(void **state) {
 }
 
 /* Slices that elementwise code and pools read stay where they are; one for a convolution is copied. */
-static void test_slices(void **state) {
-  (void)state;
+TEST(slices_stay_where_they_are_but_for_a_convolution) {
   check_movement("%0 = input \"x\" : f32[2,24,8,8]\n"
                  "%1 = slice %0 {axis=1, lo=0, hi=8} : f32[2,8,8,8]\n"
                  "%2 = slice %0 {axis=1, lo=8, hi=24} : f32[2,16,8,8]\n"
@@ -198,8 +195,4 @@ static void test_slices(void **state) {
                  "slice");
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_decoder),
-                                     cmocka_unit_test(test_kept_apart), cmocka_unit_test(test_slices)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

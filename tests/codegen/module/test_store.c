@@ -1,6 +1,7 @@
 /* test_store.c - stores: variables that take each other's old and new values, in every tangle. Random
  * programs of a few variables are compiled, placed in an arena and run beside the interpreter; since their
  * arithmetic is one float operation after another, or exact, every bit must agree. */
+#include "tests/test.h"
 #include "passes/passes.h"
 #include "tests/codegen/module/run_plan.h"
 #include "tests/ir/gen.h"
@@ -82,8 +83,7 @@ static void make_tangle(Tangle *t, Program *p) {
       fn_output(f, arena_printf(p->arena, "out%d", i), gen_int(&t->g, 2) ? t->node[i] : pick(t, t->kind[i]));
 }
 
-static void test_tangles(void **state) {
-  (void)state;
+TEST(variables_take_each_others_values_in_every_tangle) {
   for (int seed = 0; seed < 60; seed++) {
     Arena *a = arena_new();
     Program *p = prog_new(a);
@@ -113,8 +113,7 @@ static int launches_of(const char *text) {
 
 /* Each result lies over the variable it is the new value of, though the first could lie over any of the
  * three. */
-static void test_optimiser_copies_nothing(void **state) {
-  (void)state;
+TEST(an_optimiser_copies_nothing) {
   assert_int_equal(launches_of("program \"t\"\n"
                                "var \"average\" : f32[64,3] init const 0 role ema\n"
                                "var \"momentum\" : f32[64,3] init const 0 role optim\n"
@@ -137,8 +136,4 @@ static void test_optimiser_copies_nothing(void **state) {
                    1);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_tangles),
-                                     cmocka_unit_test(test_optimiser_copies_nothing)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)
