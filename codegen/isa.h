@@ -1,4 +1,5 @@
-/* isa.h - which instruction sets this machine runs: what netc compiles for on its own, and what a loader takes. */
+/* isa.h - which instruction sets this machine runs: what netc compiles for on its own, and what a loader
+ * takes. */
 #ifndef NETC_ISA_H
 #define NETC_ISA_H
 #include <stdbool.h>

@@ -1,5 +1,5 @@
-/* leaves.h - a prepared kernel as the program of one emulated thread: a function that the host runs, whose leaves
- * (codegen/gpu/leaves.h) are calls into the emulator. */
+/* leaves.h - a prepared kernel as the program of one emulated thread: a function that the host runs, whose
+ * leaves (codegen/gpu/leaves.h) are calls into the emulator. */
 #ifndef NETC_EMULATE_LEAVES_H
 #define NETC_EMULATE_LEAVES_H
 #include <llvm-c/Core.h>

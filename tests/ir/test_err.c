@@ -1,4 +1,5 @@
-/* Messages of failures: they end where their room does, and what is added comes behind what was said. */
+/* test_err.c - messages of failures end where their room does, and what is added comes behind what was
+ * said. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
