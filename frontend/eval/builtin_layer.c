@@ -54,25 +54,19 @@ static bool arg_init(Eval *c, const Ast *at, Value v, double fan_in, double fan_
 /* ---- convolutions and linear maps ---- */
 
 /* v (C) as (1,C,1..) of x's rank. */
-static int per_channel(Eval *c, int v, int x) {
-  if (v < 0 || x < 0) return -1;
-  Type t = {.dt = F32, .rank = c->fn->node[x].type.rank};
-  for (int i = 0; i < t.rank; i++) t.dim[i] = i == 1 ? c->fn->node[v].type.dim[0] : 1;
-  return ir_reshape(c->fn, v, t);
-}
-
 static Type vector_type(int64_t n) { return (Type){.dt = F32, .rank = 1, .dim = {n}}; }
 
 static Value add_bias(Eval *c, const Ast *at, Value y, bool on, int64_t n, Init init) {
   if (!on || y.kind == V_POISON) return y;
   int b = net_parameter(c, at, c->frame->place, "bias", vector_type(n), init, ROLE_PARAM);
-  return b < 0 ? v_poison() : eval_node(c, at, ir_add(c->fn, y.u.node, per_channel(c, b, y.u.node)));
+  return b < 0 ? v_poison() : eval_node(c, at, ir_add(c->fn, y.u.node, ir_per_channel(c->fn, b, y.u.node)));
 }
 
 typedef struct {
   int x, n; /* operand, spatial axes */
   Type t;
-  int64_t out, k[MAX_SPATIAL], stride[MAX_SPATIAL], pad[MAX_SPATIAL], cells;
+  int64_t out, k[MAX_SPATIAL], cells;
+  ConvGeom geom;
   bool bias;
 } ConvArgs;
 
@@ -95,8 +89,7 @@ static bool conv_args(Eval *c, const Ast *at, const char *who, Value *arg, ConvA
   a->bias = true;
   if (!arg_int(c, at, "out", arg[1], 1, MAX_CHANNELS, &a->out) ||
       !arg_spatial(c, at, "k", arg[2], a->n, 1, a->k) ||
-      !arg_spatial(c, at, "stride", arg_given(arg[3]) ? arg[3] : v_num(1), a->n, 1, a->stride) ||
-      !arg_spatial(c, at, "pad", arg_given(arg[4]) ? arg[4] : v_num(0), a->n, 0, a->pad) ||
+      !arg_geom(c, at, arg_given(arg[3]) ? arg[3] : v_num(1), arg[4], a->n, &a->geom) ||
       (arg_given(arg[5]) && !arg_bool(c, at, "bias", arg[5], &a->bias)))
     return false;
   double cells = 1;
@@ -122,7 +115,7 @@ static Value bi_conv(Eval *c, const Ast *at, Value *arg) {
   int w =
       net_parameter(c, at, c->frame->place, "weight", weight_type(&a, a.out, a.t.dim[1]), init, ROLE_PARAM);
   if (w < 0) return v_poison();
-  return add_bias(c, at, eval_node(c, at, ir_conv(c->fn, a.x, w, a.stride, a.pad)), a.bias, a.out,
+  return add_bias(c, at, eval_node(c, at, ir_conv(c->fn, a.x, w, &a.geom)), a.bias, a.out,
                   default_init(fan_in));
 }
 
@@ -135,13 +128,13 @@ static Value bi_convt(Eval *c, const Ast *at, Value *arg) {
   double fan_in = (double)(a.out * a.cells);
   if (!arg_init(c, at, arg[6], fan_in, (double)(a.t.dim[1] * a.cells), &init)) return v_poison();
   for (int i = 0; i < a.n; i++) {
-    size[i] = (a.t.dim[2 + i] - 1) * a.stride[i] - 2 * a.pad[i] + a.k[i];
+    size[i] = (a.t.dim[2 + i] - 1) * a.geom.stride[i] - 2 * a.geom.pad[i] + a.k[i];
     if (size[i] < 1) return eval_fail(c, at, "convt: the padding leaves nothing of spatial axis %d", i);
   }
   int w =
       net_parameter(c, at, c->frame->place, "weight", weight_type(&a, a.t.dim[1], a.out), init, ROLE_PARAM);
   if (w < 0) return v_poison();
-  Value y = eval_node(c, at, ir_conv_grad(c->fn, OP_conv_dx, a.x, w, a.stride, a.pad, size));
+  Value y = eval_node(c, at, ir_conv_grad(c->fn, OP_conv_dx, a.x, w, &a.geom, size));
   return add_bias(c, at, y, a.bias, a.out, default_init(fan_in));
 }
 
@@ -213,8 +206,8 @@ static Value norm_eval(Eval *c, const Ast *at, const Norm *b) {
   Fn *f = c->fn;
   int scale = ir_mul(f, b->gamma, ir_unary(f, OP_rsqrt, ir_add(f, b->var, ir_const(f, b->eps))));
   int shift = ir_sub(f, b->beta, ir_mul(f, b->mean, scale));
-  int y = ir_mul(f, b->x, per_channel(c, scale, b->x));
-  return eval_node(c, at, ir_add(f, y, per_channel(c, shift, b->x)));
+  int y = ir_mul(f, b->x, ir_per_channel(f, scale, b->x));
+  return eval_node(c, at, ir_add(f, y, ir_per_channel(f, shift, b->x)));
 }
 
 static Value bi_batchnorm(Eval *c, const Ast *at, Value *arg) {
@@ -264,13 +257,10 @@ static Value bi_per_channel(Eval *c, const Ast *at, Value *arg) {
   int v, x;
   char buf[96];
   if (!arg_tensor(c, at, "v", arg[0], &v) || !arg_tensor(c, at, "x", arg[1], &x)) return v_poison();
-  Type t = c->fn->node[v].type, shape = {.dt = F32, .rank = c->fn->node[x].type.rank};
-  if (t.rank < 1 || t.rank > 2 || shape.rank < 2)
+  Type t = c->fn->node[v].type;
+  if (t.rank < 1 || t.rank > 2 || c->fn->node[x].type.rank < 2)
     return eval_fail(c, at, "per_channel: v must be (C) or (N,C), it is %s", type_str(t, buf));
-  for (int i = 0; i < shape.rank; i++) shape.dim[i] = 1;
-  shape.dim[1] = t.dim[t.rank - 1];
-  if (t.rank == 2) shape.dim[0] = t.dim[0];
-  return eval_node(c, at, ir_reshape(c->fn, v, shape));
+  return eval_node(c, at, ir_per_channel(c->fn, v, x));
 }
 
 const Builtin builtins_layer[] = {

@@ -12,7 +12,7 @@
  */
 #include "codegen/emit/core/epilogue.h"
 #include "codegen/emit/conv/geometry.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 /* What is decided before code is written, for one instruction set. */
 typedef struct {
@@ -63,7 +63,7 @@ static int64_t prefetch_step(const ConvPlan *p) {
   enum { LARGE = 1 << 20 };
   const ConvShape *s = &p->s;
   bool apart = !s->dgrad && s->ns > 1;
-  for (int i = 0; i < s->ns; i++) apart = apart && s->k[i] == s->stride[i];
+  for (int i = 0; i < s->ns; i++) apart = apart && s->k[i] == s->geom.stride[i];
   int64_t taps = s->folded ? 1 : s->k[s->ns - 1], turns = taps * p->depth / AHEAD_TURN * p->task_blocks;
   int64_t elements = p->b.pixels * taps * s->cin;
   if ((!s->folded && !apart) || turns == 0 || conv_pixels(s, s->in) * s->cin < LARGE) return 0;
@@ -80,7 +80,7 @@ static int64_t prefetch_tiles(const ConvPlan *p) {
 /* Elements from what a tile reads to what it asks for. */
 static int64_t prefetch_distance(const ConvPlan *p, const ConvTile *t) {
   const ConvShape *s = &p->s;
-  return s->cin * (s->folded ? p->prefetch_tiles * t->pixels : s->stride[s->ns - 2] * s->in[s->ns - 1]);
+  return s->cin * (s->folded ? p->prefetch_tiles * t->pixels : s->geom.stride[s->ns - 2] * s->in[s->ns - 1]);
 }
 
 static ConvPlan plan_conv(Arena *a, const ConvShape *s, const Machine *m, int isa) {
@@ -90,7 +90,7 @@ static ConvPlan plan_conv(Arena *a, const ConvShape *s, const Machine *m, int is
   p.nphase = conv_phases(a, s, &p.phase, &order);
   int n = (int)min64(p.nphase, 64);
   for (int i = 0; i < n; i++) length[i] = p.phase[i].count;
-  p.b = conv_block(length, n, s->cout, p.depth * (s->dgrad ? 1 : s->stride[in]), m->isa[isa].lanes,
+  p.b = conv_block(length, n, s->cout, p.depth * (s->dgrad ? 1 : s->geom.stride[in]), m->isa[isa].lanes,
                    m->isa[isa].nregs);
   int64_t width = p.b.vectors * p.b.lanes, panel = taps * p.depth * width;
   p.w_step = p.packed ? width : s->cout;
@@ -112,7 +112,7 @@ static OuterTaps outer_taps(const ConvCode *c, int axis) {
   const ConvShape *s = &c->pl->s;
   KFn *k = c->k;
   KV zero = k_i64(k, 0), i = c->coord[axis], in = k_i64(k, s->in[axis]), taps = k_i64(k, s->k[axis]);
-  int64_t st = s->stride[axis], p = s->pad[axis];
+  int64_t st = s->geom.stride[axis], p = s->geom.pad[axis];
   if (s->k[axis] == 1 && st == 1 && p == 0) return (OuterTaps){zero, taps, i, zero, 1, 1};
   if (!s->dgrad) {
     KV at = k_sub(k, k_mul(k, i, k_i64(k, st)), k_i64(k, p));
