@@ -29,6 +29,13 @@ typedef enum { NETC_FIELD_IMAGE = 0, NETC_FIELD_LABEL, NETC_FIELD_SDF } NetcFiel
 typedef enum { NETC_SRC_LABELED = 0, NETC_SRC_UNLABELED, NETC_SRC_ALL } NetcSource;
 enum { NETC_AUG_FLIP = 1, NETC_AUG_ROT90 = 2, NETC_AUG_CROP = 4, NETC_AUG_NOISE = 8 };
 
+/* Random numbers of batches, by ir/philox.h at (seed, iteration, netc_batch_site, index). Host and device
+ * draw the noise alike: element e of an image field (samples, their places, channels, in this order) gains
+ * NETC_NOISE_DEVIATION * gauss_of(1 - u, w) of ir/gauss.h, where u is number 2 e and w number 2 e + 1. */
+enum { NETC_SITE_ORDER = 1000, NETC_SITE_AUGMENT = 2000, NETC_SITE_NOISE = 3000 };
+#define NETC_NOISE_DEVIATION 0.1
+static inline uint64_t netc_batch_site(uint64_t stream, uint64_t site) { return (stream + 1) << 32 | site; }
+
 /* An array in the arena. */
 typedef struct {
   const char *name;

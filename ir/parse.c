@@ -266,7 +266,7 @@ static void attribute(Parser *p, Op op, Attrs *at) {
   } known[] = {{"value", A_VALUE}, {"axis", A_AXIS}, {"axes", A_AXES}, {"stride", A_STRIDE},
                {"pad", A_PAD},     {"size", A_SIZE}, {"lo", A_RANGE},  {"hi", A_RANGE},
                {"mode", A_MODE},   {"site", A_SITE}, {"bf16", A_BF16}};
-  enum { VALUE, AXIS, AXES, STRIDE, PAD, SIZE, LO, HI, MODE, SITE, NARROW, KNOWN };
+  enum { VALUE, AXIS, AXES, STRIDE, PAD, SIZE, LO, HI, MODE, SITE, OPERANDS_BF16, KNOWN };
   skip_space(p);
   const char *from = p->at;
   int i = 0;
@@ -286,7 +286,7 @@ static void attribute(Parser *p, Op op, Attrs *at) {
   case LO: at->lo = integer(p, 0, INT32_MAX); break;
   case HI: at->hi = integer(p, 0, INT32_MAX); break;
   case MODE: at->mode = (int)integer(p, 0, INT_MAX); break;
-  case NARROW: at->bf16 = (int)integer(p, 0, 1); break;
+  case OPERANDS_BF16: at->bf16 = (int)integer(p, 0, 1); break;
   default: at->site = integer(p, INT64_MIN, INT64_MAX); break;
   }
 }

@@ -71,7 +71,7 @@ static void print_attrs(FILE *out, const Node *n, int nspatial) {
     fprintf(out, "%slo=%lld, hi=%lld", sep, (long long)at->lo, (long long)at->hi), sep = ", ";
   if (use & A_MODE) fprintf(out, "%smode=%d", sep, at->mode), sep = ", ";
   if (use & A_SITE) fprintf(out, "%ssite=%lld", sep, (long long)at->site), sep = ", ";
-  if (at->bf16) fprintf(out, "%snarrow=%d", sep, at->bf16);
+  if (at->bf16) fprintf(out, "%sbf16=%d", sep, at->bf16);
   fputc('}', out);
 }
 

@@ -6,8 +6,10 @@
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/LLJIT.h>
+#include "codegen/isa.h"
+#include "codegen/emulator/jit.h"
+#include "codegen/emulator/leaves.h"
 #include "codegen/llvm/lower.h"
-#include "codegen/gpu/lower.h"
 
 struct Jit {
   LLVMOrcLLJITRef lljit;
@@ -24,7 +26,7 @@ static bool failed(LLVMErrorRef e, char err[IR_ERR]) {
 
 /* NULL and a message on failure. */
 static LLVMMemoryBufferRef compile(const KFn *const *k, int n, NetcIsa isa, bool simt, char err[IR_ERR]) {
-  if ((int)isa > lower_host_isa()) isa = (NetcIsa)lower_host_isa();
+  if ((int)isa > netc_host_isa()) isa = (NetcIsa)netc_host_isa();
   LLVMTargetMachineRef tm = simt ? lower_target_quick(err) : lower_target(isa, err);
   if (!tm) return NULL;
   LLVMContextRef c = LLVMContextCreate();

@@ -1,9 +1,9 @@
 /* leaves.c - the leaves of emulated threads: every access and whatever crosses lanes is a call (SimtCalls),
  * so that an emulator sees all of it. */
 #include <stddef.h>
+#include "codegen/emulator/leaves.h"
 #include "codegen/llvm/bf16.h"
 #include "codegen/gpu/leaves.h"
-#include "codegen/gpu/lower.h"
 
 enum { CALLS, THREAD, LANE, WARP, TASK, STEP, WORDS, PARAMETERS };
 

@@ -4,10 +4,11 @@
 #define NETC_EMULATE_THREADS_H
 #include "codegen/emulator/emulator.h"
 #include "codegen/emulator/fiber.h"
+#include "codegen/emulator/jit.h"
+#include "codegen/emulator/leaves.h"
 #include "codegen/kir/internal.h"
-#include "codegen/llvm/lower.h"
-#include "codegen/gpu/lower.h"
 #include "codegen/gpu/share.h"
+#include "codegen/gpu/simt.h"
 
 typedef enum { THREAD, WARP, BLOCK, ALL } Group;
 typedef struct {

@@ -1,5 +1,5 @@
-/* lower.h - kernel level to LLVM IR (one switch in lower.c), and from there to an object file or, in
- * tests, to code in this process. Vectors are explicit, so no vectoriser runs. */
+/* lower.h - kernel level to LLVM IR (one switch in lower.c), and from there to an object file. Vectors are
+ * explicit, so no vectoriser runs. */
 #ifndef NETC_LLVM_LOWER_H
 #define NETC_LLVM_LOWER_H
 #include <llvm-c/Core.h>
@@ -18,14 +18,4 @@ bool lower_optimise(LLVMModuleRef m, LLVMTargetMachineRef tm, char err[IR_ERR]);
 /* Machine code or assembly of m, appended to *out; code generation changes m. */
 bool lower_generate(LLVMModuleRef m, LLVMTargetMachineRef tm, LLVMCodeGenFileType type, Bytes *out,
                     char err[IR_ERR]);
-
-/* In-process: compile kernels and look them up (tests). Where the machine lacks `isa`, with the lanes of
- * `isa` and the instructions of the best set it has. */
-typedef struct Jit Jit;
-int lower_host_isa(void); /* best NetcIsa of this machine, -1 = none */
-Jit *jit_new(const KFn *const *k, int n, NetcIsa isa, char err[IR_ERR]);
-/* Kernels prepared by simt_prepare; jit_get gives a SimtThreadFn. */
-Jit *jit_new_simt(const KFn *const *k, int n, char err[IR_ERR]);
-NetcKernelFn jit_get(Jit *j, int i);
-void jit_free(Jit *j);
 #endif

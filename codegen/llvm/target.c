@@ -76,13 +76,3 @@ bool lower_generate(LLVMModuleRef m, LLVMTargetMachineRef tm, LLVMCodeGenFileTyp
   LLVMDisposeMessage(message);
   return good;
 }
-
-int lower_host_isa(void) {
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512cd"))
-    return __builtin_cpu_supports("avx512bf16") ? NETC_ISA_AVX512_BF16 : NETC_ISA_AVX512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return NETC_ISA_AVX2;
-  return -1;
-}

@@ -7,9 +7,6 @@
 #include "codegen/gpu/simt.h"
 #include "codegen/emit/core/box.h"
 
-/* As the sampler's. */
-enum { SITE_NOISE = 3000 };
-
 typedef struct {
   KFn *k;
   const Stream *stream;
@@ -148,7 +145,7 @@ static KV gauss(KFn *k, KV u, KV w) {
   return k_mul(k, radius, v);
 }
 
-/* N(0, 0.1^2) of the element's numbers. */
+/* The noise of an element, by its numbers (codegen/abi.h). */
 static KV noise(const Filling *f, KV channel) {
   KFn *k = f->k;
   KV row = k_i64(k, 0);
@@ -159,10 +156,10 @@ static KV noise(const Filling *f, KV channel) {
       f->x);
   KV e = k_mul(k, k_add(k, k_iota(k), k_cast(k, K_I32, i)), k_i32(k, (int32_t)(2 * f->channels)));
   if (channel != K_NONE) e = k_add(k, e, k_cast(k, K_I32, k_mul(k, channel, k_i64(k, 2))));
-  int64_t site = ((int64_t)f->number + 1) << 32 | SITE_NOISE;
+  int64_t site = (int64_t)netc_batch_site((uint64_t)f->number, NETC_SITE_NOISE);
   KV u = k_sub(k, k_f32(k, 1), k_uniform(k, site, e)); /* exact */
   KV w = k_cast(k, K_F64, k_uniform(k, site, k_add(k, e, k_i32(k, 1))));
-  return k_cast(k, K_F32, k_mul(k, f64(k, 0.1), gauss(k, u, w)));
+  return k_cast(k, K_F32, k_mul(k, f64(k, NETC_NOISE_DEVIATION), gauss(k, u, w)));
 }
 
 static void fill_image(const Filling *f, KV to) {

@@ -2,8 +2,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "codegen/module/module.h"
+#include "codegen/util/clock.h"
 
 const FnPlan *module_training(const Module *m) {
   for (int i = 0; i < m->prog->nfn; i++)
@@ -61,12 +61,6 @@ static void describe(const Module *m) {
   if (m->opt->explain) describe_costs(m);
 }
 
-static double seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void report(const Module *m, const Module *device, double start, double emitted, double compiled) {
   CodegenReport *r = m->opt->report;
   if (!r) return;
@@ -75,7 +69,7 @@ static void report(const Module *m, const Module *device, double start, double e
   if (device) r->kernels += device->nkernel, r->codes += device->ncode;
   for (int i = 0; device && i < device->ncode; i++) r->cached += device->code[i].cached;
   r->compile = compiled - emitted;
-  r->link = seconds() - compiled;
+  r->link = steady_seconds() - compiled;
 }
 
 static bool link_codes(const Module *m, const Module *device, char err[IR_ERR]) {
@@ -105,7 +99,7 @@ static bool compile_module(Module *m, char err[IR_ERR]) {
 }
 
 bool codegen_run(Program *p, const CodegenOptions *opt, char err[IR_ERR]) {
-  double start = seconds();
+  double start = steady_seconds();
   Machine host = machine_host;
   if (opt->isas) host.kernels = opt->isas;
   Module m = {.arena = p->arena, .prog = p, .machine = &host, .opt = opt, .isas = host.kernels};
@@ -114,10 +108,10 @@ bool codegen_run(Program *p, const CodegenOptions *opt, char err[IR_ERR]) {
   if (!emit_module(&m, err) || (device && !emit_module(device, err))) return false;
   bool texts = opt->emit && (opt->emit_llvm || opt->emit_asm), ptx = opt->emit && opt->emit_ptx;
   if (!opt->output && !texts && !ptx) return true;
-  double emitted = seconds();
+  double emitted = steady_seconds();
   bool good = (!opt->output && !texts) || compile_module(&m, err);
   good = good && (!device || compile_module(device, err));
-  double compiled = seconds();
+  double compiled = steady_seconds();
   good = good && (!opt->output || link_codes(&m, device, err));
   report(&m, device, start, emitted, compiled);
   module_free_codes(&m);

@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include "frontend/frontend.h"
 #include "frontend/driver/cache.h"
 #include "passes/passes.h"
-#include "codegen/abi.h"
 #include "codegen/codegen.h"
+#include "codegen/isa.h"
+#include "codegen/util/clock.h"
 
 static const char usage[] =
     "usage: netc FILE.net -o OUT.so [options]\n"
@@ -132,15 +132,6 @@ static bool set_emit(Command *c, const char *what) {
   return true;
 }
 
-/* The best instruction set of this machine, as --target host asks. */
-static int host_isa(void) {
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-    return __builtin_cpu_supports("avx512bf16") ? NETC_ISA_AVX512_BF16 : NETC_ISA_AVX512;
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? NETC_ISA_AVX2 : -1;
-}
-
 static bool set_target(Command *c, const char *list) {
   char copy[128];
   snprintf(copy, sizeof copy, "%s", list);
@@ -150,7 +141,7 @@ static bool set_target(Command *c, const char *list) {
     if (ptx) c->codegen.device = true;
     if (portable) c->codegen.isas = (1u << NETC_ISA_COUNT) - 1;
     if (ptx || portable) continue;
-    if (!strcmp(t, "host")) isa = host_isa();
+    if (!strcmp(t, "host")) isa = netc_host_isa();
     else if (!strcmp(t, "x86-64-v3")) isa = NETC_ISA_AVX2;
     else if (!strcmp(t, "x86-64-v4")) isa = NETC_ISA_AVX512;
     else if (!strcmp(t, "x86-64-v4+bf16")) isa = NETC_ISA_AVX512_BF16;
@@ -254,7 +245,7 @@ static int read_command(int argc, char **argv, Command *c) {
     return fail(optind < argc ? "expected one .net file (netc --help)"
                               : "expected a .net file (netc --help)");
   c->input = argv[optind];
-  if (!c->codegen.isas && host_isa() >= 0) c->codegen.isas = 1u << host_isa();
+  if (!c->codegen.isas && netc_host_isa() >= 0) c->codegen.isas = 1u << netc_host_isa();
   if (over_source(c))
     return fprintf(stderr, "netc: -o %s is the source itself; name the module\n", c->codegen.output), 1;
   bool more = c->codegen.output || c->passes.dump_after || c->codegen.emit_kernels || c->codegen.emit_llvm ||
@@ -280,12 +271,6 @@ static bool only_module(const Command *c) {
            g->emit_asm || g->emit_ptx || g->emit_plan || g->explain || c->verify || c->memory);
 }
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 typedef struct {
   double start, parsed, passed, end;
   CodegenReport codegen;
@@ -307,14 +292,14 @@ static int run_layers(Arena *arena, Command *c, Times *t) {
   const char *options = "";
   Program *p = frontend_compile(arena, c->input, &c->frontend, &options);
   if (!p) return 1;
-  t->parsed = now();
+  t->parsed = steady_seconds();
   if (c->emit_graph) ir_print(stdout, p);
   if (!has_back_end(c) && !c->passes.dump_after) return 0;
   c->passes.dump = stdout;
   c->passes.fused = arena_alloc(arena, ((size_t)p->nfn + 1) * sizeof(Fn *));
   if (!passes_run(p, &c->passes, err))
     return fprintf(stderr, "netc: %s: internal error: %s\n", c->input, err), 1;
-  t->passed = now();
+  t->passed = steady_seconds();
   if (!has_back_end(c)) return 0;
   if (c->memory && !codegen_fit(p, c->passes.fused, c->memory, err))
     return fprintf(stderr, "netc: %s: %s\n", c->input, err), 1;
@@ -323,13 +308,13 @@ static int run_layers(Arena *arena, Command *c, Times *t) {
   c->codegen.report = &t->codegen;
   if (!c->codegen.threads) c->codegen.threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
   if (!codegen_run(p, &c->codegen, err)) return fprintf(stderr, "netc: %s: %s\n", c->input, err), 1;
-  t->end = now();
+  t->end = steady_seconds();
   if (c->time) print_times(t);
   return 0;
 }
 
 static int compile(Arena *arena, Command *c) {
-  Times t = {.start = now()};
+  Times t = {.start = steady_seconds()};
   char why[IR_ERR];
   Bytes image = {0};
   const struct Source *sources = NULL;
@@ -344,7 +329,7 @@ static int compile(Arena *arena, Command *c) {
   }
   bool whole = c->codegen.cache && only_module(c);
   if (whole && module_from_cache(arena, &request)) {
-    if (c->time) fprintf(stderr, "%8.3f s  in all: the module is in the cache\n", now() - t.start);
+    if (c->time) fprintf(stderr, "%8.3f s  in all: the module is in the cache\n", steady_seconds() - t.start);
     return 0;
   }
   if (whole) c->codegen.image = &image;

@@ -4,7 +4,7 @@
 #include "runtime/device/open.h"
 #include "runtime/bench/report.h"
 #include "runtime/bench/scaling.h"
-#include "runtime/cli/cli.h"
+#include "runtime/cli/session.h"
 #include "runtime/session/device.h"
 
 static const CliOption options[] = {
@@ -85,28 +85,25 @@ static bool report(Session *s, const Bench *b, bool json, bool scale, char err[E
   return print_json(root, err);
 }
 
+static bool measure(Session *s, const CliArgs *args, void *iterations, char err[ERR_MAX]) {
+  const NetcFn *f = pick(s->module, args, err);
+  Bench b;
+  if (!f) return false;
+  session_init(s, 0);
+  if (!bench_run(s, f, (int)*(const int64_t *)iterations, &b, err)) return false;
+  bool ok = report(s, &b, cli_given(args, "json"), cli_given(args, "scaling"), err);
+  bench_free(&b);
+  return ok;
+}
+
 static bool run(const CliArgs *args, char err[ERR_MAX]) {
-  int64_t iterations, threads;
+  int64_t iterations;
   int gpu;
-  if (!cli_int(args, "iterations", 5, 1, 100000, &iterations, err) ||
-      !cli_int(args, "threads", 0, 1, POOL_MAX_THREADS, &threads, err) || !cli_device(args, &gpu, err))
+  if (!cli_int(args, "iterations", 5, 1, 100000, &iterations, err) || !cli_device(args, &gpu, err))
     return false;
   if (gpu != ON_HOST && cli_given(args, "scaling"))
     return err_set(err, "--scaling is about threads of the host");
-  Module *m = module_open(args->operand[0], err);
-  const NetcFn *f = m ? pick(m, args, err) : NULL;
-  Session *s = f ? session_on(m, (int)threads, gpu, err) : NULL;
-  Bench b;
-  bool ok = s != NULL;
-  if (ok) session_init(s, 0);
-  ok = ok && bench_run(s, f, (int)iterations, &b, err);
-  if (ok) {
-    ok = report(s, &b, cli_given(args, "json"), cli_given(args, "scaling"), err);
-    bench_free(&b);
-  }
-  session_free(s);
-  module_close(m);
-  return ok;
+  return cli_with_session(args, measure, &iterations, err);
 }
 
 const Command cmd_bench = {

@@ -47,7 +47,7 @@ bool cli_int(const CliArgs *a, const char *name, int64_t otherwise, int64_t min,
              char err[ERR_MAX]);
 bool cli_number(const CliArgs *a, const char *name, double otherwise, double *out, char err[ERR_MAX]);
 bool cli_required(const CliArgs *a, const char *name, const char **out, char err[ERR_MAX]);
-/* --device: "cpu" is ON_HOST (runtime/session/session.h), "cuda:N" is N, "cuda" 0. */
+/* --device: "cpu" is ON_HOST (runtime/device/open.h), "cuda:N" is N, "cuda" 0. */
 bool cli_device(const CliArgs *a, int *gpu, char err[ERR_MAX]);
 
 /* The name among names[0..n-1] that a misspelt `word` most likely meant, or NULL. */

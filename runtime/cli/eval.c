@@ -1,7 +1,6 @@
 /* eval.c - netrun eval */
 #include <stdio.h>
-#include "runtime/cli/cli.h"
-#include "runtime/device/open.h"
+#include "runtime/cli/session.h"
 #include "runtime/eval/eval.h"
 #include "runtime/session/checkpoint.h"
 
@@ -29,7 +28,8 @@ static const CliOption options[] = {
     {"device", "NAME", "cpu or cuda:N (cpu)"},
     {NULL, NULL, NULL}};
 
-static bool evaluate(const Session *s, const CliArgs *args, const EvalOptions *o, char err[ERR_MAX]) {
+static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_MAX]) {
+  const EvalOptions *o = user;
   const char *data, *weights;
   Predictor p;
   Summary sum;
@@ -52,20 +52,13 @@ static bool run(const CliArgs *args, char err[ERR_MAX]) {
                    .out = cli_value(args, "out"),
                    .progress = stderr};
   const char *split = cli_value(args, "split");
-  int64_t threads, overlays;
-  int gpu;
-  if (!cli_int(args, "threads", 0, 1, POOL_MAX_THREADS, &threads, err) ||
-      !cli_int(args, "overlays", 0, 0, 1000000, &overlays, err) || !cli_device(args, &gpu, err) ||
+  int64_t overlays;
+  if (!cli_int(args, "overlays", 0, 0, 1000000, &overlays, err) ||
       (split && !split_named(split, &o.split, err)))
     return false;
   if (overlays && !o.out) return err_set(err, "--overlays needs --out DIR, where the pictures go");
   o.overlays = (int)overlays;
-  Module *m = module_open(args->operand[0], err);
-  Session *s = m ? session_on(m, (int)threads, gpu, err) : NULL;
-  bool ok = s && evaluate(s, args, &o, err);
-  session_free(s);
-  module_close(m);
-  return ok;
+  return cli_with_session(args, evaluate, &o, err);
 }
 
 const Command cmd_eval = {"eval",

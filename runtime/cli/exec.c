@@ -3,11 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "runtime/device/open.h"
 #include "runtime/base/array.h"
 #include "runtime/session/checkpoint.h"
-#include "runtime/cli/cli.h"
 #include "runtime/cli/exec.h"
+#include "runtime/cli/session.h"
 #include "runtime/io/npy.h"
 
 /* ---- inputs ---- */
@@ -159,15 +158,14 @@ static bool parse_input(const char *text, ExecInput *in, char **names, char err[
 }
 
 static bool parse_options(const CliArgs *args, ExecOptions *o, ExecInput *input, char **names,
-                          int64_t *threads, char err[ERR_MAX]) {
+                          char err[ERR_MAX]) {
   o->function = args->operand[1];
   o->weights = cli_value(args, "weights");
   o->input = input;
   int64_t t, seed;
   if (!cli_required(args, "out", &o->out, err) || !cli_int(args, "iteration", 0, 0, INT64_MAX / 2, &t, err) ||
       !cli_int(args, "seed", 0, 0, INT64_MAX, &seed, err) || !cli_number(args, "epoch", 0, &o->epoch, err) ||
-      !cli_number(args, "max-iterations", -1, &o->max_iterations, err) ||
-      !cli_int(args, "threads", 0, 1, POOL_MAX_THREADS, threads, err))
+      !cli_number(args, "max-iterations", -1, &o->max_iterations, err))
     return false;
   o->iteration = (double)t, o->seed = (uint64_t)seed;
   for (int i = 0; i < args->ngiven; i++) {
@@ -178,19 +176,18 @@ static bool parse_options(const CliArgs *args, ExecOptions *o, ExecInput *input,
   return true;
 }
 
+static bool execute(Session *s, const CliArgs *args, void *user, char err[ERR_MAX]) {
+  ExecOptions *o = user;
+  (void)args;
+  if (o->max_iterations < 0) o->max_iterations = (double)s->module->desc->max_iterations;
+  return exec_run(s, o, err);
+}
+
 static bool run(const CliArgs *args, char err[ERR_MAX]) {
   ExecInput input[CLI_MAX_ARGS];
   char *names[CLI_MAX_ARGS] = {NULL};
   ExecOptions o = {.seed = 0};
-  int64_t threads;
-  int gpu;
-  bool ok = parse_options(args, &o, input, names, &threads, err) && cli_device(args, &gpu, err);
-  Module *m = ok ? module_open(args->operand[0], err) : NULL;
-  Session *s = m ? session_on(m, (int)threads, gpu, err) : NULL;
-  if (m && o.max_iterations < 0) o.max_iterations = (double)m->desc->max_iterations;
-  ok = s && exec_run(s, &o, err);
-  session_free(s);
-  module_close(m);
+  bool ok = parse_options(args, &o, input, names, err) && cli_with_session(args, execute, &o, err);
   for (int i = 0; i < CLI_MAX_ARGS; i++) free(names[i]);
   return ok;
 }

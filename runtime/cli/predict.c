@@ -4,9 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "runtime/device/open.h"
 #include "runtime/session/checkpoint.h"
-#include "runtime/cli/cli.h"
+#include "runtime/cli/session.h"
 #include "runtime/base/file.h"
 #include "runtime/eval/overlay.h"
 #include "runtime/io/picture.h"
@@ -157,7 +156,8 @@ static bool same_file(const char *a, const char *b) {
   return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-static bool predict(const Session *s, const CliArgs *args, char err[ERR_MAX]) {
+static bool predict(Session *s, const CliArgs *args, void *user, char err[ERR_MAX]) {
+  (void)user;
   const char *weights;
   Job job = {NULL, NULL, cli_value(args, "overlay")};
   Predictor p;
@@ -175,18 +175,7 @@ static bool predict(const Session *s, const CliArgs *args, char err[ERR_MAX]) {
   return ok;
 }
 
-static bool run(const CliArgs *args, char err[ERR_MAX]) {
-  int64_t threads;
-  int gpu;
-  if (!cli_int(args, "threads", 0, 1, POOL_MAX_THREADS, &threads, err) || !cli_device(args, &gpu, err))
-    return false;
-  Module *m = module_open(args->operand[0], err);
-  Session *s = m ? session_on(m, (int)threads, gpu, err) : NULL;
-  bool ok = s && predict(s, args, err);
-  session_free(s);
-  module_close(m);
-  return ok;
-}
+static bool run(const CliArgs *args, char err[ERR_MAX]) { return cli_with_session(args, predict, NULL, err); }
 
 const Command cmd_predict = {"predict",
                              "MODULE --weights FILE --in IMAGE|DIR --out MASK|DIR",

@@ -6,9 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 #include "runtime/base/field.h"
-#include "runtime/device/open.h"
 #include "runtime/base/array.h"
-#include "runtime/cli/cli.h"
+#include "runtime/cli/session.h"
 #include "runtime/eval/eval.h"
 #include "runtime/base/file.h"
 #include "runtime/train/curves.h"
@@ -277,26 +276,23 @@ static bool train(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   return train_run(t->session, o, err) && draw_curves(o->out, o->progress, count_rows(o->out), err);
 }
 
-static bool run(const CliArgs *args, char err[ERR_MAX]) {
-  int64_t threads;
-  int gpu;
-  Trainer t = {.session = NULL};
-  if (!cli_int(args, "threads", 0, 1, POOL_MAX_THREADS, &threads, err) || !cli_device(args, &gpu, err))
-    return false;
-  Module *m = module_open(args->operand[0], err);
-  if (m && !(t.fn = module_fn_of_kind(m, NETC_FN_TRAIN)))
-    err_set(err, "%s has no training function: add a `train` block to %s", m->path,
-            m->desc->source ? m->desc->source : "its source");
-  Session *s = t.fn ? session_on(m, (int)threads, gpu, err) : NULL;
-  t.session = s;
-  bool ok = s && train(&t, args, err);
-  for (int i = 0; t.sampler && i < m->desc->nstreams; i++) sampler_free(t.sampler[i]);
+static bool train_on(Session *s, const CliArgs *args, void *user, char err[ERR_MAX]) {
+  const NetcModule *d = s->module->desc;
+  Trainer t = {.session = s, .fn = module_fn_of_kind(s->module, NETC_FN_TRAIN)};
+  (void)user;
+  if (!t.fn)
+    return err_set(err, "%s has no training function: add a `train` block to %s", s->module->path,
+                   d->source ? d->source : "its source");
+  bool ok = train(&t, args, err);
+  for (int i = 0; t.sampler && i < d->nstreams; i++) sampler_free(t.sampler[i]);
   free(t.sampler);
   predictor_free(&t.predictor);
   data_close(t.data);
-  session_free(s);
-  module_close(m);
   return ok;
+}
+
+static bool run(const CliArgs *args, char err[ERR_MAX]) {
+  return cli_with_session(args, train_on, NULL, err);
 }
 
 const Command cmd_train = {"train",

@@ -26,10 +26,8 @@ struct Sampler {
   pthread_mutex_t lock;
 };
 
-enum { SITE_ORDER = 1000, SITE_AUGMENT = 2000, SITE_NOISE = 3000 };
-
 static double draw(const Sampler *s, uint64_t iteration, uint64_t site, uint64_t index) {
-  return (double)philox_uniform(s->seed, iteration, ((s->stream + 1) << 32) | site, index);
+  return (double)philox_uniform(s->seed, iteration, netc_batch_site(s->stream, site), index);
 }
 
 /* Fisher-Yates by numbers of (seed, round). */
@@ -37,7 +35,7 @@ static void shuffle(Sampler *s, uint64_t round) {
   if (round == s->round) return;
   for (int i = 0; i < s->n; i++) s->order[i] = i;
   for (int i = s->n - 1; i > 0; i--) {
-    int j = (int)(draw(s, round, SITE_ORDER, (uint64_t)i) * (i + 1)), t = s->order[i];
+    int j = (int)(draw(s, round, NETC_SITE_ORDER, (uint64_t)i) * (i + 1)), t = s->order[i];
     s->order[i] = s->order[j], s->order[j] = t;
   }
   s->round = round;
@@ -140,15 +138,15 @@ static View view_of(const Sampler *s, const int64_t dim[3], uint64_t iteration, 
   for (int a = 0; a < sp; a++) v.size[first + a] = shape->size[a], v.dim[first + a] = dim[a];
   uint64_t at = k * 16;
   if (s->augment & NETC_AUG_FLIP)
-    for (int a = first; a < 3; a++) v.flip[a] = draw(s, iteration, SITE_AUGMENT, at + (uint64_t)a) < 0.5;
+    for (int a = first; a < 3; a++) v.flip[a] = draw(s, iteration, NETC_SITE_AUGMENT, at + (uint64_t)a) < 0.5;
   if (s->augment & NETC_AUG_ROT90) { /* unequal sides allow half turns only */
-    int t = (int)(4 * draw(s, iteration, SITE_AUGMENT, at + 3));
+    int t = (int)(4 * draw(s, iteration, NETC_SITE_AUGMENT, at + 3));
     v.turns = v.size[first] == v.size[first + 1] ? t : t & 2;
   }
   double zoom =
-      sp == 2 && s->augment & NETC_AUG_CROP ? 0.8 + 0.2 * draw(s, iteration, SITE_AUGMENT, at + 4) : 1;
+      sp == 2 && s->augment & NETC_AUG_CROP ? 0.8 + 0.2 * draw(s, iteration, NETC_SITE_AUGMENT, at + 4) : 1;
   for (int a = first; a < 3; a++) {
-    double u = s->augment & NETC_AUG_CROP ? draw(s, iteration, SITE_AUGMENT, at + 5 + (uint64_t)a) : 0.5;
+    double u = s->augment & NETC_AUG_CROP ? draw(s, iteration, NETC_SITE_AUGMENT, at + 5 + (uint64_t)a) : 0.5;
     double spare = (double)v.dim[a] - zoom * (double)v.size[a];
     v.scale[a] = zoom;
     if (zoom < 1) v.start[a] = u * spare + 0.5 * zoom - 0.5; /* centres of elements stay centres */
@@ -246,7 +244,7 @@ static void coordinates(const View *v, int64_t i, int64_t o[3]) {
 static void take_image(const Taking *t, float *dst) {
   int c = t->s->data->shape.channels;
   int64_t plane = t->view.dim[0] * t->view.dim[1] * t->view.dim[2], o[3];
-  double at[3], sigma = t->s->augment & NETC_AUG_NOISE ? 0.1 : 0;
+  double at[3], sigma = t->s->augment & NETC_AUG_NOISE ? NETC_NOISE_DEVIATION : 0;
   for (int64_t i = 0; i < t->n; i++) {
     coordinates(&t->view, i, o);
     place(&t->view, t->first, o, at);
@@ -254,8 +252,8 @@ static void take_image(const Taking *t, float *dst) {
       float v = read_linear(&t->view, t->x->image + ch * plane, at);
       if (sigma > 0) { /* of two numbers of this element */
         uint64_t e = 2 * ((t->k * (uint64_t)t->n + (uint64_t)i) * (uint64_t)c + (uint64_t)ch);
-        double u = 1 - draw(t->s, t->iteration, SITE_NOISE, e),
-               w = draw(t->s, t->iteration, SITE_NOISE, e + 1);
+        double u = 1 - draw(t->s, t->iteration, NETC_SITE_NOISE, e),
+               w = draw(t->s, t->iteration, NETC_SITE_NOISE, e + 1);
         v += (float)(sigma * gauss_of(u, w));
       }
       dst[i * c + ch] = v;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "codegen/isa.h"
 #include "runtime/base/array.h"
 #include "runtime/session/module.h"
 
@@ -177,14 +178,6 @@ static bool module_has(const NetcModule *d, NetcIsa isa) {
   return true;
 }
 
-static bool machine_has(NetcIsa isa) {
-  switch (isa) {
-  case NETC_ISA_AVX2: return __builtin_cpu_supports("x86-64-v3");
-  case NETC_ISA_AVX512: return __builtin_cpu_supports("x86-64-v4");
-  default: return __builtin_cpu_supports("x86-64-v4") && __builtin_cpu_supports("avx512bf16");
-  }
-}
-
 static bool choose_isa(Module *m, char err[ERR_MAX]) {
   const char *want = getenv("NETRUN_ISA");
   int named = NETC_ISA_COUNT;
@@ -193,16 +186,16 @@ static bool choose_isa(Module *m, char err[ERR_MAX]) {
   if (named < 0) return err_set(err, "NETRUN_ISA is `%s`; it can be avx2, avx512 or avx512_bf16", want);
   for (int isa = NETC_ISA_COUNT - 1; isa >= 0; isa--) {
     if (named < NETC_ISA_COUNT && named != isa) continue;
-    if (!machine_has(isa) || !module_has(m->desc, isa)) continue;
+    if (!netc_machine_runs(isa) || !module_has(m->desc, isa)) continue;
     m->isa = isa;
     return true;
   }
-  if (!machine_has(NETC_ISA_AVX2))
+  if (!netc_machine_runs(NETC_ISA_AVX2))
     return err_set(err, "%s needs a CPU with AVX2 and FMA (x86-64-v3), which this one lacks", m->path);
   if (want && *want)
     return err_set(err, "NETRUN_ISA=%s, but %s", want,
-                   machine_has((NetcIsa)named) ? "the module has no code for it"
-                                               : "this CPU does not run it");
+                   netc_machine_runs((NetcIsa)named) ? "the module has no code for it"
+                                                     : "this CPU does not run it");
   return err_set(err, "%s has no code for this CPU: compile it again with --target host", m->path);
 }
 

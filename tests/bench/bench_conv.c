@@ -14,7 +14,8 @@
 #include "passes/fuse/fuse.h"
 #include "passes/passes.h"
 #include "codegen/emit/core/emit.h"
-#include "codegen/llvm/lower.h"
+#include "codegen/isa.h"
+#include "codegen/emulator/jit.h"
 #include "ir/bf16.h"
 #include "tests/bench/layers.h"
 
@@ -237,13 +238,13 @@ static void measure(const Layer *l, int dir, int isa, double top, Mode mode) {
 
 int main(int argc, char **argv) {
   if (argc > 1 && !strcmp(argv[1], "layers")) return printf("%d\n", LAYERS), 0;
-  int isa = argc > 1 && strcmp(argv[1], "host") ? atoi(argv[1]) : lower_host_isa(),
+  int isa = argc > 1 && strcmp(argv[1], "host") ? atoi(argv[1]) : netc_host_isa(),
       only = argc > 2 ? atoi(argv[2]) : -1, way = argc > 3 ? atoi(argv[3]) : -1;
   bool beside = argc > 4 && !strcmp(argv[4], "beside");
   Mode mode = {.beside = beside,
                .bf16 = argc > 4 && !strcmp(argv[4], "bf16"),
                .cold = beside || (argc > 4 && !strcmp(argv[4], "cold"))};
-  if (isa < 0 || isa > lower_host_isa()) return fprintf(stderr, "this machine does not run set %d\n", isa), 1;
+  if (isa < 0 || isa > netc_host_isa()) return fprintf(stderr, "this machine does not run set %d\n", isa), 1;
   Arena *a = arena_new();
   double top = peak(a, isa);
   arena_free(a);

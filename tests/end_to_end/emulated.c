@@ -14,6 +14,7 @@
 #include "codegen/llvm/lower_internal.h"
 #include "codegen/module/module.h"
 #include "codegen/gpu/lower.h"
+#include "codegen/emulator/leaves.h"
 #include "frontend/frontend.h"
 #include "passes/passes.h"
 #include "tests/gpu/write_cases.h"

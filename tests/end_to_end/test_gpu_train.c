@@ -2,6 +2,7 @@
  * have the losses of the host's kernels. */
 #include "tests/test.h"
 #include "tests/end_to_end/gpu_models.h"
+#include "codegen/isa.h"
 
 /* A program for one machine, with an arena of its own. */
 typedef struct {
@@ -24,7 +25,7 @@ static Side side(Arena *a, Program *p, const Machine *machine) {
   assert_non_null(s.arena);
   static const uint32_t nan = RUN_NAN;
   for (size_t i = 0; i + 4 <= bytes; i += 4) memcpy(s.arena + i, &nan, 4);
-  int isa = machine->simt ? 0 : lower_host_isa();
+  int isa = machine->simt ? 0 : netc_host_isa();
   const KFn **k = arena_alloc(a, ((size_t)e->nkernel + 1) * sizeof *k);
   ShareMode *mode = arena_alloc(a, ((size_t)e->nkernel + 1) * sizeof *mode);
   for (int i = 0; i < e->nkernel; i++) {

@@ -4,7 +4,7 @@
 #define FAKE_KERNELS_H
 #include "codegen/abi.h"
 
-/* SimtCalls and SimtThreadFn of codegen/gpu/lower.h, without LLVM's headers. */
+/* SimtCalls and SimtThreadFn of codegen/emulator/leaves.h, without LLVM's headers. */
 typedef struct {
   void *(*address)(void *thread, int32_t ins, int32_t buffer, int64_t at, int32_t bytes, int32_t write);
   uint32_t (*shuffle)(void *thread, int32_t ins, uint32_t word, int32_t lane, int32_t exchange);

@@ -21,7 +21,7 @@
 #include "ir/interp.h"
 #include "codegen/emit/core/emit.h"
 #include "codegen/emulator/emulator.h"
-#include "codegen/llvm/lower.h"
+#include "codegen/emulator/jit.h"
 #include "codegen/gpu/simt.h"
 
 typedef struct {

@@ -7,7 +7,8 @@
 #include <string.h>
 #include "tests/one_arena.h"
 #include "codegen/kir/internal.h"
-#include "codegen/llvm/lower.h"
+#include "codegen/isa.h"
+#include "codegen/emulator/jit.h"
 #include "ir/bf16.h"
 
 static int lanes_of(int isa) { return isa == NETC_ISA_AVX2 ? 8 : 16; }
@@ -32,9 +33,7 @@ static float float_of(uint32_t bits) {
 static double magnitude(uint32_t half) { return half == 0x7f80 ? 0x1p128 : (double)float_of(half << 16); }
 
 /* Does code for the set use instructions for bf16 here? They take denormals for zero. */
-static bool native(int isa) {
-  return isa == NETC_ISA_AVX512_BF16 && lower_host_isa() == NETC_ISA_AVX512_BF16;
-}
+static bool native(int isa) { return isa == NETC_ISA_AVX512_BF16 && netc_host_isa() == NETC_ISA_AVX512_BF16; }
 
 static bool denormal(uint32_t bits) { return (bits & 0x7f800000) == 0; }
 

@@ -6,7 +6,8 @@
 #include "tests/test.h"
 #include "tests/one_arena.h"
 #include "codegen/kir/internal.h"
-#include "codegen/llvm/lower.h"
+#include "codegen/isa.h"
+#include "codegen/emulator/jit.h"
 
 enum { COUNT = 64, GUARD = 12345 };
 
@@ -513,7 +514,7 @@ static int64_t last_store_divides(const KFn *k) {
 }
 
 TEST(stores_past_the_caches_store_the_same) {
-  for (int isa = 0; isa <= lower_host_isa(); isa++)
+  for (int isa = 0; isa <= netc_host_isa(); isa++)
     for (int64_t off = 0; off <= 16; off++) {
       float *x = aligned_alloc(64, 512), *y = aligned_alloc(64, 512);
       for (int i = 0; i < 128; i++) x[i] = (float)i, y[i] = GUARD;

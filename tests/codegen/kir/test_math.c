@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tests/test.h"
-#include "codegen/llvm/lower.h"
+#include "codegen/emulator/jit.h"
 #include "ir/philox.h"
 
 enum { COUNT = 1 << 15 };
