@@ -18,8 +18,8 @@ static Attrs only_used(Op op, const Attrs *at, int nspatial) {
   if (use & A_AXIS) a.axis = at->axis;
   if (use & A_AXES) a.axes = at->axes;
   for (int i = 0; i < nspatial && i < MAX_SPATIAL; i++) {
-    if (use & A_STRIDE) a.stride[i] = at->stride[i];
-    if (use & A_PAD) a.pad[i] = at->pad[i];
+    if (use & A_STRIDE) a.geom.stride[i] = at->geom.stride[i];
+    if (use & A_PAD) a.geom.pad[i] = at->geom.pad[i];
     if (use & A_SIZE) a.size[i] = at->size[i];
   }
   if (use & A_RANGE) a.lo = at->lo, a.hi = at->hi;
@@ -167,28 +167,24 @@ int ir_sum_to(Fn *f, int x, Type t) {
 
 /* ---- contractions ---- */
 
-/* Spatial lists of an operation whose first operand is image-like; NULL lists stay zero. */
-static Attrs spatial(const Fn *f, int x, const int64_t *stride, const int64_t *pad, const int64_t *size) {
-  Attrs at = {0};
-  if (x < 0 || x >= f->n) return at;
-  for (int i = 0; i < f->node[x].type.rank - 2 && i < MAX_SPATIAL; i++) {
-    if (stride) at.stride[i] = stride[i];
-    if (pad) at.pad[i] = pad[i];
-    if (size) at.size[i] = size[i];
-  }
-  return at;
+/* A list with one entry per spatial axis of the image-like operand x. */
+static void spatial(const Fn *f, int x, int64_t to[MAX_SPATIAL], const int64_t *list) {
+  if (x < 0 || x >= f->n) return;
+  for (int i = 0; i < f->node[x].type.rank - 2 && i < MAX_SPATIAL; i++) to[i] = list[i];
 }
 
-int ir_conv(Fn *f, int x, int w, const int64_t *stride, const int64_t *pad) {
-  return binary_at(f, OP_conv, x, w, spatial(f, x, stride, pad, NULL));
+int ir_conv(Fn *f, int x, int w, const ConvGeom *geom) {
+  return binary_at(f, OP_conv, x, w, (Attrs){.geom = *geom});
 }
 
-int ir_conv_grad(Fn *f, Op op, int a, int b, const int64_t *stride, const int64_t *pad, const int64_t *size) {
-  return binary_at(f, op, a, b, spatial(f, a, stride, pad, size));
+int ir_conv_grad(Fn *f, Op op, int a, int b, const ConvGeom *geom, const int64_t *size) {
+  Attrs at = {.geom = *geom};
+  spatial(f, a, at.size, size);
+  return binary_at(f, op, a, b, at);
 }
 
-int ir_dwconv(Fn *f, int x, int w, const int64_t *stride, const int64_t *pad) {
-  return binary_at(f, OP_dwconv, x, w, spatial(f, x, stride, pad, NULL));
+int ir_dwconv(Fn *f, int x, int w, const ConvGeom *geom) {
+  return binary_at(f, OP_dwconv, x, w, (Attrs){.geom = *geom});
 }
 
 int ir_matmul(Fn *f, int a, int b, bool trans_a) {
@@ -215,22 +211,28 @@ int ir_pad(Fn *f, int x, int axis, int64_t lo, int64_t hi) {
 }
 
 int ir_upsample(Fn *f, int x, const int64_t *factor) {
-  return unary_at(f, OP_upsample, x, spatial(f, x, factor, NULL, NULL));
+  Attrs at = {0};
+  spatial(f, x, at.geom.stride, factor);
+  return unary_at(f, OP_upsample, x, at);
 }
 
 int ir_sumpool(Fn *f, int x, const int64_t *factor) {
-  return unary_at(f, OP_sumpool, x, spatial(f, x, factor, NULL, NULL));
+  Attrs at = {0};
+  spatial(f, x, at.geom.stride, factor);
+  return unary_at(f, OP_sumpool, x, at);
 }
 
-int ir_maxpool(Fn *f, int x, const int64_t *size, const int64_t *stride, const int64_t *pad) {
-  return unary_at(f, OP_maxpool, x, spatial(f, x, stride, pad, size));
+int ir_maxpool(Fn *f, int x, const int64_t *size, const ConvGeom *geom) {
+  Attrs at = {.geom = *geom};
+  spatial(f, x, at.size, size);
+  return unary_at(f, OP_maxpool, x, at);
 }
 
 int ir_maxpool_dx(Fn *f, int x, int dy, const Attrs *at) { return binary_at(f, OP_maxpool_dx, x, dy, *at); }
 
 int ir_resize(Fn *f, Op op, int x, const int64_t *size, int mode) {
-  Attrs at = spatial(f, x, NULL, NULL, size);
-  at.mode = mode;
+  Attrs at = {.mode = mode};
+  spatial(f, x, at.size, size);
   return unary_at(f, op, x, at);
 }
 

@@ -9,7 +9,7 @@
 typedef struct {
   int64_t n, c, o;          /* samples, channels of x, channels of y */
   int64_t s[3], k[3], t[3]; /* extents of x, of the kernel, of y */
-  int64_t stride[3], pad[3];
+  ConvGeom geom;
   int64_t own; /* distance of the kernels of two samples; 0: all samples share */
 } Form;
 
@@ -19,7 +19,7 @@ static int64_t volume(const int64_t d[3]) { return d[0] * d[1] * d[2]; }
 
 /* Place in x that kernel place j of output place q meets along axis d; false when it lies in the padding. */
 static inline bool meets(const Form *f, int d, int64_t q, int64_t j, int64_t *i) {
-  *i = q * f->stride[d] - f->pad[d] + j;
+  *i = q * f->geom.stride[d] - f->geom.pad[d] + j;
   return *i >= 0 && *i < f->s[d];
 }
 
@@ -65,8 +65,7 @@ static Form form(const Ref *r, Type x, Type w, Type y, bool depthwise) {
   three(f.s, x.dim + 2, nsp, 1);
   three(f.k, w.dim + 2, nsp, 1);
   three(f.t, y.dim + 2, nsp, 1);
-  three(f.stride, r->at->stride, nsp, 1);
-  three(f.pad, r->at->pad, nsp, 0);
+  f.geom = three_geom(&r->at->geom, nsp);
   if (depthwise) {
     f.n *= f.c;
     f.c = f.o = 1;

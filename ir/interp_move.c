@@ -53,12 +53,12 @@ static int64_t block_of(Type fine, Type coarse, const int64_t *factor, int64_t i
 
 void ref_upsample(double *out, const Ref *r) {
   for (int64_t i = 0; i < type_count(r->type); i++)
-    out[i] = r->in[0][block_of(r->type, r->in_type[0], r->at->stride, i)];
+    out[i] = r->in[0][block_of(r->type, r->in_type[0], r->at->geom.stride, i)];
 }
 
 void ref_sumpool(double *out, const Ref *r) {
   for (int64_t i = 0; i < type_count(r->in_type[0]); i++)
-    out[block_of(r->in_type[0], r->type, r->at->stride, i)] += r->in[0][i];
+    out[block_of(r->in_type[0], r->type, r->at->geom.stride, i)] += r->in[0][i];
 }
 
 /* Place, within the plane x of extents s, of the first maximum of the window that starts at `from`, and in *first
@@ -81,17 +81,17 @@ static int64_t window_maximum(const double *x, const int64_t s[3], const int64_t
  * maximum, or of the window's first element where that is NaN. */
 static void pool(double *y, double *dx, const double *x, const double *dy, Type xt, const Attrs *at,
                  Type yt) {
-  int64_t s[3], t[3], k[3], stride[3], pad[3], q[3], from[3];
+  int64_t s[3], t[3], k[3], q[3], from[3];
   int nsp = xt.rank - 2;
   three(s, xt.dim + 2, nsp, 1), three(t, yt.dim + 2, nsp, 1), three(k, at->size, nsp, 1);
-  three(stride, at->stride, nsp, 1), three(pad, at->pad, nsp, 0);
+  ConvGeom g = three_geom(&at->geom, nsp);
   int64_t i = 0;
   for (int64_t plane = 0; plane < xt.dim[0] * xt.dim[1]; plane++)
     for (q[0] = 0; q[0] < t[0]; q[0]++)
       for (q[1] = 0; q[1] < t[1]; q[1]++)
         for (q[2] = 0; q[2] < t[2]; q[2]++, i++) {
           int64_t base = plane * s[0] * s[1] * s[2];
-          for (int d = 0; d < 3; d++) from[d] = q[d] * stride[d] - pad[d];
+          for (int d = 0; d < 3; d++) from[d] = q[d] * g.stride[d] - g.pad[d];
           int64_t first = 0, best = window_maximum(x + base, s, from, k, &first);
           if (y) y[i] = x[base + best];
           else dx[base + (isnan(x[base + best]) ? first : best)] += dy[i];

@@ -68,4 +68,12 @@ static inline View view_along(Type t, int axis) {
 static inline void three(int64_t out[3], const int64_t *list, int n, int64_t missing) {
   for (int i = 0; i < 3; i++) out[i] = i < 3 - n ? missing : list[i - (3 - n)];
 }
+
+/* The same of windows: along a missing axis there is one, of one element. */
+static inline ConvGeom three_geom(const ConvGeom *g, int n) {
+  ConvGeom t = *g;
+  three(t.stride, g->stride, n, geom_unit.stride[0]);
+  three(t.pad, g->pad, n, geom_unit.pad[0]);
+  return t;
+}
 #endif

@@ -191,9 +191,11 @@ int64_t node_macs(const Fn *f, const Node *n) {
   }
 }
 
+const ConvGeom geom_unit = {.stride = {1, 1, 1}};
+
 /* Pairs of a pixel of y and a tap that meet a pixel of x, on one axis. */
-static int64_t meetings(int64_t x, int64_t y, int64_t taps, int64_t stride, int64_t pad) {
-  int64_t n = 0;
+static int64_t meetings(int64_t x, int64_t y, int64_t taps, const ConvGeom *g, int axis) {
+  int64_t n = 0, stride = g->stride[axis], pad = g->pad[axis];
   for (int64_t t = 0; t < taps; t++)
     for (int64_t i = 0; i < y; i++) n += i * stride + t >= pad && i * stride + t < pad + x;
   return n;
@@ -206,7 +208,6 @@ int64_t node_macs_inside(const Fn *f, const Node *n) {
   if (n->op == OP_conv_dx || n->op == OP_dwconv_dx) x = n->type, y = a;
   if (n->op == OP_conv_dw || n->op == OP_dwconv_dw) y = b, w = n->type;
   for (int i = 2; i < y.rank; i++)
-    macs = macs / (y.dim[i] * w.dim[i]) *
-           meetings(x.dim[i], y.dim[i], w.dim[i], n->at.stride[i - 2], n->at.pad[i - 2]);
+    macs = macs / (y.dim[i] * w.dim[i]) * meetings(x.dim[i], y.dim[i], w.dim[i], &n->at.geom, i - 2);
   return macs;
 }

@@ -56,13 +56,23 @@ enum {
   A_BF16 = 1024
 };
 
+/* How the windows of a convolution or a pool lie on an image: window i begins at element stride*i - pad. One
+ * entry per spatial axis, zero beyond. All that concerns windows is handed this struct whole, from the language
+ * to the kernels. Dilation and groups belong here, too; need_windows() in shape.c is where what no kernel can do
+ * is refused. */
+typedef struct {
+  int64_t stride[MAX_SPATIAL], pad[MAX_SPATIAL];
+} ConvGeom;
+extern const ConvGeom geom_unit; /* stride 1, no padding; along every axis */
+
 /* Attributes of a node; fields an op does not use are zero. Spatial lists have one entry per spatial axis. */
 typedef struct {
   double value;
   const char *sym;
   int axis;
   unsigned axes; /* bit i: axis i */
-  int64_t stride[MAX_SPATIAL], pad[MAX_SPATIAL], size[MAX_SPATIAL];
+  ConvGeom geom; /* upsample and sumpool use its strides alone: the factors */
+  int64_t size[MAX_SPATIAL];
   int64_t lo, hi;
   int mode;
   int64_t site;
@@ -270,11 +280,10 @@ int ir_reduce(Fn *f, Op op, int x, unsigned axes);
 int ir_argreduce(Fn *f, Op op, int x, int axis);
 int ir_softmax(Fn *f, Op op, int x, int axis); /* OP_softmax or OP_log_softmax */
 int ir_batchnorm(Fn *f, int x, int gamma, int beta, int mean, int var, double eps);
-/* stride, pad, size: one entry per spatial axis */
-int ir_conv(Fn *f, int x, int w, const int64_t *stride, const int64_t *pad);
-int ir_conv_grad(Fn *f, Op op, int a, int b, const int64_t *stride, const int64_t *pad,
-                 const int64_t *size); /* conv_dx, conv_dw and the dwconv_ ones */
-int ir_dwconv(Fn *f, int x, int w, const int64_t *stride, const int64_t *pad);
+int ir_conv(Fn *f, int x, int w, const ConvGeom *geom);
+/* conv_dx, conv_dw and the dwconv_ ones; size: one entry per spatial axis */
+int ir_conv_grad(Fn *f, Op op, int a, int b, const ConvGeom *geom, const int64_t *size);
+int ir_dwconv(Fn *f, int x, int w, const ConvGeom *geom);
 int ir_matmul(Fn *f, int a, int b, bool trans_a);
 int ir_inner(Fn *f, int a, int b);
 int ir_reshape(Fn *f, int x, Type t);
@@ -284,7 +293,7 @@ int ir_slice(Fn *f, int x, int axis, int64_t lo, int64_t hi);
 int ir_pad(Fn *f, int x, int axis, int64_t lo, int64_t hi);
 int ir_upsample(Fn *f, int x, const int64_t *factor);
 int ir_sumpool(Fn *f, int x, const int64_t *factor);
-int ir_maxpool(Fn *f, int x, const int64_t *size, const int64_t *stride, const int64_t *pad);
+int ir_maxpool(Fn *f, int x, const int64_t *size, const ConvGeom *geom);
 int ir_maxpool_dx(Fn *f, int x, int dy, const Attrs *at);
 int ir_resize(Fn *f, Op op, int x, const int64_t *size, int mode); /* OP_resize or OP_resize_dx */
 int ir_orient(Fn *f, int x, int code, int mode);

@@ -280,8 +280,8 @@ static void attribute(Parser *p, Op op, Attrs *at) {
   case VALUE: at->value = number(p); break;
   case AXIS: at->axis = (int)integer(p, 0, MAX_RANK - 1); break;
   case AXES: axes(p, &at->axes); break;
-  case STRIDE: spatial(p, at->stride); break;
-  case PAD: spatial(p, at->pad); break;
+  case STRIDE: spatial(p, at->geom.stride); break;
+  case PAD: spatial(p, at->geom.pad); break;
   case SIZE: spatial(p, at->size); break;
   case LO: at->lo = integer(p, 0, INT32_MAX); break;
   case HI: at->hi = integer(p, 0, INT32_MAX); break;

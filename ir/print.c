@@ -64,8 +64,8 @@ static void print_attrs(FILE *out, const Node *n, int nspatial) {
       if (at->axes >> i & 1) axes[k++] = i;
     fprintf(out, "%saxes=", sep), print_ints(out, axes, k), sep = ", ";
   }
-  if (use & A_STRIDE) fprintf(out, "%sstride=", sep), print_ints(out, at->stride, nspatial), sep = ", ";
-  if (use & A_PAD) fprintf(out, "%spad=", sep), print_ints(out, at->pad, nspatial), sep = ", ";
+  if (use & A_STRIDE) fprintf(out, "%sstride=", sep), print_ints(out, at->geom.stride, nspatial), sep = ", ";
+  if (use & A_PAD) fprintf(out, "%spad=", sep), print_ints(out, at->geom.pad, nspatial), sep = ", ";
   if (use & A_SIZE) fprintf(out, "%ssize=", sep), print_ints(out, at->size, nspatial), sep = ", ";
   if (use & A_RANGE)
     fprintf(out, "%slo=%lld, hi=%lld", sep, (long long)at->lo, (long long)at->hi), sep = ", ";

@@ -66,20 +66,21 @@ static bool need_range(const Rule *r, const char *what, const int64_t *list, int
   return true;
 }
 
-/* Windows of extent k at a stride over s elements padded by p on both sides; 0 when not even one fits. */
-static int64_t windows(int64_t s, int64_t k, int64_t stride, int64_t p) {
-  return s + 2 * p < k ? 0 : (s + 2 * p - k) / stride + 1;
+/* Windows of extent k over s elements of a spatial axis; 0 when not even one fits. */
+static int64_t windows(const ConvGeom *g, int axis, int64_t s, int64_t k) {
+  int64_t padded = s + 2 * g->pad[axis];
+  return padded < k ? 0 : (padded - k) / g->stride[axis] + 1;
 }
 
 static bool need_windows(const Rule *r, const int64_t *s, const int64_t *k, int n, int64_t *out) {
-  const Attrs *at = r->at;
-  if (!need_range(r, "stride", at->stride, n, 1) || !need_range(r, "pad", at->pad, n, 0)) return false;
+  const ConvGeom *g = &r->at->geom;
+  if (!need_range(r, "stride", g->stride, n, 1) || !need_range(r, "pad", g->pad, n, 0)) return false;
   for (int i = 0; i < n; i++) {
-    out[i] = windows(s[i], k[i], at->stride[i], at->pad[i]);
+    out[i] = windows(g, i, s[i], k[i]);
     if (!out[i])
       return fail(r,
                   "the window of %lld is larger than the %lld elements of spatial axis %d with padding %lld",
-                  (long long)k[i], (long long)s[i], i, (long long)at->pad[i]);
+                  (long long)k[i], (long long)s[i], i, (long long)g->pad[i]);
   }
   return true;
 }
@@ -387,21 +388,21 @@ static bool shape_pad(Rule *r) {
 
 static bool shape_upsample(Rule *r) {
   int n = r->in[0].rank - 2;
-  if (!need_image(r) || !need_range(r, "stride", r->at->stride, n, 1)) return false;
+  if (!need_image(r) || !need_range(r, "stride", r->at->geom.stride, n, 1)) return false;
   *r->out = r->in[0];
-  for (int i = 0; i < n; i++) r->out->dim[2 + i] *= r->at->stride[i];
+  for (int i = 0; i < n; i++) r->out->dim[2 + i] *= r->at->geom.stride[i];
   return true;
 }
 
 static bool shape_sumpool(Rule *r) {
   int n = r->in[0].rank - 2;
-  if (!need_f32(r) || !need_image(r) || !need_range(r, "stride", r->at->stride, n, 1)) return false;
+  if (!need_f32(r) || !need_image(r) || !need_range(r, "stride", r->at->geom.stride, n, 1)) return false;
   *r->out = r->in[0];
   for (int i = 0; i < n; i++) {
-    if (r->in[0].dim[2 + i] % r->at->stride[i])
+    if (r->in[0].dim[2 + i] % r->at->geom.stride[i])
       return fail(r, "extent %lld of spatial axis %d is not a multiple of %lld",
-                  (long long)r->in[0].dim[2 + i], i, (long long)r->at->stride[i]);
-    r->out->dim[2 + i] /= r->at->stride[i];
+                  (long long)r->in[0].dim[2 + i], i, (long long)r->at->geom.stride[i]);
+    r->out->dim[2 + i] /= r->at->geom.stride[i];
   }
   return true;
 }
@@ -412,9 +413,9 @@ static bool shape_pool(Rule *r) {
   if (!need_f32(r) || !need_image(r) || !need_range(r, "size", r->at->size, n, 1)) return false;
   if (!need_windows(r, r->in[0].dim + 2, r->at->size, n, s)) return false;
   for (int i = 0; i < n; i++) /* so that every window holds an element */
-    if (r->at->pad[i] >= r->at->size[i])
+    if (r->at->geom.pad[i] >= r->at->size[i])
       return fail(r, "padding %lld of spatial axis %d must be less than the window, %lld",
-                  (long long)r->at->pad[i], i, (long long)r->at->size[i]);
+                  (long long)r->at->geom.pad[i], i, (long long)r->at->size[i]);
   *r->out = r->in[0];
   set_spatial(r->out, s, n);
   return true;

@@ -46,7 +46,7 @@ static bool is_pointwise(const Fn *f, const Node *n) {
   if (n->op != OP_conv) return false;
   const Type *w = &f->node[n->in[1]].type;
   for (int a = 2; a < w->rank; a++)
-    if (w->dim[a] != 1 || n->at.stride[a - 2] != 1 || n->at.pad[a - 2] != 0) return false;
+    if (w->dim[a] != 1 || n->at.geom.stride[a - 2] != 1 || n->at.geom.pad[a - 2] != 0) return false;
   return true;
 }
 

@@ -47,7 +47,7 @@ static uint64_t node_hash(const Node *n) {
 
 static bool attrs_equal(const Attrs *a, const Attrs *b) {
   if (memcmp(&a->value, &b->value, sizeof a->value) || a->axis != b->axis || a->axes != b->axes) return false;
-  if (memcmp(a->stride, b->stride, sizeof a->stride) || memcmp(a->pad, b->pad, sizeof a->pad)) return false;
+  if (memcmp(&a->geom, &b->geom, sizeof a->geom)) return false;
   if (memcmp(a->size, b->size, sizeof a->size) || a->lo != b->lo || a->hi != b->hi) return false;
   if (a->mode != b->mode || a->site != b->site || a->bf16 != b->bf16 || !a->sym != !b->sym) return false;
   return !a->sym || !strcmp(a->sym, b->sym);

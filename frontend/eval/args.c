@@ -65,6 +65,12 @@ bool arg_spatial(Eval *c, const Ast *at, const char *what, Value v, int n, int64
   return true;
 }
 
+bool arg_geom(Eval *c, const Ast *at, Value stride, Value pad, int n, ConvGeom *geom) {
+  *geom = (ConvGeom){0};
+  return arg_spatial(c, at, "stride", stride, n, 1, geom->stride) &&
+         (!arg_given(pad) || arg_spatial(c, at, "pad", pad, n, 0, geom->pad));
+}
+
 bool arg_axis(Eval *c, const Ast *at, Value v, Type t, int *axis) {
   int64_t a;
   char buf[96];

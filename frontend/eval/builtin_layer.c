@@ -73,7 +73,8 @@ static Value add_bias(Eval *c, const Ast *at, Value y, bool on, int64_t n, Init 
 typedef struct {
   int x, n; /* operand, spatial axes */
   Type t;
-  int64_t out, k[MAX_SPATIAL], stride[MAX_SPATIAL], pad[MAX_SPATIAL], cells;
+  int64_t out, k[MAX_SPATIAL], cells;
+  ConvGeom geom;
   bool bias;
 } ConvArgs;
 
@@ -97,8 +98,7 @@ static bool conv_args(Eval *c, const Ast *at, const char *who, Value *arg, ConvA
   a->bias = true;
   if (!arg_int(c, at, "out", arg[1], 1, MAX_CHANNELS, &a->out) ||
       !arg_spatial(c, at, "k", arg[2], a->n, 1, a->k) ||
-      !arg_spatial(c, at, "stride", arg_given(arg[3]) ? arg[3] : v_num(1), a->n, 1, a->stride) ||
-      !arg_spatial(c, at, "pad", arg_given(arg[4]) ? arg[4] : v_num(0), a->n, 0, a->pad) ||
+      !arg_geom(c, at, arg_given(arg[3]) ? arg[3] : v_num(1), arg[4], a->n, &a->geom) ||
       (arg_given(arg[5]) && !arg_bool(c, at, "bias", arg[5], &a->bias)))
     return false;
   double cells = 1;
@@ -124,7 +124,7 @@ static Value bi_conv(Eval *c, const Ast *at, Value *arg) {
   int w =
       net_parameter(c, at, c->frame->place, "weight", weight_type(&a, a.out, a.t.dim[1]), init, ROLE_PARAM);
   if (w < 0) return v_poison();
-  return add_bias(c, at, eval_node(c, at, ir_conv(c->fn, a.x, w, a.stride, a.pad)), a.bias, a.out,
+  return add_bias(c, at, eval_node(c, at, ir_conv(c->fn, a.x, w, &a.geom)), a.bias, a.out,
                   default_init(fan_in));
 }
 
@@ -137,13 +137,13 @@ static Value bi_convt(Eval *c, const Ast *at, Value *arg) {
   double fan_in = (double)(a.out * a.cells);
   if (!arg_init(c, at, arg[6], fan_in, (double)(a.t.dim[1] * a.cells), &init)) return v_poison();
   for (int i = 0; i < a.n; i++) {
-    size[i] = (a.t.dim[2 + i] - 1) * a.stride[i] - 2 * a.pad[i] + a.k[i];
+    size[i] = (a.t.dim[2 + i] - 1) * a.geom.stride[i] - 2 * a.geom.pad[i] + a.k[i];
     if (size[i] < 1) return eval_fail(c, at, "convt: the padding leaves nothing of spatial axis %d", i);
   }
   int w =
       net_parameter(c, at, c->frame->place, "weight", weight_type(&a, a.t.dim[1], a.out), init, ROLE_PARAM);
   if (w < 0) return v_poison();
-  Value y = eval_node(c, at, ir_conv_grad(c->fn, OP_conv_dx, a.x, w, a.stride, a.pad, size));
+  Value y = eval_node(c, at, ir_conv_grad(c->fn, OP_conv_dx, a.x, w, &a.geom, size));
   return add_bias(c, at, y, a.bias, a.out, default_init(fan_in));
 }
 

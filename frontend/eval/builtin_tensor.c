@@ -341,12 +341,12 @@ static Value bi_resize(Eval *c, const Ast *at, Value *arg) {
 
 static Value bi_maxpool(Eval *c, const Ast *at, Value *arg) {
   int x, n;
-  int64_t k[MAX_SPATIAL], stride[MAX_SPATIAL], pad[MAX_SPATIAL] = {0};
+  int64_t k[MAX_SPATIAL];
+  ConvGeom geom;
   if (!image(c, at, "x", arg[0], &x, &n) || !arg_spatial(c, at, "k", arg[1], n, 1, k) ||
-      !arg_spatial(c, at, "stride", arg_given(arg[2]) ? arg[2] : arg[1], n, 1, stride) ||
-      (arg_given(arg[3]) && !arg_spatial(c, at, "pad", arg[3], n, 0, pad)))
+      !arg_geom(c, at, arg_given(arg[2]) ? arg[2] : arg[1], arg[3], n, &geom))
     return v_poison();
-  return eval_node(c, at, ir_maxpool(c->fn, x, k, stride, pad));
+  return eval_node(c, at, ir_maxpool(c->fn, x, k, &geom));
 }
 
 static Value bi_avgpool(Eval *c, const Ast *at, Value *arg) {
@@ -361,12 +361,11 @@ static Value bi_avgpool(Eval *c, const Ast *at, Value *arg) {
 
 static Value bi_dwconv(Eval *c, const Ast *at, Value *arg) {
   int x, w, n;
-  int64_t stride[MAX_SPATIAL], pad[MAX_SPATIAL];
+  ConvGeom geom;
   if (!mixed_image(c, at, arg[0], &x, &n) || !arg_tensor(c, at, "w", arg[1], &w) ||
-      !arg_spatial(c, at, "stride", arg_given(arg[2]) ? arg[2] : v_num(1), n, 1, stride) ||
-      !arg_spatial(c, at, "pad", arg_given(arg[3]) ? arg[3] : v_num(0), n, 0, pad))
+      !arg_geom(c, at, arg_given(arg[2]) ? arg[2] : v_num(1), arg[3], n, &geom))
     return v_poison();
-  return eval_node(c, at, ir_dwconv(c->fn, x, w, stride, pad));
+  return eval_node(c, at, ir_dwconv(c->fn, x, w, &geom));
 }
 
 static Value bi_matmul(Eval *c, const Ast *at, Value *arg) {

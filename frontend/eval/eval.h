@@ -225,6 +225,8 @@ bool arg_tensor(Eval *c, const Ast *at, const char *what, Value v, int *out); /*
 bool not_labels(Eval *c, const Ast *at, Value x, const char *remedy);
 /* One number for all n spatial axes, or a list of n. */
 bool arg_spatial(Eval *c, const Ast *at, const char *what, Value v, int n, int64_t lo, int64_t *out);
+/* Stride and padding of windows over n spatial axes; without pad 0. */
+bool arg_geom(Eval *c, const Ast *at, Value stride, Value pad, int n, ConvGeom *geom);
 bool arg_axes(Eval *c, const Ast *at, Value v, Type t, unsigned *axes);
 bool arg_axis(Eval *c, const Ast *at, Value v, Type t, int *axis);
 bool arg_shape(Eval *c, const Ast *at, const char *what, Value v, DType dt, Type *out);

@@ -20,7 +20,7 @@ static const Family depthwise = {OP_dwconv, OP_dwconv_dx, OP_dwconv_dw};
 static int conv_side(Fn *f, Op op, int a, int b, const Attrs *at, int like) {
   int64_t size[MAX_SPATIAL] = {0};
   if (like >= 0) copy_dims(size, f, like);
-  return ir_conv_grad(f, op, a, b, at->stride, at->pad, size);
+  return ir_conv_grad(f, op, a, b, &at->geom, size);
 }
 
 /* y = conv(x, w) */
@@ -68,7 +68,7 @@ static void give_pieces(Sweep *s, const Node *n, int dy) {
     int64_t hi = lo + piece.dim[1];
     if (grad_wants(s, &x, k)) {
       int w = ir_slice(f, n->in[1], 1, lo, hi);
-      grad_give(s, &x, k, ir_conv_grad(f, OP_conv_dx, dy, w, n->at.stride, n->at.pad, piece.dim + 2));
+      grad_give(s, &x, k, ir_conv_grad(f, OP_conv_dx, dy, w, &n->at.geom, piece.dim + 2));
     }
     lo = hi;
   }
@@ -139,12 +139,12 @@ void grad_pad(Sweep *s, const Node *n, int y, int dy) {
 
 void grad_upsample(Sweep *s, const Node *n, int y, int dy) {
   (void)y;
-  grad_give(s, n, 0, ir_sumpool(s->f, dy, n->at.stride));
+  grad_give(s, n, 0, ir_sumpool(s->f, dy, n->at.geom.stride));
 }
 
 void grad_sumpool(Sweep *s, const Node *n, int y, int dy) {
   (void)y;
-  grad_give(s, n, 0, ir_upsample(s->f, dy, n->at.stride));
+  grad_give(s, n, 0, ir_upsample(s->f, dy, n->at.geom.stride));
 }
 
 void grad_maxpool(Sweep *s, const Node *n, int y, int dy) {

@@ -35,7 +35,7 @@ bool is_spatial_gate(const Fn *f, const Node *n) {
 static bool is_pointwise(const Fn *f, const Node *c) {
   for (int i = 0; i < c->type.rank - 2; i++) {
     int64_t k = c->op == OP_conv ? f->node[c->in[1]].type.dim[i + 2] : c->at.size[i];
-    if (k != 1 || c->at.stride[i] != 1 || c->at.pad[i] != 0) return false;
+    if (k != 1 || c->at.geom.stride[i] != 1 || c->at.geom.pad[i] != 0) return false;
   }
   return true;
 }

@@ -49,13 +49,14 @@ static Type image(const Layer *l, int64_t n, int64_t c, const int64_t *size) {
 
 /* The depthwise convolution of x, or one of its adjoints. */
 static int depthwise(Fn *f, const Layer *l, int dir, int x) {
-  int64_t k[MAX_SPATIAL] = {3, 3, 3}, one[MAX_SPATIAL] = {1, 1, 1};
+  int64_t k[MAX_SPATIAL] = {3, 3, 3};
+  ConvGeom same = {{1, 1, 1}, {1, 1, 1}};
   Type kernel = image(l, l->n, l->c, k);
-  if (dir == DW_X) return ir_conv_grad(f, OP_dwconv_dx, x, ir_input(f, "kernel", kernel), one, one, l->size);
+  if (dir == DW_X) return ir_conv_grad(f, OP_dwconv_dx, x, ir_input(f, "kernel", kernel), &same, l->size);
   x = ir_mul(f, x, ir_input(f, "gate", image(l, l->n, 1, l->size)));
   if (dir == DW_W)
-    return ir_conv_grad(f, OP_dwconv_dw, x, ir_input(f, "dy", image(l, l->n, l->c, l->size)), one, one, k);
-  return ir_dwconv(f, x, ir_input(f, "kernel", kernel), one, one);
+    return ir_conv_grad(f, OP_dwconv_dw, x, ir_input(f, "dy", image(l, l->n, l->c, l->size)), &same, k);
+  return ir_dwconv(f, x, ir_input(f, "kernel", kernel), &same);
 }
 
 typedef struct {
@@ -65,9 +66,10 @@ typedef struct {
 /* The convolution of layer l, its operands, its result; *weights: whichever of them is weights. */
 static int convolution(Fn *f, const Layer *l, int dir, int *weights) {
   bool to_weights = direction[dir].group == G_WGRAD;
-  int64_t k[MAX_SPATIAL], st[MAX_SPATIAL], pad[MAX_SPATIAL], out[MAX_SPATIAL];
+  int64_t k[MAX_SPATIAL], out[MAX_SPATIAL];
+  ConvGeom geom = {0};
   for (int i = 0; i < l->ns; i++) {
-    k[i] = l->k, st[i] = l->stride, pad[i] = l->pad;
+    k[i] = l->k, geom.stride[i] = l->stride, geom.pad[i] = l->pad;
     out[i] = (l->size[i] + 2 * l->pad - l->k) / l->stride + 1;
   }
   int x = ir_input(f, dir == BWD_D ? "dy" : "x",
@@ -75,9 +77,9 @@ static int convolution(Fn *f, const Layer *l, int dir, int *weights) {
   int w =
       ir_input(f, to_weights ? "dy" : "w", to_weights ? image(l, l->n, l->o, out) : image(l, l->o, l->c, k));
   if (dir == DYBAC_W || dir == DYBAC) x = depthwise(f, l, dir, x);
-  int y = to_weights     ? ir_conv_grad(f, OP_conv_dw, x, w, st, pad, k)
-          : dir == BWD_D ? ir_conv_grad(f, OP_conv_dx, x, w, st, pad, l->size)
-                         : ir_conv(f, x, w, st, pad);
+  int y = to_weights     ? ir_conv_grad(f, OP_conv_dw, x, w, &geom, k)
+          : dir == BWD_D ? ir_conv_grad(f, OP_conv_dx, x, w, &geom, l->size)
+                         : ir_conv(f, x, w, &geom);
   *weights = to_weights ? y : w;
   return y;
 }

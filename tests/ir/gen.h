@@ -127,18 +127,18 @@ static inline int gen_conv(Gen *g, int x) {
   Fn *f = g->f;
   Type t = f->node[x].type, w = t;
   bool dw = gen_int(g, 3) == 0;
-  int64_t stride[MAX_SPATIAL], pad[MAX_SPATIAL];
+  ConvGeom geom = {0};
   w.dim[0] = dw ? t.dim[0] : 1 + 2 * gen_int(g, 3);
   for (int i = 0; i < g->nsp; i++) {
     w.dim[2 + i] = 1 + gen_int(g, t.dim[2 + i] < 3 ? (int)t.dim[2 + i] : 3);
-    stride[i] = 1 + gen_int(g, 2);
-    pad[i] = gen_int(g, 2);
+    geom.stride[i] = 1 + gen_int(g, 2);
+    geom.pad[i] = gen_int(g, 2);
   }
   int k = gen_input(g, w);
-  int y = dw ? ir_dwconv(f, x, k, stride, pad) : ir_conv(f, x, k, stride, pad);
+  int y = dw ? ir_dwconv(f, x, k, &geom) : ir_conv(f, x, k, &geom);
   switch (gen_int(g, 3)) {
-  case 0: return ir_conv_grad(f, dw ? OP_dwconv_dx : OP_conv_dx, y, k, stride, pad, t.dim + 2);
-  case 1: return ir_conv_grad(f, dw ? OP_dwconv_dw : OP_conv_dw, x, y, stride, pad, w.dim + 2);
+  case 0: return ir_conv_grad(f, dw ? OP_dwconv_dx : OP_conv_dx, y, k, &geom, t.dim + 2);
+  case 1: return ir_conv_grad(f, dw ? OP_dwconv_dw : OP_conv_dw, x, y, &geom, w.dim + 2);
   default: return y;
   }
 }
@@ -163,10 +163,10 @@ static inline int gen_pool(Gen *g, int x) {
   Attrs at = {0};
   for (int i = 0; i < g->nsp; i++) {
     at.size[i] = 1 + gen_int(g, t.dim[2 + i] < 3 ? (int)t.dim[2 + i] : 3);
-    at.stride[i] = 1 + gen_int(g, 2);
-    at.pad[i] = at.size[i] > 1 ? gen_int(g, 2) : 0;
+    at.geom.stride[i] = 1 + gen_int(g, 2);
+    at.geom.pad[i] = at.size[i] > 1 ? gen_int(g, 2) : 0;
   }
-  int y = ir_maxpool(f, x, at.size, at.stride, at.pad);
+  int y = ir_maxpool(f, x, at.size, &at.geom);
   return gen_int(g, 2) ? y : ir_maxpool_dx(f, x, y, &at);
 }
 

@@ -190,16 +190,18 @@ static void test_convolution(void **state) {
 static void check_adjoints(Gen *g, bool depthwise) {
   Fn *f = g->f = fn_new(g->prog, "f", FN_FORWARD);
   g->nsp = 1 + gen_int(g, 3);
-  int64_t s[3], stride[3], pad[3];
-  for (int i = 0; i < 3; i++) s[i] = 2 + gen_int(g, 4), stride[i] = 1 + gen_int(g, 2), pad[i] = gen_int(g, 2);
+  int64_t s[3];
+  ConvGeom geom;
+  for (int i = 0; i < 3; i++)
+    s[i] = 2 + gen_int(g, 4), geom.stride[i] = 1 + gen_int(g, 2), geom.pad[i] = gen_int(g, 2);
   Type xt = gen_shape(g, 2, 3, s), wt = xt;
   wt.dim[0] = depthwise ? 2 : 5;
   for (int i = 0; i < g->nsp; i++) wt.dim[2 + i] = 1 + gen_int(g, 2);
   int x = ir_input(f, "x", xt), w = ir_input(f, "w", wt);
-  int y = depthwise ? ir_dwconv(f, x, w, stride, pad) : ir_conv(f, x, w, stride, pad);
+  int y = depthwise ? ir_dwconv(f, x, w, &geom) : ir_conv(f, x, w, &geom);
   int d = ir_input(f, "d", f->node[y].type);
-  int dx = ir_conv_grad(f, depthwise ? OP_dwconv_dx : OP_conv_dx, d, w, stride, pad, xt.dim + 2);
-  int dw = ir_conv_grad(f, depthwise ? OP_dwconv_dw : OP_conv_dw, x, d, stride, pad, wt.dim + 2);
+  int dx = ir_conv_grad(f, depthwise ? OP_dwconv_dx : OP_conv_dx, d, w, &geom, xt.dim + 2);
+  int dw = ir_conv_grad(f, depthwise ? OP_dwconv_dw : OP_conv_dw, x, d, &geom, wt.dim + 2);
   int pair[3][2] = {{y, d}, {x, dx}, {w, dw}};
   Interp *in = interp_new(f, INTERP_F64);
   double data[4096], dot[3] = {0};

@@ -242,13 +242,14 @@ static void test_macs(void **state) {
   (void)state;
   Arena *a = arena_new();
   Fn *f = fn_new(prog_new(a), "f", FN_FORWARD);
-  int64_t one[] = {1, 1}, k[] = {3, 3};
+  ConvGeom same = {{1, 1}, {1, 1}};
+  int64_t k[] = {3, 3};
   int x = ir_input(f, "x", type_f32(4, 2, 3, 8, 8)), w = ir_input(f, "w", type_f32(4, 5, 3, 3, 3));
-  int y = ir_conv(f, x, w, one, one), v = ir_input(f, "v", type_f32(4, 2, 3, 3, 3)),
-      z = ir_dwconv(f, x, v, one, one);
-  int dx = ir_conv_grad(f, OP_conv_dx, y, w, one, one, f->node[x].type.dim + 2);
-  int dw = ir_conv_grad(f, OP_conv_dw, x, y, one, one, k);
-  int dv = ir_conv_grad(f, OP_dwconv_dw, x, z, one, one, k);
+  int y = ir_conv(f, x, w, &same), v = ir_input(f, "v", type_f32(4, 2, 3, 3, 3)),
+      z = ir_dwconv(f, x, v, &same);
+  int dx = ir_conv_grad(f, OP_conv_dx, y, w, &same, f->node[x].type.dim + 2);
+  int dw = ir_conv_grad(f, OP_conv_dw, x, y, &same, k);
+  int dv = ir_conv_grad(f, OP_dwconv_dw, x, z, &same, k);
   int m = ir_matmul(f, ir_input(f, "a", type_f32(2, 7, 2)), x, false), n = ir_inner(f, x, x);
   assert_int_equal(node_macs(f, &f->node[y]), 2 * 5 * 64 * 27);
   assert_int_equal(node_macs(f, &f->node[dx]), 2 * 5 * 64 * 27);
@@ -264,7 +265,7 @@ static void test_macs(void **state) {
   assert_int_equal(node_macs_inside(f, &f->node[dw]), 2 * 5 * 3 * 22 * 22);
   assert_int_equal(node_macs_inside(f, &f->node[z]), 2 * 3 * 22 * 22);
   assert_int_equal(node_macs_inside(f, &f->node[dv]), 2 * 3 * 22 * 22);
-  int s = ir_conv(f, x, w, (int64_t[]){2, 2}, one);
+  int s = ir_conv(f, x, w, &(ConvGeom){{2, 2}, {1, 1}});
   assert_int_equal(node_macs_inside(f, &f->node[s]), 2 * 5 * 3 * 11 * 11);
   assert_int_equal(node_macs_inside(f, &f->node[m]), 7 * 2 * 3 * 64);
   arena_free(a);

@@ -86,7 +86,7 @@ static void test_whole(void **state) {
   assert_int_equal(p->stream[0].augment, AUG_FLIP | AUG_ROT90);
   assert_int_equal(p->stream[1].field[1].kind, FIELD_SDF);
   Fn *f = prog_find_fn(p, "step");
-  assert_int_equal(f->node[4].at.pad[1], 1);
+  assert_int_equal(f->node[4].at.geom.pad[1], 1);
   assert_int_equal(f->node[4].group, 0);
   assert_int_equal(f->node[4].order[3], 1);
   assert_int_equal(f->group[0].anchor, 4);

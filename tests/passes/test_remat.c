@@ -16,15 +16,17 @@
 
 static int one_of(Gen *g, const int *list, int n) { return list[gen_int(g, n)]; }
 
+static const ConvGeom same = {{1, 1}, {1, 1}};
+
 /* One forward step from x: convolution, normalisation, activation, gate by noise, up and down again, or
  * joining. */
 static int forward(Gen *g, const int *made, int nmade, int w) {
-  static const int64_t one[] = {1, 1}, two[] = {2, 2};
+  static const int64_t two[] = {2, 2};
   Fn *f = g->f;
   int x = made[nmade - 1], y;
   Type t = f->node[x].type;
   switch (gen_int(g, 7)) {
-  case 0: return ir_conv(f, x, w, one, one);
+  case 0: return ir_conv(f, x, w, &same);
   case 1: return ir_unary(f, OP_relu, ir_sub(f, x, ir_mean(f, x, all_axes(t) & ~2u)));
   case 2: return ir_unary(f, OP_sigmoid, x);
   case 3: return ir_mul(f, x, ir_rand(f, 0, g->prog->sites++, t));
@@ -38,7 +40,7 @@ static int forward(Gen *g, const int *made, int nmade, int w) {
 
 /* Forward steps, then as many backward ones, each of which reads what the forward one made. */
 static Fn *training_like(Program *p, uint64_t seed) {
-  static const int64_t one[] = {1, 1}, three[] = {3, 3};
+  static const int64_t three[] = {3, 3};
   Gen g = gen_new(p, seed, 0);
   Fn *f = g.f = fn_new(p, "random", FN_FORWARD);
   int made[40], n = 4 + gen_int(&g, 28), c = 4 + 2 * gen_int(&g, 3), side = 4 + 2 * gen_int(&g, 3);
@@ -48,10 +50,10 @@ static Fn *training_like(Program *p, uint64_t seed) {
   int dy = ir_scale(f, made[n - 1], 0.25);
   for (int i = n - 1; i > 0; i--) {
     if (gen_int(&g, 2)) {
-      int dw = ir_conv_grad(f, OP_conv_dw, made[i], dy, one, one, three);
+      int dw = ir_conv_grad(f, OP_conv_dw, made[i], dy, &same, three);
       fn_output(f, arena_printf(p->arena, "dw%d", i), dw);
     }
-    dy = gen_int(&g, 2) ? ir_conv_grad(f, OP_conv_dx, dy, w, one, one, f->node[dy].type.dim + 2) : dy;
+    dy = gen_int(&g, 2) ? ir_conv_grad(f, OP_conv_dx, dy, w, &same, f->node[dy].type.dim + 2) : dy;
     dy = ir_scale(f, ir_mul(f, dy, made[i]), 0.125);
   }
   fn_output(f, "dx", dy);

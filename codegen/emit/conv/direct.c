@@ -62,7 +62,7 @@ static int64_t ahead_step(const ConvPlan *p) {
   enum { LARGE = 1 << 20 };
   const ConvShape *s = &p->s;
   bool apart = !s->back && s->ns > 1;
-  for (int i = 0; i < s->ns; i++) apart = apart && s->k[i] == s->stride[i];
+  for (int i = 0; i < s->ns; i++) apart = apart && s->k[i] == s->geom.stride[i];
   int64_t taps = s->folded ? 1 : s->k[s->ns - 1], turns = taps * p->depth / AHEAD_TURN * p->task_blocks;
   int64_t elements = p->b.pixels * taps * s->cin;
   if ((!s->folded && !apart) || turns == 0 || conv_pixels(s, s->in) * s->cin < LARGE) return 0;
@@ -79,7 +79,7 @@ static int64_t ahead_tiles(const ConvPlan *p) {
 /* Elements from what a tile reads to what it asks for. */
 static int64_t ahead_distance(const ConvPlan *p, const ConvTile *t) {
   const ConvShape *s = &p->s;
-  return s->cin * (s->folded ? p->ahead_tiles * t->pixels : s->stride[s->ns - 2] * s->in[s->ns - 1]);
+  return s->cin * (s->folded ? p->ahead_tiles * t->pixels : s->geom.stride[s->ns - 2] * s->in[s->ns - 1]);
 }
 
 static ConvPlan plan_conv(Arena *a, const ConvShape *s, const Machine *m, int isa) {
@@ -89,7 +89,7 @@ static ConvPlan plan_conv(Arena *a, const ConvShape *s, const Machine *m, int is
   p.nphase = conv_phases(a, s, &p.phase, &order);
   int n = (int)min64(p.nphase, 64);
   for (int i = 0; i < n; i++) length[i] = p.phase[i].count;
-  p.b = conv_block(length, n, s->cout, p.depth * (s->back ? 1 : s->stride[in]), m->set[isa].lanes,
+  p.b = conv_block(length, n, s->cout, p.depth * (s->back ? 1 : s->geom.stride[in]), m->set[isa].lanes,
                    m->set[isa].nregs);
   int64_t width = p.b.vectors * p.b.lanes, panel = taps * p.depth * width;
   p.w_step = p.packed ? width : s->cout;
@@ -111,7 +111,7 @@ static OuterTaps outer_taps(const ConvCode *c, int axis) {
   const ConvShape *s = &c->pl->s;
   KFn *k = c->k;
   KV zero = k_i64(k, 0), i = c->coord[axis], in = k_i64(k, s->in[axis]), taps = k_i64(k, s->k[axis]);
-  int64_t st = s->stride[axis], p = s->pad[axis];
+  int64_t st = s->geom.stride[axis], p = s->geom.pad[axis];
   if (s->k[axis] == 1 && st == 1 && p == 0) return (OuterTaps){zero, taps, i, zero, 1, 1};
   if (!s->back) {
     KV at = k_sub(k, k_mul(k, i, k_i64(k, st)), k_i64(k, p));

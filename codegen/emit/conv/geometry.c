@@ -51,19 +51,18 @@ bool conv_shape(const Fn *f, const Node *nd, ConvShape *s, char err[256]) {
   *s = (ConvShape){.ns = a->rank - 2, .n = a->dim[0], .cin = a->dim[1], .cout = out->dim[1]};
   s->back = nd->op == OP_conv_dx;
   s->bf16 = nd->at.bf16;
+  s->geom = nd->at.geom;
   for (int i = 0; i < s->ns; i++) {
     s->in[i] = a->dim[2 + i];
     s->out[i] = out->dim[2 + i];
     s->k[i] = w->dim[2 + i];
-    s->stride[i] = nd->at.stride[i];
-    s->pad[i] = nd->at.pad[i];
   }
   return true;
 }
 
 bool conv_is_pointwise(const ConvShape *s) {
   for (int i = 0; i < s->ns; i++)
-    if (s->k[i] != 1 || s->stride[i] != 1 || s->pad[i] != 0) return false;
+    if (s->k[i] != 1 || s->geom.stride[i] != 1 || s->geom.pad[i] != 0) return false;
   return true;
 }
 
@@ -79,10 +78,8 @@ void conv_fold(ConvShape *s, int64_t rows) {
   s->folded = true;
   s->in[0] = s->out[0] = pixels / row;
   s->in[1] = s->out[1] = row;
-  for (int i = 0; i < 2; i++) {
-    s->k[i] = s->stride[i] = 1;
-    s->pad[i] = 0;
-  }
+  s->k[0] = s->k[1] = 1;
+  s->geom = geom_unit;
 }
 
 bool conv_pairs(const ConvShape *s, int isa) {
@@ -105,7 +102,7 @@ int64_t conv_rows(const ConvShape *s) { return conv_pixels(s, s->out) / s->out[s
 
 int conv_phases(Arena *a, const ConvShape *s, ConvPhase **phase, int64_t **order) {
   int in = s->ns - 1;
-  int64_t k = s->k[in], st = s->stride[in], p = s->pad[in], wpos = 0;
+  int64_t k = s->k[in], st = s->geom.stride[in], p = s->geom.pad[in], wpos = 0;
   int n = s->back ? (int)min64(st, s->out[in]) : 1;
   int64_t *ord = arena_alloc(a, (size_t)k * sizeof *ord);
   ConvPhase *ph = arena_alloc(a, (size_t)n * sizeof *ph);
@@ -215,11 +212,12 @@ const char *conv_describe(Arena *a, const ConvShape *s) {
   bool same = true;
   for (int i = 0; i < s->ns; i++) {
     text = arena_printf(a, "%s_%c%ld", text, name[i], (long)extent[i]);
-    same = same && s->stride[i] == s->stride[0] && s->pad[i] == s->pad[0];
+    same = same && s->geom.stride[i] == s->geom.stride[0] && s->geom.pad[i] == s->geom.pad[0];
   }
   for (int i = 0; i < s->ns; i++) text = arena_printf(a, "%s_k%c%ld", text, name[i], (long)s->k[i]);
-  if (same) return arena_printf(a, "%s_s%ld_p%ld", text, (long)s->stride[0], (long)s->pad[0]);
+  if (same) return arena_printf(a, "%s_s%ld_p%ld", text, (long)s->geom.stride[0], (long)s->geom.pad[0]);
   for (int i = 0; i < s->ns; i++)
-    text = arena_printf(a, "%s_s%c%ld_p%c%ld", text, name[i], (long)s->stride[i], name[i], (long)s->pad[i]);
+    text = arena_printf(a, "%s_s%c%ld_p%c%ld", text, name[i], (long)s->geom.stride[i], name[i],
+                        (long)s->geom.pad[i]);
   return text;
 }

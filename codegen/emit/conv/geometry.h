@@ -18,7 +18,8 @@
 typedef struct {
   int ns;
   int64_t n, cin, cout;
-  int64_t in[MAX_SPATIAL], out[MAX_SPATIAL], k[MAX_SPATIAL], stride[MAX_SPATIAL], pad[MAX_SPATIAL];
+  int64_t in[MAX_SPATIAL], out[MAX_SPATIAL], k[MAX_SPATIAL];
+  ConvGeom geom;
   bool back;   /* conv_dx */
   bool bf16;   /* operands are rounded to bf16 */
   bool folded; /* 1x1: the spatial axes were reshaped to (S/R, R), see conv_fold */

@@ -179,12 +179,10 @@ static int list_text(char *buf, int at, const char *name, int n, const int64_t *
   return at;
 }
 
-const char *window_text(int ns, const int64_t *size, const int64_t *stride, const int64_t *pad,
-                        char buf[96]) {
-  buf[0] = 0;
-  int at = 0;
-  if (size) at = list_text(buf, at, "k", ns, size);
-  if (stride) at = list_text(buf, at, "s", ns, stride);
-  if (pad) list_text(buf, at, "p", ns, pad);
+const char *window_text(int ns, const int64_t *size, const ConvGeom *geom, char buf[96]) {
+  int at = list_text(buf, 0, "k", ns, size);
+  if (!geom) return buf;
+  at = list_text(buf, at, "s", ns, geom->stride);
+  list_text(buf, at, "p", ns, geom->pad);
   return buf;
 }

@@ -51,6 +51,6 @@ int64_t group_bytes(const Emit *e, const GroupInfo *g);
 KBase base_of(Type t);
 /* "n4_c64_h256_w256": extents of an activation for descriptors. */
 const char *dims_text(Type t, char buf[96]);
-/* "k3_s1_p1", extents joined by x where they differ between axes. */
-const char *window_text(int ns, const int64_t *size, const int64_t *stride, const int64_t *pad, char buf[96]);
+/* "k3_s1_p1", extents joined by x where they differ between axes; "k3" where geom is NULL. */
+const char *window_text(int ns, const int64_t *size, const ConvGeom *geom, char buf[96]);
 #endif

@@ -33,9 +33,9 @@ bool emit_depthwise(Emit *e, const GroupInfo *g) {
   DwShape d = dw_shape(e, g, g->anchor);
   if (!dw_supported(e, &d)) return false;
   char dims[96], win[96];
-  Build b = build_begin(e, g, "dw", "dwconv:%s_%s:f32:%s%s", dims_text(e->fn->node[d.x].type, dims),
-                        window_text(d.ns, d.size, d.stride, d.pad, win), d.dx ? "bwd_x" : "fwd",
-                        d.s >= 0 ? ":gate" : "");
+  Build b =
+      build_begin(e, g, "dw", "dwconv:%s_%s:f32:%s%s", dims_text(e->fn->node[d.x].type, dims),
+                  window_text(d.ns, d.size, &d.geom, win), d.dx ? "bwd_x" : "fwd", d.s >= 0 ? ":gate" : "");
   args_of_group(&b);
   build_stream(&b);
   int64_t rows = anchor->type.dim[0] * rows_of(&d);

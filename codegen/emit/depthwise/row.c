@@ -3,11 +3,11 @@
 
 bool dw_supported(Emit *e, const DwShape *d) {
   for (int a = 0; a < d->ns; a++)
-    if (d->stride[a] > DW_MAX_STRIDE || d->size[a] > DW_MAX_SIZE) {
+    if (d->geom.stride[a] > DW_MAX_STRIDE || d->size[a] > DW_MAX_SIZE) {
       snprintf(e->err, sizeof e->err,
                "depthwise convolution with stride %lld and kernel extent %lld of spatial axis %d; at most %d "
                "and %d are supported",
-               (long long)d->stride[a], (long long)d->size[a], a, DW_MAX_STRIDE, DW_MAX_SIZE);
+               (long long)d->geom.stride[a], (long long)d->size[a], a, DW_MAX_STRIDE, DW_MAX_SIZE);
       return false;
     }
   return true;
@@ -33,14 +33,15 @@ void dw_gate(const Fn *f, const GroupInfo *g, int node, int *x, int *s) {
 DwShape dw_shape(const Emit *e, const GroupInfo *g, int node) {
   const Fn *f = e->fn;
   const Node *n = &f->node[node], *w = &f->node[n->in[1]];
-  DwShape d = {
-      .dx = n->op == OP_dwconv_dx, .ns = n->type.rank - 2, .channels = n->type.dim[1], .w = n->in[1]};
+  DwShape d = {.dx = n->op == OP_dwconv_dx,
+               .ns = n->type.rank - 2,
+               .channels = n->type.dim[1],
+               .geom = n->at.geom,
+               .w = n->in[1]};
   dw_gate(f, g, n->in[0], &d.x, &d.s);
   const Node *x = &f->node[d.x];
   for (int i = 0; i < d.ns; i++) {
     d.size[i] = w->type.dim[2 + i];
-    d.stride[i] = n->at.stride[i];
-    d.pad[i] = n->at.pad[i];
     d.in[i] = x->type.dim[2 + i];
     d.out[i] = n->type.dim[2 + i];
   }
@@ -55,23 +56,23 @@ DwShape dw_shape(const Emit *e, const GroupInfo *g, int node) {
  * forward: source = stride * o + tap - pad;   adjoint: stride * source + tap - pad = o, so tap = o + pad
  * modulo stride. */
 KV tap_first(KFn *k, const DwShape *d, int axis, KV o) {
-  KV s = k_i64(k, d->stride[axis]), p = k_i64(k, d->pad[axis]);
+  KV s = k_i64(k, d->geom.stride[axis]), p = k_i64(k, d->geom.pad[axis]);
   if (!d->dx) return k_max(k, k_i64(k, 0), k_sub(k, p, k_mul(k, o, s)));
   KV q = k_add(k, o, p);
-  return k_max(k, k_rem(k, q, s), k_sub(k, q, k_i64(k, d->stride[axis] * (d->in[axis] - 1))));
+  return k_max(k, k_rem(k, q, s), k_sub(k, q, k_i64(k, d->geom.stride[axis] * (d->in[axis] - 1))));
 }
 
 KV tap_end(KFn *k, const DwShape *d, int axis, KV o) {
-  KV size = k_i64(k, d->size[axis]), p = k_i64(k, d->pad[axis]);
+  KV size = k_i64(k, d->size[axis]), p = k_i64(k, d->geom.pad[axis]);
   if (d->dx) return k_min(k, size, k_add(k, k_add(k, o, p), k_i64(k, 1)));
-  KV left = k_sub(k, k_i64(k, d->in[axis] + d->pad[axis]), k_mul(k, o, k_i64(k, d->stride[axis])));
+  KV left = k_sub(k, k_i64(k, d->in[axis] + d->geom.pad[axis]), k_mul(k, o, k_i64(k, d->geom.stride[axis])));
   return k_min(k, size, left);
 }
 
-int64_t tap_step(const DwShape *d, int axis) { return d->dx ? d->stride[axis] : 1; }
+int64_t tap_step(const DwShape *d, int axis) { return d->dx ? d->geom.stride[axis] : 1; }
 
 KV tap_source(KFn *k, const DwShape *d, int axis, KV o, KV tap) {
-  KV s = k_i64(k, d->stride[axis]), p = k_i64(k, d->pad[axis]);
+  KV s = k_i64(k, d->geom.stride[axis]), p = k_i64(k, d->geom.pad[axis]);
   if (!d->dx) return k_sub(k, k_add(k, k_mul(k, o, s), tap), p);
   return k_div(k, k_sub(k, k_add(k, o, p), tap), s);
 }
@@ -155,14 +156,14 @@ void each_tile(KFn *k, int64_t lo, int64_t hi, int tile, bool (*fits)(const DwSh
 enum { NO_TAP = -(1 << 30) };
 static int64_t relative(const DwShape *d, int64_t j, int64_t i) {
   int a = d->ns - 1;
-  if (!d->dx) return d->stride[a] * j + i - d->pad[a];
-  int64_t q = j + d->pad[a] - i, s = d->stride[a];
+  if (!d->dx) return d->geom.stride[a] * j + i - d->geom.pad[a];
+  int64_t q = j + d->geom.pad[a] - i, s = d->geom.stride[a];
   if (q % s) return NO_TAP;
   return q / s;
 }
 
 static int64_t tile_source(const DwShape *d, int64_t at) {
-  return d->dx ? at / d->stride[d->ns - 1] : at * d->stride[d->ns - 1];
+  return d->dx ? at / d->geom.stride[d->ns - 1] : at * d->geom.stride[d->ns - 1];
 }
 
 static bool row_fits(const DwShape *d, int64_t at, int count) {
@@ -240,11 +241,11 @@ static void ask_ahead(KFn *k, const Tile *t, KV c, KV src) {
   for (int a = 0; a < last; a++) {
     KV o = a == last - 1 ? k_add(k, r->outer[a], k_i64(k, 1)) : r->outer[a];
     KV tap = k_i64(k, d->size[a] - 1);
-    if (d->dx) tap = k_rem(k, k_add(k, o, k_i64(k, d->pad[a])), k_i64(k, d->stride[a]));
+    if (d->dx) tap = k_rem(k, k_add(k, o, k_i64(k, d->geom.pad[a])), k_i64(k, d->geom.stride[a]));
     KV u = k_min(k, tap_source(k, d, a, o, tap), k_i64(k, d->in[a] - 1));
     at = k_add(k, at, k_mul(k, u, k_i64(k, d->xs[2 + a])));
   }
-  int64_t s = d->stride[last], pixels = d->dx ? (t->count + s - 1) / s : t->count * s;
+  int64_t s = d->geom.stride[last], pixels = d->dx ? (t->count + s - 1) / s : t->count * s;
   for (int64_t j = 0; j < pixels; j++) k_prefetch(k, r->x, k_add(k, at, k_i64(k, j * d->xs[2 + last])));
 }
 
@@ -259,8 +260,8 @@ static void tile_channels(void *ctx, KFn *k, KV c, KV mask) {
   }
   int last = d->ns - 1;
   KV src = t->at >= 0 ? k_i64(k, tile_source(d, t->at))
-           : d->dx    ? k_div(k, t->base, k_i64(k, d->stride[last]))
-                      : k_mul(k, t->base, k_i64(k, d->stride[last]));
+           : d->dx    ? k_div(k, t->base, k_i64(k, d->geom.stride[last]))
+                      : k_mul(k, t->base, k_i64(k, d->geom.stride[last]));
   ask_ahead(k, t, c, src);
   KV xoff = k_add(k, k_mul(k, r->n, k_i64(k, d->xs[0])), k_mul(k, c, k_i64(k, d->xs[1])));
   KV soff = k_mul(k, r->n, k_i64(k, d->ss[0]));
@@ -292,7 +293,7 @@ static void row_tile(void *ctx, KFn *k, KV base, int64_t at, int count) {
 
 /* Eight accumulators, the weights of one kernel row, a pixel and its gate fit 16 registers. */
 static int tile_size(const DwShape *d) {
-  int64_t s = d->dx ? d->stride[d->ns - 1] : 1;
+  int64_t s = d->dx ? d->geom.stride[d->ns - 1] : 1;
   return s > 8 ? (int)s : (int)(8 / s * s);
 }
 

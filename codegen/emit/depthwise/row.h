@@ -17,7 +17,8 @@ typedef struct {
   bool dx; /* adjoint: `in` is the extent of dy, `out` that of x */
   int ns;  /* spatial axes */
   int64_t channels;
-  int64_t size[MAX_SPATIAL], stride[MAX_SPATIAL], pad[MAX_SPATIAL], in[MAX_SPATIAL], out[MAX_SPATIAL];
+  int64_t size[MAX_SPATIAL], in[MAX_SPATIAL], out[MAX_SPATIAL];
+  ConvGeom geom;
   int64_t xs[MAX_RANK], ws[MAX_RANK],
       ss[MAX_RANK]; /* memory strides of source, kernels, gate: n, c, spatial */
   bool vec;         /* lanes along channels */

@@ -42,8 +42,8 @@ static int dw_block_pixels(const DwShape *d, bool simt) {
 
 static bool dw_fits(const DwShape *d, int64_t at, int count) {
   int a = d->ns - 1;
-  return at * d->stride[a] >= d->pad[a] &&
-         (at + count - 1) * d->stride[a] + d->size[a] - 1 - d->pad[a] < d->in[a];
+  return at * d->geom.stride[a] >= d->geom.pad[a] &&
+         (at + count - 1) * d->geom.stride[a] + d->size[a] - 1 - d->geom.pad[a] < d->in[a];
 }
 
 /* x of a pixel in a row of the source, counted from the one that tap lo of the first row of dy meets;
@@ -61,7 +61,7 @@ static KV dw_pixel(const DwWgrad *w, KFn *k, KV pixel, int64_t row) {
 
 /* Steps from a row to the next: of dy, of the source. */
 static int64_t dy_row(const DwWgrad *w) { return w->d->ns > 1 ? w->ys[w->d->ns] : 0; }
-static int64_t source_rows(const DwWgrad *w) { return w->d->ns > 1 ? w->d->stride[w->d->ns - 2] : 1; }
+static int64_t source_rows(const DwWgrad *w) { return w->d->ns > 1 ? w->d->geom.stride[w->d->ns - 2] : 1; }
 
 /* Asks for what the next block of the rows reads and no row before them has read. Between the multiply-adds
  * of a tile, not all at once: a load that waits for such requests would wait long. */
@@ -71,12 +71,12 @@ static void prefetch_rows(const DwWgrad *w, KFn *k, KV base, int count) {
   int64_t last = source_rows(w) * (w->together - 1) + w->hi - w->lo, step = source_rows(w);
   KV next = k_add(k, base, k_i64(k, AHEAD * DW_TILE));
   KV y = k_add(k, w->yoff, k_mul(k, next, k_i64(k, w->ys[2 + a])));
-  KV x = k_add(k, w->xoff, k_mul(k, next, k_i64(k, d->stride[a] * d->xs[2 + a])));
+  KV x = k_add(k, w->xoff, k_mul(k, next, k_i64(k, d->geom.stride[a] * d->xs[2 + a])));
   for (int r = 0; r < w->together; r++)
     for (int j = 0; j < count; j++)
       k_prefetch_near(k, w->y, k_add(k, y, k_i64(k, r * dy_row(w) + j * w->ys[2 + a])));
   for (int64_t row = last - step * w->together > 0 ? last - step * w->together : 0; row < last; row++)
-    for (int64_t j = 0; j < count * d->stride[a]; j++)
+    for (int64_t j = 0; j < count * d->geom.stride[a]; j++)
       k_prefetch_near(k, w->x, k_add(k, x, k_i64(k, row * d->xs[1 + a] + j * d->xs[2 + a])));
 }
 
@@ -85,7 +85,7 @@ static void dw_tile(void *ctx, KFn *k, KV base, int64_t at, int count) {
   const DwWgrad *w = ctx;
   const DwShape *d = w->d;
   int a = d->ns - 1;
-  int64_t size = d->size[a], s = d->stride[a];
+  int64_t size = d->size[a], s = d->geom.stride[a];
   KV dy[MOST_ROWS][DW_TILE];
   KV yoff = k_add(k, w->yoff, k_mul(k, base, k_i64(k, w->ys[2 + a])));
   for (int r = 0; r < w->together; r++)
@@ -94,14 +94,14 @@ static void dw_tile(void *ctx, KFn *k, KV base, int64_t at, int count) {
       dy[r][j] = load_lanes(k, w->y, from, 1, d->vec, w->mask);
     }
   if (!w->simt && d->vec) prefetch_rows(w, k, base, count);
-  for (int64_t u = -d->pad[a]; u < s * (count - 1) + size - d->pad[a]; u++) {
+  for (int64_t u = -d->geom.pad[a]; u < s * (count - 1) + size - d->geom.pad[a]; u++) {
     if (at >= 0 && (at * s + u < 0 || at * s + u >= d->in[a])) continue;
     KV pixel = k_add(k, k_mul(k, base, k_i64(k, s)), k_i64(k, u));
     for (int64_t q = 0; q < source_rows(w) * (w->together - 1) + w->hi - w->lo; q++) {
       KV v = K_NONE;
       for (int r = 0; r < w->together; r++)
         for (int j = 0; j < count; j++) {
-          int64_t i = u + d->pad[a] - s * j, h = q - source_rows(w) * r;
+          int64_t i = u + d->geom.pad[a] - s * j, h = q - source_rows(w) * r;
           if (i < 0 || i >= size || h < 0 || h >= w->hi - w->lo) continue;
           if (v == K_NONE) v = dw_pixel(w, k, pixel, q);
           KV acc = w->acc[h * size + i];
@@ -237,7 +237,8 @@ static void dw_plane(KFn *k, DwWgrad *w, KV first, KV end, int rows) {
   int a = d->ns - 2;
   KV stop = first;
   if (rows > 1) {
-    int64_t s = d->stride[a], top = (d->pad[a] + s - 1) / s, room = d->in[a] + d->pad[a] - d->size[a];
+    int64_t s = d->geom.stride[a], top = (d->geom.pad[a] + s - 1) / s,
+            room = d->in[a] + d->geom.pad[a] - d->size[a];
     int64_t bottom = room < 0 ? 0 : room / s + 1;
     KV lo = k_min(k, k_max(k, first, k_i64(k, top)), end), hi = k_max(k, k_min(k, end, k_i64(k, bottom)), lo);
     hi = k_sub(k, hi, k_rem(k, k_sub(k, hi, lo), k_i64(k, rows)));
@@ -310,13 +311,11 @@ static int64_t rows_per_chunk(const Machine *m, int64_t samples, int64_t rows) {
 
 bool emit_depthwise_wgrad(Emit *e, const GroupInfo *g) {
   const Node *anchor = &e->fn->node[g->anchor], *dy = &e->fn->node[anchor->in[1]];
-  DwShape d = {.ns = anchor->type.rank - 2, .channels = anchor->type.dim[1]};
+  DwShape d = {.ns = anchor->type.rank - 2, .channels = anchor->type.dim[1], .geom = anchor->at.geom};
   dw_gate(e->fn, g, anchor->in[0], &d.x, &d.s);
   const Node *x = &e->fn->node[d.x];
   for (int i = 0; i < d.ns; i++) {
     d.size[i] = anchor->type.dim[2 + i];
-    d.stride[i] = anchor->at.stride[i];
-    d.pad[i] = anchor->at.pad[i];
     d.in[i] = x->type.dim[2 + i];
     d.out[i] = dy->type.dim[2 + i];
   }
@@ -336,7 +335,7 @@ bool emit_depthwise_wgrad(Emit *e, const GroupInfo *g) {
   int work = w.chunks > 1 ? emit_workspace(e, w.chunks * w.total * 4) : emit_buffer(e, g->anchor);
   char dims[96], win[96];
   Build b = build_begin(e, g, "dw_dw", "dwconv:%s_%s:f32:bwd_w%s", dims_text(x->type, dims),
-                        window_text(d.ns, d.size, d.stride, d.pad, win), d.s >= 0 ? ":gate" : "");
+                        window_text(d.ns, d.size, &d.geom, win), d.s >= 0 ? ":gate" : "");
   for (int i = 0; i < g->nin; i++) build_arg(&b, emit_buffer(e, g->in[i]), false);
   int out = build_arg(&b, work, true);
   EACH_ISA (isa, &b) {

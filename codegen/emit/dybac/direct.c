@@ -63,7 +63,7 @@ static int64_t step_pixels(const Machine *m, const Dybac *p) {
   int64_t rows = 1, scratch = min64(m->scratch / 4 / d->channels, MAX_PIXELS);
   for (int a = 0; a < d->ns - 1; a++) rows *= d->size[a];
   int64_t bytes = p->pointwise.bf16 ? 2 : 4; /* of an element */
-  int64_t near = (NEAR / bytes / d->channels - p->cout) / ((rows + 1) * d->stride[d->ns - 1] + 1);
+  int64_t near = (NEAR / bytes / d->channels - p->cout) / ((rows + 1) * d->geom.stride[d->ns - 1] + 1);
   return near < NARROWEST ? scratch : min64(near / 8 * 8, scratch);
 }
 
@@ -133,7 +133,7 @@ static void ahead_begin(Code *c, int64_t tiles) {
   DwRow r;
   row_place(k, d, k_add(k, c->row0, k_i64(k, c->pl->step_rows)), &r);
   KV at = k_add(k, k_mul(k, r.n, k_i64(k, d->xs[0])),
-                k_mul(k, c->lo, k_i64(k, d->stride[last] * d->xs[2 + last])));
+                k_mul(k, c->lo, k_i64(k, d->geom.stride[last] * d->xs[2 + last])));
   for (int i = 0; i < c->planes; i++) {
     KV row = at;
     for (int a = 0; a < last; a++) {
@@ -143,8 +143,8 @@ static void ahead_begin(Code *c, int64_t tiles) {
     }
     k_set(k, c->next[i], row);
   }
-  int64_t rows = c->pl->step_rows * d->stride[last - 1];
-  c->ahead = ceil_div(rows * c->count * d->stride[last] * d->channels, LINE * tiles);
+  int64_t rows = c->pl->step_rows * d->geom.stride[last - 1];
+  c->ahead = ceil_div(rows * c->count * d->geom.stride[last] * d->channels, LINE * tiles);
 }
 
 static void ahead_tile(const Code *c) {
@@ -306,10 +306,11 @@ static void kernel(Build *b, const GroupInfo *g, const Dybac *pl, const ConvBloc
 
 /* The contraction as a convolution, for the panels of its weights. */
 static ConvShape pointwise(const Dybac *p, int64_t samples, bool bf16) {
-  ConvShape s = {.ns = p->d.ns, .n = samples, .cin = p->d.channels, .cout = p->cout, .bf16 = bf16};
+  ConvShape s = {
+      .ns = p->d.ns, .n = samples, .cin = p->d.channels, .cout = p->cout, .geom = geom_unit, .bf16 = bf16};
   for (int a = 0; a < s.ns; a++) {
     s.in[a] = s.out[a] = p->d.out[a];
-    s.k[a] = s.stride[a] = 1;
+    s.k[a] = 1;
   }
   return s;
 }
@@ -320,7 +321,7 @@ static bool check(Emit *e, const GroupInfo *g, const DwShape *d) {
   const Node *y = anchor;
   bool unit = true;
   for (int a = 0; a < d->ns; a++)
-    unit = unit && v->type.dim[2 + a] == 1 && y->at.stride[a] == 1 && y->at.pad[a] == 0;
+    unit = unit && v->type.dim[2 + a] == 1 && y->at.geom.stride[a] == 1 && y->at.geom.pad[a] == 0;
   if (!unit)
     snprintf(e->err, sizeof e->err,
              "node %d: a depthwise convolution is fused into 1x1 convolutions of stride 1 only", g->anchor);
@@ -364,7 +365,7 @@ bool dybac_direct(Emit *e, const GroupInfo *g, const DwShape *d) {
   char dims[96], win[96];
   Build b = build_begin(e, g, "dybac", "dybac:%s_oc%lld_%s:f32:fwd%s",
                         dims_text(e->fn->node[p.d.x].type, dims), (long long)p.cout,
-                        window_text(p.d.ns, p.d.size, p.d.stride, p.d.pad, win), p.d.s >= 0 ? ":gate" : "");
+                        window_text(p.d.ns, p.d.size, &p.d.geom, win), p.d.s >= 0 ? ":gate" : "");
   for (int i = 0; i < g->nin; i++) {
     int in = emit_buffer(e, g->in[i]);
     build_arg(&b, in == from ? v : in, false);

@@ -145,7 +145,7 @@ static Copy upsample_copy(const Move *m) {
   c.from0 = value_strides(m->e, m->y->in[0], xs);
   c.to0 = value_strides(m->e, m->g->anchor, ys);
   for (int a = 0; a < m->x->type.rank; a++) {
-    int64_t f = a < 2 ? 1 : m->y->at.stride[a - 2];
+    int64_t f = a < 2 ? 1 : m->y->at.geom.stride[a - 2];
     add_axis(&c, m->x->type.dim[a], ys[a] * f, xs[a]);
     add_axis(&c, f, ys[a], 0);
   }

@@ -7,7 +7,8 @@ enum { UNROLL = 8, MAX_BLOCK = 64 };
 typedef struct {
   const Move *m;
   int ns;
-  int64_t size[MAX_SPATIAL], stride[MAX_SPATIAL], pad[MAX_SPATIAL];
+  int64_t size[MAX_SPATIAL];
+  ConvGeom geom;
   const int64_t *in, *out;                          /* spatial extents of x and of the pooled tensor */
   int64_t xs[MAX_RANK], ps[MAX_RANK], ys[MAX_RANK]; /* strides of x, the pooled tensor, the result */
   int64_t x0, p0, y0;                               /* and the elements they start at */
@@ -61,11 +62,11 @@ static void window_body(void *ctx, KFn *k, const Spot *s) {
   k_set(k, w.acc, k_f32(k, y->op == OP_sumpool ? 0 : -INFINITY));
   w.from = k_add(k, k_i64(k, p->x0), offset_of(k, 2, at, p->xs));
   for (int a = 0; a < p->ns; a++) {
-    KV first = k_sub(k, k_mul(k, at[2 + a], k_i64(k, p->stride[a])), k_i64(k, p->pad[a]));
+    KV first = k_sub(k, k_mul(k, at[2 + a], k_i64(k, p->geom.stride[a])), k_i64(k, p->geom.pad[a]));
     w.from = k_add(k, w.from, k_mul(k, first, k_i64(k, p->xs[2 + a])));
     lo[a] = k_i64(k, 0);
     hi[a] = k_i64(k, p->size[a]);
-    if (!p->pad[a]) continue;
+    if (!p->geom.pad[a]) continue;
     lo[a] = k_max(k, lo[a], k_sub(k, lo[a], first));
     hi[a] = k_min(k, hi[a], k_sub(k, k_i64(k, p->in[a]), first));
   }
@@ -86,8 +87,8 @@ static void block_body(void *ctx, KFn *k, const Spot *s) {
   KV to = k_add(k, k_i64(k, p->y0), offset_of(k, 2, at, p->ys));
   int64_t taps = 1;
   for (int a = 0; a < p->ns; a++) {
-    from = k_add(k, from, k_mul(k, at[2 + a], k_i64(k, p->stride[a] * p->xs[2 + a])));
-    to = k_add(k, to, k_mul(k, at[2 + a], k_i64(k, p->stride[a] * p->ys[2 + a])));
+    from = k_add(k, from, k_mul(k, at[2 + a], k_i64(k, p->geom.stride[a] * p->xs[2 + a])));
+    to = k_add(k, to, k_mul(k, at[2 + a], k_i64(k, p->geom.stride[a] * p->ys[2 + a])));
     taps *= p->size[a];
   }
   KV best = K_NONE;
@@ -143,7 +144,7 @@ static void window_of(void *ctx, KFn *k, const KV *o) {
   const Pool *p = g.p;
   KV lo[MAX_SPATIAL], hi[MAX_SPATIAL], at[MAX_SPATIAL], zero = k_f32(k, 0), is_first = K_NONE;
   for (int a = 0; a < p->ns; a++) {
-    KV first = k_sub(k, k_mul(k, o[a], k_i64(k, p->stride[a])), k_i64(k, p->pad[a]));
+    KV first = k_sub(k, k_mul(k, o[a], k_i64(k, p->geom.stride[a])), k_i64(k, p->geom.pad[a]));
     lo[a] = k_max(k, k_i64(k, 0), first);
     hi[a] = k_min(k, k_i64(k, p->in[a]), k_add(k, first, k_i64(k, p->size[a])));
     KV eq = k_eq(k, lo[a], g.u[2 + a]);
@@ -170,9 +171,9 @@ static void gather_body(void *ctx, KFn *k, const Spot *s) {
   Gather g = {.p = p, .s = s, .u = u, .sum = k_local(k, K_F32, s->vec, "sum")};
   k_set(k, g.sum, k_f32(k, 0));
   for (int a = 0; a < p->ns; a++) { /* windows o with stride*o - pad <= u < stride*o - pad + size */
-    KV q = k_add(k, u[2 + a], k_i64(k, p->pad[a])), step = k_i64(k, p->stride[a]);
+    KV q = k_add(k, u[2 + a], k_i64(k, p->geom.pad[a])), step = k_i64(k, p->geom.stride[a]);
     KV first = k_max(k, k_i64(k, 0), k_sub(k, q, k_i64(k, p->size[a] - 1)));
-    lo[a] = k_div(k, k_add(k, first, k_i64(k, p->stride[a] - 1)), step);
+    lo[a] = k_div(k, k_add(k, first, k_i64(k, p->geom.stride[a] - 1)), step);
     hi[a] = k_min(k, k_i64(k, p->out[a]), k_add(k, k_div(k, q, step), k_i64(k, 1)));
   }
   each_tap(k, p->ns, 0, lo, hi, at, window_of, &g);
@@ -185,7 +186,7 @@ static void gather_body(void *ctx, KFn *k, const Spot *s) {
 static bool blocks_tile(const Pool *p) {
   int64_t taps = 1;
   for (int a = 0; a < p->ns; a++) {
-    if (p->size[a] != p->stride[a] || p->pad[a] || p->in[a] % p->stride[a]) return false;
+    if (p->size[a] != p->geom.stride[a] || p->geom.pad[a] || p->in[a] % p->geom.stride[a]) return false;
     taps *= p->size[a];
   }
   return taps <= MAX_BLOCK;
@@ -203,20 +204,19 @@ bool move_pool(const Move *m) {
   int pooled_id = m->y->op == OP_maxpool_dx ? m->y->in[1] : m->g->anchor;
   const Node *y = m->y, *pooled = &m->e->fn->node[pooled_id];
   Pool p = {.m = m, .ns = y->type.rank - 2, .in = m->x->type.dim + 2, .out = pooled->type.dim + 2};
+  p.geom = y->at.geom;
   bool padded = false, sum = y->op == OP_sumpool;
   for (int a = 0; a < p.ns; a++) {
-    p.size[a] = sum ? y->at.stride[a] : y->at.size[a];
-    p.stride[a] = y->at.stride[a];
-    p.pad[a] = sum ? 0 : y->at.pad[a];
-    padded = padded || p.pad[a];
+    p.size[a] = sum ? y->at.geom.stride[a] : y->at.size[a];
+    padded = padded || p.geom.pad[a];
   }
   p.x0 = value_strides(m->e, y->in[0], p.xs);
   p.p0 = value_strides(m->e, pooled_id, p.ps);
   p.y0 = value_strides(m->e, m->g->anchor, p.ys);
-  p.step = lane_step(m->e, pooled, p.xs, p.stride);
-  p.ystep = lane_step(m->e, pooled, p.ys, p.stride);
+  p.step = lane_step(m->e, pooled, p.xs, p.geom.stride);
+  p.ystep = lane_step(m->e, pooled, p.ys, p.geom.stride);
   char win[96];
-  Build b = move_begin(m, window_text(p.ns, p.size, p.stride, p.pad, win));
+  Build b = move_begin(m, window_text(p.ns, p.size, &p.geom, win));
   p.x = arg_of(&b, y->in[0]);
   p.dy = y->op == OP_maxpool_dx ? arg_of(&b, y->in[1]) : K_NONE;
   p.y = arg_of(&b, m->g->anchor);

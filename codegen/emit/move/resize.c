@@ -148,7 +148,7 @@ bool move_resize(const Move *m) {
   r.y0 = value_strides(m->e, m->g->anchor, ys);
   set_axes(&r, m, xs, ys);
   char size[96];
-  Build b = move_begin(m, window_text(m->y->type.rank - 2, m->y->at.size, NULL, NULL, size));
+  Build b = move_begin(m, window_text(m->y->type.rank - 2, m->y->at.size, NULL, size));
   r.x = arg_of(&b, m->y->in[0]);
   r.y = arg_of(&b, m->g->anchor);
   Box box = {.chunk = m->e->machine->task_visits, .rank = r.rank};

@@ -211,7 +211,7 @@ bool tc_dybac(Emit *e, const GroupInfo *g, const DwShape *d) {
   int from = emit_buffer(e, nd->in[1]), v = pack(e, g, &p, from);
   char dims[96], win[96];
   Build b = build_begin(e, g, "dybac", "dybac:%s_oc%lld_%s:%s:fwd%s", dims_text(e->fn->node[d->x].type, dims),
-                        (long long)p.cout, window_text(d->ns, d->size, d->stride, d->pad, win),
+                        (long long)p.cout, window_text(d->ns, d->size, &d->geom, win),
                         p.bf16 ? "mma_bf16" : "mma_tf32", d->s >= 0 ? ":gate" : "");
   for (int i = 0; i < g->nin; i++) {
     int in = emit_buffer(e, g->in[i]);

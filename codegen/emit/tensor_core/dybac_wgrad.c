@@ -219,7 +219,7 @@ bool tc_dybac_wgrad(Emit *e, const GroupInfo *g, const DwShape *d) {
   char dims[96], win[96];
   Build b = build_begin(e, g, "conv_dw", "conv_dw:%s_oc%lld_%s:%s:bwd_w_dw%s",
                         dims_text(e->fn->node[d->x].type, dims), (long long)p.cout,
-                        window_text(d->ns, d->size, d->stride, d->pad, win), p.bf16 ? "mma_bf16" : "mma_tf32",
+                        window_text(d->ns, d->size, &d->geom, win), p.bf16 ? "mma_bf16" : "mma_tf32",
                         d->s >= 0 ? ":gate" : "");
   KV dy = build_arg(&b, emit_buffer(e, nd->in[1]), false);
   p.r.x = build_arg(&b, emit_buffer(e, d->x), false);

@@ -15,7 +15,7 @@
 /* ---- planning ---- */
 
 static TcAxis axis_of(const ConvShape *s, int a, int64_t r) {
-  int64_t st = s->stride[a], p = s->pad[a], t0 = (r + p) % st, k = s->k[a];
+  int64_t st = s->geom.stride[a], p = s->geom.pad[a], t0 = (r + p) % st, k = s->k[a];
   if (!s->back) return (TcAxis){0, 1, s->out[a], st, -p, k, 0, 1};
   int64_t taps = t0 < k ? ceil_div(k - t0, st) : 0;
   return (TcAxis){
@@ -26,7 +26,7 @@ static TcPhase phase_of(const TcConv *c, int64_t number) {
   const ConvShape *s = &c->s;
   TcPhase p = {.rows = s->n, .taps = 1};
   for (int a = s->ns - 1; a >= 0; a--) {
-    int64_t n = s->back ? min64(s->stride[a], s->out[a]) : 1;
+    int64_t n = s->back ? min64(s->geom.stride[a], s->out[a]) : 1;
     p.axis[a] = axis_of(s, a, number % n);
     number /= n;
     p.rows *= p.axis[a].count;
@@ -38,7 +38,7 @@ static TcPhase phase_of(const TcConv *c, int64_t number) {
 static void plan_phases(Arena *arena, const Machine *m, TcConv *c, int stages) {
   const ConvShape *s = &c->s;
   c->nphase = 1;
-  for (int a = 0; a < s->ns && s->back; a++) c->nphase *= (int)min64(s->stride[a], s->out[a]);
+  for (int a = 0; a < s->ns && s->back; a++) c->nphase *= (int)min64(s->geom.stride[a], s->out[a]);
   c->phase = arena_alloc(arena, (size_t)c->nphase * sizeof *c->phase);
   TcProduct *product = arena_alloc(arena, (size_t)c->nphase * sizeof *product);
   int64_t first = 0;

@@ -14,7 +14,7 @@ static int64_t kernel_rows(const DwShape *d) {
 }
 
 static int64_t span_of(const DwShape *d, int64_t pixels) {
-  return (pixels - 1) * d->stride[d->ns - 1] + d->size[d->ns - 1];
+  return (pixels - 1) * d->geom.stride[d->ns - 1] + d->size[d->ns - 1];
 }
 
 bool dw_runs_take(const Emit *e, const DwShape *d) {
@@ -29,7 +29,7 @@ static double cost(const DwRuns *r) {
   double inner = 1, around = 1, boxes = 1;
   for (int a = 0; a < r->d.ns; a++) {
     inner *= (double)r->box[a];
-    around *= (double)((r->box[a] - 1) * r->d.stride[a] + r->d.size[a]);
+    around *= (double)((r->box[a] - 1) * r->d.geom.stride[a] + r->d.size[a]);
     boxes *= (double)r->count[a];
   }
   return boxes * (3 * inner + around);
@@ -112,7 +112,7 @@ static void row_taps(Run *c, KV x_at, KV w_at, KV s_at) {
   KFn *k = c->k;
   const DwShape *d = &c->r->d;
   int last = d->ns - 1;
-  int64_t st = d->stride[last], span = span_of(d, c->r->pixels);
+  int64_t st = d->geom.stride[last], span = span_of(d, c->r->pixels);
   KV w[MOST_SPAN], gate = K_NONE;
   if (c->r->s != K_NONE) gate = k_load_masked(k, c->r->s, s_at, c->columns);
   for (int64_t t = 0; t < d->size[last]; t++)
@@ -183,7 +183,7 @@ void dw_run(KFn *k, const DwRuns *r, KV n, const KV *at, KV channel, KV *sum) {
   KV w = k_add(k, k_mul(k, n, k_i64(k, d->ws[0])), channel);
   if (d->s >= 0) s = k_mul(k, n, k_i64(k, d->ss[0]));
   for (int a = 0; a < d->ns; a++) {
-    c.source[a] = k_sub(k, k_mul(k, at[a], k_i64(k, d->stride[a])), k_i64(k, d->pad[a]));
+    c.source[a] = k_sub(k, k_mul(k, at[a], k_i64(k, d->geom.stride[a])), k_i64(k, d->geom.pad[a]));
     x = k_add(k, x, k_mul(k, c.source[a], k_i64(k, d->xs[2 + a])));
     if (d->s >= 0) s = k_add(k, s, k_mul(k, c.source[a], k_i64(k, d->ss[2 + a])));
   }

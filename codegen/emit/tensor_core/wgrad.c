@@ -149,7 +149,7 @@ static void copy_taps(const Code *c, TcBlock *b, KV pixel, KV inside, KV stage) 
   for (int a = s->ns - 1; a >= 0; a--) {
     KV q = k_rem(k, rest, i32v(k, s->out[a]));
     rest = k_div(k, rest, i32v(k, s->out[a]));
-    at[a] = k_sub(k, k_mul(k, q, i32v(k, s->stride[a])), i32v(k, s->pad[a]));
+    at[a] = k_sub(k, k_mul(k, q, i32v(k, s->geom.stride[a])), i32v(k, s->geom.pad[a]));
     bits[a] = axis_bits(k, s, a, at[a]);
   }
   bits[0] = k_select(k, inside, bits[0], none);

@@ -127,11 +127,11 @@ static void piece_taps(const WgradCode *c, MicroTile *mt, int64_t first, int row
   int last = p->naxes - 1;
   int64_t *at = arena_alloc(k->arena, (size_t)rows * sizeof *at);
   for (int r = 0; r < rows; r++) at[r] = wgrad_taps_row(&c->taps, &p->s, first + r);
-  mt->a = c->taps.z, mt->a_row = at, mt->am = p->s.stride[last - 1] * p->s.cin;
+  mt->a = c->taps.z, mt->a_row = at, mt->am = p->s.geom.stride[last - 1] * p->s.cin;
   KV x_at = k_i64(k, 0), dy_at = k_i64(k, 0);
   bool open[MAX_AXES];
   for (int a = 0; a < last; a++) {
-    KV i = c->box.lo[a], step = k_i64(k, a ? p->s.stride[a - 1] : 1);
+    KV i = c->box.lo[a], step = k_i64(k, a ? p->s.geom.stride[a - 1] : 1);
     open[a] = p->box[a] > 1;
     if (open[a]) i = k_for(k, i, c->box.hi[a], 1);
     x_at = k_mul(k, x_at, k_i64(k, c->taps.extent[a]));
@@ -321,8 +321,9 @@ static void look_ahead(WgradCode *c, KV number, const WgradInput *input) {
     KV first[MAX_AXES] = {next.box.lo[0]};
     for (int a = 1; a < p->naxes; a++) {
       tensor[a] = s->in[a - 1];
-      extent[a] = (p->box[a] - 1) * s->stride[a - 1] + s->k[a - 1];
-      KV lo = k_sub(k, k_mul(k, next.box.lo[a], k_i64(k, s->stride[a - 1])), k_i64(k, s->pad[a - 1]));
+      extent[a] = (p->box[a] - 1) * s->geom.stride[a - 1] + s->k[a - 1];
+      KV lo =
+          k_sub(k, k_mul(k, next.box.lo[a], k_i64(k, s->geom.stride[a - 1])), k_i64(k, s->geom.pad[a - 1]));
       first[a] = k_max(k, lo, k_i64(k, 0));
     }
     WgradView x = view_of(p->naxes, tensor, s->cin);

@@ -97,8 +97,8 @@ static void plan_axes(WgradPlan *p) {
     p->extent[a] = a ? s->out[a - 1] : s->n;
     p->in[a] = taps ? s->in[a - 1] : p->extent[a];
     p->k[a] = taps ? s->k[a - 1] : 1;
-    p->stride[a] = taps ? s->stride[a - 1] : 1;
-    p->pad[a] = taps ? s->pad[a - 1] : 0;
+    p->stride[a] = taps ? s->geom.stride[a - 1] : 1;
+    p->pad[a] = taps ? s->geom.pad[a - 1] : 0;
     p->merged = p->merged && p->k[a] == 1 && p->stride[a] == 1 && p->pad[a] == 0 && p->in[a] == p->extent[a];
   }
 }

@@ -38,7 +38,7 @@ bool wgrad_input_match(Emit *e, const GroupInfo *g, const ConvShape *conv, Wgrad
   if (dw->group != group) return false;
   if (dw->op != OP_dwconv) return fail(e, g, "is not a dwconv");
   for (int a = 0; a < conv->ns; a++)
-    if (conv->k[a] != 1 || conv->stride[a] != 1 || conv->pad[a] != 0)
+    if (conv->k[a] != 1 || conv->geom.stride[a] != 1 || conv->geom.pad[a] != 0)
       return fail(e, g, "feeds a convolution that is not 1x1 of stride 1");
   const Node *x = &f->node[dw->in[0]];
   in->x_node = dw->in[0];
@@ -50,13 +50,12 @@ bool wgrad_input_match(Emit *e, const GroupInfo *g, const ConvShape *conv, Wgrad
   if (!channels_last(x) || !channels_last(w) ||
       (in->gate_node >= 0 && !channels_last(&f->node[in->gate_node])))
     return fail(e, g, "has operands that are not channels last");
-  in->s = (ConvShape){.ns = conv->ns, .n = x->type.dim[0], .cin = x->type.dim[1], .cout = 1};
+  in->s =
+      (ConvShape){.ns = conv->ns, .n = x->type.dim[0], .cin = x->type.dim[1], .cout = 1, .geom = dw->at.geom};
   for (int a = 0; a < conv->ns; a++) {
     in->s.in[a] = x->type.dim[2 + a];
     in->s.out[a] = dw->type.dim[2 + a];
     in->s.k[a] = w->type.dim[2 + a];
-    in->s.stride[a] = dw->at.stride[a];
-    in->s.pad[a] = dw->at.pad[a];
   }
   return true;
 }
@@ -131,7 +130,7 @@ static void outer_taps(RowCode *c, int axis, const ConvPhase *ph, const ConvTile
     tile_taps(c, ph, t, q0);
     return;
   }
-  KV at = k_sub(k, k_mul(k, c->coord[1 + axis], k_i64(k, s->stride[axis])), k_i64(k, s->pad[axis]));
+  KV at = k_sub(k, k_mul(k, c->coord[1 + axis], k_i64(k, s->geom.stride[axis])), k_i64(k, s->geom.pad[axis]));
   KV lo = k_max(k, k_i64(k, 0), k_sub(k, k_i64(k, 0), at));
   KV hi = k_min(k, k_i64(k, s->k[axis]), k_sub(k, k_i64(k, s->in[axis]), at));
   KV j = k_for(k, lo, hi, 1), x_row = c->x_row, w_row = c->w_row;

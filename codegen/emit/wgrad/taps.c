@@ -8,7 +8,7 @@ WgradTaps wgrad_taps_of(const ConvShape *s, const int64_t *box, int lanes) {
   WgradTaps t = {.naxes = s->ns + 1, .cin = s->cin};
   t.elements = s->cin;
   for (int a = 0; a < t.naxes; a++) {
-    t.extent[a] = a ? (box[a] - 1) * s->stride[a - 1] + s->k[a - 1] : box[0];
+    t.extent[a] = a ? (box[a] - 1) * s->geom.stride[a - 1] + s->k[a - 1] : box[0];
     t.elements *= t.extent[a];
   }
   t.elements += lanes;
@@ -39,7 +39,8 @@ void wgrad_taps_fill(KFn *k, const WgradTaps *t, KV x, const ConvShape *s, const
   for (int a = 0; a < last; a++) {
     KV i = k_for(k, zero, k_i64(k, t->extent[a]), 1), at = k_add(k, box->lo[a], i);
     if (a)
-      at = k_sub(k, k_add(k, k_mul(k, box->lo[a], k_i64(k, s->stride[a - 1])), i), k_i64(k, s->pad[a - 1]));
+      at = k_sub(k, k_add(k, k_mul(k, box->lo[a], k_i64(k, s->geom.stride[a - 1])), i),
+                 k_i64(k, s->geom.pad[a - 1]));
     KV in = k_i64(k, a ? s->in[a - 1] : s->n);
     KV ok = k_and(k, k_le(k, zero, at), k_lt(k, at, in));
     inside = inside == K_NONE ? ok : k_and(k, inside, ok);
@@ -47,7 +48,8 @@ void wgrad_taps_fill(KFn *k, const WgradTaps *t, KV x, const ConvShape *s, const
     to = k_add(k, k_mul(k, to, k_i64(k, t->extent[a])), i);
   }
   KV in = k_i64(k, s->in[last - 1]), whole = k_i64(k, t->extent[last] * t->cin);
-  KV start = k_sub(k, k_mul(k, box->lo[last], k_i64(k, s->stride[last - 1])), k_i64(k, s->pad[last - 1]));
+  KV start =
+      k_sub(k, k_mul(k, box->lo[last], k_i64(k, s->geom.stride[last - 1])), k_i64(k, s->geom.pad[last - 1]));
   /* Elements of the copy's row that x has. */
   KV lo = k_mul(k, k_max(k, zero, k_sub(k, zero, start)), cin);
   KV hi = k_max(k, k_min(k, whole, k_mul(k, k_sub(k, in, start), cin)), lo);

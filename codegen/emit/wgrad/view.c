@@ -17,8 +17,8 @@ WgradView view_of(int naxes, const int64_t *extent, int64_t channels) {
 bool windows_apart(const ConvShape *s) {
   bool apart = false;
   for (int a = 0; a < s->ns; a++) {
-    if (s->pad[a] != 0 || s->k[a] > s->stride[a]) return false;
-    apart = apart || s->stride[a] > 1;
+    if (s->geom.pad[a] != 0 || s->k[a] > s->geom.stride[a]) return false;
+    apart = apart || s->geom.stride[a] > 1;
   }
   return apart;
 }
@@ -33,10 +33,11 @@ WgradView view_windows(ConvShape *s) {
   v.naxes_taps = last;
   s->cin *= conv_taps(s);
   for (int a = 0; a < s->ns; a++) {
-    v.step[1 + a] *= s->stride[a];
+    v.step[1 + a] *= s->geom.stride[a];
     s->in[a] = s->out[a];
-    s->k[a] = s->stride[a] = 1;
+    s->k[a] = 1;
   }
+  s->geom = geom_unit;
   return v;
 }
 

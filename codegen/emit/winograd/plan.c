@@ -12,8 +12,8 @@ bool wino_shape(const Fn *f, const Node *nd, WinoShape *s) {
   if (c.cin < LEAST_CHANNELS || c.cout < LEAST_CHANNELS) return false;
   int64_t pad[MAX_SPATIAL];
   for (int i = 0; i < c.ns; i++) {
-    if (c.stride[i] != 1 || c.k[i] > WINO_TAPS || (i >= c.ns - 2 && c.k[i] != WINO_TAPS)) return false;
-    pad[i] = c.back ? c.k[i] - 1 - c.pad[i] : c.pad[i];
+    if (c.geom.stride[i] != 1 || c.k[i] > WINO_TAPS || (i >= c.ns - 2 && c.k[i] != WINO_TAPS)) return false;
+    pad[i] = c.back ? c.k[i] - 1 - c.geom.pad[i] : c.geom.pad[i];
   }
   int y = c.ns - 2, x = c.ns - 1;
   *s = (WinoShape){.n = c.n, .cin = c.cin, .cout = c.cout, .back = c.back, .bf16 = c.bf16};

@@ -78,12 +78,12 @@ bool wino_wgrad_plan(const ConvShape *s, WinoWgrad *p) {
   int h = s->ns - 2, w = s->ns - 1;
   if (s->ns < 2 || s->k[h] != WINO_TAPS || s->k[w] != WINO_TAPS) return false;
   for (int a = 0; a < s->ns; a++)
-    if (s->stride[a] != 1) return false;
+    if (s->geom.stride[a] != 1) return false;
   *p = (WinoWgrad){
       .s = *s, .w = wino_of(WINO_MAX_M), .images = 1, .planes = s->n, .x_planes = s->n, .taps = 1};
   if (s->ns == MAX_SPATIAL) {
     p->images = s->n, p->planes = s->out[0], p->x_planes = s->in[0];
-    p->taps = s->k[0], p->pad = s->pad[0];
+    p->taps = s->k[0], p->pad = s->geom.pad[0];
   }
   p->ty = ceil_div(s->out[h], p->w->m), p->tx = ceil_div(s->out[w], p->w->m);
   plan_blocks(p);

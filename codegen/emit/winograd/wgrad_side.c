@@ -53,7 +53,7 @@ WinoSide wino_side(KFn *k, const WinoWgrad *p, bool of_x, bool pairs, KV src, KV
   for (int i = 0; i < 2; i++) {
     int axis = c->ns - 2 + i;
     s.extent[i] = of_x ? c->in[axis] : c->out[axis];
-    s.pad[i] = of_x ? c->pad[axis] : 0;
+    s.pad[i] = of_x ? c->geom.pad[axis] : 0;
   }
   s.width = width_of(p, of_x, k->lanes);
   s.masks = s.channels % slice != 0 || slice % k->lanes != 0;

@@ -93,20 +93,18 @@ static int sumpool_op(Fn *f, int x, int variant) {
                                                 : (const int64_t[]){2, 1, 3});
 }
 static const struct {
-  int64_t size[3], stride[3], pad[3];
+  int64_t size[3];
+  ConvGeom geom;
 } window[] = {
-    {{2, 2, 2}, {2, 2, 2}, {0, 0, 0}},
-    {{3, 3, 3}, {2, 2, 2}, {1, 1, 1}},
-    {{2, 3, 2}, {1, 2, 2}, {0, 0, 0}},
-    {{3, 2, 2}, {3, 4, 1}, {1, 0, 0}},
+    {{2, 2, 2}, {{2, 2, 2}, {0, 0, 0}}},
+    {{3, 3, 3}, {{2, 2, 2}, {1, 1, 1}}},
+    {{2, 3, 2}, {{1, 2, 2}, {0, 0, 0}}},
+    {{3, 2, 2}, {{3, 4, 1}, {1, 0, 0}}},
 };
-static int maxpool_op(Fn *f, int x, int v) {
-  return ir_maxpool(f, x, window[v].size, window[v].stride, window[v].pad);
-}
+static int maxpool_op(Fn *f, int x, int v) { return ir_maxpool(f, x, window[v].size, &window[v].geom); }
 static int maxpool_dx_op(Fn *f, int x, int v) {
-  Attrs at = {0};
-  for (int i = 0; i < 3 && i < f->node[x].type.rank - 2; i++)
-    at.size[i] = window[v].size[i], at.stride[i] = window[v].stride[i], at.pad[i] = window[v].pad[i];
+  Attrs at = {.geom = window[v].geom};
+  memcpy(at.size, window[v].size, sizeof at.size);
   Type t;
   if (!infer_type(OP_maxpool, 1, &f->node[x].type, &at, NULL, &t, f->err)) return -1;
   return ir_maxpool_dx(f, x, ir_input(f, "dy", t), &at);

@@ -9,7 +9,8 @@
 
 typedef struct {
   int ns;
-  int64_t n, c, o, size[3], k[3], stride[3], pad[3];
+  int64_t n, c, o, size[3], k[3];
+  ConvGeom geom;
 } Shape;
 
 static bool small; /* weights, too */
@@ -52,17 +53,18 @@ enum { FWD, BWD_D, BWD_W };
 static void check_conv(const Shape *s, int direction, bool (*emit)(Emit *, const GroupInfo *)) {
   static const char *const name[] = {"fwd", "bwd_d", "bwd_w"};
   int64_t out[3];
-  for (int i = 0; i < s->ns; i++) out[i] = (s->size[i] + 2 * s->pad[i] - s->k[i]) / s->stride[i] + 1;
+  for (int i = 0; i < s->ns; i++)
+    out[i] = (s->size[i] + 2 * s->geom.pad[i] - s->k[i]) / s->geom.stride[i] + 1;
   Arena *a = arena_new();
   Fn *f = one_begin(a, arena_printf(a, "%s c%d o%d %dx%d k%d s%d", name[direction], (int)s->c, (int)s->o,
-                                    (int)s->size[0], (int)s->size[1], (int)s->k[0], (int)s->stride[0]));
+                                    (int)s->size[0], (int)s->size[1], (int)s->k[0], (int)s->geom.stride[0]));
   int x = ir_input(f, direction == BWD_D ? "dy" : "x",
                    direction == BWD_D ? image(s->n, s->o, s->ns, out) : image(s->n, s->c, s->ns, s->size));
   int w = direction == BWD_W ? ir_input(f, "dy", image(s->n, s->o, s->ns, out))
                              : ir_input(f, "w", image(s->o, s->c, s->ns, s->k));
-  int y = direction == BWD_W   ? ir_conv_grad(f, OP_conv_dw, x, w, s->stride, s->pad, s->k)
-          : direction == BWD_D ? ir_conv_grad(f, OP_conv_dx, x, w, s->stride, s->pad, s->size)
-                               : ir_conv(f, x, w, s->stride, s->pad);
+  int y = direction == BWD_W   ? ir_conv_grad(f, OP_conv_dw, x, w, &s->geom, s->k)
+          : direction == BWD_D ? ir_conv_grad(f, OP_conv_dx, x, w, &s->geom, s->size)
+                               : ir_conv(f, x, w, &s->geom);
   int z = direction == BWD_W ? y : ir_add(f, y, ir_input(f, "residual", f->node[y].type));
   fn_output(f, "y", z);
   one_layout(f, direction == BWD_W ? y : w);
@@ -71,23 +73,23 @@ static void check_conv(const Shape *s, int direction, bool (*emit)(Emit *, const
 }
 
 static const Shape shapes[] = {
-    {2, 2, 16, 16, {5, 7}, {3, 3}, {1, 1}, {1, 1}},
-    {2, 1, 32, 40, {9, 130}, {3, 3}, {1, 1}, {1, 1}}, /* boxes of parts of rows, of odd length */
-    {2, 1, 34, 17, {8, 33}, {3, 3}, {1, 1}, {1, 1}},
-    {2, 2, 17, 33, {7, 9}, {3, 3}, {1, 1}, {1, 1}}, /* odd channels */
-    {2, 1, 12, 24, {16, 16}, {4, 4}, {2, 2}, {1, 1}},
-    {2, 1, 16, 20, {15, 21}, {3, 3}, {2, 2}, {1, 1}},
-    {2, 1, 10, 64, {17, 19}, {1, 1}, {2, 2}, {0, 0}},
-    {2, 2, 24, 24, {12, 11}, {2, 2}, {3, 3}, {0, 0}},
-    {2, 1, 16, 16, {3, 1}, {3, 3}, {1, 1}, {1, 1}},
-    {2, 1, 16, 16, {6, 5}, {5, 5}, {1, 1}, {3, 3}},
-    {2, 2, 64, 130, {16, 20}, {1, 1}, {1, 1}, {0, 0}}, /* folded rows, panels */
-    {2, 1, 18, 12, {13, 7}, {1, 1}, {1, 1}, {0, 0}},
-    {2, 1, 64, 2, {24, 24}, {1, 1}, {1, 1}, {0, 0}}, /* class scores */
-    {2, 1, 200, 72, {8, 9}, {3, 3}, {1, 1}, {1, 1}}, /* slices of both */
-    {3, 1, 16, 16, {5, 6, 7}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}},
-    {3, 2, 16, 32, {8, 6, 4}, {2, 2, 2}, {2, 2, 2}, {0, 0, 0}},
-    {3, 1, 40, 16, {4, 5, 9}, {3, 3, 3}, {1, 2, 1}, {1, 1, 0}},
+    {2, 2, 16, 16, {5, 7}, {3, 3}, {{1, 1}, {1, 1}}},
+    {2, 1, 32, 40, {9, 130}, {3, 3}, {{1, 1}, {1, 1}}}, /* boxes of parts of rows, of odd length */
+    {2, 1, 34, 17, {8, 33}, {3, 3}, {{1, 1}, {1, 1}}},
+    {2, 2, 17, 33, {7, 9}, {3, 3}, {{1, 1}, {1, 1}}}, /* odd channels */
+    {2, 1, 12, 24, {16, 16}, {4, 4}, {{2, 2}, {1, 1}}},
+    {2, 1, 16, 20, {15, 21}, {3, 3}, {{2, 2}, {1, 1}}},
+    {2, 1, 10, 64, {17, 19}, {1, 1}, {{2, 2}, {0, 0}}},
+    {2, 2, 24, 24, {12, 11}, {2, 2}, {{3, 3}, {0, 0}}},
+    {2, 1, 16, 16, {3, 1}, {3, 3}, {{1, 1}, {1, 1}}},
+    {2, 1, 16, 16, {6, 5}, {5, 5}, {{1, 1}, {3, 3}}},
+    {2, 2, 64, 130, {16, 20}, {1, 1}, {{1, 1}, {0, 0}}}, /* folded rows, panels */
+    {2, 1, 18, 12, {13, 7}, {1, 1}, {{1, 1}, {0, 0}}},
+    {2, 1, 64, 2, {24, 24}, {1, 1}, {{1, 1}, {0, 0}}}, /* class scores */
+    {2, 1, 200, 72, {8, 9}, {3, 3}, {{1, 1}, {1, 1}}}, /* slices of both */
+    {3, 1, 16, 16, {5, 6, 7}, {3, 3, 3}, {{1, 1, 1}, {1, 1, 1}}},
+    {3, 2, 16, 32, {8, 6, 4}, {2, 2, 2}, {{2, 2, 2}, {0, 0, 0}}},
+    {3, 1, 40, 16, {4, 5, 9}, {3, 3, 3}, {{1, 2, 1}, {1, 1, 0}}},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -120,9 +122,9 @@ static void test_winograd(void **state) {
   small = true;
   for (int i = 0; i < SHAPES; i++) {
     const Shape *s = &shapes[i];
-    bool three = s->k[s->ns - 1] == 3 && s->k[s->ns - 2] == 3 && s->stride[s->ns - 1] == 1 &&
-                 s->stride[s->ns - 2] == 1;
-    if (!three || s->stride[0] != 1) continue;
+    bool three = s->k[s->ns - 1] == 3 && s->k[s->ns - 2] == 3 && s->geom.stride[s->ns - 1] == 1 &&
+                 s->geom.stride[s->ns - 2] == 1;
+    if (!three || s->geom.stride[0] != 1) continue;
     deep = i % 2;
     check_conv(s, FWD, emit_winograd);
     check_conv(s, BWD_D, emit_winograd);
@@ -135,11 +137,11 @@ static void test_winograd(void **state) {
 static int depthwise(Fn *f, const Shape *s, bool gate) {
   int x = ir_input(f, "x", image(s->n, s->c, s->ns, s->size));
   if (gate) x = ir_mul(f, x, ir_input(f, "s", image(s->n, 1, s->ns, s->size)));
-  return ir_dwconv(f, x, ir_input(f, "kernel", image(s->n, s->c, s->ns, s->k)), s->stride, s->pad);
+  return ir_dwconv(f, x, ir_input(f, "kernel", image(s->n, s->c, s->ns, s->k)), &s->geom);
 }
 
 static void check_dybac(const Shape *s, bool gate, bool gradient) {
-  static const int64_t one[3] = {1, 1, 1}, zero[3] = {0, 0, 0};
+  static const int64_t one[3] = {1, 1, 1};
   Arena *a = arena_new();
   Fn *f = one_begin(a, arena_printf(a, "dybac c%d o%d w%d%s%s", (int)s->c, (int)s->o, (int)s->size[s->ns - 1],
                                     gate ? " gate" : "", gradient ? " gradient" : ""));
@@ -147,9 +149,9 @@ static void check_dybac(const Shape *s, bool gate, bool gradient) {
   Type t = f->node[u].type;
   if (gradient) {
     t.dim[1] = s->o;
-    y = weights = ir_conv_grad(f, OP_conv_dw, u, ir_input(f, "dy", t), one, zero, one);
+    y = weights = ir_conv_grad(f, OP_conv_dw, u, ir_input(f, "dy", t), &geom_unit, one);
   } else {
-    y = ir_conv(f, u, weights = ir_input(f, "v", image(s->o, s->c, s->ns, one)), one, zero);
+    y = ir_conv(f, u, weights = ir_input(f, "v", image(s->o, s->c, s->ns, one)), &geom_unit);
   }
   fn_output(f, "y", y);
   one_layout(f, weights);
@@ -158,15 +160,15 @@ static void check_dybac(const Shape *s, bool gate, bool gradient) {
 }
 
 static const Shape dybac[] = {
-    {2, 2, 16, 16, {8, 8}, {3, 3}, {1, 1}, {1, 1}},
-    {2, 1, 17, 33, {9, 21}, {3, 3}, {1, 1}, {1, 1}},
-    {2, 2, 64, 40, {16, 15}, {3, 3}, {1, 1}, {1, 1}},
-    {2, 1, 34, 24, {17, 150}, {3, 3}, {1, 1}, {1, 1}},
-    {2, 1, 144, 40, {32, 45}, {3, 3}, {1, 1}, {1, 1}},
-    {2, 2, 20, 16, {13, 10}, {3, 3}, {2, 2}, {1, 1}},
-    {2, 1, 22, 130, {5, 6}, {5, 3}, {1, 1}, {2, 1}},
-    {3, 1, 16, 18, {4, 5, 12}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}},
-    {3, 1, 24, 16, {5, 6, 7}, {3, 3, 3}, {2, 2, 2}, {1, 1, 1}},
+    {2, 2, 16, 16, {8, 8}, {3, 3}, {{1, 1}, {1, 1}}},
+    {2, 1, 17, 33, {9, 21}, {3, 3}, {{1, 1}, {1, 1}}},
+    {2, 2, 64, 40, {16, 15}, {3, 3}, {{1, 1}, {1, 1}}},
+    {2, 1, 34, 24, {17, 150}, {3, 3}, {{1, 1}, {1, 1}}},
+    {2, 1, 144, 40, {32, 45}, {3, 3}, {{1, 1}, {1, 1}}},
+    {2, 2, 20, 16, {13, 10}, {3, 3}, {{2, 2}, {1, 1}}},
+    {2, 1, 22, 130, {5, 6}, {5, 3}, {{1, 1}, {2, 1}}},
+    {3, 1, 16, 18, {4, 5, 12}, {3, 3, 3}, {{1, 1, 1}, {1, 1, 1}}},
+    {3, 1, 24, 16, {5, 6, 7}, {3, 3, 3}, {{2, 2, 2}, {1, 1, 1}}},
 };
 
 static void test_dybac(void **state) {
@@ -178,14 +180,14 @@ static void test_dybac(void **state) {
 /* Images in f32 are refused: nobody rounds them on their way. */
 static void test_refuses(void **state) {
   (void)state;
-  static const int64_t one[2] = {1, 1};
+  static const ConvGeom same = {{1, 1}, {1, 1}};
   Arena *a = arena_new();
   for (int to_weights = 0; to_weights < 2; to_weights++) {
     Fn *f = one_begin(a, "refuses");
     int x = ir_input(f, "x", type_f32(4, 1, 16, 8, 8));
     int w = ir_input(f, "w", to_weights ? type_f32(4, 1, 16, 8, 8) : type_f32(4, 16, 16, 3, 3));
-    int y = to_weights ? ir_conv_grad(f, OP_conv_dw, x, w, one, one, (int64_t[]){3, 3})
-                       : ir_conv(f, x, w, one, one);
+    int y =
+        to_weights ? ir_conv_grad(f, OP_conv_dw, x, w, &same, (int64_t[]){3, 3}) : ir_conv(f, x, w, &same);
     one_layout(f, to_weights ? y : w);
     f->node[x].type.dt = to_weights ? BF16 : F32;
     f->node[y].at.bf16 = 1;

@@ -57,7 +57,9 @@ static Fn *convolution(Arena *a, const Shape *s, bool back, int form, int *ancho
   int x = back ? ir_input(f, "dy", image(s->n, s->o, s->ns, out))
                : ir_input(f, "x", image(s->n, s->c, s->ns, s->size));
   int w = ir_input(f, "w", image(s->o, s->c, s->ns, k));
-  *anchor = back ? ir_conv_grad(f, OP_conv_dx, x, w, one, s->pad, s->size) : ir_conv(f, x, w, one, s->pad);
+  ConvGeom geom = geom_unit;
+  memcpy(geom.pad, s->pad, sizeof geom.pad);
+  *anchor = back ? ir_conv_grad(f, OP_conv_dx, x, w, &geom, s->size) : ir_conv(f, x, w, &geom);
   fn_output(f, "y", epilogue(f, s->ns, x, *anchor, form));
   one_layout(f, w);
   return f;

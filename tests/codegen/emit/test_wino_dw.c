@@ -31,13 +31,15 @@ static bool emit(Emit *e, const GroupInfo *g) {
 
 /* The gradient as pass fuse would leave it: *dw, a group of its own. */
 static Fn *gradient(Arena *a, const Shape *s, int *dw) {
-  int64_t k[MAX_SPATIAL], one[MAX_SPATIAL] = {1, 1, 1}, out[MAX_SPATIAL], pixels = s->n;
+  int64_t k[MAX_SPATIAL], out[MAX_SPATIAL], pixels = s->n;
   char err[256];
   for (int i = 0; i < s->ns; i++) {
     k[i] = i < s->ns - 2 ? s->taps : WINO_TAPS;
     out[i] = s->size[i] + 2 * s->pad[i] - k[i] + 1;
     pixels *= out[i];
   }
+  ConvGeom geom = geom_unit;
+  memcpy(geom.pad, s->pad, sizeof geom.pad);
   scale = 0.6 / sqrt((double)pixels);
   Fn *f =
       one_begin(a, arena_printf(a, "n%ld c%ld o%ld size %ldx%ldx%ld pad %ld,%ld,%ld taps %ld", (long)s->n,
@@ -45,7 +47,7 @@ static Fn *gradient(Arena *a, const Shape *s, int *dw) {
                                 (long)s->pad[0], (long)s->pad[1], (long)s->pad[2], (long)s->taps));
   int x = ir_input(f, "x", image(s->n, s->c, s->ns, s->size));
   int dy = ir_input(f, "dy", image(s->n, s->o, s->ns, out));
-  *dw = ir_conv_grad(f, OP_conv_dw, x, dy, one, s->pad, k);
+  *dw = ir_conv_grad(f, OP_conv_dw, x, dy, &geom, k);
   fn_output(f, "dw", *dw);
   one_layout(f, *dw);
   if (f->err[0] || !fn_verify(f, err)) fail_msg("%s: %s", f->name, f->err[0] ? f->err : err);

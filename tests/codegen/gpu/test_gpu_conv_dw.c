@@ -10,7 +10,8 @@
 typedef struct {
   int64_t n, c, o;
   int ns;
-  int64_t s[3], k[3], stride[3], pad[3];
+  int64_t s[3], k[3];
+  ConvGeom geom;
 } Case;
 
 static Machine single;
@@ -45,13 +46,13 @@ static void check_on(const Machine *m, Fn *f, bool bf16) {
 static void check(const Case *c, bool bf16, const Machine *m) {
   char err[256] = "";
   Arena *a = arena_new();
-  Fn *f =
-      one_begin(a, arena_printf(a, "n%d_c%d_o%d_%dx%dx%d_k%d_s%d", (int)c->n, (int)c->c, (int)c->o,
-                                (int)c->s[0], (int)c->s[1], (int)c->s[2], (int)c->k[0], (int)c->stride[0]));
+  Fn *f = one_begin(a, arena_printf(a, "n%d_c%d_o%d_%dx%dx%d_k%d_s%d", (int)c->n, (int)c->c, (int)c->o,
+                                    (int)c->s[0], (int)c->s[1], (int)c->s[2], (int)c->k[0],
+                                    (int)c->geom.stride[0]));
   int x = ir_input(f, "x", image(c->n, c->c, c->ns, c->s));
   int w = ir_input(f, "w", image(c->o, c->c, c->ns, c->k));
-  Type t = f->node[ir_conv(f, x, w, c->stride, c->pad)].type;
-  int dw = ir_conv_grad(f, OP_conv_dw, x, ir_input(f, "dy", t), c->stride, c->pad, c->k);
+  Type t = f->node[ir_conv(f, x, w, &c->geom)].type;
+  int dw = ir_conv_grad(f, OP_conv_dw, x, ir_input(f, "dy", t), &c->geom, c->k);
   fn_output(f, "dw", dw);
   one_layout(f, dw);
   if (f->err[0] || !fn_verify(f, err)) fail_msg("%s: %s%s", f->name, f->err, err);
@@ -73,8 +74,8 @@ static Case drawn(int ns, uint32_t *state) {
   for (int a = 0; a < ns; a++) {
     c.k[a] = 1 + draw(state, ns == 3 ? 2 : 3);
     c.s[a] = c.k[a] + draw(state, ns == 3 ? 8 : 20);
-    c.stride[a] = 1 + draw(state, 2);
-    c.pad[a] = draw(state, 2);
+    c.geom.stride[a] = 1 + draw(state, 2);
+    c.geom.pad[a] = draw(state, 2);
     taps *= c.k[a];
   }
   int64_t unit = (int64_t[]){2, 4, 8}[draw(state, 3)]; /* 4, 8, 16 bytes */
@@ -105,19 +106,19 @@ static void test_3d(void **state) {
 static void test_tiles(void **state) {
   (void)state;
   static const Case tiles[] = {
-      {1, 64, 64, 2, {16, 24}, {3, 3}, {1, 1}, {1, 1}},
-      {2, 128, 64, 2, {17, 19}, {1, 1}, {1, 1}, {0, 0}},
-      {1, 64, 64, 2, {18, 20}, {1, 1}, {1, 1}, {0, 0}},
-      {1, 66, 64, 2, {18, 20}, {1, 1}, {1, 1}, {0, 0}},
-      {1, 48, 32, 2, {21, 18}, {3, 3}, {2, 2}, {1, 1}},
-      {1, 128, 30, 2, {21, 18}, {1, 1}, {1, 1}, {0, 0}},
-      {1, 128, 16, 2, {21, 18}, {1, 1}, {1, 1}, {0, 0}},
-      {1, 32, 12, 2, {13, 18}, {3, 3}, {1, 1}, {1, 1}},
-      {1, 64, 64, 2, {5, 6}, {3, 3}, {1, 1}, {1, 1}},
-      {1, 64, 32, 2, {5, 5}, {3, 3}, {1, 1}, {1, 1}},
-      {1, 128, 16, 2, {7, 5}, {1, 1}, {1, 1}, {0, 0}},
-      {1, 34, 62, 2, {9, 17}, {3, 3}, {1, 1}, {1, 1}},
-      {1, 40, 24, 3, {4, 6, 7}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}},
+      {1, 64, 64, 2, {16, 24}, {3, 3}, {{1, 1}, {1, 1}}},
+      {2, 128, 64, 2, {17, 19}, {1, 1}, {{1, 1}, {0, 0}}},
+      {1, 64, 64, 2, {18, 20}, {1, 1}, {{1, 1}, {0, 0}}},
+      {1, 66, 64, 2, {18, 20}, {1, 1}, {{1, 1}, {0, 0}}},
+      {1, 48, 32, 2, {21, 18}, {3, 3}, {{2, 2}, {1, 1}}},
+      {1, 128, 30, 2, {21, 18}, {1, 1}, {{1, 1}, {0, 0}}},
+      {1, 128, 16, 2, {21, 18}, {1, 1}, {{1, 1}, {0, 0}}},
+      {1, 32, 12, 2, {13, 18}, {3, 3}, {{1, 1}, {1, 1}}},
+      {1, 64, 64, 2, {5, 6}, {3, 3}, {{1, 1}, {1, 1}}},
+      {1, 64, 32, 2, {5, 5}, {3, 3}, {{1, 1}, {1, 1}}},
+      {1, 128, 16, 2, {7, 5}, {1, 1}, {{1, 1}, {0, 0}}},
+      {1, 34, 62, 2, {9, 17}, {3, 3}, {{1, 1}, {1, 1}}},
+      {1, 40, 24, 3, {4, 6, 7}, {3, 3, 3}, {{1, 1, 1}, {1, 1, 1}}},
   };
   for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) check(&tiles[i], true, &single);
 }

@@ -9,7 +9,8 @@
 typedef struct {
   int64_t n, c, o;
   int ns;
-  int64_t s[3], k[3], stride[3], pad[3];
+  int64_t s[3], k[3];
+  ConvGeom geom;
 } Case;
 
 enum { PLAIN, TF32, BF16_PRODUCT };
@@ -36,19 +37,19 @@ static void check_on(const Machine *m, Fn *f, bool gradient, int kind) {
 }
 
 static int layer(Fn *f, const Case *c, bool gate, bool gradient, int *weights) {
-  static const int64_t one[3] = {1, 1, 1}, zero[3] = {0, 0, 0};
+  static const int64_t one[3] = {1, 1, 1};
   Type t = image(c->n, c->c, c->ns, c->s);
   int x = ir_input(f, "x", t), w = ir_input(f, "w", image(c->n, c->c, c->ns, c->k));
   t.dim[1] = 1;
   if (gate) x = ir_mul(f, x, ir_input(f, "s", t));
-  int u = ir_dwconv(f, x, w, c->stride, c->pad);
+  int u = ir_dwconv(f, x, w, &c->geom);
   if (gradient) {
     t = f->node[u].type;
     t.dim[1] = c->o;
-    return *weights = ir_conv_grad(f, OP_conv_dw, u, ir_input(f, "dy", t), one, zero, one);
+    return *weights = ir_conv_grad(f, OP_conv_dw, u, ir_input(f, "dy", t), &geom_unit, one);
   }
   *weights = ir_input(f, "v", image(c->o, c->c, c->ns, one));
-  return ir_conv(f, u, *weights, one, zero);
+  return ir_conv(f, u, *weights, &geom_unit);
 }
 
 static void check(const Case *c, bool gate, bool gradient, int kind) {
@@ -86,8 +87,8 @@ static Case drawn(int ns, uint32_t *state) {
   for (int a = 0; a < ns; a++) {
     c.s[a] = 3 + draw(state, ns == 3 ? 7 : 17);
     c.k[a] = 1 + 2 * draw(state, 2);
-    c.stride[a] = 1 + draw(state, 2);
-    c.pad[a] = draw(state, 2);
+    c.geom.stride[a] = 1 + draw(state, 2);
+    c.geom.pad[a] = draw(state, 2);
   }
   return c;
 }
@@ -115,11 +116,11 @@ static void test_3d(void **state) {
 static void test_layers(void **state) {
   (void)state;
   static const Case layers[] = {
-      {1, 64, 64, 2, {24, 40}, {3, 3}, {1, 1}, {1, 1}},
-      {2, 128, 136, 2, {16, 16}, {3, 3}, {1, 1}, {1, 1}},
-      {2, 32, 32, 3, {8, 8, 16}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}},
-      {1, 96, 48, 2, {17, 33}, {3, 3}, {2, 2}, {1, 1}},
-      {3, 40, 24, 2, {2, 3}, {3, 3}, {1, 1}, {1, 1}},
+      {1, 64, 64, 2, {24, 40}, {3, 3}, {{1, 1}, {1, 1}}},
+      {2, 128, 136, 2, {16, 16}, {3, 3}, {{1, 1}, {1, 1}}},
+      {2, 32, 32, 3, {8, 8, 16}, {3, 3, 3}, {{1, 1, 1}, {1, 1, 1}}},
+      {1, 96, 48, 2, {17, 33}, {3, 3}, {{2, 2}, {1, 1}}},
+      {3, 40, 24, 2, {2, 3}, {3, 3}, {{1, 1}, {1, 1}}},
   };
   for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
     for (int gradient = 0; gradient < 2; gradient++)
@@ -130,10 +131,10 @@ static void test_layers(void **state) {
 static void test_plain(void **state) {
   (void)state;
   static const Case plain[] = {
-      {1, 5, 32, 2, {9, 10}, {3, 3}, {1, 1}, {1, 1}},             /* few channels */
-      {1, 32, 5, 2, {9, 10}, {3, 3}, {1, 1}, {1, 1}},             /* of either */
-      {1, 16, 16, 2, {9, 20}, {3, 3}, {1, 5}, {1, 1}},            /* runs that are too long */
-      {1, 16, 16, 3, {6, 6, 6}, {5, 3, 3}, {1, 1, 1}, {2, 1, 1}}, /* many rows of taps */
+      {1, 5, 32, 2, {9, 10}, {3, 3}, {{1, 1}, {1, 1}}},             /* few channels */
+      {1, 32, 5, 2, {9, 10}, {3, 3}, {{1, 1}, {1, 1}}},             /* of either */
+      {1, 16, 16, 2, {9, 20}, {3, 3}, {{1, 5}, {1, 1}}},            /* runs that are too long */
+      {1, 16, 16, 3, {6, 6, 6}, {5, 3, 3}, {{1, 1, 1}, {2, 1, 1}}}, /* many rows of taps */
   };
   for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) check(&plain[i], i % 2, true, PLAIN);
 }

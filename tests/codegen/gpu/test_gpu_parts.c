@@ -18,7 +18,8 @@ static Machine machine_of(int64_t processors) {
 typedef struct {
   int64_t n, c, o;
   int ns;
-  int64_t s[3], k[3], stride[3], pad[3];
+  int64_t s[3], k[3];
+  ConvGeom geom;
   bool back, bf16;
   int form;
 } Case;
@@ -39,14 +40,13 @@ static int epilogue(Fn *f, const Case *c, int x, int y) {
 static Fn *function(Arena *a, const Case *c) {
   Fn *f = one_begin(a, arena_printf(a, "%s_n%d_c%d_o%d_w%d_k%d_s%d_form%d%s", c->back ? "conv_dx" : "conv",
                                     (int)c->n, (int)c->c, (int)c->o, (int)c->s[c->ns - 1], (int)c->k[0],
-                                    (int)c->stride[0], c->form, c->bf16 ? "_bf16" : ""));
+                                    (int)c->geom.stride[0], c->form, c->bf16 ? "_bf16" : ""));
   int64_t out[3];
-  for (int i = 0; i < c->ns; i++) out[i] = (c->s[i] + 2 * c->pad[i] - c->k[i]) / c->stride[i] + 1;
+  for (int i = 0; i < c->ns; i++) out[i] = (c->s[i] + 2 * c->geom.pad[i] - c->k[i]) / c->geom.stride[i] + 1;
   int x = c->back ? ir_input(f, "dy", image(c->n, c->o, c->ns, out))
                   : ir_input(f, "x", image(c->n, c->c, c->ns, c->s));
   int w = ir_input(f, "w", image(c->o, c->c, c->ns, c->k));
-  int y = c->back ? ir_conv_grad(f, OP_conv_dx, x, w, c->stride, c->pad, c->s)
-                  : ir_conv(f, x, w, c->stride, c->pad);
+  int y = c->back ? ir_conv_grad(f, OP_conv_dx, x, w, &c->geom, c->s) : ir_conv(f, x, w, &c->geom);
   fn_output(f, "y", epilogue(f, c, x, y));
   one_layout(f, w);
   one_group(f, G_CONV, y);
@@ -76,8 +76,8 @@ static Case drawn(int ns, uint32_t *state) {
   Case c = {.n = 1 + draw(state, 2), .c = 17 + draw(state, 60), .o = 17 + draw(state, 120), .ns = ns};
   for (int a = 0; a < ns; a++) {
     c.k[a] = 1 + draw(state, ns == 3 ? 3 : 4);
-    c.stride[a] = 1 + draw(state, ns == 3 ? 2 : 3);
-    c.pad[a] = draw(state, 2);
+    c.geom.stride[a] = 1 + draw(state, ns == 3 ? 2 : 3);
+    c.geom.pad[a] = draw(state, 2);
     c.s[a] = c.k[a] + draw(state, ns == 3 ? 4 : 9);
   }
   c.back = draw(state, 2), c.bf16 = draw(state, 2), c.form = (int)draw(state, 4);
@@ -100,7 +100,7 @@ static void check(const Case *c, const Machine *m, Seen *seen) {
   run_check(&r, e);
   if (part) {
     seen->cut++, seen->wide += part->k[0]->sm90 != NULL, seen->bf16 += c->bf16;
-    seen->phases += c->back && c->stride[0] > 1;
+    seen->phases += c->back && c->geom.stride[0] > 1;
     seen->masked += (c->back ? c->c : c->o) % 32 != 0;
   }
   arena_free(a);
@@ -137,8 +137,8 @@ static void test_3d(void **state) {
 static void reads_its_operand_again(void **state) {
   (void)state;
   static const Case cases[] = {
-      {1, 40, 40, 2, {9, 7}, {3, 3}, {1, 1}, {1, 1}, false, false, 4},
-      {2, 34, 34, 3, {4, 3, 5}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}, true, true, 4},
+      {1, 40, 40, 2, {9, 7}, {3, 3}, {{1, 1}, {1, 1}}, false, false, 4},
+      {2, 34, 34, 3, {4, 3, 5}, {3, 3, 3}, {{1, 1, 1}, {1, 1, 1}}, true, true, 4},
   };
   Machine m = machine_of(8);
   Seen seen = {0};
@@ -193,7 +193,7 @@ static void parts_within_bounds(void **state) {
 
 static void sums_in_order(void **state) {
   (void)state;
-  static const Case c = {1, 40, 36, 2, {9, 7}, {3, 3}, {1, 1}, {1, 1}, false, false, 0};
+  static const Case c = {1, 40, 36, 2, {9, 7}, {3, 3}, {{1, 1}, {1, 1}}, false, false, 0};
   Arena *a = arena_new();
   Machine m = machine_of(16);
   Fn *f = function(a, &c);

@@ -43,22 +43,23 @@ static int filter(Pile *p, int ns) {
   Fn *f = p->g.f;
   int x = any(p);
   Type t = type_of(p, x), w = {F32, t.rank, {8 + 8 * gen_int(&p->g, 2), t.dim[1]}};
-  int64_t stride[3] = {1, 1, 1}, pad[3] = {0};
+  ConvGeom geom = geom_unit;
   bool wide = gen_int(&p->g, 2);
-  for (int a = 0; a < ns; a++) w.dim[2 + a] = wide ? 3 : 1, pad[a] = wide;
+  for (int a = 0; a < ns; a++) w.dim[2 + a] = wide ? 3 : 1, geom.pad[a] = wide;
   const char *name = arena_printf(f->prog->arena, "w%d", (int)p->weights++);
-  return ir_conv(f, x, ir_scale(f, ir_input(f, name, w), 0.1), stride, pad);
+  return ir_conv(f, x, ir_scale(f, ir_input(f, name, w), 0.1), &geom);
 }
 
 static int pool(Pile *p, int ns) {
   Fn *f = p->g.f;
   int x = any(p);
-  int64_t two[3] = {2, 2, 2}, none[3] = {0};
+  int64_t two[3] = {2, 2, 2};
   bool small = type_count(type_of(p, x)) <= 4096, even = true;
   for (int a = 0; a < ns; a++) even = even && type_of(p, x).dim[2 + a] % 2 == 0;
   if (small && gen_int(&p->g, 2)) return ir_upsample(f, x, two);
   if (!even) return ir_pad(f, x, gen_int(&p->g, 2) ? 1 : 2, 1, gen_int(&p->g, 2));
-  return gen_int(&p->g, 2) ? ir_maxpool(f, x, two, two, none) : ir_scale(f, ir_sumpool(f, x, two), 0.25);
+  return gen_int(&p->g, 2) ? ir_maxpool(f, x, two, &(ConvGeom){.stride = {2, 2, 2}})
+                           : ir_scale(f, ir_sumpool(f, x, two), 0.25);
 }
 
 static int step(Pile *p, int ns) {

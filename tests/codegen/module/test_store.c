@@ -33,14 +33,15 @@ static int pick(Tangle *t, int kind) {
   return gen_input(&t->g, shape_of(kind));
 }
 
+static const ConvGeom same = {{1, 1}, {1, 1}};
+
 /* Weights of a convolution lie in another order, which makes stores between them and others conversions. */
 static void add_weights_user(Tangle *t) {
   Fn *f = t->g.f;
-  int64_t one[2] = {1, 1};
   for (int i = 0; i < t->nvar; i++) {
     if (t->kind[i] != 2) continue;
     int x = ir_input(f, "picture", type_f32(4, 1, 3, 6, 6));
-    fn_output(f, "filtered", ir_conv(f, x, t->node[i], one, one));
+    fn_output(f, "filtered", ir_conv(f, x, t->node[i], &same));
     return;
   }
 }
@@ -57,7 +58,7 @@ static int next_value(Tangle *t, int i) {
   case 5: return kind == 0 ? ir_mul(f, own, ir_scale(f, pick(t, 1), 0.25)) : ir_unary(f, OP_abs, a);
   case 6: /* results that read their own variable at other places than they are written */
     if (kind == 1) return ir_reduce(f, OP_amax, ir_binary(f, OP_min, pick(t, 0), own), 13);
-    return kind == 0 ? ir_maxpool(f, own, (int64_t[]){3, 3}, (int64_t[]){1, 1}, (int64_t[]){1, 1}) : b;
+    return kind == 0 ? ir_maxpool(f, own, (int64_t[]){3, 3}, &same) : b;
   default: return ir_binary(f, OP_max, ir_scale(f, own, 0.5), ir_scale(f, a, 0.25));
   }
 }
