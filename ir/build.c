@@ -146,6 +146,15 @@ int ir_mean(Fn *f, int x, unsigned axes) {
   return ir_scale(f, s, (double)type_count(f->node[s].type) / (double)type_count(f->node[x].type));
 }
 
+int ir_per_channel(Fn *f, int v, int x) {
+  if (v < 0 || x < 0) return -1;
+  Type from = f->node[v].type, t = {.dt = from.dt, .rank = f->node[x].type.rank};
+  for (int i = 0; i < t.rank; i++) t.dim[i] = 1;
+  if (from.rank == 2) t.dim[0] = from.dim[0];
+  t.dim[1] = from.dim[from.rank - 1];
+  return ir_reshape(f, v, t);
+}
+
 int ir_sum_to(Fn *f, int x, Type t) {
   if (x < 0) return -1;
   Type from = f->node[x].type;

@@ -193,6 +193,18 @@ int64_t node_macs(const Fn *f, const Node *n) {
 
 const ConvGeom geom_unit = {.stride = {1, 1, 1}};
 
+bool geom_is_pointwise(const ConvGeom *g, const int64_t *k, int n) {
+  for (int i = 0; i < n; i++)
+    if (k[i] != 1 || g->stride[i] != geom_unit.stride[i] || g->pad[i] != geom_unit.pad[i]) return false;
+  return true;
+}
+
+bool node_is_pointwise(const Fn *f, const Node *n) {
+  bool dw = n->op == OP_conv_dw || n->op == OP_dwconv_dw;
+  const Type *w = dw ? &n->type : &f->node[n->in[1]].type;
+  return geom_is_pointwise(&n->at.geom, w->dim + 2, w->rank - 2);
+}
+
 /* Pairs of a pixel of y and a tap that meet a pixel of x, on one axis. */
 static int64_t meetings(int64_t x, int64_t y, int64_t taps, const ConvGeom *g, int axis) {
   int64_t n = 0, stride = g->stride[axis], pad = g->pad[axis];

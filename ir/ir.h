@@ -57,13 +57,15 @@ enum {
 };
 
 /* How the windows of a convolution or a pool lie on an image: window i begins at element stride*i - pad. One
- * entry per spatial axis, zero beyond. All that concerns windows is handed this struct whole, from the language
- * to the kernels. Dilation and groups belong here, too; need_windows() in shape.c is where what no kernel can do
- * is refused. */
+ * entry per spatial axis, zero beyond. All that concerns windows is handed this struct whole, from the
+ * language to the kernels. Dilation and groups belong here, too; need_windows() in shape.c is where what no
+ * kernel can do is refused. */
 typedef struct {
   int64_t stride[MAX_SPATIAL], pad[MAX_SPATIAL];
 } ConvGeom;
 extern const ConvGeom geom_unit; /* stride 1, no padding; along every axis */
+/* One tap (k: taps along n axes), stride 1, no padding: a pixel is made of the one in the same place. */
+bool geom_is_pointwise(const ConvGeom *g, const int64_t *k, int n);
 
 /* Attributes of a node; fields an op does not use are zero. Spatial lists have one entry per spatial axis. */
 typedef struct {
@@ -247,6 +249,7 @@ Fn *prog_find_fn(const Program *p, const char *name);
 void fn_store(Fn *f, int var, int node);
 void fn_output(Fn *f, const char *name, int node);
 Fn *fn_like(const Fn *f); /* empty function of the same name, kind and program, for a rewriting pass */
+bool node_is_pointwise(const Fn *f, const Node *n); /* n is a convolution or an adjoint of one */
 /* Multiply-adds of node n (contractions only, else 0). */
 int64_t node_macs(const Fn *f, const Node *n);
 /* Those of them that do not multiply padding. */
@@ -300,6 +303,8 @@ int ir_orient(Fn *f, int x, int code, int mode);
 int ir_grad(Fn *f, int loss, int w);
 /* Conveniences built from the above. */
 int ir_mean(Fn *f, int x, unsigned axes);
+/* v(C) or (N,C) with one number per channel, or per sample and channel, in a shape that broadcasts to x's. */
+int ir_per_channel(Fn *f, int v, int x);
 int ir_sum_to(Fn *f, int x, Type t); /* adjoint of broadcasting: sums x down to shape t */
 unsigned all_axes(Type t);
 unsigned spatial_axes(Type t); /* axes 2.. */

@@ -42,13 +42,7 @@ static int pull_factors(Fn *f, int x, int *w) {
 
 /* ---- pointwise convolutions one after the other ---- */
 
-static bool is_pointwise(const Fn *f, const Node *n) {
-  if (n->op != OP_conv) return false;
-  const Type *w = &f->node[n->in[1]].type;
-  for (int a = 2; a < w->rank; a++)
-    if (w->dim[a] != 1 || n->at.geom.stride[a - 2] != 1 || n->at.geom.pad[a - 2] != 0) return false;
-  return true;
-}
+static bool is_pointwise(const Fn *f, const Node *n) { return n->op == OP_conv && node_is_pointwise(f, n); }
 
 /* b[1,C,1..]: one number for each channel of x. */
 static bool is_bias(Type b, Type x) {

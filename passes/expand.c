@@ -19,18 +19,11 @@ static int expand_log_softmax(Fn *f, int x, unsigned axes) {
 }
 
 /* (C) as (1,C,1..) of x's rank. */
-static int per_channel(Fn *f, int v, Type x) {
-  Type t = {.dt = F32, .rank = x.rank};
-  for (int i = 0; i < t.rank; i++) t.dim[i] = i == 1 ? x.dim[1] : 1;
-  return ir_reshape(f, v, t);
-}
-
 /* (x - mean) * (rsqrt(var + eps) * gamma) + beta: per element one subtraction, one product, one sum. */
 static int expand_batchnorm(Fn *f, const int *in, double eps) {
-  Type t = f->node[in[0]].type;
   int inv = ir_unary(f, OP_rsqrt, ir_add(f, in[4], ir_const(f, eps)));
-  int scale = ir_mul(f, inv, per_channel(f, in[1], t));
-  return ir_add(f, ir_mul(f, ir_sub(f, in[0], in[3]), scale), per_channel(f, in[2], t));
+  int scale = ir_mul(f, inv, ir_per_channel(f, in[1], in[0]));
+  return ir_add(f, ir_mul(f, ir_sub(f, in[0], in[3]), scale), ir_per_channel(f, in[2], in[0]));
 }
 
 /* One axis of linear interpolation at a time. Of the adjoint a coarse element reads twice the factor f of fine ones along an axis:

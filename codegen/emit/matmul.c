@@ -9,7 +9,7 @@
  * coordinates. */
 #include <string.h>
 #include "codegen/emit/core/box.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 enum { ROWS = 6, TILE_K = 4, RANGE = 4096 };
 

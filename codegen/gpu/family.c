@@ -1,7 +1,7 @@
 /* family.c - what a kernel asks of a GPU: the family it must be of, and what a block of its tasks takes
  * (simt.h). */
 #include "codegen/gpu/simt.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 const char *simt_sm_name(NetcSm sm) {
   static const char *const name[NETC_SM_COUNT] = {"sm_75", "sm_80", "sm_90a"};

@@ -1,7 +1,7 @@
 /* divides.c - what is known to divide an index: memory that is aligned, at a place that is a multiple of the lanes, is
  * aligned there, too. */
 #include "codegen/kir/internal.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 enum { MOST = 64, DEEPEST = 12 }; /* deeper terms, which are shared again and again, count as odd */
 

@@ -11,7 +11,7 @@
 #include <string.h>
 #include "passes/memory/plan.h"
 #include "codegen/module/module.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 void module_place_vars(Module *m) {
   const Program *p = m->prog;

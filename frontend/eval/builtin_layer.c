@@ -55,19 +55,12 @@ static bool arg_init(Eval *c, const Ast *at, Value v, double fan_in, double fan_
 /* ---- convolutions and linear maps ---- */
 
 /* v (C) as (1,C,1..) of x's rank. */
-static int per_channel(Eval *c, int v, int x) {
-  if (v < 0 || x < 0) return -1;
-  Type t = {.dt = F32, .rank = c->fn->node[x].type.rank};
-  for (int i = 0; i < t.rank; i++) t.dim[i] = i == 1 ? c->fn->node[v].type.dim[0] : 1;
-  return ir_reshape(c->fn, v, t);
-}
-
 static Type vector_type(int64_t n) { return (Type){.dt = F32, .rank = 1, .dim = {n}}; }
 
 static Value add_bias(Eval *c, const Ast *at, Value y, bool on, int64_t n, Init init) {
   if (!on || y.kind == V_POISON) return y;
   int b = net_parameter(c, at, c->frame->place, "bias", vector_type(n), init, ROLE_PARAM);
-  return b < 0 ? v_poison() : eval_node(c, at, ir_add(c->fn, y.u.node, per_channel(c, b, y.u.node)));
+  return b < 0 ? v_poison() : eval_node(c, at, ir_add(c->fn, y.u.node, ir_per_channel(c->fn, b, y.u.node)));
 }
 
 typedef struct {
@@ -215,8 +208,8 @@ static Value norm_eval(Eval *c, const Ast *at, const Norm *b) {
   Fn *f = c->fn;
   int scale = ir_mul(f, b->gamma, ir_unary(f, OP_rsqrt, ir_add(f, b->var, ir_const(f, b->eps))));
   int shift = ir_sub(f, b->beta, ir_mul(f, b->mean, scale));
-  int y = ir_mul(f, b->x, per_channel(c, scale, b->x));
-  return eval_node(c, at, ir_add(f, y, per_channel(c, shift, b->x)));
+  int y = ir_mul(f, b->x, ir_per_channel(f, scale, b->x));
+  return eval_node(c, at, ir_add(f, y, ir_per_channel(f, shift, b->x)));
 }
 
 static Value bi_batchnorm(Eval *c, const Ast *at, Value *arg) {
@@ -266,13 +259,10 @@ static Value bi_per_channel(Eval *c, const Ast *at, Value *arg) {
   int v, x;
   char buf[96];
   if (!arg_tensor(c, at, "v", arg[0], &v) || !arg_tensor(c, at, "x", arg[1], &x)) return v_poison();
-  Type t = c->fn->node[v].type, shape = {.dt = F32, .rank = c->fn->node[x].type.rank};
-  if (t.rank < 1 || t.rank > 2 || shape.rank < 2)
+  Type t = c->fn->node[v].type;
+  if (t.rank < 1 || t.rank > 2 || c->fn->node[x].type.rank < 2)
     return eval_fail(c, at, "per_channel: v must be (C) or (N,C), it is %s", type_str(t, buf));
-  for (int i = 0; i < shape.rank; i++) shape.dim[i] = 1;
-  shape.dim[1] = t.dim[t.rank - 1];
-  if (t.rank == 2) shape.dim[0] = t.dim[0];
-  return eval_node(c, at, ir_reshape(c->fn, v, shape));
+  return eval_node(c, at, ir_per_channel(c->fn, v, x));
 }
 
 const Builtin builtins_layer[] = {

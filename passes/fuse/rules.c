@@ -32,19 +32,11 @@ bool is_spatial_gate(const Fn *f, const Node *n) {
   return is_spatial_map(a, b) || is_spatial_map(b, a);
 }
 
-static bool is_pointwise(const Fn *f, const Node *c) {
-  for (int i = 0; i < c->type.rank - 2; i++) {
-    int64_t k = c->op == OP_conv ? f->node[c->in[1]].type.dim[i + 2] : c->at.size[i];
-    if (k != 1 || c->at.geom.stride[i] != 1 || c->at.geom.pad[i] != 0) return false;
-  }
-  return true;
-}
-
 bool folds_into(const Fn *f, int v, int c) {
   const Node *n = &f->node[v], *m = &f->node[c];
   if (m->nin != 2 || m->in[0] != v || m->in[1] == v) return false;
   if (is_spatial_gate(f, n)) return m->op == OP_dwconv || m->op == OP_dwconv_dw || m->op == OP_dwconv_dx;
-  return n->op == OP_dwconv && (m->op == OP_conv || m->op == OP_conv_dw) && is_pointwise(f, m);
+  return n->op == OP_dwconv && (m->op == OP_conv || m->op == OP_conv_dw) && node_is_pointwise(f, m);
 }
 
 bool *find_folds(const Fn *f, const Uses *uses, const bool *live, const bool *kept) {

@@ -4,6 +4,7 @@
  * that lives through both, and apart.
  */
 #include "passes/memory/plan.h"
+#include "ir/ints.h"
 #include "ir/mem.h"
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,6 @@ typedef struct {
 
 typedef int (*Compare)(const void *, const void *);
 
-static int64_t align_up(int64_t v) { return (v + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN; }
 static int sign64(int64_t a, int64_t b) { return (a > b) - (a < b); }
 
 static int by_size(const void *pa, const void *pb) {
@@ -95,7 +95,9 @@ static int follow(const int *chain, int i) {
 static void merge_inplace(const PlanBuf *buf, int n, int *chain, bool *taken) {
   for (int i = 0; i < n; i++) {
     int d = buf[i].inplace;
-    if (!may_overlay(buf, n, i) || taken[d] || align_up(buf[d].size) != align_up(buf[i].size)) continue;
+    if (!may_overlay(buf, n, i) || taken[d] ||
+        round_up(buf[d].size, PLAN_ALIGN) != round_up(buf[i].size, PLAN_ALIGN))
+      continue;
     chain[i] = d;
     taken[d] = true;
   }
@@ -106,7 +108,7 @@ static int make_blocks(const PlanBuf *buf, int n, const int *chain, Block *block
   for (int i = 0; i < n; i++) {
     if (chain[i] >= 0) continue;
     block_of[i] = nblock;
-    block[nblock] = (Block){align_up(buf[i].size), buf[i].first, buf[i].last, 0, nblock};
+    block[nblock] = (Block){round_up(buf[i].size, PLAN_ALIGN), buf[i].first, buf[i].last, 0, nblock};
     nblock++;
   }
   for (int i = 0; i < n; i++) {
@@ -149,8 +151,8 @@ int64_t plan_lower_bound(const PlanBuf *buf, int n) {
   Arena *a = arena_new();
   int64_t *change = arena_alloc(a, ((size_t)end + 1) * sizeof *change), live = 0, most = 0;
   for (int i = 0; i < n; i++) {
-    change[buf[i].first] += align_up(buf[i].size);
-    change[buf[i].last + 1] -= align_up(buf[i].size);
+    change[buf[i].first] += round_up(buf[i].size, PLAN_ALIGN);
+    change[buf[i].last + 1] -= round_up(buf[i].size, PLAN_ALIGN);
   }
   for (int t = 0; t <= end; t++) {
     live += change[t];

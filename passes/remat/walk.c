@@ -2,6 +2,7 @@
  * array lives, how much memory is alive at a time. remat.h has the terms.
  */
 #include "passes/remat/work.h"
+#include "ir/ints.h"
 #include "passes/fuse/work.h"
 #include <limits.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ static double seconds_of(double flops, double bytes) {
 static int new_value(Remat *r, int node, int group) {
   RematValue *v = ARENA_PUSH(r->arena, r->value, r->nvalue, r->capvalue);
   int64_t bytes = type_bytes(r->f->node[node].type);
-  *v = (RematValue){.node = node, .group = group, .bytes = (bytes + 63) / 64 * 64, .first_use = -1};
+  *v = (RematValue){.node = node, .group = group, .bytes = round_up(bytes, 64), .first_use = -1};
   return r->value_of[node] = r->nvalue - 1;
 }
 

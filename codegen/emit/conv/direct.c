@@ -12,7 +12,7 @@
  */
 #include "codegen/emit/core/epilogue.h"
 #include "codegen/emit/conv/geometry.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 /* What is decided before code is written, for one instruction set. */
 typedef struct {

@@ -1,7 +1,7 @@
 /* geometry.c - shapes of convolutions, phases and tiles of the innermost axis, choice of the register tile.
  */
 #include "codegen/emit/conv/geometry.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 #include <string.h>
 
 /* Does a value of type t with this order lie in memory as with order `want`? Axes of extent 1 lie anywhere.
@@ -60,11 +60,7 @@ bool conv_shape(const Fn *f, const Node *nd, ConvShape *s, char err[256]) {
   return true;
 }
 
-bool conv_is_pointwise(const ConvShape *s) {
-  for (int i = 0; i < s->ns; i++)
-    if (s->k[i] != 1 || s->geom.stride[i] != 1 || s->geom.pad[i] != 0) return false;
-  return true;
-}
+bool conv_is_pointwise(const ConvShape *s) { return geom_is_pointwise(&s->geom, s->k, s->ns); }
 
 void conv_fold(ConvShape *s, int64_t rows) {
   enum { LONGEST = 512, USUAL = 64, SHORTEST = 32 };

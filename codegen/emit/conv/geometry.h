@@ -50,8 +50,7 @@ typedef struct {
 /* Shape of a conv, conv_dx or conv_dw node. false and a message when its operands do not lie in memory as the
  * kernels need: images channels last, weights (K.., C, O). */
 bool conv_shape(const Fn *f, const Node *nd, ConvShape *s, char err[256]);
-/* One tap, stride 1, no padding: a pixel of the result is made of the one in the same place. */
-bool conv_is_pointwise(const ConvShape *s);
+bool conv_is_pointwise(const ConvShape *s); /* as geom_is_pointwise */
 /* A pointwise convolution sees pixels, not rows: makes them rows of one long length. */
 void conv_fold(ConvShape *s, int64_t rows); /* about so many, at least */
 /* Does the code for the set multiply pairs of channels (K_dot2)? Elsewhere rounded operands are multiplied as f32. */

@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include "codegen/emit/core/box.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 int visit_lane_axis(const Box *b) {
   int a = b->rank - 1;

@@ -1,6 +1,6 @@
 /* sum_parts.c - adding partial results in order (sum_parts.h). */
 #include "codegen/emit/core/sum_parts.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 /* The vector, or element, at `at` of all parts, n elements apart, into local `sum`: a loop over parts. */
 static void sum_at(KFn *k, KV sum, KV from, KV at, int64_t parts, int64_t n, bool vec, KV mask) {

@@ -10,7 +10,7 @@
  */
 #include "codegen/emit/conv/geometry.h"
 #include "codegen/emit/dybac/dybac.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 /* NEAR: bytes of the second-level cache a step may count on. Where the weights leave room in it, a segment is so
  * narrow that the rows of x its depthwise convolutions share stay there from step to step; where they do not,
@@ -319,9 +319,7 @@ static ConvShape pointwise(const Dybac *p, int64_t samples, bool bf16) {
 static bool check(Emit *e, const GroupInfo *g, const DwShape *d) {
   const Node *anchor = &e->fn->node[g->anchor], *v = &e->fn->node[anchor->in[1]];
   const Node *y = anchor;
-  bool unit = true;
-  for (int a = 0; a < d->ns; a++)
-    unit = unit && v->type.dim[2 + a] == 1 && y->at.geom.stride[a] == 1 && y->at.geom.pad[a] == 0;
+  bool unit = node_is_pointwise(e->fn, y);
   if (!unit)
     snprintf(e->err, sizeof e->err,
              "node %d: a depthwise convolution is fused into 1x1 convolutions of stride 1 only", g->anchor);

@@ -2,7 +2,7 @@
  */
 #include <stdlib.h>
 #include "codegen/emit/map/map.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 static bool in_group(const Fn *f, const GroupInfo *g, int node) {
   return f->node[node].group == f->node[g->node[0]].group;

@@ -10,7 +10,7 @@
  */
 #include "codegen/emit/tensor_core/dybac.h"
 #include "codegen/emit/core/expr.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 typedef struct {
   DwRuns r;

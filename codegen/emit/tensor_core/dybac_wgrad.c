@@ -13,7 +13,7 @@
  */
 #include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/tensor_core/dybac.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 typedef struct {
   DwRuns r;

@@ -10,7 +10,7 @@
  * launch adds them and has the epilogue (results.c).
  */
 #include "codegen/emit/tensor_core/gemm_conv.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 /* ---- planning ---- */
 

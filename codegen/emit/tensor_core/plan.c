@@ -1,7 +1,7 @@
 /* plan.c - which contractions go by tensor cores, and in which tiles (tensor_core.h). Both follow from shapes alone. */
 #include "codegen/emit/tensor_core/tensor_core.h"
 #include "codegen/kir/wgmma.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 /* Tiles, and how near to the rate of the largest one they come: a large tile multiplies more of what it copies. */
 static const struct {

@@ -7,7 +7,7 @@
 #include "codegen/emit/core/epilogue.h"
 #include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/tensor_core/gemm_conv.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 /* ---- where rows lie ---- */
 

@@ -1,6 +1,6 @@
 /* runs.c - runs of depthwise results (runs.h). */
 #include "codegen/emit/tensor_core/runs.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 enum {
   MOST_ROWS = 9,

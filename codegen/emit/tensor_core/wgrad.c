@@ -10,7 +10,7 @@
  */
 #include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/tensor_core/tensor_core.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 typedef struct {
   ConvShape s;

@@ -5,7 +5,7 @@
  * than two dozen at once would hold up the loads after them.
  */
 #include "codegen/emit/wgrad/wgrad.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 static void add_axis(WgradPrefetchSide *s, int64_t extent, int64_t step) {
   s->extent[s->naxes] = extent, s->step[s->naxes++] = step;

@@ -18,7 +18,7 @@
 #include <string.h>
 #include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/wgrad/wgrad.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 typedef struct {
   const WgradPlan *pl;

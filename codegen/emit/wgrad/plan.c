@@ -2,7 +2,7 @@
  * parts. All of it follows from the shape, the machine's numbers and the instruction set, never from the number of threads.
  */
 #include "codegen/emit/wgrad/wgrad.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 enum {
   BOX_ROW = 128,       /* of them along a row, where x has a halo: long loops, not too much of it */

@@ -37,9 +37,7 @@ bool wgrad_input_match(Emit *e, const GroupInfo *g, const ConvShape *conv, Wgrad
   *in = (WgradInput){.gate_node = -1};
   if (dw->group != group) return false;
   if (dw->op != OP_dwconv) return fail(e, g, "is not a dwconv");
-  for (int a = 0; a < conv->ns; a++)
-    if (conv->k[a] != 1 || conv->geom.stride[a] != 1 || conv->geom.pad[a] != 0)
-      return fail(e, g, "feeds a convolution that is not 1x1 of stride 1");
+  if (!conv_is_pointwise(conv)) return fail(e, g, "feeds a convolution that is not 1x1 of stride 1");
   const Node *x = &f->node[dw->in[0]];
   in->x_node = dw->in[0];
   in->w_node = dw->in[1];

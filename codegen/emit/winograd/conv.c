@@ -1,7 +1,7 @@
 /* conv.c - the launches of a Winograd convolution (winograd.h). */
 #include "codegen/emit/core/epilogue.h"
 #include "codegen/emit/winograd/winograd.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 enum { TASKS = 64 };
 

@@ -1,6 +1,6 @@
 /* plan.c - shapes, blocks and memory of Winograd convolutions, and the choice among the ways (winograd.h). */
 #include "codegen/emit/winograd/winograd.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 /* Fewer channels than this fill no vector. */
 enum { LEAST_CHANNELS = 8 };

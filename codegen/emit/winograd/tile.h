@@ -11,7 +11,7 @@
 #ifndef NETC_WINO_TILE_H
 #define NETC_WINO_TILE_H
 #include "codegen/emit/winograd/transforms.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 /* An odd number of lines of 16 f32: what lies that far apart does not meet in few sets of a cache. */
 static inline int64_t wino_odd_lines(int64_t elements) { return round_up(elements, 16) | 16; }

@@ -1,6 +1,6 @@
 /* weights.c - the weights of a Winograd convolution: turned round for conv_dx, transformed (winograd.h). */
 #include "codegen/emit/winograd/winograd.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 static int64_t weights_bytes(const WinoShape *s) {
   return 4 * s->taps * WINO_TAPS * WINO_TAPS * s->cin * s->cout;

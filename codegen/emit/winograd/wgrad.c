@@ -8,7 +8,7 @@
  */
 #include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/winograd/wgrad.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 enum { N = WINO_MAX_N };
 

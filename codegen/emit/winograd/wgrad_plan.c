@@ -1,7 +1,7 @@
 /* wgrad_plan.c - shapes, blocks and costs of weight gradients by Winograd's F(4,3) (wgrad.h). */
 #include "codegen/emit/winograd/winograd.h"
 #include "codegen/emit/winograd/wgrad.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 enum {
   BLOCK_TILES = 64,   /* depth of a product: reading and writing dU takes a twentieth of it */

@@ -1,6 +1,6 @@
 /* wgrad_side.c - operands of Winograd's weight gradients: blocks of tiles, transformed (wgrad.h). */
 #include "codegen/emit/winograd/wgrad.h"
-#include "codegen/util/ints.h"
+#include "ir/ints.h"
 
 WinoBlock wino_block(KFn *k, const WinoWgrad *p, KV number) {
   WinoBlock b;
