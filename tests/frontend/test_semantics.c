@@ -109,6 +109,21 @@ static void resampling(void **state) {
                (double[]){1, 2, 4, 3}, (double[]){2, 4, 1.5, 3.5, 3, 0, 1}, 1e-9);
 }
 
+/* Functions that map tensors element by element make the same of a number; stop alone takes none. */
+static void numbers(void **state) {
+  (void)state;
+  int maps = 0;
+  for (const Builtin *b = builtins_tensor; b->name; b++) {
+    int op = op_by_name(b->name);
+    if (op < 0 || op == OP_stop || op_info[op].cls != EW || strcmp(b->params, "x")) continue;
+    char text[128];
+    snprintf(text, sizeof text, "forward f(x: f32[1, 1, 1]) { return %s(x) - %s(0.7) }", b->name, b->name);
+    check_values(text, (double[]){0.7}, (double[]){0}, 1e-6);
+    maps++;
+  }
+  assert_true(maps > 10);
+}
+
 static void operators(void **state) {
   (void)state;
   check_values("forward f(x: f32[1, 1, 2]) {\n"
@@ -426,7 +441,7 @@ int main(void) {
       cmocka_unit_test(operators),      cmocka_unit_test(compile_time), cmocka_unit_test(orientation),
       cmocka_unit_test(batch_norm),     cmocka_unit_test(norms),        cmocka_unit_test(positions),
       cmocka_unit_test(dropout),        cmocka_unit_test(optimisers),   cmocka_unit_test(averages),
-      cmocka_unit_test(common_options),
+      cmocka_unit_test(common_options), cmocka_unit_test(numbers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
