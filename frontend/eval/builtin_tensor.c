@@ -10,44 +10,32 @@ static Value finite_number(Eval *c, const Ast *at, const char *who, double y) {
   return isfinite(y) ? v_num(y) : eval_fail(c, at, "%s: the result is no finite number", who);
 }
 
-static double number_of(Op op, double x) {
-  switch (op) {
-  case OP_abs: return fabs(x);
-  case OP_exp: return exp(x);
-  case OP_log: return log(x);
-  case OP_sqrt: return sqrt(x);
-  case OP_rsqrt: return 1 / sqrt(x);
-  case OP_floor: return floor(x);
-  case OP_cos: return cos(x);
-  case OP_sin: return sin(x);
-  case OP_sigmoid: return 1 / (1 + exp(-x));
-  case OP_tanh: return tanh(x);
-  default: return x > 0 ? x : 0; /* relu */
-  }
-}
-
-static Value map(Eval *c, const Ast *at, Op op, Value x) {
-  if (x.kind == V_NUM) return finite_number(c, at, op_info[op].name, number_of(op, x.u.num));
+static Value map(Eval *c, const Ast *at, Op op, double (*of_number)(double), Value x) {
+  if (x.kind == V_NUM) return finite_number(c, at, op_info[op].name, of_number(x.u.num));
   int n;
   if (!arg_tensor(c, at, op_info[op].name, x, &n)) return v_poison();
   return eval_node(c, at, ir_unary(c->fn, op, n));
 }
 
-/* The declaration at the end takes the semicolon of the use. */
-#define MAP(name)                                                                                            \
-  static Value bi_##name(Eval *c, const Ast *at, Value *arg) { return map(c, at, OP_##name, arg[0]); }       \
+/* An op that maps tensors, and what it makes of a number x. The declaration at the end takes the semicolon of
+ * the use. */
+#define MAP(name, of_x)                                                                                      \
+  static double number_##name(double x) { return of_x; }                                                     \
+  static Value bi_##name(Eval *c, const Ast *at, Value *arg) {                                               \
+    return map(c, at, OP_##name, number_##name, arg[0]);                                                     \
+  }                                                                                                          \
   static Value bi_##name(Eval *c, const Ast *at, Value *arg)
-MAP(abs);
-MAP(exp);
-MAP(log);
-MAP(sqrt);
-MAP(rsqrt);
-MAP(floor);
-MAP(cos);
-MAP(sin);
-MAP(sigmoid);
-MAP(tanh);
-MAP(relu);
+MAP(abs, fabs(x));
+MAP(exp, exp(x));
+MAP(log, log(x));
+MAP(sqrt, sqrt(x));
+MAP(rsqrt, 1 / sqrt(x));
+MAP(floor, floor(x));
+MAP(cos, cos(x));
+MAP(sin, sin(x));
+MAP(sigmoid, 1 / (1 + exp(-x)));
+MAP(tanh, tanh(x));
+MAP(relu, x > 0 ? x : 0);
 #undef MAP
 
 static Value bi_leaky(Eval *c, const Ast *at, Value *arg) {

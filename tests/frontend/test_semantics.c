@@ -103,6 +103,20 @@ TEST(resampling_interpolates_and_pools_as_documented) {
                (double[]){1, 2, 4, 3}, (double[]){2, 4, 1.5, 3.5, 3, 0, 1}, 1e-9);
 }
 
+/* Functions that map tensors element by element make the same of a number; stop alone takes none. */
+TEST(functions_of_elements_make_the_same_of_a_number) {
+  int maps = 0;
+  for (const Builtin *b = builtins_tensor; b->name; b++) {
+    int op = op_by_name(b->name);
+    if (op < 0 || op == OP_stop || op_info[op].cls != EW || strcmp(b->params, "x")) continue;
+    char text[128];
+    snprintf(text, sizeof text, "forward f(x: f32[1, 1, 1]) { return %s(x) - %s(0.7) }", b->name, b->name);
+    check_values(text, (double[]){0.7}, (double[]){0}, 1e-6);
+    maps++;
+  }
+  assert_true(maps > 10);
+}
+
 TEST(operators_compute_as_documented) {
   check_values("forward f(x: f32[1, 1, 2]) {\n"
                "  return 7 // 2 + x * 0, x % 3, x ** 2, -x // 2, (x >= 4) - (x != 4), max(x, 5), clamp(x, "
