@@ -82,7 +82,7 @@ typedef struct {
 typedef struct {
   const char *file, *block; /* block: name of the block or net around the line, or NULL */
   int32_t line, caller;     /* caller: a smaller index into places, -1 = none */
-} NetcPlace;
+} NetcSourceLine;
 
 /* One step of a function: run all tasks of a kernel, wait, go on. */
 typedef struct {
@@ -197,7 +197,7 @@ typedef struct {
   const NetcKernel *kernels;
   const NetcFn *fns;
   const NetcStream *streams;
-  const NetcPlace *places;
+  const NetcSourceLine *places;
   int64_t nplaces;
   int64_t classes, epoch_iterations, max_iterations; /* 0 where the file does not say */
   const NetcDevice *device;                          /* NULL: compiled for the host alone */

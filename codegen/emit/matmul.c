@@ -71,7 +71,7 @@ static void mat_range(KFn *k, const Mat *t, KV m0, int rows, KV lo, KV hi) {
 
 /* Tasks: tiles of rows times ranges of r; ranges are multiples of the lanes of every instruction set. */
 static int64_t mat_range_size(const Machine *m, int64_t kk) {
-  int64_t range = m->task_macs / 4 / (kk * ROWS), step = m->set[m->sets - 1].lanes;
+  int64_t range = m->task_macs / 4 / (kk * ROWS), step = m->isa[m->isas - 1].lanes;
   return range < step ? step : range > RANGE ? RANGE : range / step * step;
 }
 

@@ -21,7 +21,7 @@ typedef struct {
   int n, next; /* words of the line, and how many are read */
   KV *value;   /* of v0, v1, .. of the text; K_NONE: not defined */
   int nvalue, capvalue;
-  int nover; /* arguments that the first line tells of */
+  int nmay_alias; /* arguments that the first line tells of */
   char *err;
 } Parser;
 
@@ -210,7 +210,7 @@ static bool may_alias(Parser *p) {
   for (p->k->may_alias = list; !accept(p, "]"); list[n++] = (int)v)
     if (n == 64 || !integer(p, &v) || v < -1 || v >= 64)
       return fail(p, "expected at most 64 numbers of arguments");
-  p->nover = n;
+  p->nmay_alias = n;
   return true;
 }
 
@@ -240,8 +240,8 @@ static bool body(Parser *p) {
   for (int depth = 0; read_line(p);) {
     bool closes = accept(p, "}");
     if (closes && p->next == p->n && !depth)
-      return !p->k->may_alias || p->nover == p->k->nargs ||
-             fail(p, "%d arguments, and `over` tells of %d", p->k->nargs, p->nover);
+      return !p->k->may_alias || p->nmay_alias == p->k->nargs ||
+             fail(p, "%d arguments, and `may_alias` tells of %d", p->k->nargs, p->nmay_alias);
     if (closes && p->next == p->n) kir_append(p->k, &end), depth--;
     else if (closes && (!expect(p, "else") || !expect(p, "{"))) return false;
     else if (closes) kir_append(p->k, &other);

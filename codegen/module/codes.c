@@ -42,7 +42,7 @@ static bool set_used(const Module *m, int isa) {
 
 void module_drop_unused_set(Module *m) {
   unsigned bf16 = 1u << NETC_ISA_AVX512_BF16;
-  if (m->machine->sets > NETC_ISA_AVX512_BF16 && m->isas & bf16 && !set_used(m, NETC_ISA_AVX512_BF16))
+  if (m->machine->isas > NETC_ISA_AVX512_BF16 && m->isas & bf16 && !set_used(m, NETC_ISA_AVX512_BF16))
     m->isas = (m->isas & ~bf16) | 1u << NETC_ISA_AVX512;
 }
 
@@ -61,7 +61,7 @@ static int code_of(Module *m, Index *x, const KFn *k, NetcIsa isa) {
 }
 
 static void host_codes(Module *m, Index *x) {
-  for (int isa = 0; isa < m->machine->sets; isa++) {
+  for (int isa = 0; isa < m->machine->isas; isa++) {
     m->code_of[isa] = arena_alloc(m->arena, ((size_t)m->nkernel + 1) * sizeof **m->code_of);
     for (int i = 0; i < m->nkernel && (m->isas >> isa & 1); i++) {
       NetcIsa own = module_kernel_set(m, i, isa);

@@ -6,7 +6,7 @@
 
 void describe_kernels(const Module *m) {
   for (int i = 0; i < m->nkernel; i++)
-    for (int isa = 0; isa < m->machine->sets; isa++) {
+    for (int isa = 0; isa < m->machine->isas; isa++) {
       if (!(m->isas >> isa & 1)) continue;
       const KFn *k = m->kernel[i].k[module_kernel_set(m, i, isa)];
       kir_print(m->opt->emit, k);

@@ -242,7 +242,7 @@ static void make_kernel(Module *m, Emit *e, Filling *f, int field) {
   static const int apart[NETC_MAX_ARGS] = {-1, -1, -1};
   const char *name = arena_printf(m->arena, "fill:%s.%s", f->stream->name, f->stream->field[field].name);
   KFn *k = f->k = k_new(e->code, name, SIMT_LANES);
-  k->nregs = m->machine->set[0].nregs, k->may_alias = apart;
+  k->nregs = m->machine->isa[0].nregs, k->may_alias = apart;
   f->pool = k_arg(k, f->image ? K_F32 : K_I32, "images");
   f->views = k_arg(k, K_F64, "views");
   f->out = k_arg(k, f->image ? K_F32 : K_I32, "batch");

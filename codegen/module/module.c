@@ -15,7 +15,7 @@ const FnPlan *module_training(const Module *m) {
 static int64_t scratch_bytes(const FnPlan *p) {
   int64_t most = 0;
   for (int l = 0; l < p->e->nlaunch; l++)
-    for (int isa = 0; isa < p->e->machine->sets; isa++) {
+    for (int isa = 0; isa < p->e->machine->isas; isa++) {
       const KFn *k = p->e->kernel[p->e->launch[l].kernel].k[isa];
       int64_t bytes = 0;
       for (int i = 0; k && i < k->n; i++)
@@ -46,7 +46,7 @@ static bool emit_functions(Module *m, char err[512]) {
 /* A kernel that breaks the kernel level's rules is a defect of its emitter; LLVM must not see it. */
 static bool verify_kernels(const Module *m, char err[512]) {
   for (int i = 0; i < m->nkernel; i++)
-    for (int isa = 0; isa < m->machine->sets; isa++) {
+    for (int isa = 0; isa < m->machine->isas; isa++) {
       char why[256];
       if (!(m->isas >> isa & 1) || kir_verify(m->kernel[i].k[module_kernel_set(m, i, isa)], why)) continue;
       snprintf(err, 512, "internal error: %s", why);

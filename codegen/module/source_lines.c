@@ -5,9 +5,9 @@ static bool same_text(const char *a, const char *b) { return a == b || (a && b &
 
 int place_index(Places *p, const Loc *loc) {
   if (!loc || !loc->file) return -1;
-  NetcPlace new = {loc->file, loc->block, loc->line, place_index(p, loc->caller)};
+  NetcSourceLine new = {loc->file, loc->block, loc->line, place_index(p, loc->caller)};
   for (int i = 0; i < p->n; i++) {
-    const NetcPlace *o = &p->place[i];
+    const NetcSourceLine *o = &p->place[i];
     if (o->line == new.line && o->caller == new.caller &&same_text(o->file, new.file) &&
         same_text(o->block, new.block))
       return i;

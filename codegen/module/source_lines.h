@@ -1,4 +1,4 @@
-/* source_lines.h - the lines of the .net files that launches come from, each once: a list of NetcPlace in which callers
+/* source_lines.h - the lines of the .net files that launches come from, each once: a list of NetcSourceLine in which callers
  * come before the places they called. */
 #ifndef NETC_PLACES_H
 #define NETC_PLACES_H
@@ -7,7 +7,7 @@
 
 typedef struct {
   Arena *arena;
-  NetcPlace *place;
+  NetcSourceLine *place;
   int n, cap;
 } Places;
 

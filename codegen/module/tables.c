@@ -77,7 +77,7 @@ static const struct {
     [T_VAR] = {"NetcVar", "Aiiddpii", sizeof(NetcVar), offsetof(NetcVar, pad)},
     [T_NET] = {"NetcNet", "pll", sizeof(NetcNet), offsetof(NetcNet, macs)},
     [T_KERNEL] = {"NetcKernel", "ppCllll", sizeof(NetcKernel), offsetof(NetcKernel, pair_flops)},
-    [T_PLACE] = {"NetcPlace", "ppii", sizeof(NetcPlace), offsetof(NetcPlace, caller)},
+    [T_PLACE] = {"NetcSourceLine", "ppii", sizeof(NetcSourceLine), offsetof(NetcSourceLine, caller)},
     [T_LAUNCH] = {"NetcLaunch", "iilii", sizeof(NetcLaunch), offsetof(NetcLaunch, place)},
     [T_FN] = {"NetcFn", "piiiippppll", sizeof(NetcFn), offsetof(NetcFn, scratch)},
     [T_FIELD] = {"NetcField", "pii", sizeof(NetcField), offsetof(NetcField, input)},

@@ -230,7 +230,7 @@ static Value bi_batchnorm(Eval *c, const Ast *at, Value *arg) {
     return v_poison();
   b.t = c->fn->node[b.x].type;
   if (b.t.rank < 2) return eval_fail(c, at, "batchnorm: x must be (N,C,..), it is %s", type_str(b.t, buf));
-  const Place *p = c->frame->place;
+  const ParamScope *p = c->frame->place;
   Type v = vector_type(b.t.dim[1]);
   Init one = {.kind = INIT_CONST, .a = 1}, zero = {.kind = INIT_CONST};
   Init gamma = spread > 0 ? (Init){.kind = INIT_NORMAL, .a = 1, .b = spread} : one;

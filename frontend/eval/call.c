@@ -117,7 +117,7 @@ static Value call_block(Eval *c, const Ast *n, const Ast *def, Arg *arg, int nar
                      MAX_CALLS, def->name);
   }
   Frame f = {.block = def->name, .caller = eval_loc(c, n), .result = v_none()};
-  if (c->frame && c->frame->place) f.place = place_child(c, def->name, name);
+  if (c->frame && c->frame->place) f.place = param_scope_child(c, def->name, name);
   if (!bind_params(c, n, def->name, def->list, arg, narg, &f)) return v_poison();
   Frame *outer = c->frame;
   c->frame = &f;
@@ -199,8 +199,8 @@ static Value call_scoped(Eval *c, const Ast *n, const Builtin *b, const char *na
   if (!c->frame || !c->frame->place || !c->fn)
     return eval_fail(c, n, "%s owns parameters; it can be used only inside a net, or a block a net calls",
                      b->name);
-  Place *outer = c->frame->place;
-  c->frame->place = place_child(c, b->name, name);
+  ParamScope *outer = c->frame->place;
+  c->frame->place = param_scope_child(c, b->name, name);
   Value v = b->run(c, n, value);
   c->frame->place = outer;
   return v;

@@ -57,7 +57,7 @@ typedef struct {
 
 /* Where in a network's tree of parameters a call stands: its path and how often each name was used below it.
  */
-typedef struct Place {
+typedef struct ParamScope {
   const char *path; /* "student.double_conv1" */
   struct Instance *inst;
   struct {
@@ -65,15 +65,15 @@ typedef struct Place {
     int count;
   } * used;
   int nused, capused;
-} Place;
+} ParamScope;
 
 /* One call of a block or net, or the body of train, predict, forward. */
 typedef struct Frame {
   Scope vars;
   const char *block; /* for messages; NULL at the top level */
   const Loc *caller;
-  Place *place; /* NULL outside networks */
-  int nograd;   /* depth of nograd { } */
+  ParamScope *place; /* NULL outside networks */
+  int nograd;        /* depth of nograd { } */
   bool returned;
   Value result;
 } Frame;
@@ -233,11 +233,12 @@ bool arg_given(Value v); /* the argument was given */
 /* ---- network.c ---- */
 Value make_instance(Eval *c, const Ast *at, const Ast *def, Arg *arg, int narg);
 Value call_instance(Eval *c, const Ast *at, Instance *inst, Arg *arg, int narg);
-Place *place_child(Eval *c, const char *callee, const char *name);
+ParamScope *param_scope_child(Eval *c, const char *callee, const char *name);
 bool inst_training(const Eval *c, const Instance *inst); /* the mode a call of inst runs in now */
 /* The current value of the parameter PATH.name; made at its first use. -1 after reporting. */
-int net_parameter(Eval *c, const Ast *at, const Place *p, const char *name, Type t, Init init, Role role);
-void buffer_set(Eval *c, const Place *p, const char *name, int node);
+int net_parameter(Eval *c, const Ast *at, const ParamScope *p, const char *name, Type t, Init init,
+                  Role role);
+void buffer_set(Eval *c, const ParamScope *p, const char *name, int node);
 int var_read(Eval *c, int var);
 void var_write(Eval *c, int var, int node);
 int find_or_add_var(Eval *c, Var v);

@@ -46,8 +46,8 @@ void eval_end_fn(Eval *c) {
 /* ---- places ---- */
 
 /* The place of a call below the current one: its own name, or the callee's name and a running number. */
-Place *place_child(Eval *c, const char *callee, const char *name) {
-  Place *p = c->frame->place, *child = arena_alloc(c->arena, sizeof *child);
+ParamScope *param_scope_child(Eval *c, const char *callee, const char *name) {
+  ParamScope *p = c->frame->place, *child = arena_alloc(c->arena, sizeof *child);
   child->inst = p->inst;
   if (name) {
     child->path = arena_printf(c->arena, "%s.%s", p->path, name);
@@ -78,7 +78,8 @@ static int declare(Eval *c, const Instance *inst, const char *path, Type t, Init
       c, (Var){.name = path, .type = t, .init = init, .role = role, .net = prog_net(c->prog, inst->name)});
 }
 
-int net_parameter(Eval *c, const Ast *at, const Place *p, const char *name, Type t, Init init, Role role) {
+int net_parameter(Eval *c, const Ast *at, const ParamScope *p, const char *name, Type t, Init init,
+                  Role role) {
   const char *path = name ? arena_printf(c->arena, "%s.%s", p->path, name) : p->path;
   if (strlen(path) > 400) return eval_fail(c, at, "the parameter's path is too long: %.80s..", path), -1;
   int v = declare(c, p->inst, path, t, init, role);
@@ -94,7 +95,7 @@ int net_parameter(Eval *c, const Ast *at, const Place *p, const char *name, Type
   return var_read(c, v);
 }
 
-void buffer_set(Eval *c, const Place *p, const char *name, int node) {
+void buffer_set(Eval *c, const ParamScope *p, const char *name, int node) {
   int v = prog_find_var(c->prog, arena_printf(c->arena, "%s.%s", p->path, name));
   if (v >= 0) var_write(c, v, node);
 }
@@ -141,7 +142,7 @@ Value call_instance(Eval *c, const Ast *at, Instance *inst, Arg *arg, int narg) 
   if (!inst->name) return eval_fail(c, at, "give the network a name first: NAME = %s(..)", inst->def->name);
   if (!c->fn) return eval_fail(c, at, "networks are called inside train, predict and forward");
   if (inst->active) return eval_fail(c, at, "the network %s calls itself", inst->name);
-  Place root = {.path = inst->name, .inst = inst};
+  ParamScope root = {.path = inst->name, .inst = inst};
   Frame f = {.block = inst->def->name, .caller = eval_loc(c, at), .place = &root, .result = v_none()};
   for (int i = 0; i < inst->nconfig; i++) scope_set(c, &f.vars, inst->config[i].name, inst->config[i].v);
   if (!bind_params(c, at, inst->name, inst->def->list, arg, narg, &f)) return v_poison();

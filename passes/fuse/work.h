@@ -26,7 +26,7 @@ typedef enum {
   P_VIEW,
   P_INLINE,
   P_ROOT
-} Place;
+} Placement;
 
 /* What an inline expression reads: operands that are roots, memory or views of these. */
 typedef struct {
@@ -57,7 +57,7 @@ typedef struct {
   Uses uses;
   bool *live, *kept; /* kept: stored or an output */
   bool *fold;        /* mul by (N,1,S), or dwconv, that contractions compute for themselves */
-  Place *place;
+  Placement *place;
   Front **front;           /* of inline nodes */
   int *group;              /* of roots */
   int (*reader)[NREADERS]; /* per source: the last maps that read it, -1 = none */

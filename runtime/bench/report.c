@@ -11,7 +11,7 @@ static const char *cost_name(const Session *s, const Cost *c, CostBy by, char bu
   if (by == BY_KERNEL) return s->kernels[c->key].name;
   if (by == BY_KIND) return s->kernels[c->key].op;
   if (c->key < 0) return "(no line)";
-  const NetcPlace *p = &s->module->desc->places[c->key];
+  const NetcSourceLine *p = &s->module->desc->places[c->key];
   snprintf(buf, 256, "%s:%d%s%s", p->file, p->line, p->block ? "  in " : "", p->block ? p->block : "");
   return buf;
 }

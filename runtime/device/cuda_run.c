@@ -10,7 +10,7 @@ static bool fault(const Session *s, const NetcFn *plan, int i, CUresult r, const
                   char err[ERR_MAX]) {
   const NetcModule *d = s->module->desc;
   const NetcLaunch *l = &plan->launches[i];
-  const NetcPlace *p = l->place >= 0 ? &d->places[l->place] : NULL;
+  const NetcSourceLine *p = l->place >= 0 ? &d->places[l->place] : NULL;
   char code[160], place[160] = "";
   if (p) snprintf(place, sizeof place, ", %.120s:%d", p->file, p->line);
   return err_set(err, "%s: launch %d of %s failed (kernel %.120s%s): %s: %s", s->where, i, plan->name,

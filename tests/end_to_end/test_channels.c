@@ -19,7 +19,7 @@ static void check_shared(const KFn *k, const char *text) {
 static void verify(const Emit *e, const char *text) {
   char err[256] = "";
   for (int i = 0; i < e->nkernel; i++)
-    for (int isa = 0; isa < e->machine->sets; isa++) {
+    for (int isa = 0; isa < e->machine->isas; isa++) {
       const KFn *k = e->kernel[i].k[isa], *form[] = {k, k ? k->sm90 : NULL};
       for (int n = 0; n < 2; n++) {
         if (!form[n]) continue;

@@ -114,7 +114,7 @@ TEST(a_table_that_is_wrong_is_refused) {
   assert_true(module_check(&d, err));
   l.kernel = 1;
   broken(d, "launch 0 of f is broken");
-  NetcPlace p = {.file = "f.net", .line = 1, .caller = -1};
+  NetcSourceLine p = {.file = "f.net", .line = 1, .caller = -1};
   l.kernel = 0, l.place = 0, broken(d, "launch 0 of f is broken");
   d.places = &p, d.nplaces = 1;
   assert_true(module_check(&d, err));

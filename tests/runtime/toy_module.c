@@ -121,7 +121,7 @@ static const NetcVar vars[] = {
 
 static const NetcNet nets[] = {{"net", 2, PIXELS}};
 
-static const NetcPlace places[] = {{"toy.net", NULL, 7, -1}, {"blocks/pixel.net", "pixel", 3, 0}};
+static const NetcSourceLine places[] = {{"toy.net", NULL, 7, -1}, {"blocks/pixel.net", "pixel", 3, 0}};
 
 static const NetcKernel kernels[] = {{"forward_backward",
                                       "map",

@@ -25,7 +25,8 @@ typedef struct {
   int64_t w_step, w_block;        /* elements of w between steps, between blocks */
   int64_t task_rows, task_blocks; /* of one task */
   int64_t rows, row_tasks, block_tasks;
-  int64_t ahead_step, ahead_tiles; /* MicroTile.ahead_step of tiles that run often; so many tiles ahead */
+  int64_t prefetch_step,
+      prefetch_tiles; /* MicroTile.prefetch_step of tiles that run often; so many tiles ahead */
 } ConvPlan;
 
 /* The taps along one outer axis that hit the operand: j in lo..hi-1, operand coordinate at + dir*j, kernel
@@ -41,7 +42,7 @@ typedef struct {
   KFn *k;
   Expr *x;
   const GroupInfo *g;
-  Place place;
+  Coord place;
   KV operand, weights, tail_mask;
   KV row_at;             /* operand element of (image, 0, .., 0) */
   KV coord[MAX_SPATIAL]; /* outer axes of the result row */
@@ -49,7 +50,7 @@ typedef struct {
   KV first, end; /* blocks of the task */
   KV block;      /* at work */
   KV *acc;
-  bool ask; /* for the epilogue's operands ahead of time */
+  bool prefetch; /* for the epilogue's operands ahead of time */
 } ConvCode;
 
 /* ---- planning ---- */
@@ -58,7 +59,7 @@ enum { AHEAD_TURN = 4 };
 /* A convolution whose windows do not overlap makes few multiply-adds of every pixel it reads. Its operand, when it comes from
  * memory, is asked for ahead, by the blocks of a tile together: of a pointwise one a tile further on, of others, whose rows are
  * short, the same tile of the next row. A tile reads `elements` in a run for every outer tap. */
-static int64_t ahead_step(const ConvPlan *p) {
+static int64_t prefetch_step(const ConvPlan *p) {
   enum { LARGE = 1 << 20 };
   const ConvShape *s = &p->s;
   bool apart = !s->dgrad && s->ns > 1;
@@ -70,16 +71,16 @@ static int64_t ahead_step(const ConvPlan *p) {
 }
 
 /* So many tiles as take as long as memory does. With few channels a tile is over long before what it asked for is there. */
-static int64_t ahead_tiles(const ConvPlan *p) {
+static int64_t prefetch_tiles(const ConvPlan *p) {
   enum { LATENCY = 1000, PER_CYCLE = 2 }; /* cycles; vectors of multiply-adds */
   int64_t steps = p->depth * p->b.vectors * p->task_blocks;
   return ceil_div(LATENCY * PER_CYCLE, p->b.pixels * steps);
 }
 
 /* Elements from what a tile reads to what it asks for. */
-static int64_t ahead_distance(const ConvPlan *p, const ConvTile *t) {
+static int64_t prefetch_distance(const ConvPlan *p, const ConvTile *t) {
   const ConvShape *s = &p->s;
-  return s->cin * (s->folded ? p->ahead_tiles * t->pixels : s->stride[s->ns - 2] * s->in[s->ns - 1]);
+  return s->cin * (s->folded ? p->prefetch_tiles * t->pixels : s->stride[s->ns - 2] * s->in[s->ns - 1]);
 }
 
 static ConvPlan plan_conv(Arena *a, const ConvShape *s, const Machine *m, int isa) {
@@ -89,8 +90,8 @@ static ConvPlan plan_conv(Arena *a, const ConvShape *s, const Machine *m, int is
   p.nphase = conv_phases(a, s, &p.phase, &order);
   int n = (int)min64(p.nphase, 64);
   for (int i = 0; i < n; i++) length[i] = p.phase[i].count;
-  p.b = conv_block(length, n, s->cout, p.depth * (s->dgrad ? 1 : s->stride[in]), m->set[isa].lanes,
-                   m->set[isa].nregs);
+  p.b = conv_block(length, n, s->cout, p.depth * (s->dgrad ? 1 : s->stride[in]), m->isa[isa].lanes,
+                   m->isa[isa].nregs);
   int64_t width = p.b.vectors * p.b.lanes, panel = taps * p.depth * width;
   p.w_step = p.packed ? width : s->cout;
   p.w_block = p.packed ? panel : width;
@@ -100,8 +101,8 @@ static ConvPlan plan_conv(Arena *a, const ConvShape *s, const Machine *m, int is
   int64_t least = ceil_div(m->task_macs, row_macs), parts = ceil_div(m->tasks, p.block_tasks);
   p.task_rows = min64(max64(p.rows / parts, least), p.rows);
   p.row_tasks = ceil_div(p.rows, p.task_rows);
-  p.ahead_step = ahead_step(&p);
-  p.ahead_tiles = ahead_tiles(&p);
+  p.prefetch_step = prefetch_step(&p);
+  p.prefetch_tiles = prefetch_tiles(&p);
   return p;
 }
 
@@ -148,10 +149,10 @@ static void tile_row(const ConvCode *c, const ConvPhase *ph, const ConvTile *t, 
     KV x_at = k_add(k, x_row, k_mul(k, k_add(k, pixel, k_i64(k, t0)), k_i64(k, cin)));
     KV w_at = k_add(k, w_row, k_i64(k, (ph->wpos + t0) * depth * c->pl->w_step));
     MicroTile mine = *mt;
-    if (mine.ahead_step) {
+    if (mine.prefetch_step) {
       int64_t turns = (t1 - t0) * depth / mine.unroll;
-      KV asked = k_mul(k, k_sub(k, c->block, c->first), k_i64(k, turns * mine.ahead_step));
-      mine.ahead = k_add(k, k_add(k, x_at, k_i64(k, ahead_distance(c->pl, t))), asked);
+      KV asked = k_mul(k, k_sub(k, c->block, c->first), k_i64(k, turns * mine.prefetch_step));
+      mine.prefetch_at = k_add(k, k_add(k, x_at, k_i64(k, prefetch_distance(c->pl, t))), asked);
     }
     tile_fma(&mine, p0, p1, x_at, w_at, k_i64(k, (t1 - t0) * depth));
   }
@@ -184,7 +185,7 @@ static void tile_taps(const ConvCode *c, const ConvPhase *ph, const ConvTile *t,
 static void go_to(ConvCode *c, const ConvPhase *ph, KV q0, KV channel, int p, int v) {
   const ConvShape *s = &c->pl->s;
   KFn *k = c->k;
-  Place *pl = &c->place;
+  Coord *pl = &c->place;
   int last = pl->domain.rank - 1;
   KV q = k_add(k, k_mul(k, k_add(k, q0, k_i64(k, p)), k_i64(k, ph->ostep)), k_i64(k, ph->out0));
   if (s->folded) q = k_add(k, q, k_mul(k, c->coord[0], k_i64(k, s->out[1])));
@@ -197,28 +198,28 @@ static void go_to(ConvCode *c, const ConvPhase *ph, KV q0, KV channel, int p, in
 static void tile_epilogue(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0, KV channel, int vectors,
                           bool tail) {
   KFn *k = c->k;
-  Place *pl = &c->place;
+  Coord *pl = &c->place;
   for (int p = 0; p < t->pixels; p++)
     for (int v = 0; v < vectors; v++) {
       go_to(c, ph, q0, channel, p, v);
       pl->mask = pl->vec && tail && v == vectors - 1 ? c->tail_mask : K_NONE;
-      expr_place(c->x, pl);
+      expr_at(c->x, pl);
       KV acc = k_get(k, c->acc[p * vectors + v]);
       expr_epilogue(c->x, c->g, pl->vec ? acc : k_lane(k, acc, 0));
     }
 }
 
-/* What the epilogue reads at every pixel is asked for ahead: as far as the operand is, see ahead_step. */
-static void ask_for_operands(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0, KV channel,
-                             int vectors) {
+/* What the epilogue reads at every pixel is asked for ahead: as far as the operand is, see prefetch_step. */
+static void prefetch_operands(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0, KV channel,
+                              int vectors) {
   const ConvShape *s = &c->pl->s;
-  int ahead = s->folded ? (int)c->pl->ahead_tiles * t->pixels : 0;
-  for (int p = 0; c->ask && p < t->pixels; p++)
+  int ahead = s->folded ? (int)c->pl->prefetch_tiles * t->pixels : 0;
+  for (int p = 0; c->prefetch && p < t->pixels; p++)
     for (int v = 0; v < vectors; v++) {
       go_to(c, ph, q0, channel, p + ahead, v);
       if (!s->folded) c->place.coord[s->ns] = k_add(c->k, c->place.coord[s->ns], k_i64(c->k, 1));
-      expr_place(c->x, &c->place);
-      expr_ask(c->x, c->g);
+      expr_at(c->x, &c->place);
+      expr_prefetch(c->x, c->g);
     }
 }
 
@@ -227,7 +228,7 @@ static void emit_tile(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0
   const ConvPlan *pl = c->pl;
   KFn *k = c->k;
   int vectors = conv_block_vectors(&pl->b, tail);
-  int64_t ahead = t->count > 1 || !pl->s.folded ? pl->ahead_step : 0;
+  int64_t ahead = t->count > 1 || !pl->s.folded ? pl->prefetch_step : 0;
   MicroTile mt = {.k = k,
                   .a = c->operand,
                   .b = c->weights,
@@ -238,11 +239,11 @@ static void emit_tile(ConvCode *c, const ConvPhase *ph, const ConvTile *t, KV q0
                   .pairs = pl->pairs,
                   .unroll = t->count > 1 || ahead ? AHEAD_TURN : 1,
                   .mask = tail && !pl->packed ? c->tail_mask : K_NONE,
-                  .ahead_step = ahead,
+                  .prefetch_step = ahead,
                   .acc = c->acc};
   KV channel = k_mul(k, block, k_i64(k, pl->b.vectors * pl->b.lanes));
   c->block = block;
-  ask_for_operands(c, ph, t, q0, channel, vectors);
+  prefetch_operands(c, ph, t, q0, channel, vectors);
   tile_zero(k, c->acc, t->pixels * vectors);
   tile_taps(c, ph, t, q0, &mt, k_mul(k, block, k_i64(k, pl->w_block)), 0, k_i64(k, 0), k_i64(k, 0));
   tile_epilogue(c, ph, t, q0, channel, vectors, tail);
@@ -287,8 +288,8 @@ static void conv_kernel(Build *b, const GroupInfo *g, const ConvPlan *pl, int is
   c.x = expr_new(b->e, g, b, k);
   /* An axis of one channel has no lanes: its results are stored as scalars. */
   c.place =
-      (Place){.vec = pl->s.cout > 1, .vec_axis = 1, .mask = K_NONE, .domain = nd->type, .order = nd->order};
-  c.ask = !b->e->machine->simt && c.place.vec && pl->s.ns > 1;
+      (Coord){.vec = pl->s.cout > 1, .vec_axis = 1, .mask = K_NONE, .domain = nd->type, .order = nd->order};
+  c.prefetch = !b->e->machine->simt && c.place.vec && pl->s.ns > 1;
   k_if(k, k_lt(k, k_task(k), k_i64(k, pl->row_tasks * pl->block_tasks)));
   if (pl->b.tail_lanes) c.tail_mask = k_first_lanes(k, k_i64(k, pl->b.tail_lanes));
   int most = pl->b.vectors > pl->b.tail_vectors ? pl->b.vectors : pl->b.tail_vectors;
@@ -317,7 +318,7 @@ bool conv_direct(Emit *e, const GroupInfo *g, const ConvShape *s) {
   ConvPlan plan[NETC_ISA_COUNT];
   ConvBlock block[NETC_ISA_COUNT];
   int64_t tasks = 0, panels = 0;
-  for (int isa = 0; isa < e->machine->sets; isa++) {
+  for (int isa = 0; isa < e->machine->isas; isa++) {
     plan[isa] = plan_conv(e->arena, &loops, e->machine, isa);
     block[isa] = plan[isa].b;
     tasks = max64(tasks, plan[isa].row_tasks * plan[isa].block_tasks);

@@ -87,11 +87,11 @@ typedef struct {
   KV mask;       /* of the last vector of b; K_NONE: all lanes */
   const KV *acc; /* acc[p * vectors + v] */
   /* Elements of a that every turn of the loop asks memory for, a multiple of TILE_LINE from `ahead` on; 0: none. */
-  int64_t ahead_step;
-  KV ahead;
+  int64_t prefetch_step;
+  KV prefetch_at;
   /* Code that every turn runs besides, to ask for other things; NULL: none. turn: number of the turn. */
-  void (*ask)(const void *ctx, KFn *k, KV turn);
-  const void *ask_ctx;
+  void (*prefetch)(const void *ctx, KFn *k, KV turn);
+  const void *prefetch_ctx;
 } MicroTile;
 enum { TILE_LINE = 16 }; /* f32 of a cache line; of bf16 it is half of one */
 KV *tile_locals(Arena *a, KFn *k, int n);

@@ -52,11 +52,12 @@ static void steps(const MicroTile *t, int p0, int p1, KV a_at, KV b_at, KV m, in
 }
 
 /* m: the first step of the turn. */
-static void ask_ahead(const MicroTile *t, KV m, int64_t turn) {
+static void prefetch_source(const MicroTile *t, KV m, int64_t turn) {
   KFn *k = t->k;
-  KV at = t->ahead_step ? k_add(k, t->ahead, k_mul(k, k_div(k, m, k_i64(k, turn)), k_i64(k, t->ahead_step)))
-                        : K_NONE;
-  for (int64_t i = 0; i < t->ahead_step; i += TILE_LINE) k_prefetch(k, t->a, k_add(k, at, k_i64(k, i)));
+  KV at = t->prefetch_step
+              ? k_add(k, t->prefetch_at, k_mul(k, k_div(k, m, k_i64(k, turn)), k_i64(k, t->prefetch_step)))
+              : K_NONE;
+  for (int64_t i = 0; i < t->prefetch_step; i += TILE_LINE) k_prefetch(k, t->a, k_add(k, at, k_i64(k, i)));
 }
 
 /* A turn of a loop costs three instructions; where a core is shared by two threads, that is felt, as only half
@@ -72,8 +73,8 @@ void tile_fma(const MicroTile *t, int p0, int p1, KV a_at, KV b_at, KV len) {
   }
   KV full = k_sub(k, len, k_rem(k, len, k_i64(k, turn)));
   KV m = k_for(k, zero, full, turn);
-  ask_ahead(t, m, turn);
-  if (t->ask) t->ask(t->ask_ctx, k, k_div(k, m, k_i64(k, turn)));
+  prefetch_source(t, m, turn);
+  if (t->prefetch) t->prefetch(t->prefetch_ctx, k, k_div(k, m, k_i64(k, turn)));
   steps(t, p0, p1, a_at, b_at, m, turn);
   k_end(k);
   if (known) {

@@ -127,17 +127,17 @@ typedef struct {
   KV coord[MAX_RANK];
   Type domain;
   const uint8_t *order;
-} Place;
+} Coord;
 typedef struct Expr Expr;
 /* `given`: the group's anchor, whose value the caller has computed (a KV at this place), or -1. */
 Expr *expr_new(Emit *e, const GroupInfo *g, Build *b, KFn *k);
-void expr_place(Expr *x, const Place *p); /* forget values, go to a place */
-void expr_give(Expr *x, int node, KV v);  /* value of a node at this place is already known */
+void expr_at(Expr *x, const Coord *p);   /* forget values, go to a place */
+void expr_give(Expr *x, int node, KV v); /* value of a node at this place is already known */
 KV expr_value(Expr *x,
               int node); /* computes node here: loads operands that are arguments, recurses into the group */
 void expr_store(Expr *x, int node, KV v); /* stores a materialised node at this place */
 /* Epilogue of contractions: anchor's value v at this place -> every materialised result of the group is stored. */
 void expr_epilogue(Expr *x, const GroupInfo *g, KV v);
 /* Prefetches what the group reads at this place of arrays that are as large as its result, and too large for the caches. */
-void expr_ask(const Expr *x, const GroupInfo *g);
+void expr_prefetch(const Expr *x, const GroupInfo *g);
 #endif

@@ -25,14 +25,14 @@ Walk walk_iota(const Node *n) {
   return w;
 }
 
-KV walk_at(KFn *k, const Walk *w, const Place *p, KV at) {
+KV walk_at(KFn *k, const Walk *w, const Coord *p, KV at) {
   at = k_add(k, at, k_i64(k, w->base));
   for (int a = 0; a < p->domain.rank; a++)
     if (w->stride[a]) at = k_add(k, at, k_mul(k, p->coord[a], k_i64(k, w->stride[a])));
   return at;
 }
 
-static int64_t lane_stride(const Walk *w, const Place *p) { return p->vec ? w->stride[p->vec_axis] : 0; }
+static int64_t lane_stride(const Walk *w, const Coord *p) { return p->vec ? w->stride[p->vec_axis] : 0; }
 
 /* i32 element numbers of the lanes, `stride` apart from `at` on. */
 static KV lane_offsets(KFn *k, KV at, int64_t stride) {
@@ -40,7 +40,7 @@ static KV lane_offsets(KFn *k, KV at, int64_t stride) {
   return k_add(k, k_splat(k, k_cast(k, K_I32, at)), lanes);
 }
 
-KV walk_load(KFn *k, KV buf, const Walk *w, const Place *p) {
+KV walk_load(KFn *k, KV buf, const Walk *w, const Coord *p) {
   KV at = walk_at(k, w, p, k_i64(k, 0));
   int64_t stride = lane_stride(w, p);
   if (stride == 0) return k_load(k, buf, at, false);
@@ -49,7 +49,7 @@ KV walk_load(KFn *k, KV buf, const Walk *w, const Place *p) {
   return p->mask == K_NONE ? k_gather(k, buf, lanes) : k_gather_masked(k, buf, lanes, p->mask);
 }
 
-void walk_store(KFn *k, KV buf, const Walk *w, const Place *p, KV base, KV v) {
+void walk_store(KFn *k, KV buf, const Walk *w, const Coord *p, KV base, KV v) {
   KV at = walk_at(k, w, p, base);
   int64_t stride = lane_stride(w, p);
   if (at < 0 || v < 0) return; /* k->err says why */
@@ -108,7 +108,7 @@ void expr_slots(Expr *x, int nv, int nu) {
   forget(x);
 }
 
-void expr_place(Expr *x, const Place *p) {
+void expr_at(Expr *x, const Coord *p) {
   forget(x);
   x->place[x->cur] = *p;
 }
@@ -152,13 +152,13 @@ static KV load_node(Expr *x, int id) {
 
 /* Row-major index, or coordinate, of the place's lanes: vector of i32 where it varies along them, else i64.
  */
-static KV lane_index(KFn *k, const Walk *w, const Place *p) {
+static KV lane_index(KFn *k, const Walk *w, const Coord *p) {
   KV at = walk_at(k, w, p, k_i64(k, 0));
   return lane_stride(w, p) ? lane_offsets(k, at, lane_stride(w, p)) : at;
 }
 
 static KV leaf_value(Expr *x, const Node *n) {
-  const Place *p = &x->place[x->cur];
+  const Coord *p = &x->place[x->cur];
   if (n->op == OP_const) return constant(x->k, n);
   Walk w = n->op == OP_iota ? walk_iota(n) : walk_row_major(n->type);
   KV index = lane_index(x->k, &w, p);
@@ -227,7 +227,7 @@ void expr_epilogue(Expr *x, const GroupInfo *g, KV v) {
   for (int i = 0; i < g->nout; i++) expr_store(x, g->out[i], out[i]);
 }
 
-void expr_ask(const Expr *x, const GroupInfo *g) {
+void expr_prefetch(const Expr *x, const GroupInfo *g) {
   enum { LARGE = 1 << 20 };
   const Fn *f = x->e->fn;
   const Node *anchor = &f->node[g->anchor];

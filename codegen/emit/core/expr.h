@@ -28,7 +28,7 @@ struct Expr {
   int nid, *id;    /* nodes of the group and their operands, ascending: the local number is the index */
   uint8_t *vary;   /* per local number: VARY_* */
   int nv, nu, cur; /* slots, and the one in use */
-  Place *place;    /* per slot */
+  Coord *place;    /* per slot */
   KV *val,
       *cond; /* per slot and local number: value, and for comparisons the i1 it came from; K_NONE = unknown */
 };
@@ -45,9 +45,9 @@ Walk walk_of(const Emit *e, int node); /* by its storage */
 Walk walk_row_major(Type t);
 Walk walk_iota(const Node *n);
 /* Element of the walk at place p, plus `at` (i64). */
-KV walk_at(KFn *k, const Walk *w, const Place *p, KV at);
-KV walk_load(KFn *k, KV buf, const Walk *w, const Place *p);
-void walk_store(KFn *k, KV buf, const Walk *w, const Place *p, KV base, KV v);
+KV walk_at(KFn *k, const Walk *w, const Coord *p, KV at);
+KV walk_load(KFn *k, KV buf, const Walk *w, const Coord *p);
+void walk_store(KFn *k, KV buf, const Walk *w, const Coord *p, KV base, KV v);
 
 /* expr_ops.c: the elementwise op of node n on values in[]; `cond`: i1 form of in[0] or K_NONE. A comparison
  * gives i1. */

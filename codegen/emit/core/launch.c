@@ -92,7 +92,7 @@ static KBase arg_base(const Emit *e, int buf) {
 
 /* Sets that may have code of their own: that for bf16 has none for what has nothing to do with bf16. */
 static int sets_of(const Build *b) {
-  if (b->e->machine->simt) return b->e->machine->sets;
+  if (b->e->machine->simt) return b->e->machine->isas;
   bool bf16 = b->g && b->g->anchor >= 0 && b->e->fn->node[b->g->anchor].at.bf16;
   for (int i = 0; i < b->launch.nargs; i++) bf16 |= arg_base(b->e, b->launch.arg[i]) == K_BF16;
   return bf16 ? NETC_ISA_COUNT : NETC_ISA_AVX512_BF16;
@@ -109,8 +109,8 @@ int build_set(const Build *b, int from) {
 
 static KFn *with_arguments(const Build *b, int isa) {
   Emit *e = b->e;
-  KFn *k = k_new(e->code, b->kernel.name, e->machine->set[isa].lanes);
-  k->nregs = e->machine->set[isa].nregs;
+  KFn *k = k_new(e->code, b->kernel.name, e->machine->isa[isa].lanes);
+  k->nregs = e->machine->isa[isa].nregs;
   for (int i = 0; i < b->launch.nargs; i++) {
     int node = e->buffer[b->launch.arg[i]].node;
     KV arg =
@@ -131,7 +131,7 @@ static uint64_t first_hash(const Kernel *kernel) {
 KFn *build_kernel(Build *b, int isa) {
   Emit *e = b->e;
   bool first = true;
-  for (int i = 0; i < e->machine->sets; i++) first = first && !b->kernel.k[i];
+  for (int i = 0; i < e->machine->isas; i++) first = first && !b->kernel.k[i];
   if (first) b->before = arena_mark(e->code), b->kernels = e->nkernel, e->building++;
   return b->kernel.k[isa] = with_arguments(b, isa);
 }
@@ -143,7 +143,7 @@ static int find_kernel(const Emit *e, const Kernel *kernel, const uint64_t *hash
   for (int i = 0; i < e->nkernel; i++) {
     const Kernel *o = &e->kernel[i];
     bool same = !strcmp(o->op, kernel->op);
-    for (int isa = 0; same && isa < e->machine->sets; isa++) same = o->hash[isa] == hash[isa];
+    for (int isa = 0; same && isa < e->machine->isas; isa++) same = o->hash[isa] == hash[isa];
     if (same) return i;
   }
   return -1;
@@ -189,7 +189,7 @@ void build_end(Build *b, int64_t tasks) {
   Emit *e = b->e;
   Kernel *kernel = &b->kernel;
   keep_same_size(b);
-  for (int isa = 0; isa < e->machine->sets; isa++) {
+  for (int isa = 0; isa < e->machine->isas; isa++) {
     KFn *k = kernel->k[isa];
     if (k && e->machine->simt) {
       int *may_alias = arena_alloc(e->arena, sizeof b->launch.may_alias);
@@ -216,7 +216,7 @@ void build_end(Build *b, int64_t tasks) {
     if (open || name_taken(e, kernel->name))
       kernel->name =
           arena_printf(e->arena, "%s%s%08x", kernel->name, open ? "" : ":", (unsigned)first_hash(kernel));
-    for (int isa = 0; isa < e->machine->sets; isa++)
+    for (int isa = 0; isa < e->machine->isas; isa++)
       if (kernel->k[isa]) {
         kernel->k[isa]->name = kernel->name;
         if (kernel->k[isa]->sm90) kernel->k[isa]->sm90->name = kernel->name;

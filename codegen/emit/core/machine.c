@@ -5,9 +5,9 @@
 /* Tasks for the threads of a large machine, and cache as a core of a small one has it: half of the second level is 256 KB. */
 const Machine machine_host = {
     .name = "host",
-    .sets = NETC_ISA_COUNT,
+    .isas = NETC_ISA_COUNT,
     .kernels = (1u << NETC_ISA_COUNT) - 1,
-    .set = {[NETC_ISA_AVX2] = {8, 16}, [NETC_ISA_AVX512] = {16, 32}, [NETC_ISA_AVX512_BF16] = {16, 32}},
+    .isa = {[NETC_ISA_AVX2] = {8, 16}, [NETC_ISA_AVX512] = {16, 32}, [NETC_ISA_AVX512_BF16] = {16, 32}},
     .tasks = 64,
     .task_macs = 1 << 18,
     .task_cost = 32768,
@@ -26,9 +26,9 @@ const Machine machine_host = {
 const Machine machine_gpu = {
     .name = "gpu",
     .simt = true,
-    .sets = 1,
+    .isas = 1,
     .kernels = 1,
-    .set = {{32, 48}},
+    .isa = {{32, 48}},
     .tasks = 2048,
     .task_macs = 1 << 14,
     .task_cost = 4096,

@@ -11,11 +11,11 @@
 typedef struct {
   const char *name;
   bool simt;        /* lanes are threads, tasks are warps */
-  int sets;         /* what is planned is planned for sets 0 .. sets - 1, .. */
+  int isas;         /* what is planned is planned for isas 0 .. isas - 1, .. */
   unsigned kernels; /* .. kernels are written for these of them, a bit each */
   struct {
     int lanes, nregs; /* vector registers; emitters size their tiles by it */
-  } set[NETC_ISA_COUNT];
+  } isa[NETC_ISA_COUNT];
   int64_t tasks;       /* of a launch where there is work enough */
   int64_t task_macs;   /* multiply-adds below which another task is not worth it, */
   int64_t task_cost;   /* and bytes and operations of elementwise work */

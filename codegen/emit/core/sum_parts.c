@@ -26,7 +26,7 @@ static void masked_kernel(Build *b, int64_t n, int64_t parts, int isa) {
 
 void sum_parts(Emit *e, const GroupInfo *g, int64_t n, const int64_t *parts, int ws, int out) {
   int64_t most = 1;
-  for (int isa = 0; isa < e->machine->sets; isa++) most = max64(most, parts[isa]);
+  for (int isa = 0; isa < e->machine->isas; isa++) most = max64(most, parts[isa]);
   Build b = build_begin(e, g, "reduce", "sum_parts:n%ld_parts%ld:f32", (long)n, (long)most);
   build_arg(&b, ws, false);
   build_arg(&b, out, true);

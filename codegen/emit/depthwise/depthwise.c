@@ -14,7 +14,7 @@ static void epilogue(void *ctx, KFn *k, const DwAt *at, KV v) {
   (void)k;
   const Epilogue *ep = ctx;
   const DwShape *d = ep->row->shape;
-  Place p = {.vec = at->vec,
+  Coord p = {.vec = at->vec,
              .vec_axis = 1,
              .mask = at->mask,
              .domain = ep->anchor->type,
@@ -23,7 +23,7 @@ static void epilogue(void *ctx, KFn *k, const DwAt *at, KV v) {
   p.coord[1] = at->channel;
   for (int i = 0; i < d->ns - 1; i++) p.coord[2 + i] = ep->row->outer[i];
   p.coord[1 + d->ns] = at->pixel;
-  expr_place(ep->x, &p);
+  expr_at(ep->x, &p);
   expr_epilogue(ep->x, ep->g, v);
 }
 
@@ -47,7 +47,7 @@ bool emit_depthwise(Emit *e, const GroupInfo *g) {
                .x = arg_of(&b, d.x),
                .w = arg_of(&b, d.w),
                .s = d.s >= 0 ? arg_of(&b, d.s) : K_NONE,
-               .ahead = true};
+               .prefetch = true};
     Epilogue ep = {g, anchor, &r, expr_new(e, g, &b, k)};
     r.channels = dw_slice(&d);
     dw_slices(k, &d, &r.channel0);

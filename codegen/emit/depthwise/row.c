@@ -230,11 +230,11 @@ static void tile_taps(KFn *k, const Tile *t, KV xoff, KV soff, KV woff, KV mask,
 
 /* Asks for what the same tile of the next row reads and this one does not: a row of the source. Where pixels are many
  * channels apart a tile meets few lines of many pages, in no order that the processor would guess. */
-static void ask_ahead(KFn *k, const Tile *t, KV c, KV src) {
+static void prefetch_source(KFn *k, const Tile *t, KV c, KV src) {
   const DwRow *r = t->r;
   const DwShape *d = r->shape;
   int last = d->ns - 1;
-  if (!r->ahead || last == 0 || !d->vec) return;
+  if (!r->prefetch || last == 0 || !d->vec) return;
   KV at = k_add(k, k_mul(k, r->n, k_i64(k, d->xs[0])), k_mul(k, c, k_i64(k, d->xs[1])));
   at = k_add(k, at, k_mul(k, src, k_i64(k, d->xs[2 + last])));
   for (int a = 0; a < last; a++) {
@@ -261,7 +261,7 @@ static void tile_channels(void *ctx, KFn *k, KV c, KV mask) {
   KV src = t->at >= 0 ? k_i64(k, tile_source(d, t->at))
            : d->dx    ? k_div(k, t->base, k_i64(k, d->stride[last]))
                       : k_mul(k, t->base, k_i64(k, d->stride[last]));
-  ask_ahead(k, t, c, src);
+  prefetch_source(k, t, c, src);
   KV xoff = k_add(k, k_mul(k, r->n, k_i64(k, d->xs[0])), k_mul(k, c, k_i64(k, d->xs[1])));
   KV soff = k_mul(k, r->n, k_i64(k, d->ss[0]));
   KV woff = k_add(k, k_mul(k, r->n, k_i64(k, d->ws[0])), k_mul(k, c, k_i64(k, d->ws[1])));

@@ -30,7 +30,7 @@ typedef struct {
   KV n, outer[MAX_SPATIAL]; /* place of the row: sample, spatial axes but the last */
   KV channel0;              /* first channel of the slice that is worked on (dw_slice), */
   int64_t channels;         /* and how many */
-  bool ahead;               /* ask for the source row that the next row reads first */
+  bool prefetch;            /* ask for the source row that the next row reads first */
 } DwRow;
 
 /* A result of the row. */

@@ -45,7 +45,7 @@ typedef struct {
   KV x_buffer;
   KV next[MAX_AHEAD]; /* locals: elements of x that are asked for next, */
   int planes;         /* and how many there are */
-  int64_t ahead;      /* cache lines to ask for in a tile */
+  int64_t prefetch;   /* cache lines to ask for in a tile */
 } Code;
 
 enum { LINE = 16 }; /* floats of a cache line */
@@ -93,7 +93,7 @@ static void keep_depthwise(void *ctx, KFn *k, const DwAt *at, KV v) {
 static void epilogue(const Code *c, KV pixel, KV channel, KV mask, KV v) {
   const DwShape *d = &c->pl->d;
   KFn *k = c->k;
-  Place p = {.vec = c->pl->cout > 1,
+  Coord p = {.vec = c->pl->cout > 1,
              .vec_axis = 1,
              .mask = mask,
              .domain = c->anchor->type,
@@ -115,7 +115,7 @@ static void epilogue(const Code *c, KV pixel, KV channel, KV mask, KV v) {
     p.mask = K_NONE;
     v = k_lane(k, v, 0);
   }
-  expr_place(c->x, &p);
+  expr_at(c->x, &p);
   expr_epilogue(c->x, c->g, v);
 }
 
@@ -124,11 +124,11 @@ static void epilogue(const Code *c, KV pixel, KV channel, KV mask, KV v) {
 /* The next step's rows of x that this step does not read: for every plane that its taps reach, those of the last taps; a piece of
  * memory for a step of one row as for whole rows. Of several planes only the last is new to the task, but the others have left
  * the second-level cache since. Spread over the tiles, so that they come in while the contraction computes. */
-static void ahead_begin(Code *c, int64_t tiles) {
+static void prefetch_begin(Code *c, int64_t tiles) {
   const DwShape *d = &c->pl->d;
   KFn *k = c->k;
   int last = d->ns - 1;
-  c->ahead = 0;
+  c->prefetch = 0;
   if (d->ns == 1 || !d->vec || c->pl->steps == 1) return;
   DwRow r;
   row_place(k, d, k_add(k, c->row0, k_i64(k, c->pl->step_rows)), &r);
@@ -144,13 +144,13 @@ static void ahead_begin(Code *c, int64_t tiles) {
     k_set(k, c->next[i], row);
   }
   int64_t rows = c->pl->step_rows * d->stride[last - 1];
-  c->ahead = ceil_div(rows * c->count * d->stride[last] * d->channels, LINE * tiles);
+  c->prefetch = ceil_div(rows * c->count * d->stride[last] * d->channels, LINE * tiles);
 }
 
-static void ahead_tile(const Code *c) {
+static void prefetch_tile(const Code *c) {
   KFn *k = c->k;
-  for (int i = 0; c->ahead && i < c->planes; i++) {
-    KV at = k_get(k, c->next[i]), end = k_add(k, at, k_i64(k, c->ahead * LINE));
+  for (int i = 0; c->prefetch && i < c->planes; i++) {
+    KV at = k_get(k, c->next[i]), end = k_add(k, at, k_i64(k, c->prefetch * LINE));
     KV line = k_for(k, at, end, LINE);
     k_prefetch(k, c->x_buffer, line);
     k_end(k);
@@ -179,7 +179,7 @@ static void contract_tile(const Code *c, KV pixel, int count, KV block, bool tai
                   .unroll = count == c->b.pixels ? 4 : 1,
                   .mask = tail && !c->pl->packed ? c->tail_mask : K_NONE,
                   .acc = c->acc};
-  ahead_tile(c);
+  prefetch_tile(c);
   tile_zero(k, c->acc, count * vectors);
   tile_fma(&mt, 0, count, k_mul(k, from, k_i64(k, c->pl->pixel)),
            c->pl->packed ? k_mul(k, channel, k_i64(k, depth)) : channel, k_i64(k, depth));
@@ -207,7 +207,7 @@ static void contract(Code *c) {
   KFn *k = c->k;
   int64_t rows = c->pl->step_rows, row_tiles = ceil_div(c->count, c->b.pixels);
   bool apart = rows > 1 && row_tiles * c->b.pixels * 8 <= c->count * 9;
-  ahead_begin(c, (apart ? rows * row_tiles : ceil_div(rows * c->count, c->b.pixels)) * c->b.blocks);
+  prefetch_begin(c, (apart ? rows * row_tiles : ceil_div(rows * c->count, c->b.pixels)) * c->b.blocks);
   c->apart = apart ? k_for(k, k_i64(k, 0), k_i64(k, rows), 1) : K_NONE;
   if (c->b.full) {
     KV block = k_for(k, k_i64(k, 0), k_i64(k, c->b.full), 1);
@@ -349,10 +349,10 @@ bool dybac_direct(Emit *e, const GroupInfo *g, const DwShape *d) {
   plan(e->machine, &p, samples);
   p.packed = pack_pays(&p.pointwise);
   ConvBlock block[NETC_ISA_COUNT];
-  for (int isa = 0; isa < e->machine->sets; isa++) {
+  for (int isa = 0; isa < e->machine->isas; isa++) {
     int64_t length[2] = {p.step_rows * p.segment, segment_pixels(&p, p.segments - 1)};
-    block[isa] = conv_block(length, p.segments > 1 ? 2 : 1, p.cout, p.pixel, e->machine->set[isa].lanes,
-                            e->machine->set[isa].nregs);
+    block[isa] = conv_block(length, p.segments > 1 ? 2 : 1, p.cout, p.pixel, e->machine->isa[isa].lanes,
+                            e->machine->isa[isa].nregs);
     panels = max64(panels, pack_elements(&p.pointwise, &block[isa], isa));
   }
   int from = emit_buffer(e, anchor->in[1]), v = from;

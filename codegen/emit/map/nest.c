@@ -40,7 +40,7 @@ static int slots(const Nest *m) { return m->s->nv * m->s->nu; }
 static void set_coord(Nest *m, int d, KV at) {
   const Sweep *s = m->s;
   for (int slot = 0; slot < slots(m); slot++) {
-    Place *p = &m->x->place[slot];
+    Coord *p = &m->x->place[slot];
     int i = slot / s->nu;
     p->coord[s->dim[d].axis] = d == s->v ? k_add(m->k, at, k_i64(m->k, (int64_t)i * m->k->lanes)) : at;
     if (d == s->v) p->mask = i == m->nvec - 1 ? m->mask : K_NONE;
@@ -50,7 +50,7 @@ static void set_coord(Nest *m, int d, KV at) {
 static void first_places(Nest *m) {
   const Sweep *s = m->s;
   for (int slot = 0; slot < slots(m); slot++) {
-    Place p = {.vec = s->v >= 0,
+    Coord p = {.vec = s->v >= 0,
                .vec_axis = s->v >= 0 ? s->dim[s->v].axis : 0,
                .mask = K_NONE,
                .domain = s->domain,
@@ -232,7 +232,7 @@ static void accumulate(Nest *m, int red, int i, int u) {
 }
 
 /* Write a reduction's result, or this task's part of it, at the place of slot (i, u). */
-static void put_result(Nest *m, const Reduction *r, const Place *p, KV v) {
+static void put_result(Nest *m, const Reduction *r, const Coord *p, KV v) {
   const Node *n = &m->f->node[r->node];
   Walk w = walk_of(m->e, r->node);
   KV base = k_i64(m->k, 0);
@@ -253,7 +253,7 @@ static void finish_reductions(Nest *m, int level) {
         else all = all == K_NONE ? one : reduce_two(m->k, op, all, one);
       }
       if (has_v(m, r)) continue;
-      Place p = m->x->place[u];
+      Coord p = m->x->place[u];
       if (p.vec) all = reduce_lanes(m->k, op, all);
       p.vec = false, p.mask = K_NONE;
       put_result(m, r, &p, all);

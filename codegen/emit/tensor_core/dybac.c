@@ -100,7 +100,7 @@ typedef struct {
   const Plan *p;
   Expr *x;
   const GroupInfo *g;
-  Place place;
+  Coord place;
   KV weights;
   KV n, at[MAX_SPATIAL], col_block; /* of the block: its sample, the first pixel of its box */
 } Code;
@@ -184,7 +184,7 @@ static void result_row(void *ctx, TcBlock *b, KV row, KV col, int few, KV value)
   c->place.mask = K_NONE;
   if (p->cout % few || few < 32)
     c->place.mask = k_first_lanes(k, k_min(k, k_sub(k, k_i64(k, p->cout), channel), k_i64(k, few)));
-  expr_place(c->x, &c->place);
+  expr_at(c->x, &c->place);
   expr_epilogue(c->x, c->g, value);
   if (there != K_NONE) k_end(k);
 }
@@ -196,7 +196,7 @@ static void kernel(Build *bd, const GroupInfo *g, const Plan *p, KV weights) {
   Code c = {.p = p, .g = g, .weights = weights};
   TcBlock b;
   c.x = expr_new(bd->e, g, bd, k);
-  c.place = (Place){.vec = true, .vec_axis = 1, .mask = K_NONE, .domain = nd->type, .order = nd->order};
+  c.place = (Coord){.vec = true, .vec_axis = 1, .mask = K_NONE, .domain = nd->type, .order = nd->order};
   tc_begin(&b, k, &p->t, p->bf16);
   b.rounded_a = b.rounded_b = true;
   c.col_block = k_rem(k, k_task(k), k_i64(k, p->col_blocks));

@@ -43,7 +43,7 @@ struct TcCode {
   const TcRows *rows;
   Expr *x;
   const GroupInfo *g;
-  Place place;
+  Coord place;
   KV weights, sums;         /* sums: where partial sums are stored */
   KV row0, col_block, part; /* of the block, i64 */
   KV from;                  /* its first step, where they are cut */

@@ -43,7 +43,7 @@ void tc_results_begin(Build *bd, const GroupInfo *g, const TcConv *cv, KFn *k, T
   const Node *nd = &bd->e->fn->node[g->anchor];
   c->c = cv, c->g = g;
   c->x = expr_new(bd->e, g, bd, k);
-  c->place = (Place){.vec = true, .vec_axis = 1, .mask = K_NONE, .domain = nd->type, .order = nd->order};
+  c->place = (Coord){.vec = true, .vec_axis = 1, .mask = K_NONE, .domain = nd->type, .order = nd->order};
   c->image = k_local(k, K_I64, false, "image");
   for (int a = 0; a < cv->s.ns; a++) c->q[a] = k_local(k, K_I64, false, "q");
 }
@@ -70,7 +70,7 @@ void tc_results_next(TcCode *c, KFn *k) {
 }
 
 static void set_place(TcCode *c, KFn *k, KV row) {
-  Place *pl = &c->place;
+  Coord *pl = &c->place;
   int last = pl->domain.rank - 1;
   for (int a = 0; a <= last; a++) pl->coord[a] = k_i64(k, 0);
   if (c->c->linear) {
@@ -93,7 +93,7 @@ void tc_results_put(TcCode *c, KFn *k, KV row, KV channel, int few, KV value) {
     c->place.mask = k_first_lanes(k, k_min(k, k_sub(k, k_i64(k, cout), channel), k_i64(k, few)));
   set_place(c, k, row);
   c->place.coord[1] = channel;
-  expr_place(c->x, &c->place);
+  expr_at(c->x, &c->place);
   expr_epilogue(c->x, c->g, value);
 }
 

@@ -34,7 +34,7 @@ typedef struct {
   KV x0[MAX_AXES], x1[MAX_AXES];               /* pixels of x that the box meets */
   int64_t x_step[MAX_AXES], dy_step[MAX_AXES]; /* elements between pixels of what is read */
   KV first, end;                               /* blocks of the task */
-  WgradPrefetch ahead;                         /* of x the next box, of dy the next block */
+  WgradPrefetch prefetch;                      /* of x the next box, of dy the next block */
   KV dy_box[2];                                /* elements of dy: where this box starts, and the next */
 } WgradCode;
 
@@ -80,11 +80,11 @@ static void row_products(const WgradCode *c, const MicroTile *mt, int channels, 
   KFn *k = c->k;
   MicroTile mine = *mt;
   WgradPrefetch ahead;
-  if (mt->ask) {
-    ahead = *(const WgradPrefetch *)mt->ask_ctx;
+  if (mt->prefetch) {
+    ahead = *(const WgradPrefetch *)mt->prefetch_ctx;
     KV before = k_mul(k, row, k_i64(k, row_turns(c->pl)));
     for (int i = 0; i < 2; i++) ahead.turn0[i] = k_add(k, ahead.turn0[i], before);
-    mine.ask_ctx = &ahead;
+    mine.prefetch_ctx = &ahead;
   }
   tile_fma(&mine, 0, channels, x_at, dy_at, len);
 }
@@ -193,12 +193,12 @@ static void piece(const WgradCode *c, KV cin, int channels, KV block, bool tail,
                   .mask = packed && p->source != TAPS ? K_NONE : mask,
                   .unroll = TURN,
                   .acc = c->acc};
-  WgradPrefetch ahead = c->ahead;
-  if (p->ahead) {
+  WgradPrefetch ahead = c->prefetch;
+  if (p->prefetch) {
     KV tile = tile_number(c, cin), blocks = k_mul(k, k_sub(k, block, c->first), k_i64(k, slice_tiles(c)));
     ahead.turn0[0] = k_mul(k, k_add(k, blocks, tile), k_i64(k, piece_turns(p)));
     ahead.turn0[1] = k_mul(k, tile, k_i64(k, piece_turns(p)));
-    mt.ask = wgrad_prefetch, mt.ask_ctx = &ahead;
+    mt.prefetch = wgrad_prefetch, mt.prefetch_ctx = &ahead;
   }
   KV tap[MAX_SPATIAL], number = k_i64(k, 0), col = k_mul(k, block, k_i64(k, c->b.vectors * c->b.lanes));
   KV width = k_i64(k, c->xp.width), x_col = view_channel(k, &p->x, k_add(k, c->cin0, cin));
@@ -244,7 +244,7 @@ static void next_block(WgradCode *c, KV block) {
   KFn *k = c->k;
   KV next = k_add(k, block, k_i64(k, 1)), here = k_lt(k, next, c->end);
   KV col = k_mul(k, k_select(k, here, next, c->first), k_i64(k, c->b.vectors * c->b.lanes));
-  c->ahead.side[1].base = k_add(k, k_select(k, here, c->dy_box[0], c->dy_box[1]), col);
+  c->prefetch.side[1].base = k_add(k, k_select(k, here, c->dy_box[0], c->dy_box[1]), col);
 }
 
 static void block_pieces(WgradCode *c, KV block, bool tail) {
@@ -252,7 +252,7 @@ static void block_pieces(WgradCode *c, KV block, bool tail) {
   int64_t run = c->pl->run_cin, runs = c->pl->slice_cin / run, full = run - run % c->b.pixels;
   KV mask = tail && c->b.tail_lanes ? k_first_lanes(k, k_i64(k, c->b.tail_lanes)) : K_NONE;
   if (c->pl->source != DIRECT && c->pl->source != TAPS) pack_dy(c, block, tail);
-  if (c->pl->ahead) next_block(c, block);
+  if (c->pl->prefetch) next_block(c, block);
   if (c->pl->source == TAPS) {
     for (int64_t row = 0; row < full; row += c->b.pixels)
       piece(c, k_i64(k, row), c->b.pixels, block, tail, mask);
@@ -303,7 +303,7 @@ static void find_box(WgradCode *c, KV number) {
 }
 
 /* The box after number `number`, its last one again, for what asks for it. */
-static void look_ahead(WgradCode *c, KV number, const WgradInput *input) {
+static void prefetch_next(WgradCode *c, KV number, const WgradInput *input) {
   const WgradPlan *p = c->pl;
   KFn *k = c->k;
   WgradCode next = *c;
@@ -313,8 +313,8 @@ static void look_ahead(WgradCode *c, KV number, const WgradInput *input) {
   find_box(&next, k_min(k, k_add(k, number, k_i64(k, 1)), k_i64(k, p->boxes - 1)));
   WgradView dy = view_of(p->naxes, p->extent, p->s.cout);
   c->dy_box[0] = wgrad_prefetch_side(k, c->dy, &dy, p->box, width, c->box.lo, zero, block_turns).base;
-  c->ahead.side[1] = wgrad_prefetch_side(k, c->dy, &dy, p->box, width, next.box.lo, zero, block_turns);
-  c->dy_box[1] = c->ahead.side[1].base;
+  c->prefetch.side[1] = wgrad_prefetch_side(k, c->dy, &dy, p->box, width, next.box.lo, zero, block_turns);
+  c->dy_box[1] = c->prefetch.side[1].base;
   if (p->source == COMPUTED) {
     const ConvShape *s = &input->s;
     int64_t tensor[MAX_AXES] = {s->n}, extent[MAX_AXES] = {p->box[0]};
@@ -326,9 +326,10 @@ static void look_ahead(WgradCode *c, KV number, const WgradInput *input) {
       first[a] = k_max(k, lo, k_i64(k, 0));
     }
     WgradView x = view_of(p->naxes, tensor, s->cin);
-    c->ahead.side[0] = wgrad_prefetch_side(k, input->x, &x, extent, p->slice_cin, first, c->cin0, turns);
+    c->prefetch.side[0] = wgrad_prefetch_side(k, input->x, &x, extent, p->slice_cin, first, c->cin0, turns);
   } else
-    c->ahead.side[0] = wgrad_prefetch_side(k, c->x, &p->x, p->box, p->slice_cin, next.box.lo, c->cin0, turns);
+    c->prefetch.side[0] =
+        wgrad_prefetch_side(k, c->x, &p->x, p->box, p->slice_cin, next.box.lo, c->cin0, turns);
 }
 
 /* Where the operands are read: scratch of this block, or the tensors. */
@@ -400,7 +401,7 @@ static int64_t dw_kernel(Build *b, const WgradPlan *pl, const WgradInput *input,
   KV box = k_for(k, box0, box1, 1);
   c.fresh = k_eq(k, box, box0);
   find_box(&c, box);
-  if (pl->ahead) look_ahead(&c, box, input);
+  if (pl->prefetch) prefetch_next(&c, box, input);
   pack_x(&c, input);
   box_blocks(&c, first, end);
   k_end(k);
@@ -416,7 +417,7 @@ bool wgrad_direct(Emit *e, const GroupInfo *g, const ConvShape *of, WgradInput *
   WgradPlan p[NETC_ISA_COUNT];
   int64_t parts[NETC_ISA_COUNT] = {0}, most = 1;
   bool pairs = false;
-  for (int isa = 0; isa < e->machine->sets; isa++) {
+  for (int isa = 0; isa < e->machine->isas; isa++) {
     p[isa] = wgrad_plan(e->machine, &s, input != NULL, node_macs(e->fn, nd), isa);
     most = max64(most, parts[isa] = p[isa].parts);
     pairs = pairs || p[isa].pairs;

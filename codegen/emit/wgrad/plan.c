@@ -104,7 +104,7 @@ static void plan_axes(WgradPlan *p) {
 }
 
 /* Where a box is long in coming: from memory. */
-static bool asks_ahead(const WgradPlan *p) {
+static bool prefetches(const WgradPlan *p) {
   enum { LARGE = 2 << 20 };
   return !p->machine->simt && p->pointwise && conv_pixels(&p->s, p->s.out) * (p->s.cin + p->s.cout) >= LARGE;
 }
@@ -190,10 +190,10 @@ static bool fits(const WgradPlan *p, int lanes) {
 }
 
 static bool plan_sizes(WgradPlan *p, int64_t pixels, bool thin, int64_t macs, int isa) {
-  int lanes = p->machine->set[isa].lanes;
+  int lanes = p->machine->isa[isa].lanes;
   p->pixels = pixels, p->thin = thin;
   plan_boxes(p, lanes);
-  plan_tasks(p, macs, lanes, p->machine->set[isa].nregs);
+  plan_tasks(p, macs, lanes, p->machine->isa[isa].nregs);
   return fits(p, lanes);
 }
 
@@ -219,6 +219,6 @@ WgradPlan wgrad_plan(const Machine *m, const ConvShape *s, bool recompute, int64
   p.cin = p.source == TAPS ? s->cin * conv_taps(s) : p.s.cin;
   plan_axes(&p);
   fit_sizes(&p, macs, isa);
-  p.ahead = asks_ahead(&p);
+  p.prefetch = prefetches(&p);
   return p;
 }

@@ -52,7 +52,7 @@ typedef struct {
   ConvBlock b;     /* b.pixels: channels of x in a tile */
   int64_t slices_cout, slice_blocks, parts;
   bool pointwise; /* of stride 1: pixels of both are the same */
-  bool ahead;     /* ask for the next box meanwhile */
+  bool prefetch;  /* ask for the next box meanwhile */
   bool merged;    /* panels of both have the same pixels, one after the other: no rows */
 } WgradPlan;
 /* `recompute`: x is a dwconv of the group; macs: multiply-adds of the whole. */

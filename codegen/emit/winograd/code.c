@@ -138,7 +138,7 @@ static void put_result(void *to, int i, int j, KV v) {
   KV row = k_add(k, r->row, k_i64(k, i)), col = k_add(k, r->col, k_i64(k, j));
   c->place.coord[last - 1] = row;
   c->place.coord[last] = col;
-  expr_place(c->x, &c->place);
+  expr_at(c->x, &c->place);
   if (!r->inside) k_if(k, k_and(k, k_lt(k, row, k_i64(k, s->rows_out)), k_lt(k, col, k_i64(k, s->cols_out))));
   expr_epilogue(c->x, c->g, v);
   if (!r->inside) k_end(k);

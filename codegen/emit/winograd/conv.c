@@ -51,7 +51,7 @@ static int64_t output_flops(const WinoPlan *pl) {
 static void epilogue_code(const Parts *p, Build *b, WinoCode *c) {
   const Node *nd = &p->e->fn->node[p->g->anchor];
   c->x = expr_new(p->e, p->g, b, c->k);
-  c->place = (Place){.vec = true, .vec_axis = 1, .mask = K_NONE, .domain = nd->type, .order = nd->order};
+  c->place = (Coord){.vec = true, .vec_axis = 1, .mask = K_NONE, .domain = nd->type, .order = nd->order};
 }
 
 static KV *accumulators(const WinoMemory *m, KFn *k) {

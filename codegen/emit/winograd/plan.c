@@ -122,8 +122,8 @@ static WinoMemory memory_of(const WinoPlan *pl, int isa, int vectors) {
   if (m.pitch % 128 == 0) m.pitch += 16;
   m.pairs = wino_bf16(pl) && isa == NETC_ISA_AVX512_BF16;
   m.depth = m.pairs ? pl->s.cin / 2 : pl->s.cin;
-  m.b = conv_block_within(vectors, &rows, 1, pl->s.cout, m.pitch, machine_host.set[isa].lanes,
-                          machine_host.set[isa].nregs);
+  m.b = conv_block_within(vectors, &rows, 1, pl->s.cout, m.pitch, machine_host.isa[isa].lanes,
+                          machine_host.isa[isa].nregs);
   m.width = m.b.vectors * m.b.lanes;
   m.v_plane = wino_odd_lines(wino_v_rows(pl) * m.pitch);
   m.m_plane = wino_odd_lines(rows * m.width);

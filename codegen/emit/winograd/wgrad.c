@@ -101,7 +101,7 @@ static void products(const Code *c) {
 }
 
 /* The block after this one, if the task has it, is fetched while the products run. */
-static void look_ahead(Code *c, KV next, KV end) {
+static void prefetch_next(Code *c, KV next, KV end) {
   KFn *k = c->k;
   int64_t pieces = c->p->taps * WINO_POINTS * c->b.blocks * ceil_div(c->rows, c->b.pixels);
   c->ahead = wino_block(k, c->p, next);
@@ -193,7 +193,7 @@ static void product_kernel(Build *b, const WinoWgrad *p, int isa, KV x, KV dy, K
   KFn *k = build_kernel(b, isa);
   Code c = {.p = p, .k = k, .dw = dw, .fresh = K_NONE, .rows = p->slice_cin};
   place_sides(&c, wino_wgrad_pairs(p, isa), x, dy);
-  c.b = conv_block(&c.rows, 1, c.dy.width, 1, machine_host.set[isa].lanes, machine_host.set[isa].nregs);
+  c.b = conv_block(&c.rows, 1, c.dy.width, 1, machine_host.isa[isa].lanes, machine_host.isa[isa].nregs);
   c.acc = tile_locals(k->arena, k, c.b.pixels * (int)max64(c.b.vectors, c.b.tail_vectors));
   enum { LINE = 16 };
   c.du_point = ceil_div(c.rows * c.dy.width, 2 * LINE) * 2 * LINE + LINE;
@@ -207,7 +207,7 @@ static void product_kernel(Build *b, const WinoWgrad *p, int isa, KV x, KV dy, K
   KV number = several ? k_for(k, first, end, 1) : first;
   if (several) c.fresh = k_eq(k, number, first);
   block_sides(&c, number);
-  if (several && !p->shared) look_ahead(&c, k_add(k, number, one), end);
+  if (several && !p->shared) prefetch_next(&c, k_add(k, number, one), end);
   products(&c);
   if (several) k_end(k);
   finish(&c);

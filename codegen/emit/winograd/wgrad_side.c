@@ -37,7 +37,7 @@ int64_t wino_side_bytes(const WinoWgrad *p, bool of_x) {
   int64_t most = 0;
   for (int isa = 0; isa < NETC_ISA_COUNT; isa++) {
     int64_t depth = depth_at_most(p, of_x, wino_wgrad_pairs(p, isa));
-    int64_t point = wino_odd_lines(depth * width_of(p, of_x, machine_host.set[isa].lanes));
+    int64_t point = wino_odd_lines(depth * width_of(p, of_x, machine_host.isa[isa].lanes));
     if (point > most) most = point;
   }
   return most * WINO_POINTS * p->blocks * (of_x ? p->slices_cin : p->slices_cout) * (int64_t)sizeof(float);

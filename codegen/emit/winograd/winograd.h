@@ -97,7 +97,7 @@ typedef struct {
   KFn *k;
   Expr *x; /* of the epilogue, with its group and place */
   const GroupInfo *g;
-  Place place;
+  Coord place;
   KV operand, u, v, m; /* buffers */
   KV tile0, depth0;    /* first tile and depth of the block */
   KV *acc;

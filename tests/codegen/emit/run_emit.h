@@ -323,7 +323,7 @@ static inline bool run_bf16_too(void) {
 
 static inline void run_check(const RunCase *c, const Emit *e) {
   Interp *in = run_reference(c);
-  for (int isa = 0; isa < e->machine->sets; isa++)
+  for (int isa = 0; isa < e->machine->isas; isa++)
     if (run_has_set(e, isa)) run_isa(c, e, in, isa, false);
   bool newest = false;
   for (int i = 0; i < e->nkernel && e->machine->simt; i++) newest |= e->kernel[i].k[0]->sm90 != NULL;
