@@ -1,18 +1,20 @@
 #!/bin/sh
-# Fails on a file name, in a page of docs/, in the README or in a comment of the sources, that does not exist; on a source file
-# whose head comment does not begin with its name; and on a line longer than 110 columns.
+# Fails on a file name, in a page of docs/, in the README or in a comment of the sources, that does not exist;
+# on a source file whose head comment does not begin with its name; and on a line longer than 110 columns.
 #
 #   sh tests/names.sh [ROOT]
 #
-# A name is PATH.c, .h, .def, .l, .y, .py, .sh or .md: from the root, from the file's own folder, or, without a folder, the name of
-# a file of the file's own folder. Names of other programs' files are listed below.
+# A name is PATH.c, .h, .def, .l, .y, .py, .sh or .md: from the root, from the file's own folder, or, without
+# a folder, the name of a file of the file's own folder. Names of other programs' files are listed below.
 set -eu
 cd "${1:-$(dirname "$0")/..}"
 files=$(mktemp)
 trap 'rm -f "$files"' EXIT
-find . -path ./build\* -prune -o -path ./.git -prune -o -path ./out -prune -o -type f -print | sed 's|^\./||' >"$files"
+find . \( -path ./build\* -o -path ./.git -o -path ./out \) -prune -o -type f -print |
+  sed 's|^\./||' >"$files"
 
-grep -E '^(README\.md|docs/.*\.md|(ir|passes|codegen|frontend|runtime|tests)/.*\.([chly]|def|py|sh))$' "$files" | xargs awk '
+sources='(ir|passes|codegen|frontend|runtime|tests)/.*\.([chly]|def|py|sh)'
+grep -E "^(README\.md|docs/.*\.md|$sources)\$" "$files" | xargs awk '
   BEGIN {
     while ((getline line <"'"$files"'") > 0) exists[line] = 1
     n = split("cuda.h segment.c net.tab.h netc.h OUT/tests/gpu/check.py pack.py check.py PATH.c", other, " ")
@@ -23,7 +25,8 @@ grep -E '^(README\.md|docs/.*\.md|(ir|passes|codegen|frontend|runtime|tests)/.*\
     base = FILENAME; sub(/.*\//, "", base)
     source = FILENAME ~ /\.([chly]|def)$/
     comment = 0
-    if (source && index($0, "/* " base " - ") != 1) complain("the head comment does not begin with `/* " base " - `")
+    if (source && index($0, "/* " base " - ") != 1)
+      complain("the head comment does not begin with `/* " base " - `")
   }
   function complain(what) { print FILENAME ":" FNR ": " what; bad = 1 }
   function columns(s) { gsub(/[\200-\277]/, "", s); return length(s) } # bytes that continue a UTF-8 character
@@ -32,7 +35,8 @@ grep -E '^(README\.md|docs/.*\.md|(ir|passes|codegen|frontend|runtime|tests)/.*\
     dir = folder
     while (name ~ /^\.\.\//) { sub(/^\.\.\//, "", name); if (!sub(/\/[^\/]*$/, "", dir)) dir = "." }
     path = dir == "." ? name : dir "/" name
-    if (exists[path] || (name ~ /^[a-z0-9-]+\.md$/ && (exists["docs/" name] || exists["docs/design/" name]))) return
+    if (exists[path]) return
+    if (name ~ /^[a-z0-9-]+\.md$/ && (exists["docs/" name] || exists["docs/design/" name])) return
     complain("there is no file " name)
   }
   {

@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs what the build needs and this machine lacks, with apt (Debian 12). Prints nothing when all is there.
+# Installs what the build needs and this machine lacks, with apt (Debian 12). Prints nothing when all is
+# there.
 #
 #   sh tests/packages.sh [PACKAGE ..]     these instead
 set -eu
-packages="gcc cmake make pkg-config flex bison llvm-19-dev libcmocka-dev libhdf5-dev libnifti-dev libpng-dev libjpeg-dev
-zlib1g-dev libcjson-dev libcairo2-dev fonts-dejavu-core"
+packages="gcc cmake make pkg-config flex bison llvm-19-dev libcmocka-dev libhdf5-dev libnifti-dev libpng-dev
+libjpeg-dev zlib1g-dev libcjson-dev libcairo2-dev fonts-dejavu-core"
 [ $# = 0 ] || packages="$*"
 missing=""
 for p in $packages; do

@@ -2,14 +2,17 @@
 
     rivals.py JOB          JOB: a JSON object, see compare.py
 
-After start-up and warm-up it prints one JSON line {"ready": {..}}; then, for every line on its input, it runs once (inference: `repeat`
-times) and prints {"seconds": .., "rss": ..}. rss is the peak resident size of this process (VmHWM). A rival whose package is not installed
-prints {"missing": NAME} and ends, one that cannot do its work {"failed": REASON}.
+After start-up and warm-up it prints one JSON line {"ready": {..}}; then, for every line on its input, it
+runs once (inference: `repeat` times) and prints {"seconds": .., "rss": ..}. rss is the peak resident size
+of this process (VmHWM). A rival whose package is not installed prints {"missing": NAME} and ends, one that
+cannot do its work {"failed": REASON}.
 
-On a GPU (job: "device") rss is what PyTorch reserved there; modes ending in _amp use bf16 autocast, compile_amp channels_last too.
+On a GPU (job: "device") rss is what PyTorch reserved there; modes ending in _amp use bf16 autocast,
+compile_amp channels_last too.
 
-Imports: torch (eager, channels_last, compile, export), onnxruntime, openvino; the networks are tests/fixtures/reference.py. torch.compile
-wants a C++ compiler on the path; the export to ONNX wants the package onnx."""
+Imports: torch (eager, channels_last, compile, export), onnxruntime, openvino; the networks are
+tests/fixtures/reference.py. torch.compile wants a C++ compiler on the path; the export to ONNX wants the
+package onnx."""
 import json
 import os
 import re
@@ -39,16 +42,20 @@ class Nets:
         import reference
         self.torch, self.R, self.work, self.classes, self.batch = torch, reference, work, classes, batch
         self.S = reference.Store()
-        self.S.dropout_channels = lambda x, p: (F.dropout2d if x.dim() == 4 else F.dropout3d)(x, p, self.S.train)
+        self.S.dropout_channels = lambda x, p: (F.dropout2d if x.dim() == 4 else F.dropout3d)(x, p,
+            self.S.train)
         self.size = tuple(size)
-        self.fn = {"vnet": lambda x: self.R.vnet(self.S, x, classes, 16), "vnet_dy": lambda x: self.R.vnet(self.S, x, classes, 16, True),
-                   "unet": lambda x: self.R.unet(self.S, x, classes, WIDTHS)}.get(work, lambda x: self.R.unet_dy(self.S, x, classes, WIDTHS))
+        self.fn = {"vnet": lambda x: self.R.vnet(self.S, x, classes, 16),
+                   "vnet_dy": lambda x: self.R.vnet(self.S, x, classes, 16, True),
+                   "unet": lambda x: self.R.unet(self.S, x, classes, WIDTHS)}.get(work,
+                       lambda x: self.R.unet_dy(self.S, x, classes, WIDTHS))
         small = torch.randn((2, 1) + tuple(min(s, 32) for s in self.size))
         with torch.no_grad():
             for name in ("student", "teacher") if work == "acts" else ("student",):
                 self.run(name, self.fn, small)
             for name in ("d1", "d2") if work == "acts" else ():
-                self.run(name, lambda p, t: self.R.discriminator(self.S, p, t, 64), torch.randn(2, 2, 64, 64), torch.randn(2, 1, 64, 64))
+                self.run(name, lambda p, t: self.R.discriminator(self.S, p, t, 64), torch.randn(2, 2, 64, 64),
+                         torch.randn(2, 1, 64, 64))
         self.last = "channels_last" in mode or mode == "compile_amp"
         if self.last:
             for n, p in self.S.p.items():
@@ -90,7 +97,8 @@ def training_step(nets):
     optimiser = torch.optim.Adam(nets.params("student"), 1e-3, (0.9, 0.99))
     if nets.work == "vnet":  # models/vnet.net
         optimiser = torch.optim.SGD(nets.params("student"), 0.01, 0.9, weight_decay=1e-4)
-    sgd = {n: torch.optim.SGD(nets.params(n), 0.01, 0.9, weight_decay=1e-4) for n in ("d1", "d2") if nets.params(n)}
+    sgd = {n: torch.optim.SGD(nets.params(n), 0.01, 0.9, weight_decay=1e-4) for n in ("d1", "d2")
+           if nets.params(n)}
 
     def supervised():
         logits = nets.call("student", True, x)
@@ -106,7 +114,8 @@ def training_step(nets):
             target = nets.call("teacher", True, noisy)
         out_l, out_u, out_n = student(x), student(xu), student(noisy)
         con = ((soft(out_u) - soft(target))**2).mean()
-        adv = F.cross_entropy(d("d1", soft(out_u), xu, False), one) + F.cross_entropy(d("d2", soft(out_n), xu, False), one)
+        adv = F.cross_entropy(d("d1", soft(out_u), xu, False),
+                              one) + F.cross_entropy(d("d2", soft(out_n), xu, False), one)
         loss = R.ce_dice(out_l, y, 2) + 0.1 * (con + adv)
         optimiser.zero_grad(), loss.backward(), optimiser.step()
         with torch.no_grad():
@@ -148,7 +157,8 @@ def export(job):
     with torch.no_grad():
         np.save(f"{folder}/image.npy", x.numpy())
         np.save(f"{folder}/expected.npy", net(x).numpy())
-        torch.onnx.export(net, (x,), f"{folder}/net.onnx", dynamo=False, opset_version=17, input_names=["image"], output_names=["probability"])
+        torch.onnx.export(net, (x,), f"{folder}/net.onnx", dynamo=False, opset_version=17,
+                          input_names=["image"], output_names=["probability"])
     tensors = {n: t.detach().numpy() for n, t in {**nets.S.p, **nets.S.buffers}.items()}
     header, at = {"__metadata__": {"format": "pt"}}, 0
     for n, t in tensors.items():
@@ -157,7 +167,8 @@ def export(job):
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     with open(f"{folder}/weights.safetensors", "wb") as f:
-        f.write(len(text).to_bytes(8, "little") + text + b"".join(np.ascontiguousarray(t).tobytes() for t in tensors.values()))
+        f.write(len(text).to_bytes(8, "little") + text + b"".join(np.ascontiguousarray(t).tobytes()
+            for t in tensors.values()))
     say(ready={"version": torch.__version__})
 
 
@@ -171,7 +182,8 @@ def session(job):
         s = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         return lambda x: s.run(None, {"image": x})[0], ort.__version__
     import openvino as ov
-    config = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
+    config = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY",
+              "INFERENCE_NUM_THREADS": threads}
     request = ov.Core().compile_model(path, "CPU", config).create_infer_request()
     return lambda x: request.infer([x], share_inputs=True)[0], ov.__version__
 
@@ -201,7 +213,8 @@ def train(job):
     step = training_step(Nets(job["work"], job["mode"], job["size"], job["batch"]))
     if job["mode"].endswith("_amp"):
         step = autocast(step, device.split(":")[0])
-    serve(step if device == "cpu" else finished(step), job.get("repeat", 1), memory_of(device), version=torch.__version__)
+    serve(step if device == "cpu" else finished(step), job.get("repeat", 1), memory_of(device),
+          version=torch.__version__)
 
 
 def autocast(step, kind):

@@ -1,4 +1,5 @@
-"""The two sides of a comparison: netc's programs, and a rival in a process of its own that runs when it is told to."""
+"""The two sides of a comparison: netc's programs, and a rival in a process of its own that runs when it is
+told to."""
 import array
 import json
 import os
@@ -19,8 +20,10 @@ class Rival:
     """rivals.py with one job. `first` is its first run's time, `info` what it said about itself."""
 
     def __init__(self, python, job, seconds):
-        self.process = subprocess.Popen([python, f"{HERE}/rivals.py", json.dumps(job)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, text=True, bufsize=1, start_new_session=True)
+        self.process = subprocess.Popen([python, f"{HERE}/rivals.py", json.dumps(job)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, text=True, bufsize=1,
+                                        start_new_session=True)
         self.lines = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
         try:
@@ -71,7 +74,8 @@ class Netc:
         self.build, self.module, self.threads = build, output, threads
         defines = [a for k, v in options.items() for a in ("-D", f"{k}={v}")]
         start = time.time()
-        done = subprocess.run([f"{build}/netc", f"{ROOT}/{source}", "-o", output, "--no-cache", *flags] + defines, capture_output=True, text=True)
+        done = subprocess.run([f"{build}/netc", f"{ROOT}/{source}", "-o", output, "--no-cache", *flags]
+                              + defines, capture_output=True, text=True)
         if done.returncode:
             raise Failed(done.stderr.strip()[:300])
         self.compile_seconds = time.time() - start
@@ -79,7 +83,8 @@ class Netc:
 
     def run(self, function, iterations=1, flags=(), timeout=None):
         """One turn: the list of times, after a run that warms up."""
-        command = [f"{self.build}/netrun", "bench", self.module, function, "--json", "--iterations", str(iterations), "--threads",
+        command = [f"{self.build}/netrun", "bench", self.module, function, "--json", "--iterations",
+                   str(iterations), "--threads",
                    str(self.threads), *flags]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
@@ -94,10 +99,12 @@ class Netc:
     def predict(self, folder):
         """Runs predict on the exported weights and image; the largest difference to what PyTorch gave."""
         out = f"{folder}/netrun"
-        subprocess.run([f"{self.build}/netrun", "exec", self.module, "predict", "--weights", f"{folder}/weights.safetensors", "--in",
+        subprocess.run([f"{self.build}/netrun", "exec", self.module, "predict", "--weights",
+                        f"{folder}/weights.safetensors", "--in",
                         f"image={folder}/image.npy", "--out", out], check=True, capture_output=True)
         mine = [f for f in os.listdir(out) if f.endswith(".npy")]
-        return max(abs(a - b) for a, b in zip(floats(f"{out}/{mine[0]}"), floats(f"{folder}/expected.npy"), strict=True))
+        return max(abs(a - b) for a, b in zip(floats(f"{out}/{mine[0]}"), floats(f"{folder}/expected.npy"),
+                                              strict=True))
 
 
 def floats(path):

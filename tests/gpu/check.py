@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
-"""On a machine with an NVIDIA GPU: are its results those of the host, and how fast is it? Runs in a folder made by tests/gpu/pack.py.
+"""On a machine with an NVIDIA GPU: are its results those of the host, and how fast is it? Runs in a folder
+made by tests/gpu/pack.py.
 
-    python3 tests/gpu/check.py [--device cuda:0] [--out gpu.md] [--json gpu.json] [--check-seconds 240] [--measure-seconds 300]
-                               [--checks-only] [--measure-only] [--modules NAME ..] [--family NAME ..] [--python PYTHON] [--iterations 50]
+    python3 tests/gpu/check.py [--device cuda:0] [--out gpu.md] [--json gpu.json] [--check-seconds 240]
+                               [--measure-seconds 300] [--checks-only] [--measure-only] [--modules NAME ..]
+                               [--family NAME ..] [--python PYTHON] [--iterations 50]
 
-Checks. First recorded launches, each kernel by itself (replay.c): which ones are wrong, race, fault or hang. Then every module: the driver takes all its
-PTX, and of which family; every function, run once from the same state, gives the host's outputs, gradients and next state; a training run's losses
-are the host's; the same bits twice, and without graphs. On compute capability 9.0 all of that for both families, sm_90a and sm_80
-(NETRUN_CUDA_FAMILY), where a module has both. Where compute-sanitizer is found and time is left, recorded launches under memcheck and racecheck.
+Checks. First recorded launches, each kernel by itself (replay.c): which ones are wrong, race, fault or
+hang. Then every module: the driver takes all its PTX, and of which family; every function, run once from
+the same state, gives the host's outputs, gradients and next state; a training run's losses are the host's;
+the same bits twice, and without graphs. On compute capability 9.0 all of that for both families, sm_90a
+and sm_80 (NETRUN_CUDA_FAMILY), where a module has both. Where compute-sanitizer is found and time is left,
+recorded launches under memcheck and racecheck.
 
-Then the modules of full size are measured, and PTX families and PyTorch beside them where --python (default: this one) has it with CUDA: eager,
-channels_last with AMP, the same with torch.compile.
+Then the modules of full size are measured, and PTX families and PyTorch beside them where --python
+(default: this one) has it with CUDA: eager, channels_last with AMP, the same with torch.compile.
 
-No failure ends the run. What there was no time for is listed as such. Both files are written anew after each result. Exit status 1 if a check
-failed."""
+No failure ends the run. What there was no time for is listed as such. Both files are written anew after
+each result. Exit status 1 if a check failed."""
 import argparse
 import array
 import csv
@@ -40,7 +44,8 @@ except ImportError:
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, f"{ROOT}/tests/bench")
 MODES = ("eager", "channels_last_amp", "compile_amp")
-# Largest difference of an array (differences); of losses, relative to themselves. Operands of tensor cores have 11 bits (tf32) or 8.
+# Largest difference of an array (differences); of losses, relative to themselves. Operands of tensor cores
+# have 11 bits (tf32) or 8.
 EXACT, ROUNDED = 2e-4, 3e-2
 
 
@@ -70,11 +75,14 @@ def environment(**more):
 
 def run(*args, timeout, check=True, **env):
     try:
-        done = subprocess.run([str(a) for a in args], capture_output=True, text=True, env=environment(**env), timeout=max(timeout, 1))
+        done = subprocess.run([str(a) for a in args], capture_output=True, text=True, env=environment(**env),
+                              timeout=max(timeout, 1))
     except subprocess.TimeoutExpired as e:
-        raise RuntimeError(f"{os.path.basename(str(args[0]))} {' '.join(map(str, args[1:3]))}: no end after {e.timeout:.0f} s") from None
+        raise RuntimeError(f"{os.path.basename(str(args[0]))} {' '.join(map(str, args[1:3]))}: no end after "
+                           f"{e.timeout:.0f} s") from None
     if check and done.returncode:
-        raise RuntimeError(f"{os.path.basename(str(args[0]))} {' '.join(map(str, args[1:4]))}: {(done.stderr or done.stdout).strip()[-600:]}")
+        raise RuntimeError(f"{os.path.basename(str(args[0]))} {' '.join(map(str, args[1:4]))}: "
+                           f"{(done.stderr or done.stdout).strip()[-600:]}")
     return done
 
 
@@ -84,7 +92,8 @@ def netrun(*args, timeout=120, **env):
 
 # ---- arrays ----
 def write_npy(path, shape, kind, values):
-    header = f"{{'descr': '<{kind}4', 'fortran_order': False, 'shape': ({', '.join(map(str, shape))},), }}".encode()
+    extents = ", ".join(map(str, shape))
+    header = f"{{'descr': '<{kind}4', 'fortran_order': False, 'shape': ({extents},), }}".encode()
     header += b" " * (-(len(header) + 11) % 64) + b"\n"
     with open(path, "wb") as f:
         f.write(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
@@ -110,7 +119,8 @@ def read_safetensors(path):
     with open(path, "rb") as f:
         data = f.read()
     n = int.from_bytes(data[:8], "little")
-    return {name: values_of(data[8 + n + t["data_offsets"][0]:8 + n + t["data_offsets"][1]], t["dtype"] != "F32")
+    return {name: values_of(data[8 + n + t["data_offsets"][0]:8 + n + t["data_offsets"][1]],
+                            t["dtype"] != "F32")
             for name, t in json.loads(data[8:8 + n]).items() if name != "__metadata__"}
 
 
@@ -121,7 +131,8 @@ def largest(values):
 
 
 def apart(x, y, m, least):
-    """The largest difference of x and y where |m| > least (m None: everywhere); infinite where a value is not finite."""
+    """The largest difference of x and y where |m| > least (m None: everywhere); infinite where a value is
+    not finite."""
     if len(x) != len(y):
         return math.inf
     if np is not None:
@@ -129,18 +140,21 @@ def apart(x, y, m, least):
         return float(off.max(initial=0)) if np.isfinite(y).all() else math.inf
     if not all(map(math.isfinite, y)):
         return math.inf
-    return max((abs(u - v) for k, (u, v) in enumerate(zip(x, y)) if m is None or abs(m[k]) > least), default=0)
+    return max((abs(u - v) for k, (u, v) in enumerate(zip(x, y)) if m is None or abs(m[k]) > least),
+               default=0)
 
 
 def kind(name):
     """Arrays of a kind have gradients, moments or values of one size: grad_*.npy, *.adam_v, *.weight."""
-    return "gradients" if name.startswith("grad_") else name if name.endswith(".npy") else name.rsplit(".", 1)[-1]
+    return "gradients" if name.startswith("grad_") else name if name.endswith(".npy") else \
+        name.rsplit(".", 1)[-1]
 
 
 def differences(a, b):
-    """{name: largest difference}, relative to the array's largest element, or to 1/1000 of the largest of its kind: a bias before a normalisation
-    has a gradient of rounding errors. Adam makes of such a gradient a step of full length, so where its first moment is that small, the
-    variable is left out. Infinite where a value is not finite."""
+    """{name: largest difference}, relative to the array's largest element, or to 1/1000 of the largest of
+    its kind: a bias before a normalisation has a gradient of rounding errors. Adam makes of such a
+    gradient a step of full length, so where its first moment is that small, the variable is left out.
+    Infinite where a value is not finite."""
     scale, out = {}, {}
     for name, values in a.items():
         scale[kind(name)] = max(scale.get(kind(name), 0), largest(values))
@@ -166,16 +180,20 @@ class Results:
             word = {True: "yes", False: "NO", None: "not made"}[good]
             detail = detail.replace("\n", " ").replace("|", "/")
             self.rows.append((module, what, word, detail))
-            self.data["checks"].append({"module": module, "check": what, "passed": good, "detail": detail, "at": round(time.time() - self.start, 1)})
+            self.data["checks"].append({"module": module, "check": what, "passed": good, "detail": detail,
+                                        "at": round(time.time() - self.start, 1)})
             self.failed += good is False
             self.late += good is None
-            print(f"{ {True: 'ok  ', False: 'FAIL', None: 'LATE'}[good]} {module}: {what}: {detail}", flush=True)
+            print(f"{ {True: 'ok  ', False: 'FAIL', None: 'LATE'}[good]} {module}: {what}: {detail}",
+                  flush=True)
             self.write()
 
     def write(self):
-        head = f"{len(self.rows) - self.failed - self.late} of {len(self.rows)} checks passed, {self.failed} failed, {self.late} not made, in {time.time() - self.start:.0f} s"
+        head = (f"{len(self.rows) - self.failed - self.late} of {len(self.rows)} checks passed, "
+                f"{self.failed} failed, {self.late} not made, in {time.time() - self.start:.0f} s")
         with open(self.a.out, "w") as f:
-            f.write("\n".join(["```", self.gpu.rstrip(), "```", "", *self.lines, "", head, "", "| module | check | passed | |", "|---|---|---|---|",
+            f.write("\n".join(["```", self.gpu.rstrip(), "```", "", *self.lines, "", head, "",
+                               "| module | check | passed | |", "|---|---|---|---|",
                                *(f"| {' | '.join(r)} |" for r in self.rows), ""]))
         with open(self.a.json, "w") as f:
             json.dump(self.data, f, indent=1)
@@ -184,7 +202,8 @@ class Results:
 
 class Checks:
     def __init__(self, results, device, folder, deadline):
-        self.r, self.device, self.folder, self.deadline, self.numbers = results, device, folder, deadline, iter(range(10**6))
+        self.r, self.device, self.folder, self.deadline = results, device, folder, deadline
+        self.numbers = iter(range(10**6))
 
     def left(self, most=120):
         left = self.deadline - time.time()
@@ -215,7 +234,8 @@ def replay(c, files, family, tool=()):
 
     def one(file):
         log = f"{c.place()}/log"
-        done = run(*tool, f"{ROOT}/replay", "--device", c.device.split(":")[1], "--json", log, f"{ROOT}/cases/{file}", timeout=c.left(600), check=False,
+        done = run(*tool, f"{ROOT}/replay", "--device", c.device.split(":")[1], "--json", log,
+                   f"{ROOT}/cases/{file}", timeout=c.left(600), check=False,
                    NETRUN_CUDA_FAMILY=family)
         lines = []
         if os.path.exists(log):
@@ -229,7 +249,8 @@ def replay(c, files, family, tool=()):
         return done.returncode == 0, (text or [done.stderr.strip()[-300:] or f"status {done.returncode}"])[-1]
 
     for file in files:
-        yield f"{'recorded launches' if not tool else ' '.join(tool[:3])}, {family or 'latest family'}", file, lambda file=file: one(file)
+        what = "recorded launches" if not tool else " ".join(tool[:3])
+        yield f"{what}, {family or 'latest family'}", file, lambda file=file: one(file)
 
 
 # ---- modules ----
@@ -254,7 +275,8 @@ def random_array(kind, count):
 
 
 def exec_both(c, module, function, inputs, family):
-    """Runs the function here and there on the same random inputs; the largest difference of any result and its name."""
+    """Runs the function here and there on the same random inputs; the largest difference of any result and
+    its name."""
     given, folder = [], c.place()
     for name, kind, shape in inputs:
         if not shape:
@@ -265,7 +287,8 @@ def exec_both(c, module, function, inputs, family):
     results = []
     for where, env in (("cpu", ""), (c.device, family)):
         out = f"{folder}/{where[:3]}"
-        netrun("exec", module, function, "--out", out, "--seed", 1, "--max-iterations", 100, "--device", where, *given, timeout=c.left(), NETRUN_CUDA_FAMILY=env)
+        netrun("exec", module, function, "--out", out, "--seed", 1, "--max-iterations", 100, "--device",
+               where, *given, timeout=c.left(), NETRUN_CUDA_FAMILY=env)
         arrays = {}
         for file in sorted(os.listdir(out)):
             path = f"{out}/{file}"
@@ -275,12 +298,14 @@ def exec_both(c, module, function, inputs, family):
     found = differences(*results)
     which = max(found, key=found.get)
     bad = sorted((n for n in found if found[n] > EXACT), key=lambda n: -found[n])[:4]
-    return found[which], f"{len(found)} arrays, largest difference {found[which]:.2g} ({', '.join(bad) or which})"
+    where = ", ".join(bad) or which
+    return found[which], f"{len(found)} arrays, largest difference {found[which]:.2g} ({where})"
 
 
 def train(c, module, device, iterations, **env):
     out = f"{c.place()}/run"
-    netrun("train", module, "--data", "phantom", "--labeled", "50%", "--seed", 3, "--iterations", iterations, "--device", device, "--out", out, timeout=c.left(), **env)
+    netrun("train", module, "--data", "phantom", "--labeled", "50%", "--seed", 3, "--iterations", iterations,
+           "--device", device, "--out", out, timeout=c.left(), **env)
     with open(f"{out}/metrics.csv") as f:
         rows = list(csv.reader(f))
     with open(f"{out}/last.safetensors", "rb") as f:
@@ -295,8 +320,10 @@ def check_training(c, title, module, iterations, tolerance, family):
     def losses():
         head, here, _ = train(c, module, "cpu", iterations)
         gpu["first"] = train(c, module, c.device, iterations, NETRUN_CUDA_FAMILY=family)
-        worst = max((abs(x - y) / (abs(x) + 1e-3), head[k], int(r[0])) for r, s in zip(here, gpu["first"][1], strict=True) for k, (x, y) in enumerate(zip(r, s)))
-        return worst[0] <= tolerance, f"{iterations} iterations, largest difference {worst[0]:.2g} ({worst[1]}, iteration {worst[2]})"
+        worst = max((abs(x - y) / (abs(x) + 1e-3), head[k], int(r[0]))
+                    for r, s in zip(here, gpu["first"][1], strict=True) for k, (x, y) in enumerate(zip(r, s)))
+        return worst[0] <= tolerance, (f"{iterations} iterations, largest difference {worst[0]:.2g} "
+                                       f"({worst[1]}, iteration {worst[2]})")
 
     def again(**env):
         a, b = gpu.get("first"), train(c, module, c.device, iterations, NETRUN_CUDA_FAMILY=family, **env)
@@ -310,15 +337,20 @@ def check_training(c, title, module, iterations, tolerance, family):
 
 
 def families_of(c, module, family=""):
-    """{family: kernels of it} as the device takes them, and a sentence about them. With NETRUN_CUDA_FAMILY=`family`."""
-    rows = re.findall(r"^ *(sm_\d+a?) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+)  (.*)$", netrun("info", module, "--device", c.device, timeout=c.left(300), NETRUN_CUDA_FAMILY=family), re.M)
+    """{family: kernels of it} as the device takes them, and a sentence about them. With
+    NETRUN_CUDA_FAMILY=`family`."""
+    rows = re.findall(r"^ *(sm_\d+a?) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+)  (.*)$",
+                      netrun("info", module, "--device", c.device, timeout=c.left(300),
+                             NETRUN_CUDA_FAMILY=family), re.M)
     count = {}
     for r in rows:
         count[r[0]] = count.get(r[0], 0) + 1
     spills = [r[6] for r in rows if int(r[2])]
     none = [r[6] for r in rows if int(r[5]) == 0]
-    text = ", ".join(f"{n} kernels of {f}" for f, n in sorted(count.items())) + f"; {len(spills)} keep bytes in local memory"
-    return count, text + (f"; {len(none)} fit on no multiprocessor: {none[0]}" if none else ""), bool(rows) and not none
+    text = ", ".join(f"{n} kernels of {f}"
+                     for f, n in sorted(count.items())) + f"; {len(spills)} keep bytes in local memory"
+    return count, text + (f"; {len(none)} fit on no multiprocessor: {none[0]}" if none
+                          else ""), bool(rows) and not none
 
 
 def check_module(c, name, info, wanted, iterations):
@@ -362,7 +394,8 @@ def check_all(c, modules, families, iterations, cases):
             list(pool.map(lambda job: job(), jobs))
 
     for family in families:
-        same = {x["file"] for x in c.r.data["launches"] if x.get("sm_90a") == 0} if family else set()  # nothing of a later family in it
+        same = {x["file"] for x in c.r.data["launches"]
+                if x.get("sm_90a") == 0} if family else set()  # nothing of a later family in it
         jobs = replay(c, [x for x in cases if x not in same], family)
         side_by_side([lambda job=job: c.attempt(job[1], job[0], job[2]) for job in jobs])
     # The small ones first: what takes long may find no time.
@@ -371,13 +404,15 @@ def check_all(c, modules, families, iterations, cases):
     if shutil.which("compute-sanitizer"):
         few = [x for x in cases if x.startswith(("unet_tf32", "acts_tf32"))]
         for tool in ("memcheck", "racecheck"):
-            for job in replay(c, few, "", ("compute-sanitizer", "--tool", tool, "--target-processes", "all", "--error-exitcode", "9")):
+            for job in replay(c, few, "", ("compute-sanitizer", "--tool", tool, "--target-processes", "all",
+                                           "--error-exitcode", "9")):
                 c.attempt(job[1], job[0], job[2])
 
 
 # ---- measuring ----
 def bench(c, module, function, family):
-    return json.loads(netrun("bench", module, function, "--device", c.device, "--iterations", 20, "--json", timeout=c.left(180), NETRUN_CUDA_FAMILY=family))
+    return json.loads(netrun("bench", module, function, "--device", c.device, "--iterations", 20, "--json",
+                             timeout=c.left(180), NETRUN_CUDA_FAMILY=family))
 
 
 def rival(c, python, job, mode):
@@ -398,7 +433,8 @@ def rival(c, python, job, mode):
 
 def tables(own, others, modules):
     """Lines of the tables, of what has been measured so far."""
-    lines = ["| work | netc | sm_80 | " + " | ".join(f"{m} | {m} / netc" for m in MODES) + " |", "|---" * (3 + 2 * len(MODES)) + "|"]
+    lines = ["| work | netc | sm_80 | " + " | ".join(f"{m} | {m} / netc" for m in MODES) + " |",
+             "|---" * (3 + 2 * len(MODES)) + "|"]
     memory = ["| memory of the GPU | netc | " + " | ".join(MODES) + " |", "|---" * (2 + len(MODES)) + "|"]
     notes = []
     for name, by_family in own.items():
@@ -406,15 +442,21 @@ def tables(own, others, modules):
         if not best:
             continue
         info, seconds = modules[name], best["seconds_per_iteration"]
-        older = f"{1e3 * by_family['sm_80']['seconds_per_iteration']:.2f} ms" if "sm_80" in by_family else "–"
+        older = by_family.get("sm_80")
+        older = f"{1e3 * older['seconds_per_iteration']:.2f} ms" if older else "–"
         row = [others.get((json.dumps(info["rival"]), m), {"failed": ""}) for m in MODES]
-        cells = " | ".join("– | –" if "failed" in r else f"{1e3 * r['seconds']:.2f} ms | {r['seconds'] / seconds:.2f}x" for r in row)
+        cells = " | ".join("– | –" if "failed" in r else f"{1e3 * r['seconds']:.2f} ms | "
+            f"{r['seconds'] / seconds:.2f}x" for r in row)
         lines.append(f"| {info['what']} | {1e3 * seconds:.2f} ms | {older} | {cells} |")
-        memory.append(f"| {info['what']} | {best['arena_bytes'] / 2**30:.2f} GiB | " + " | ".join("–" if "failed" in r else f"{r['bytes'] / 2**30:.2f} GiB" for r in row) + " |")
+        memory.append(f"| {info['what']} | {best['arena_bytes'] / 2**30:.2f} GiB | "
+                      + " | ".join("–" if "failed" in r else f"{r['bytes'] / 2**30:.2f} GiB" for r in row)
+                      + " |")
         a = best["account"]
-        notes.append(f"- {name}: kernels {1e3 * (a['seconds'] - a['between_launches']):.2f} ms of {1e3 * a['seconds']:.2f}; dearest kinds: "
+        notes.append(f"- {name}: kernels {1e3 * (a['seconds'] - a['between_launches']):.2f} ms of "
+                     f"{1e3 * a['seconds']:.2f}; dearest kinds: "
                      + ", ".join(f"{k['op']} {1e3 * k['seconds']:.2f} ms" for k in best["kinds"][:6]))
-        notes.append(f"- {name}: dearest kernels: " + ", ".join(f"{k['name']} {1e3 * k['seconds']:.2f} ms" for k in best["kernels"][:6]))
+        notes.append(f"- {name}: dearest kernels: " + ", ".join(f"{k['name']} {1e3 * k['seconds']:.2f} ms"
+                                                                for k in best["kernels"][:6]))
     notes += [f"- {work}, {m}: {r['failed']}" for (work, m), r in others.items() if r.get("failed")]
     return [*lines, "", *memory, "", *notes]
 
@@ -426,7 +468,8 @@ def measure(c, modules, python, families):
 
     def show():
         c.r.lines = tables(own, others, full)
-        c.r.data["bench"], c.r.data["rivals"] = own, [{"work": w, "mode": m, **r} for (w, m), r in others.items()]
+        c.r.data["bench"], c.r.data["rivals"] = own, [{"work": w, "mode": m, **r}
+                                                      for (w, m), r in others.items()]
         c.r.write()
 
     for family in families:
@@ -441,9 +484,11 @@ def measure(c, modules, python, families):
     for mode in MODES:
         for work in dict.fromkeys(json.dumps(v["rival"]) for v in full.values()):
             what, batch, size = json.loads(work)
-            job = {"task": "train", "work": what, "size": size, "batch": batch, "threads": len(os.sched_getaffinity(0)), "device": c.device, "repeat": 10}
+            job = {"task": "train", "work": what, "size": size, "batch": batch,
+                   "threads": len(os.sched_getaffinity(0)), "device": c.device, "repeat": 10}
             others[work, mode] = r = rival(c, python, job, mode)
-            print(f"     PyTorch, {mode}: {work}: {r.get('failed') or str(round(1e3 * r['seconds'], 2)) + ' ms'}", flush=True)
+            print(f"     PyTorch, {mode}: {work}: "
+                  f"{r.get('failed') or str(round(1e3 * r['seconds'], 2)) + ' ms'}", flush=True)
             show()
 
 
@@ -459,7 +504,8 @@ def main():
     p.add_argument("--python", default=sys.executable)
     p.add_argument("--iterations", type=int, default=50)
     p.add_argument("--modules", nargs="*")
-    p.add_argument("--family", nargs="*", help="those to be checked and measured: sm_80, or latest (default: both on compute capability 9.0)")
+    p.add_argument("--family", nargs="*", help="those to be checked and measured: sm_80, or latest (default: "
+                                               "both on compute capability 9.0)")
     a = p.parse_args()
     with open(f"{ROOT}/modules.json") as f:
         index = json.load(f)
@@ -473,7 +519,8 @@ def main():
     r = Results(a, gpu)
     with tempfile.TemporaryDirectory() as folder:
         if not a.measure_only:
-            check_all(Checks(r, a.device, folder, time.time() + a.check_seconds), modules, families, a.iterations, cases)
+            check_all(Checks(r, a.device, folder, time.time() + a.check_seconds), modules, families,
+                      a.iterations, cases)
         if not a.checks_only:
             measure(Checks(r, a.device, folder, time.time() + a.measure_seconds), modules, a.python, families)
     print(f"{r.write()}; tables in {a.out}, all results in {a.json}")

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Runs recorded launches (cases.h) from their PTX text, instruction by instruction as the PTX ISA says, and compares what they store. The emulation of
-codegen/emulator/emulator.c runs a kernel before LLVM has made PTX of it; this runs what a driver gets. It knows nothing of the compiler: fragments,
-descriptors and swizzles are written down here once more. Needs numpy; some ten launches a second.
+"""Runs recorded launches (cases.h) from their PTX text, instruction by instruction as the PTX ISA says,
+and compares what they store. The emulation of codegen/emulator/emulator.c runs a kernel before LLVM has
+made PTX of it; this runs what a driver gets. It knows nothing of the compiler: fragments, descriptors and
+swizzles are written down here once more. Needs numpy; some ten launches a second.
 
     tests/gpu/ptx.py CASES .. [--family sm_80] [--launches A:B] [--most-blocks N] [--tolerance T]
 
-All blocks of a launch run side by side, a lane of numpy each thread. Threads have program counters of their own; those that are least go first, and
-what warps do together waits for all 32. Copies by cp.async arrive when they are waited for, and no earlier.
+All blocks of a launch run side by side, a lane of numpy each thread. Threads have program counters of
+their own; those that are least go first, and what warps do together waits for all 32. Copies by cp.async
+arrive when they are waited for, and no earlier.
 """
 import argparse
 import re
@@ -18,7 +20,8 @@ import numpy as np
 FAMILIES = ("sm_75", "sm_80", "sm_90a")
 GLOBAL, NAN = 1 << 40, 0x7FC1FFC5
 U32, U64, I32, I64, F32, F64 = np.uint32, np.uint64, np.int32, np.int64, np.float32, np.float64
-TYPES = {"u16": np.uint16, "s16": np.int16, "b16": np.uint16, "u32": U32, "s32": I32, "b32": U32, "f32": F32, "u64": U64, "s64": I64, "b64": U64, "f64": F64, "pred": bool}
+TYPES = {"u16": np.uint16, "s16": np.int16, "b16": np.uint16, "u32": U32, "s32": I32, "b32": U32, "f32": F32,
+         "u64": U64, "s64": I64, "b64": U64, "f64": F64, "pred": bool}
 
 
 # ---- the file ----
@@ -45,28 +48,34 @@ def read_cases(path):
     for _ in range(r.number("i")):
         entry = r.text()
         threads, tasks, shared, nparams = (r.number("i") for _ in range(4))
-        codes.append({"entry": entry, "threads": threads, "tasks": tasks, "shared": shared, "nparams": nparams, "ptx": {f: r.text() for f in FAMILIES}})
+        codes.append({"entry": entry, "threads": threads, "tasks": tasks, "shared": shared,
+                      "nparams": nparams, "ptx": {f: r.text() for f in FAMILIES}})
     fns = []
     for _ in range(r.number("i")):
         name, tolerance, seed, iteration = r.text(), r.number("d"), r.number("q"), r.number("q")
         buffers, launches, at = [], [], 0
         for _ in range(r.number("i")):
             kind, size, count = r.number("i"), r.number("q"), r.number("q")
-            want = None if kind < 0 else np.frombuffer(r.take(count * (2 if kind == 2 else 4)), ("<f4", "<i4", "<u2")[kind])
+            want = None if kind < 0 else np.frombuffer(r.take(count * (2 if kind == 2 else 4)),
+                                                       ("<f4", "<i4", "<u2")[kind])
             buffers.append({"kind": kind, "bytes": size, "want": want, "at": at})
             at += (size + 255) // 256 * 256 + 256
         for _ in range(r.number("i")):
-            kernel, code, cancels, tasks, writes, checks = r.text(), r.number("i"), r.number("i"), r.number("q"), r.number("Q"), r.number("Q")
+            kernel, code, cancels, tasks = r.text(), r.number("i"), r.number("i"), r.number("q")
+            writes, checks = r.number("Q"), r.number("Q")
             args = [r.number("i") for _ in range(r.number("i"))]
-            launches.append({"kernel": kernel, "code": code, "cancels": cancels, "tasks": tasks, "writes": writes, "checks": checks, "args": args,
+            launches.append({"kernel": kernel, "code": code, "cancels": cancels, "tasks": tasks,
+                             "writes": writes, "checks": checks, "args": args,
                              "params": [r.number("Q") for _ in range(codes[code]["nparams"])]})
-        fns.append({"name": name, "tolerance": tolerance, "step": struct.pack("<qq", seed, iteration), "buffers": buffers, "launches": launches, "bytes": at})
+        fns.append({"name": name, "tolerance": tolerance, "step": struct.pack("<qq", seed, iteration),
+                    "buffers": buffers, "launches": launches, "bytes": at})
     return codes, fns
 
 
 # ---- the text ----
 class Kernel:
-    """Instructions as tuples: (predicate register or None, whether it is negated, opcode's parts, operands)."""
+    """Instructions as tuples: (predicate register or None, whether it is negated, opcode's parts,
+    operands)."""
 
     def __init__(self, ptx, entry):
         body = ptx[ptx.index(f".entry {entry}("):]
@@ -84,7 +93,8 @@ class Kernel:
         for piece in body.splitlines():
             line += " " + piece.split("//")[0].strip()
             if line.strip() in ("", "{", "}") or line.rstrip()[-1] in ";:}":
-                for part in re.findall(r"[^;]+;", line.strip(" {}")) if line.strip().startswith("{ ") else [line]:
+                for part in re.findall(r"[^;]+;",
+                                       line.strip(" {}")) if line.strip().startswith("{ ") else [line]:
                     self.add(part.strip())
                 line = ""
 
@@ -108,7 +118,8 @@ class Launch:
     def __init__(self, kernel, memory, blocks, threads, params, shared):
         self.k, self.threads, self.blocks, self.t = kernel, threads, blocks, blocks * threads
         self.memory = memory
-        self.params = {name: np.full(self.t, value, U64) for (_, name), value in zip(kernel.params, params, strict=True)}
+        self.params = {name: np.full(self.t, value, U64) for (_, name), value in zip(kernel.params, params,
+            strict=True)}
         self.words = max(kernel.static, shared) // 4 + 4
         self.scratch = np.full(blocks * self.words, NAN, U32)
         self.reg, self.pc = {}, np.zeros(self.t, I64)
@@ -150,7 +161,10 @@ class Launch:
             self.reg[x] = v.copy()
             return
         if x not in self.reg or self.reg[x].dtype.itemsize != v.dtype.itemsize:
-            self.reg[x] = np.full(self.t, 0xDEADBEEFDEADBEEF & (256**v.dtype.itemsize - 1), {1: np.uint8, 2: np.uint16, 4: U32, 8: U64}[v.dtype.itemsize]).view(v.dtype) if v.dtype != bool else np.zeros(self.t, bool)
+            size = v.dtype.itemsize
+            kind = {1: np.uint8, 2: np.uint16, 4: U32, 8: U64}[size]
+            unset = np.full(self.t, 0xDEADBEEFDEADBEEF & (256**size - 1), kind)
+            self.reg[x] = unset.view(v.dtype) if v.dtype != bool else np.zeros(self.t, bool)
         self.reg[x] = np.where(mask, v, self.reg[x].view(v.dtype))
 
     def address(self, x):
@@ -198,7 +212,8 @@ class Launch:
     # -- running --
     def run(self):
         steps = [COMPILE.get(op[0], unknown)(self, op, x) for _, _, op, x in self.k.code]
-        together = [op[0] in ("shfl", "ldmatrix", "mma", "wgmma") or op[:2] == ["bar", "warp"] for _, _, op, _ in self.k.code]
+        together = [op[0] in ("shfl", "ldmatrix", "mma", "wgmma") or op[:2] == ["bar", "warp"]
+                    for _, _, op, _ in self.k.code]
         barrier = [op[:2] == ["bar", "sync"] for _, _, op, _ in self.k.code]
         blocked = np.zeros(self.t, bool)
         while True:
@@ -206,7 +221,8 @@ class Launch:
             if not runnable.any():
                 if not self.alive.any():
                     return
-                raise RuntimeError(f"threads wait for others at {sorted({' '.join(['.'.join(self.k.code[p][2])]) for p in self.pc[self.alive]})}")
+                waits = sorted({".".join(self.k.code[p][2]) for p in self.pc[self.alive]})
+                raise RuntimeError(f"threads wait for others at {waits}")
             at = int(self.pc[runnable].min())
             mask = runnable & (self.pc == at)
             if together[at] or barrier[at]:
@@ -244,7 +260,8 @@ def simple(make):
         kind, fn = op[-1], make(op)
 
         def step(mask):
-            l.put(x[0], np.asarray(fn(*(l.get(y, kind) for y in x[1:]))).astype(TYPES[kind], copy=False), mask)
+            l.put(x[0], np.asarray(fn(*(l.get(y, kind) for y in x[1:]))).astype(TYPES[kind], copy=False),
+                  mask)
 
         return step
     return compile_
@@ -254,8 +271,11 @@ def multiply(op):
     kind = op[-1]
     if op[1] == "hi":
         if kind[1:] == "32":
-            return lambda a, b: ((a.astype(I64) * b.astype(I64)) >> 32) if kind[0] == "s" else ((a.astype(U64) * b.astype(U64)) >> U64(32))
-        return lambda a, b: np.array([(int(u) * int(v) >> 64) % (1 << 64) for u, v in zip(a, b)], U64).view(TYPES[kind])
+            if kind[0] == "s":
+                return lambda a, b: (a.astype(I64) * b.astype(I64)) >> 32
+            return lambda a, b: (a.astype(U64) * b.astype(U64)) >> U64(32)
+        return lambda a, b: np.array([(int(u) * int(v) >> 64) % (1 << 64) for u, v in zip(a, b)],
+                                     U64).view(TYPES[kind])
     return lambda a, b: a * b
 
 
@@ -274,7 +294,8 @@ def divide(op):
 
     def fn(a, b):
         b = np.where(b == 0, 1, b).astype(a.dtype)
-        return np.array([abs(int(u)) // abs(int(v)) * (1 if (u < 0) == (v < 0) else -1) for u, v in zip(a, b)]).astype(a.dtype)
+        return np.array([abs(int(u)) // abs(int(v)) * (1 if (u < 0) == (v < 0) else -1)
+                         for u, v in zip(a, b)]).astype(a.dtype)
     return fn
 
 
@@ -290,7 +311,8 @@ def shift(op):
         n = b.astype(I64)
         if left:
             return np.where(n >= bits, 0, a << np.minimum(n, bits - 1).astype(a.dtype))
-        return a >> np.minimum(n, bits - 1).astype(a.dtype) if signed else np.where(n >= bits, 0, a >> np.minimum(n, bits - 1).astype(a.dtype))
+        return a >> np.minimum(n, bits - 1).astype(a.dtype) if signed else np.where(n >= bits, 0,
+            a >> np.minimum(n, bits - 1).astype(a.dtype))
     return fn
 
 
@@ -306,7 +328,8 @@ def bfe(l, op, x):
 
     def step(mask):
         a, at, n = l.get(x[1], kind), l.get(x[2], "u32").astype(I64), l.get(x[3], "u32").astype(I64)
-        v = (a.view({4: U32, 8: U64}[a.dtype.itemsize]).astype(U64) >> at.astype(U64)) & ((U64(1) << np.minimum(n, 63).astype(U64)) - U64(1))
+        mask = (U64(1) << np.minimum(n, 63).astype(U64)) - U64(1)
+        v = (a.view({4: U32, 8: U64}[a.dtype.itemsize]).astype(U64) >> at.astype(U64)) & mask
         if signed:
             top = U64(1) << np.maximum(n - 1, 0).astype(U64)
             v = ((v ^ top) - top)
@@ -314,7 +337,8 @@ def bfe(l, op, x):
     return step
 
 
-COMPARE = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}
+COMPARE = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater,
+           "ge": np.greater_equal}
 
 
 def setp(l, op, x):
@@ -351,7 +375,8 @@ def mov(l, op, x):
         return split
     if x[1].startswith("{"):
         kind = f"b{8 * np.dtype(half).itemsize}"
-        return lambda mask: l.put(x[0], l.get(names[0], kind).astype(whole) | l.get(names[1], kind).astype(whole) << whole(8 * np.dtype(half).itemsize), mask)
+        return lambda mask: l.put(x[0], l.get(names[0], kind).astype(whole) | l.get(names[1],
+            kind).astype(whole) << whole(8 * np.dtype(half).itemsize), mask)
     return lambda mask: l.put(x[0], l.get(x[1], op[-1]), mask)
 
 
@@ -378,7 +403,8 @@ def cvt(l, op, x):
             if to[0] != "f":
                 info = np.iinfo(TYPES[to])
                 a = np.where(np.isnan(a), 0, np.clip(a.astype(F64), float(info.min), float(info.max)))
-                a = np.array([min(max(int(v), info.min), info.max) for v in a], TYPES[to]) if to[-2:] == "64" else a.astype(TYPES[to])
+                a = np.array([min(max(int(v), info.min), info.max) for v in a],
+                             TYPES[to]) if to[-2:] == "64" else a.astype(TYPES[to])
         l.put(x[0], a.astype(TYPES[to]), mask)
     return step
 
@@ -435,10 +461,12 @@ def ldmatrix(l, op, x):
         at = l.address(x[1])[who]
         if (at % 16).any():
             raise RuntimeError("ldmatrix of a row that begins at no multiple of 16 bytes")
-        rows = np.stack([l.load("shared", at + 2 * i, 2, who) for i in range(8)], 1).reshape(-1, 4, 8, 8)  # warp, matrix, row, column
+        rows = np.stack([l.load("shared", at + 2 * i, 2, who) for i in range(8)], 1).reshape(-1, 4, 8,
+            8)  # warp, matrix, row, column
         if turned:
             rows = rows.swapaxes(2, 3)
-        words = rows.reshape(-1, 4, 64)[:, :, 0::2].astype(U32) | rows.reshape(-1, 4, 64)[:, :, 1::2].astype(U32) << U32(16)  # lane: row lane / 4, columns 2 (lane % 4) ..
+        words = rows.reshape(-1, 4, 64)[:, :, 0::2].astype(U32) | rows.reshape(-1, 4, 64)[:, :,
+            1::2].astype(U32) << U32(16)  # lane: row lane / 4, columns 2 (lane % 4) ..
         for m, name in enumerate(names):
             v = np.zeros(l.t, U32)
             v[who] = words[:, m, :].reshape(-1)
@@ -478,7 +506,8 @@ def mma(l, op, x):
 
 
 def matrix(l, descriptor, rows, who):
-    """32 bytes of each row, as words, for blocks' four warps whose first threads are `who`: a matrix whose axis of the sum is innermost, in swizzled rows."""
+    """32 bytes of each row, as words, for blocks' four warps whose first threads are `who`: a matrix whose
+    axis of the sum is innermost, in swizzled rows."""
     d = [int(v) for v in descriptor]
     out = np.zeros((len(d), rows, 8), U32)
     r = np.arange(rows)
@@ -496,13 +525,16 @@ def matrix(l, descriptor, rows, who):
 
 
 def turned_matrix(l, descriptor, rows, who):
-    """The same of a matrix whose rows lie next to each other: a pattern is 8 places of the sum's axis by as many rows of 16 bits as fill a line of the
-    swizzle's width; the next 8 places are SBO further on, the next rows LBO (CUTLASS: Swizzle o ((8,J,m),(8,k)):((1,8,LBO),(8J,SBO)), J pieces of 16 bytes a line)."""
+    """The same of a matrix whose rows lie next to each other: a pattern is 8 places of the sum's axis by
+    as many rows of 16 bits as fill a line of the swizzle's width; the next 8 places are SBO further on,
+    the next rows LBO (CUTLASS: Swizzle o ((8,J,m),(8,k)):((1,8,LBO),(8J,SBO)), J pieces of 16 bytes a
+    line)."""
     d = [int(v) for v in descriptor]
     out = np.zeros((len(d), rows, 8), U32)
     r = np.arange(0, rows, 2)
     for i, v in enumerate(d):
-        start, lbo, sbo, base, mode = (v & 0x3FFF) << 4, (v >> 16 & 0x3FFF) << 4, (v >> 32 & 0x3FFF) << 4, v >> 49 & 7, v >> 62
+        start, lbo, sbo = (v & 0x3FFF) << 4, (v >> 16 & 0x3FFF) << 4, (v >> 32 & 0x3FFF) << 4
+        base, mode = v >> 49 & 7, v >> 62
         if base or not mode:
             raise RuntimeError("a descriptor with a base offset, or without swizzle")
         width = {1: 128, 2: 64, 3: 32}[mode]
@@ -545,13 +577,15 @@ def wgmma(l, op, x):
             am = am.reshape(n, 64, 8)
         else:
             am = read_a(l, l.get(x[1], "u64")[first], 64, first)
-        product = unpack(am, bf16) @ unpack(read_b(l, l.get(x[2], "u64")[first], columns, first), bf16).swapaxes(1, 2)
+        product = unpack(am, bf16) @ unpack(read_b(l, l.get(x[2], "u64")[first], columns, first),
+                                            bf16).swapaxes(1, 2)
         if not l.get(x[3], "pred")[who].all():
             raise RuntimeError("wgmma that does not add")
         product = product.reshape(n, 4, 16, columns)
         for r, name in enumerate(d):
             v = np.zeros(l.t, F32)
-            v[who] = (l.get(name, "f32")[who] + product[:, :, g + 8 * (r // 2 % 2), r // 4 * 8 + 2 * t + r % 2]).astype(F32)
+            v[who] = (l.get(name, "f32")[who] + product[:, :, g + 8 * (r // 2 % 2), r // 4 * 8 + 2 * t
+                                                        + r % 2]).astype(F32)
             l.put(name, v, mask)
     return step
 
@@ -569,7 +603,8 @@ def cp(l, op, x):
 
     def step(mask):
         who = mask.nonzero()[0]
-        to, source, size = l.address(x[0])[who], l.address(x[1])[who], l.get(x[3], "u32")[who] if len(x) > 3 else np.full(len(who), bytes_)
+        to, source, size = l.address(x[0])[who], l.address(x[1])[who], l.get(x[3],
+            "u32")[who] if len(x) > 3 else np.full(len(who), bytes_)
         if (to % bytes_).any() or (source % bytes_).any() or not np.isin(size, (0, bytes_)).all():
             raise RuntimeError("cp.async of a place that is no multiple of its size")
         for j in range(bytes_ // 4):
@@ -589,12 +624,18 @@ def fma(op):
 
 
 COMPILE = {
-    "add": simple(lambda op: lambda a, b: a + b), "sub": simple(lambda op: lambda a, b: a - b), "mul": mul, "mad": simple(lambda op: lambda a, b, c: a * b + c),
-    "fma": simple(fma), "div": simple(divide), "rem": simple(remainder), "neg": simple(lambda op: lambda a: -a if op[-1][0] == "f" else (0 - a)),
-    "abs": simple(lambda op: np.abs), "sqrt": simple(lambda op: np.sqrt), "rcp": simple(lambda op: lambda a: TYPES[op[-1]](1) / a),
-    "min": simple(lambda op: np.fmin if op[-1][0] == "f" else np.minimum), "max": simple(lambda op: np.fmax if op[-1][0] == "f" else np.maximum),
-    "and": simple(lambda op: lambda a, b: a & b), "or": simple(lambda op: lambda a, b: a | b), "xor": simple(lambda op: lambda a, b: a ^ b), "not": simple(lambda op: lambda a: ~a),
-    "shl": shift_op, "shr": shift_op, "bfe": bfe, "setp": setp, "selp": selp, "mov": mov, "cvt": cvt, "ld": ld, "st": st, "shfl": shfl, "ldmatrix": ldmatrix,
+    "add": simple(lambda op: lambda a, b: a + b), "sub": simple(lambda op: lambda a, b: a - b), "mul": mul,
+    "mad": simple(lambda op: lambda a, b, c: a * b + c),
+    "fma": simple(fma), "div": simple(divide), "rem": simple(remainder),
+    "neg": simple(lambda op: lambda a: -a if op[-1][0] == "f" else (0 - a)),
+    "abs": simple(lambda op: np.abs), "sqrt": simple(lambda op: np.sqrt),
+    "rcp": simple(lambda op: lambda a: TYPES[op[-1]](1) / a),
+    "min": simple(lambda op: np.fmin if op[-1][0] == "f" else np.minimum),
+    "max": simple(lambda op: np.fmax if op[-1][0] == "f" else np.maximum),
+    "and": simple(lambda op: lambda a, b: a & b), "or": simple(lambda op: lambda a, b: a | b),
+    "xor": simple(lambda op: lambda a, b: a ^ b), "not": simple(lambda op: lambda a: ~a),
+    "shl": shift_op, "shr": shift_op, "bfe": bfe, "setp": setp, "selp": selp, "mov": mov, "cvt": cvt,
+    "ld": ld, "st": st, "shfl": shfl, "ldmatrix": ldmatrix,
     "mma": mma, "wgmma": wgmma, "cp": cp, "bar": nothing, "fence": nothing, "bra": nothing, "ret": nothing,
 }
 
@@ -641,11 +682,13 @@ def run_fn(codes, fn, newest, first, last, most_blocks, kernels, counts):
             b = fn["buffers"][buffer]
             if not launch["writes"] >> i & 1 and b["kind"] >= 0:
                 memory[b["at"]:b["at"] + b["want"].nbytes] = np.frombuffer(b["want"].tobytes(), np.uint8)
-        params = [GLOBAL + fn["buffers"][b]["at"] for b in launch["args"]] + [GLOBAL + fn["bytes"], launch["tasks"], *launch["params"]]
+        params = [GLOBAL + fn["buffers"][b]["at"] for b in launch["args"]] + [GLOBAL + fn["bytes"],
+            launch["tasks"], *launch["params"]]
         try:
             if k.maxntid != code["threads"]:
                 raise RuntimeError("another number of threads than the text says")
-            Launch(k, memory, blocks, code["threads"], params, code["shared"] if family == "sm_90a" else 0).run()
+            Launch(k, memory, blocks, code["threads"], params, code["shared"] if family == "sm_90a"
+                   else 0).run()
             worst = compare(fn, launch, memory)
             good, why = worst <= fn["tolerance"], f"largest difference {worst:.3g}"
         except (RuntimeError, KeyError, IndexError, ValueError) as e:
@@ -675,8 +718,10 @@ def main():
             for fn in fns:
                 fn["tolerance"] = fn["tolerance"] if a.tolerance is None else a.tolerance
                 run_fn(codes, fn, a.family, first, last, a.most_blocks, kernels, counts)
-            print(f"{'FAIL' if counts['bad'] else 'ok  '} {path}: " + ", ".join(f"{counts[f]} launches of {f}" for f in FAMILIES)
-                  + f"; {counts['bad']} wrong, {counts['left']} left out; largest difference {counts['worst']:.2g}", flush=True)
+            print(f"{'FAIL' if counts['bad'] else 'ok  '} {path}: "
+                  + ", ".join(f"{counts[f]} launches of {f}" for f in FAMILIES)
+                  + f"; {counts['bad']} wrong, {counts['left']} left out; largest difference "
+                    f"{counts['worst']:.2g}", flush=True)
             bad += counts["bad"]
     sys.exit(1 if bad else 0)
 

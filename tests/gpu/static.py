@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
-"""What can be said of the kernels for tensor cores without a GPU, as the table of docs/design/tensor-cores.md: registers and shared memory by ptxas, how many
-blocks of them a multiprocessor holds, and, where nvdisasm is found, the instructions of the loop over steps.
+"""What can be said of the kernels for tensor cores without a GPU, as the table of
+docs/design/tensor-cores.md: registers and shared memory by ptxas, how many blocks of them a multiprocessor
+holds, and, where nvdisasm is found, the instructions of the loop over steps.
 
-    tests/gpu/static.py [--build DIR] [--arch sm_80] [--nvdisasm PATH] [LAYER ..]      LAYER: 64x256, 3x3 64 -> 64 at 256x256; 1x1:192x256: pointwise; dybac:64x256: DyBAC
+    tests/gpu/static.py [--build DIR] [--arch sm_80] [--nvdisasm PATH] [LAYER ..]
 
-With --arch sm_90a those that multiply by wgmma, whose products are a warp's share of an instruction of four; bytes are still those for each mma they stand for.
+LAYER: 64x256, 3x3 64 -> 64 at 256x256; 1x1:192x256: pointwise; dybac:64x256: DyBAC.
+
+With --arch sm_90a those that multiply by wgmma, whose products are a warp's share of an instruction of
+four; bytes are still those for each mma they stand for.
 """
 import argparse
 import os
@@ -39,13 +43,16 @@ train t {{
 }}
 """
 TILES = [(128, 128, 8), (128, 64, 4), (64, 64, 4), (128, 32, 4), (64, 32, 2), (128, 16, 4), (32, 32, 2)]
-# Registers, bytes of shared memory, warps of a multiprocessor (CUDA C++ Programming Guide, technical specifications).
+# Registers, bytes of shared memory, warps of a multiprocessor (CUDA C++ Programming Guide, technical
+# specifications).
 LIMITS = {"sm_80": (65536, 163 << 10, 64), "sm_86": (65536, 99 << 10, 48), "sm_89": (65536, 99 << 10, 48),
-          "sm_90": (65536, 227 << 10, 64), "sm_90a": (65536, 227 << 10, 64), "sm_100": (65536, 227 << 10, 64), "sm_120": (65536, 99 << 10, 48)}
+          "sm_90": (65536, 227 << 10, 64), "sm_90a": (65536, 227 << 10, 64), "sm_100": (65536, 227 << 10, 64),
+          "sm_120": (65536, 99 << 10, 48)}
 
 
 def netc(build, source, emit, extra):
-    return subprocess.run([f"{build}/netc", source, "--target", "ptx", "--emit", emit, "--no-grads", "--no-cache", *extra], check=True, capture_output=True, text=True).stdout
+    return subprocess.run([f"{build}/netc", source, "--target", "ptx", "--emit", emit, "--no-grads",
+                           "--no-cache", *extra], check=True, capture_output=True, text=True).stdout
 
 
 def kernels(text):
@@ -55,7 +62,8 @@ def kernels(text):
 
 def codes(ptx):
     """(name, bytes of shared memory, PTX) of every code."""
-    found = re.finditer(r'^// kernel "([^"]*)", (\d+) bytes of shared memory\n(.*?)(?=^// kernel "|\Z)', ptx, re.M | re.S)
+    found = re.finditer(r'^// kernel "([^"]*)", (\d+) bytes of shared memory\n(.*?)(?=^// kernel "|\Z)', ptx,
+                        re.M | re.S)
     return [(m[1], int(m[2]), m[3]) for m in found]
 
 
@@ -77,7 +85,8 @@ def loop(nvdisasm, cubin):
     for i, s in enumerate(ins):
         m = re.search(r"BRA .*`\((\.L_x_\d+)\)", s)
         if m and labels.get(m[1], i + 1) <= i:
-            ops = Counter(re.sub(r"^@!?U?P\d+ ", "", x).split()[0].split(".")[0] for x in ins[labels[m[1]] : i + 1])
+            ops = Counter(re.sub(r"^@!?U?P\d+ ", "", x).split()[0].split(".")[0]
+                          for x in ins[labels[m[1]] : i + 1])
             if ops["HMMA"] + ops["HGMMA"] and (not best or sum(ops.values()) < sum(best.values())):
                 best = ops
     return best
@@ -93,7 +102,8 @@ def main():
     p.add_argument("layer", nargs="*", default=["64x256", "128x128", "256x64", "512x32", "1x1:192x256"])
     a = p.parse_args()
     regs_all, shared_all, warps_all = LIMITS[a.arch]
-    print(f"| layer | | tile | registers | shared | blocks, warps ({a.arch}) | loop: instructions, mma | bytes per mma |\n|---|---|---|---|---|---|---|---|")
+    print(f"| layer | | tile | registers | shared | blocks, warps ({a.arch}) | loop: instructions, mma | "
+          f"bytes per mma |\n|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as d:
         seen = set()
         for layer in a.layer:
@@ -111,15 +121,19 @@ def main():
                     continue
                 with open(f"{d}/k.ptx", "w") as f:
                     f.write(text)
-                said = subprocess.run([a.ptxas, "-v", f"-arch={a.arch}", "-o", f"{d}/k.cubin", f"{d}/k.ptx"], check=True, capture_output=True, text=True).stderr
+                said = subprocess.run([a.ptxas, "-v", f"-arch={a.arch}", "-o", f"{d}/k.cubin", f"{d}/k.ptx"],
+                                      check=True, capture_output=True, text=True).stderr
                 registers = int(re.search(r"Used (\d+) registers", said)[1])
                 m, n, warps = tile(body[name])
-                blocks = min(regs_all // ((registers + 7) // 8 * 8 * 32 * warps), shared_all // (shared + 1024), warps_all // warps)
+                blocks = min(regs_all // ((registers + 7) // 8 * 8 * 32 * warps),
+                             shared_all // (shared + 1024), warps_all // warps)
                 ops = loop(a.nvdisasm, f"{d}/k.cubin") if os.path.exists(a.nvdisasm) else None
                 mma = m * n // 64  # for 64 bytes of every row and column
                 copied = "-" if dybac else (m + n) * 64 // mma
                 inner = f"{sum(ops.values())}, {ops['HMMA'] + ops['HGMMA']}" if ops else "-"
-                row = f"| {'DyBAC' if dybac else f'{k}x{k}'} {c}->{c} @{s} | {name.split(':')[3]} | {m}x{n} | {registers} | {shared} | {blocks}, {blocks * warps} | {inner} | {copied} |"
+                row = (f"| {'DyBAC' if dybac else f'{k}x{k}'} {c}->{c} @{s} | {name.split(':')[3]} | "
+                       f"{m}x{n} | {registers} | {shared} | {blocks}, {blocks * warps} | {inner} | "
+                       f"{copied} |")
                 if row not in seen:
                     print(row)
                 seen.add(row)

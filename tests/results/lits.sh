@@ -1,6 +1,6 @@
 #!/bin/sh
-# The comparison on LiTS slices in docs/results.md: supervised U-Net, Mean Teacher and ASE-Net at 128x128, a quarter of
-# the widths, 10 % of the patients labelled, three seeds. Takes about 40 minutes on two cores.
+# The comparison on LiTS slices in docs/results.md: supervised U-Net, Mean Teacher and ASE-Net at 128x128, a
+# quarter of the widths, 10 % of the patients labelled, three seeds. Takes about 40 minutes on two cores.
 #
 #   tests/results/lits.sh DIR_OF_SLICES [OUT] [ITERATIONS]
 set -eu
@@ -12,8 +12,11 @@ build/netc models/unet.net -o "$out/unet.so" $common
 build/netc models/mean_teacher.net -o "$out/mean_teacher.so" $common -D 'optimiser="adam"' -D ramp_length=2
 build/netc models/asenet.net -o "$out/asenet.so" $common -D ramp_length=60
 run() {
-  build/netrun train "$out/$1.so" --data "lits:$data" --labeled 10% --iterations "$iterations" --seed "$2" --threads 1 --force --out "$out/$1-$2"
-  build/netrun eval "$out/$1.so" --data "lits:$data" --weights "$out/$1-$2/last.safetensors" --threads 1 --out "$out/$1-$2/eval" --overlays 4 >"$out/$1-$2/eval.txt"
+  run=$out/$1-$2
+  build/netrun train "$out/$1.so" --data "lits:$data" --labeled 10% --iterations "$iterations" --seed "$2" \
+    --threads 1 --force --out "$run"
+  build/netrun eval "$out/$1.so" --data "lits:$data" --weights "$run/last.safetensors" --threads 1 \
+    --out "$run/eval" --overlays 4 >"$run/eval.txt"
 }
 # Two single-threaded runs at a time: results do not depend on threads.
 {
@@ -26,4 +29,9 @@ run() {
 for model in unet mean_teacher asenet; do
   for seed in 1 2 3; do awk -v m=$model '$1 == "DI" { print m, $2 }' "$out/$model-$seed/eval.txt"; done
 done | awk '{ n[$1]++; s[$1] += $2; q[$1] += $2 * $2; v[$1] = v[$1] " " $2 }
-            END { for (m in n) { mean = s[m] / n[m]; printf "%s: mean %.4f, sd %.4f (%s)\n", m, mean, sqrt((q[m] - n[m] * mean * mean) / (n[m] - 1)), v[m] } }'
+            END {
+              for (m in n) {
+                mean = s[m] / n[m]; sd = sqrt((q[m] - n[m] * mean * mean) / (n[m] - 1))
+                printf "%s: mean %.4f, sd %.4f (%s)\n", m, mean, sd, v[m]
+              }
+            }'
