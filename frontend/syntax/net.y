@@ -91,25 +91,36 @@ simple:
   ;
 
 option_list:
-    "a name" '=' choice { Ast *n = children(p, node(p, N_OPTION, &@1), $3, NULL, NULL); n->name = $1; $$ = append((AstList){NULL, NULL, 0}, n); }
-  | option_list ',' "a name" '=' choice { Ast *n = children(p, node(p, N_OPTION, &@3), $5, NULL, NULL); n->name = $3; $$ = append($1, n); }
+    "a name" '=' choice
+     { Ast *n = children(p, node(p, N_OPTION, &@1), $3, NULL, NULL); n->name = $1;
+       $$ = append((AstList){NULL, NULL, 0}, n); }
+  | option_list ',' "a name" '=' choice
+     { Ast *n = children(p, node(p, N_OPTION, &@3), $5, NULL, NULL); n->name = $3; $$ = append($1, n); }
   ;
 
 compound:
     "if" choice body else_part { $$ = children(p, node(p, N_IF, &@1), $2, $3, $4); }
   | "for" names "in" choice body { $$ = with_list(p, children(p, node(p, N_FOR, &@1), $4, $5, NULL), $2); }
-  | "with" "a name" '(' names ')' body { $$ = with_list(p, children(p, node(p, N_WITH, &@2), NULL, $6, NULL), $4); $$->name = $2; }
+  | "with" "a name" '(' names ')' body
+     { $$ = with_list(p, children(p, node(p, N_WITH, &@2), NULL, $6, NULL), $4); $$->name = $2; }
   | "nograd" body { $$ = children(p, node(p, N_NOGRAD, &@1), NULL, $2, NULL); }
-  | "update" names "with" choice body { $$ = with_list(p, children(p, node(p, N_UPDATE, &@1), $4, $5, NULL), $2); }
+  | "update" names "with" choice body
+     { $$ = with_list(p, children(p, node(p, N_UPDATE, &@1), $4, $5, NULL), $2); }
   | "update" names body { $$ = with_list(p, children(p, node(p, N_UPDATE, &@1), NULL, $3, NULL), $2); }
-  | "batch" "a name" batch_options '{' typeds '}' { $$ = with_list2(p, with_list(p, node(p, N_BATCH, &@2), $5), $3); $$->name = $2; }
-  | "block" "a name" '(' params ')' body { $$ = with_list(p, children(p, node(p, N_BLOCK, &@2), NULL, $6, NULL), $4); $$->name = $2; }
-  | "net" "a name" '(' params ')' body { $$ = with_list(p, children(p, node(p, N_NET, &@2), NULL, $6, NULL), $4); $$->name = $2; }
+  | "batch" "a name" batch_options '{' typeds '}'
+     { $$ = with_list2(p, with_list(p, node(p, N_BATCH, &@2), $5), $3); $$->name = $2; }
+  | "block" "a name" '(' params ')' body
+     { $$ = with_list(p, children(p, node(p, N_BLOCK, &@2), NULL, $6, NULL), $4); $$->name = $2; }
+  | "net" "a name" '(' params ')' body
+     { $$ = with_list(p, children(p, node(p, N_NET, &@2), NULL, $6, NULL), $4); $$->name = $2; }
   | "net" "a name" '(' params ';' params ')' body
-    { $$ = with_list2(p, with_list(p, children(p, node(p, N_NET, &@2), NULL, $8, NULL), $4), $6); $$->name = $2; }
+     { $$ = with_list2(p, with_list(p, children(p, node(p, N_NET, &@2), NULL, $8, NULL), $4), $6);
+       $$->name = $2; }
   | "train" "a name" body { $$ = children(p, node(p, N_TRAIN, &@2), NULL, $3, NULL); $$->name = $2; }
-  | "predict" '(' inputs ')' body { $$ = with_list(p, children(p, node(p, N_PREDICT, &@1), NULL, $5, NULL), $3); $$->name = "predict"; }
-  | "forward" "a name" '(' inputs ')' body { $$ = with_list(p, children(p, node(p, N_FORWARD, &@2), NULL, $6, NULL), $4); $$->name = $2; }
+  | "predict" '(' inputs ')' body
+     { $$ = with_list(p, children(p, node(p, N_PREDICT, &@1), NULL, $5, NULL), $3); $$->name = "predict"; }
+  | "forward" "a name" '(' inputs ')' body
+     { $$ = with_list(p, children(p, node(p, N_FORWARD, &@2), NULL, $6, NULL), $4); $$->name = $2; }
   ;
 
 else_part: %empty { $$ = NULL; }
@@ -122,7 +133,8 @@ inputs: typed { $$ = append((AstList){NULL, NULL, 0}, $1); } | inputs ',' typed 
 /* The fields of a batch: one a line, or separated by commas. */
 typeds: %empty { $$ = (AstList){NULL, NULL, 0}; }
   | typeds typed { $$ = append($1, $2); } | typeds "end of line" | typeds ',' | typeds ';' ;
-typed: "a name" ':' "a name" '[' exprs ']' { $$ = with_list(p, node(p, N_TYPED, &@1), $5); $$->name = $1; $$->str = $3; } ;
+typed: "a name" ':' "a name" '[' exprs ']'
+     { $$ = with_list(p, node(p, N_TYPED, &@1), $5); $$->name = $1; $$->str = $3; } ;
 
 params: %empty { $$ = (AstList){NULL, NULL, 0}; }
   | param { $$ = append((AstList){NULL, NULL, 0}, $1); }
@@ -137,8 +149,11 @@ names: "a name" { Ast *n = node(p, N_NAME, &@1); n->name = $1; $$ = append((AstL
 
 /* A right-hand side: one value, or several that make a list. */
 expr: choice
-  | choice ',' exprs { AstList l = append((AstList){NULL, NULL, 0}, $1); l.last->next = $3.first; l.last = $3.last;
-                       l.depth = l.depth > $3.depth ? l.depth : $3.depth; $$ = with_list(p, node(p, N_LIST, &@1), l); }
+  | choice ',' exprs 
+     { AstList l = append((AstList){NULL, NULL, 0}, $1);
+                       l.last->next = $3.first; l.last = $3.last;
+                       l.depth = l.depth > $3.depth ? l.depth : $3.depth;
+                       $$ = with_list(p, node(p, N_LIST, &@1), l); }
   ;
 exprs: choice { $$ = append((AstList){NULL, NULL, 0}, $1); } | exprs ',' choice { $$ = append($1, $3); } ;
 
@@ -181,7 +196,8 @@ args1: arg { $$ = append((AstList){NULL, NULL, 0}, $1); } | args1 ',' arg { $$ =
 arg: choice { $$ = children(p, node(p, N_ARG, &@1), $1, NULL, NULL); }
   | "a name" '=' choice { $$ = children(p, node(p, N_ARG, &@1), $3, NULL, NULL); $$->name = $1; }
   ;
-subscripts: subscript { $$ = append((AstList){NULL, NULL, 0}, $1); } | subscripts ',' subscript { $$ = append($1, $3); } ;
+subscripts: subscript { $$ = append((AstList){NULL, NULL, 0}, $1); }
+   | subscripts ',' subscript { $$ = append($1, $3); } ;
 subscript: choice
   | ':' { $$ = node(p, N_SLICE, &@1); }
   | choice ':' { $$ = children(p, node(p, N_SLICE, &@2), $1, NULL, NULL); }
@@ -203,7 +219,8 @@ static void raise_depth(Parser *p, Ast *n, int child) {
   if (child + 1 > n->depth) n->depth = child + 1;
   if (n->depth > MAX_AST_DEPTH && !p->too_deep) {
     p->too_deep = true;
-    parser_error(p, n->at.line, n->at.col, "nested more than %d levels deep; name a part of it", MAX_AST_DEPTH);
+    parser_error(p, n->at.line, n->at.col, "nested more than %d levels deep; name a part of it",
+                 MAX_AST_DEPTH);
   }
 }
 
@@ -260,7 +277,8 @@ static void yyerror(YYLTYPE *loc, Parser *p, const char *msg) {
 static const char *hint(const Token *at, const Token *last) {
   static const struct { const char *word, *hint; } words[] = {
     {"elif", "; write else if"}, {"def", "; functions are written block NAME(..) { }"},
-    {"function", "; functions are written block NAME(..) { }"}, {"class", "; networks are written net NAME(x; ..) { }"},
+    {"function", "; functions are written block NAME(..) { }"},
+    {"class", "; networks are written net NAME(x; ..) { }"},
     {"while", "; loops are written for NAME in LIST { }"}, {"import", "; files are read by use \"path.net\""},
     {"from", "; files are read by use \"path.net\""}, {"use", "; a path stands in double quotes"},
   };
@@ -270,7 +288,8 @@ static const char *hint(const Token *at, const Token *last) {
       if (!strcmp(t->text, words[i].word)) return words[i].hint;
   }
   if (at->code == ':') return "; bodies stand in { }";
-  if (at->code == '=' && last && (last->code == ']' || last->code == ')')) return "; only a name can be given a value";
+  if (at->code == '=' && last && (last->code == ']' || last->code == ')'))
+    return "; only a name can be given a value";
   return "";
 }
 
@@ -282,13 +301,15 @@ static int yyreport_syntax_error(const yypcontext_t *ctx, Parser *p) {
   char list[160] = "";
   for (int i = 0; i < n && n < 5; i++) {
     size_t used = strlen(list);
-    snprintf(list + used, sizeof list - used, "%s%s", i == 0 ? ", expected " : i == n - 1 ? " or " : ", ", yysymbol_name(want[i]));
+    snprintf(list + used, sizeof list - used, "%s%s",
+             i == 0 ? ", expected " : i == n - 1 ? " or " : ", ", yysymbol_name(want[i]));
   }
   const char *got = yysymbol_name(yypcontext_token(ctx));
   if (!strncmp(got, "a ", 2)) got += 2;
   bool word = at->code == T_NAME && at->text;
   const char *more = hint(at, p->pos >= 2 ? &p->tok[p->pos - 2] : NULL);
-  parser_error(p, at->line, at->col, "unexpected %s%s%.40s%s%s%s", word ? "name" : got, word ? " '" : "", word ? at->text : "",
+  parser_error(p, at->line, at->col, "unexpected %s%s%.40s%s%s%s",
+               word ? "name" : got, word ? " '" : "", word ? at->text : "",
                word ? "'" : "", *more ? "" : list, more);
   return 0;
 }

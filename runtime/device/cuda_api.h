@@ -22,7 +22,8 @@
   CODE(CUDA_ERROR_LAUNCH_FAILED, 719)                                                                        \
   CODE(CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, 803)
 
-#ifndef CUDA_VERSION /* behind the toolkit's cuda.h, with which tests/runtime/test_cuda_header.c compares what follows */
+/* Not behind the toolkit's cuda.h, with which tests/runtime/test_cuda_header.c compares what follows. */
+#ifndef CUDA_VERSION
 typedef int CUresult, CUdevice, CUdevice_attribute, CUfunction_attribute, CUjit_option, CUstreamCaptureMode;
 typedef uint64_t CUdeviceptr;
 typedef struct CUctx *CUcontext;
