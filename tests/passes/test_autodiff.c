@@ -84,7 +84,7 @@ static void test_rules(void **state) {
 static void test_every_op_has_a_case(void **state) {
   (void)state;
   static const char *const not_differentiable[] = {
-#define OP(name, min_in, max_in, attrs, cls, shape, grad, form, meaning) #grad,
+#define OP(name, min_in, max_in, attrs, cls, cost, shape, grad, form, meaning) #grad,
 #include "ir/ops.def"
   };
   for (int op = 0; op < OP_COUNT; op++) {
