@@ -4,8 +4,8 @@
 #include <string.h>
 
 const OpInfo op_info[OP_COUNT] = {
-#define OP(name, min_in, max_in, attrs, cls, shape, grad, form, meaning)                                     \
-  [OP_##name] = {#name, min_in, max_in, attrs, cls, form, meaning},
+#define OP(name, min_in, max_in, attrs, cls, cost, shape, grad, form, meaning)                               \
+  [OP_##name] = {#name, min_in, max_in, attrs, cls, cost, form, meaning},
 #include "ir/ops.def"
 };
 

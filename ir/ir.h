@@ -223,6 +223,7 @@ typedef struct {
   int min_in, max_in;
   unsigned attrs;
   OpClass cls;
+  int cost; /* arithmetic per element, in additions */
   const char *form, *meaning;
 } OpInfo;
 extern const OpInfo op_info[OP_COUNT];

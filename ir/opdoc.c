@@ -5,7 +5,7 @@
 static const struct {
   const char *shape, *grad;
 } rule[OP_COUNT] = {
-#define OP(name, min_in, max_in, attrs, cls, shape, grad, ...) [OP_##name] = {#shape, #grad},
+#define OP(name, min_in, max_in, attrs, cls, cost, shape, grad, ...) [OP_##name] = {#shape, #grad},
 #include "ir/ops.def"
 };
 

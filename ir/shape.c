@@ -460,7 +460,7 @@ static bool shape_grad(Rule *r) {
 /* ---- the table ---- */
 
 static bool (*const rule_of[OP_COUNT])(Rule *) = {
-#define OP(name, min_in, max_in, attrs, cls, shape, ...) [OP_##name] = shape_##shape,
+#define OP(name, min_in, max_in, attrs, cls, cost, shape, ...) [OP_##name] = shape_##shape,
 #include "ir/ops.def"
 };
 

@@ -9,7 +9,7 @@ enum { MAX_NETS = 16 };
 /* Does a gradient go through? */
 static bool differentiable(const Node *n) {
   static const char *const rule[] = {
-#define OP(name, least, most, attrs, cls, shape, gradient, form, text) #gradient,
+#define OP(name, least, most, attrs, cls, cost, shape, gradient, form, text) #gradient,
 #include "ir/ops.def"
 #undef OP
   };

@@ -13,7 +13,7 @@
 #include <string.h>
 
 static GradRule *const rules[OP_COUNT] = {
-#define OP(name, min_in, max_in, attrs, cls, shape, grad, form, meaning) [OP_##name] = grad_##grad,
+#define OP(name, min_in, max_in, attrs, cls, cost, shape, grad, form, meaning) [OP_##name] = grad_##grad,
 #include "ir/ops.def"
 };
 

@@ -25,9 +25,10 @@ void grad_give(Sweep *s, const Node *n, int operand, int g);
 /* clang-format off */
 #define GRAD_RULES(X) \
   X(neg) X(abs) X(exp) X(log) X(sqrt) X(rsqrt) X(cos) X(sin) X(sigmoid) X(tanh) X(relu) X(leaky) X(powc) \
-  X(cast)   X(add) X(sub) X(mul) X(div) X(min) X(max) X(select) X(sum) X(amax) X(amin) X(softmax) X(log_softmax) \
-  X(batchnorm) X(conv) X(conv_dx) X(conv_dw) X(dwconv) X(dwconv_dx) X(dwconv_dw) X(matmul) X(inner) \
-  X(reshape)   X(broadcast) X(concat) X(slice) X(pad) X(upsample) X(sumpool) X(maxpool) X(resize) X(resize_dx) X(orient)
+  X(cast) X(add) X(sub) X(mul) X(div) X(min) X(max) X(select) X(sum) X(amax) X(amin) X(softmax) \
+  X(log_softmax) X(batchnorm) X(conv) X(conv_dx) X(conv_dw) X(dwconv) X(dwconv_dx) X(dwconv_dw) \
+  X(matmul) X(inner) X(reshape) X(broadcast) X(concat) X(slice) X(pad) X(upsample) X(sumpool) X(maxpool) \
+  X(resize) X(resize_dx) X(orient)
 /* clang-format on */
 #define X(name) GradRule grad_##name;
 GRAD_RULES(X)

@@ -73,17 +73,10 @@ static Need need_of(const Fuse *z, int v) {
   return need;
 }
 
+/* So dear that it is computed once, not again by every reader. */
 static bool is_heavy(Op op) {
-  switch (op) {
-  case OP_exp:
-  case OP_log:
-  case OP_cos:
-  case OP_sin:
-  case OP_sigmoid:
-  case OP_tanh:
-  case OP_powc: return true;
-  default: return false;
-  }
+  enum { HEAVY = 10 };
+  return op_info[op].cls == EW && op_info[op].cost >= HEAVY;
 }
 
 /* ---- fronts: what an inline expression reads ---- */

@@ -15,22 +15,10 @@ static int compare_keys(const void *pa, const void *pb) {
 /* ---- costs: nominal rates of a core with AVX2, of which only the proportion matters ---- */
 
 static double flops_of(const Fn *f, const Node *n) {
-  double count = (double)type_count(n->type);
-  switch (n->op) {
-  case OP_const:
-  case OP_iota: return 0;
-  case OP_rand: return 24 * count;
-  case OP_exp:
-  case OP_log:
-  case OP_cos:
-  case OP_sin:
-  case OP_sigmoid:
-  case OP_tanh:
-  case OP_powc: return 20 * count;
-  default: break;
-  }
-  if (op_info[n->op].cls == CON) return 2 * (double)node_macs(f, n);
-  return op_info[n->op].cls == RED ? (double)type_count(f->node[n->in[0]].type) : count;
+  OpClass cls = op_info[n->op].cls;
+  int64_t count = type_count(cls == RED ? f->node[n->in[0]].type : n->type);
+  if (cls == CON) count = 2 * node_macs(f, n);
+  return op_info[n->op].cost * (double)count;
 }
 
 static double seconds_of(double flops, double bytes) {

@@ -79,7 +79,7 @@ TEST(gradients_of_all_cases_are_what_differences_say) {
 /* Every differentiable op of the table must occur in a case. */
 TEST(every_differentiable_op_has_a_case) {
   static const char *const not_differentiable[] = {
-#define OP(name, min_in, max_in, attrs, cls, shape, grad, form, meaning) #grad,
+#define OP(name, min_in, max_in, attrs, cls, cost, shape, grad, form, meaning) #grad,
 #include "ir/ops.def"
   };
   for (int op = 0; op < OP_COUNT; op++) {

@@ -187,19 +187,8 @@ static void choose_lanes(const Emit *e, Sweep *s, bool unrolled) {
   if (s->v < 0 || tasks_wanted(e, s) == 1) s->nv = 1; /* where time does not matter, short code does */
 }
 
-static int64_t op_weight(Op op) {
-  switch (op) {
-  case OP_exp:
-  case OP_log:
-  case OP_tanh:
-  case OP_sigmoid:
-  case OP_powc: return 10;
-  case OP_sin:
-  case OP_cos: return 20;
-  case OP_rand: return 60;
-  default: return 1;
-  }
-}
+/* Of the code of a node: even a leaf, which costs nothing, is there. */
+static int64_t op_weight(Op op) { return max64(op_info[op].cost, 1); }
 
 /* ---- loop order ---- */
 
