@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "tests/scratch.h"
 #include "codegen/abi.h"
+#include "tests/text.h"
 #include "runtime/data/data.h"
 #include "runtime/io/picture.h"
 #include "runtime/io/format.h"
@@ -395,6 +396,22 @@ TEST(every_layout_of_real_data_is_read) {
     assert_true(data_split_labeled(d, "10%", 1, err));
     data_close(d);
   }
+}
+
+/* docs/data.md has a row for every format, as the table says. */
+TEST(every_format_is_described) {
+  char *text = read_text("docs/data.md"), row[256];
+  assert_non_null(text);
+  for (int i = 0; format_table[i]; i++) {
+    const Format *f = format_table[i];
+    int n = snprintf(row, sizeof row, "| %s | ", f->name);
+    for (int e = 0; f->ending[e]; e++)
+      n += snprintf(row + n, sizeof row - (size_t)n, "%s`%s`", e ? ", " : "", f->ending[e]);
+    snprintf(row + n, sizeof row - (size_t)n, " | %s | %s |\n",
+             f->holds == HOLDS_VOLUME ? "volumes" : "pictures", f->write ? "yes" : "no");
+    if (!strstr(text, row)) fail_msg("docs/data.md lacks the row %s", row);
+  }
+  free(text);
 }
 
 RUN_TESTS(scratch_set_up, scratch_tear_down)

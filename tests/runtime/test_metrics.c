@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "tests/test.h"
+#include "tests/text.h"
 #include "runtime/data/data.h"
 #include "runtime/image/edt.h"
 #include "runtime/eval/metrics.h"
@@ -113,6 +114,19 @@ TEST(holes_are_filled_and_the_largest_component_kept) {
   cube[0] = cube[13] = cube[26] = 1; /* a diagonal is one component */
   assert_true(largest_component(cube, 3, d3));
   assert_int_equal(cube[0] + cube[13] + cube[26], 3);
+}
+
+/* docs/cli.md has a row for every metric, as the table says. */
+TEST(every_metric_is_described) {
+  char *text = read_text("docs/cli.md"), row[256];
+  assert_non_null(text);
+  for (int i = 0; i < METRIC_COUNT; i++) {
+    const MetricInfo *m = &metric_info[i];
+    snprintf(row, sizeof row, "| %s | %s | %s | %s |\n", m->column, m->meaning,
+             m->better == HIGHER ? "higher" : "lower", m->undefined == EMPTY ? "a mask is empty" : "never");
+    if (!strstr(text, row)) fail_msg("docs/cli.md lacks the row %s", row);
+  }
+  free(text);
 }
 
 RUN_TESTS(NULL, NULL)
