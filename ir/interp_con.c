@@ -2,8 +2,7 @@
  *
  * A convolution and its two adjoints are one trilinear form: the sum over all (n, o, c, output place, kernel
  * place) of x * w * y. The op says which of the three is the result. walk() visits the terms; a depthwise
- * convolution is N*C independent ones with one channel each and kernels of their own.
- */
+ * convolution is N*C independent ones with one channel each and kernels of their own. */
 #include "ir/interp_ref.h"
 
 typedef struct {

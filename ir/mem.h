@@ -3,8 +3,7 @@
  *   Arena *a = arena_new();
  *   Node *n = arena_alloc(a, sizeof *n);      // zeroed
  *   char *s = arena_printf(a, "%s.%d", base, i);
- *   arena_free(a);
- */
+ *   arena_free(a); */
 #ifndef NETC_MEM_H
 #define NETC_MEM_H
 #include <stddef.h>

@@ -2,8 +2,7 @@
  *
  * The first error stops the parser: `bad` is set, and every later call returns at once with an empty result,
  * so the code reads as if nothing could fail. A node is built by ir_node(), which checks it; a type written
- * behind a node must be the one inferred.
- */
+ * behind a node must be the one inferred. */
 #include "ir/text.h"
 #include <ctype.h>
 #include <errno.h>

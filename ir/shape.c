@@ -1,8 +1,7 @@
 /* shape.c - one shape rule per name in the shape column of ops.def.
  *
  * A rule sees the operands' types and the attributes and writes the result's type. Every failure is one
- * sentence behind "OP of TYPE and TYPE: ", so that both shapes are always told.
- */
+ * sentence behind "OP of TYPE and TYPE: ", so that both shapes are always told. */
 #include "ir/ir.h"
 #include <stdarg.h>
 #include <string.h>

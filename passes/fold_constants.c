@@ -1,6 +1,5 @@
 /* fold_constants.c - see fold_constants.h. Only ops whose float32 result is the exact one rounded once are
- * folded, in double and then rounded, which is the same; exp and its like are left to the kernels.
- */
+ * folded, in double and then rounded, which is the same; exp and its like are left to the kernels. */
 #include "passes/fold_constants.h"
 #include <math.h>
 

@@ -5,8 +5,7 @@
  * class that holds a convolution weight or a conv_dw result has the weights order, every other class the
  * default of its rank. Ops that move data or contract images want the default on their operands; where such
  * an operand lies in a class of weights (or a weight comes out of such an op) a reshape to the same type,
- * another order, copies it. That is the only conversion there is.
- */
+ * another order, copies it. That is the only conversion there is. */
 #include "passes/passes.h"
 #include "passes/graph/order.h"
 #include "passes/graph/rewrite.h"

@@ -3,8 +3,7 @@
  * One forward sweep reaches the fixed point: a node is rewritten after its operands, and each rule's result
  * is either an operand, an older node, or a node to which the rules were applied in turn. Values stay the
  * same bit for bit in float32 (the sign of a zero apart): folding happens only for operations whose float32
- * result is the rounded exact one.
- */
+ * result is the rounded exact one. */
 #include "passes/passes.h"
 #include "passes/fold_constants.h"
 #include "passes/graph/rewrite.h"

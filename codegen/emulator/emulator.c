@@ -2,8 +2,7 @@
  * launch's memory and threads are laid out. How accesses are watched is in threads.c.
  *
  * An asynchronous copy stores NaN when it is asked for, and what it copies when its thread waits for it:
- * between the two nobody may touch the place, and it counts as stored then.
- */
+ * between the two nobody may touch the place, and it counts as stored then. */
 #include <stdlib.h>
 #include <string.h>
 #include "codegen/emulator/wgmma.h"

@@ -5,8 +5,7 @@
  * who read it since. An access is ordered behind one of another thread of its warp when that came before the
  * warp's last sync, of its block when it came before the block's last barrier, and never behind one of
  * another block. Of several readers that nothing orders only the narrowest group that holds them is kept: a
- * thread, a warp, a block, or all.
- */
+ * thread, a warp, a block, or all. */
 #include <stdarg.h>
 #include "codegen/emulator/threads.h"
 #include "codegen/kir/fragment.h"

@@ -3,8 +3,7 @@
  * Polynomials interpolate the function (less its leading terms, which stay exact) at the Chebyshev nodes of
  * the reduced interval; the relative error of each is below 2^-25 of the result, what remains is rounding.
  * Every path is free of branches. Measured: exp, log, sin, cos <= 2 ulp, tanh, sigmoid <= 4 ulp
- * (tests/codegen/kir/test_math.c).
- */
+ * (tests/codegen/kir/test_math.c). */
 #include <math.h>
 #include <string.h>
 #include "codegen/kir/kir.h"

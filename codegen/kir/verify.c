@@ -1,5 +1,4 @@
-/* verify.c - what every kernel must satisfy before it is lowered, checked independently of the builder.
- */
+/* verify.c - what every kernel must satisfy before it is lowered, checked independently of the builder. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>

@@ -16,10 +16,8 @@ typedef struct {
   int64_t stride[MAX_RANK], size[3], extent_stride[3], n, channels; /* n: elements of a sample, per channel */
   int first; /* of three axes, the first that the module has */
   KV pool, views, out;
-  KV sample, o[2], x, mask,
-      /* of the row: number of its view, place; of the turn: its first element, lanes; first double of the
-       * view */
-      base;
+  KV sample, o[2], base; /* of the row: number of its view, its place, first double of the view */
+  KV x, mask;            /* of a turn of the loop: its first element, its lanes */
 } Filling;
 
 enum { VIEW_IMAGE, VIEW_LABEL, VIEW_AXES, START = 0, SCALE, SIZE, FROM, BY, AXIS_DOUBLES = 7 };

@@ -1,8 +1,7 @@
 /* eval.h - the evaluator: walks the tree and builds the graph. Everything but tensors is known while it runs.
  *
  * Errors: a failing operation reports once and yields V_POISON; whatever meets poison yields poison silently,
- * so evaluation goes on and finds further, independent errors.
- */
+ * so evaluation goes on and finds further, independent errors. */
 #ifndef NETC_EVAL_H
 #define NETC_EVAL_H
 #include "frontend/syntax/ast.h"

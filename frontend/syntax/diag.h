@@ -3,8 +3,7 @@
  *   models/unet.net:12:7: error: conv: ...
  *     x = conv(x, 64, 3)
  *         ^
- *   note: in block double_conv called from models/unet.net:30:9
- */
+ *   note: in block double_conv called from models/unet.net:30:9 */
 #ifndef NETC_DIAG_H
 #define NETC_DIAG_H
 #include "ir/ir.h"

@@ -1,6 +1,5 @@
 /* elementwise.c - gradient rules of elementwise ops, reductions and composites. y is the op's result, from
- * which the rule is written where that saves keeping the operand.
- */
+ * which the rule is written where that saves keeping the operand. */
 #include "passes/autodiff/grad.h"
 
 /* m ? dy : 0 */

@@ -1,6 +1,5 @@
 /* fuse.c - pass `fuse`: which node is computed in which kernel. The method is told in work.h, the
- * promises in fuse.h; write.c carries the decisions out.
- */
+ * promises in fuse.h; write.c carries the decisions out. */
 #include "passes/fuse/work.h"
 #include <string.h>
 

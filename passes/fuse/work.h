@@ -5,8 +5,7 @@
  * possibly stored), or inline (computed again by each group that reads it). Roots are put into groups one
  * after another in program order. Groups have positions on a line; every group reads only groups before it,
  * so no cycle can arise. A root may join a group when all it reads lies before that group's position, or when
- * nobody has read the group yet, for then it can be moved to the end of the line.
- */
+ * nobody has read the group yet, for then it can be moved to the end of the line. */
 #ifndef NETC_FUSE_WORK_H
 #define NETC_FUSE_WORK_H
 #include "passes/fuse/fuse.h"

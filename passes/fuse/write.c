@@ -1,6 +1,5 @@
 /* write.c - carries out what pass `fuse` decided: writes the groups one after another in the order of
- * their positions, cloning inline nodes and leaves into every group that reads them.
- */
+ * their positions, cloning inline nodes and leaves into every group that reads them. */
 #include "passes/fuse/work.h"
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,7 @@
  *
  *   Rewrite r = rewrite_begin(f);
  *   for (int i = 0; i < f->n; i++) r.map[i] = rewrite_copy(&r, i);   // or whatever replaces node i
- *   return rewrite_end(&r, err);                                     // stores and outputs follow the map
- */
+ *   return rewrite_end(&r, err);                                     // stores and outputs follow the map */
 #ifndef NETC_REWRITE_H
 #define NETC_REWRITE_H
 #include "ir/ir.h"

@@ -1,8 +1,7 @@
 /* plan.c - static memory plan. Buffers are placed one after another, each in the tightest gap between the
  * already placed buffers that live at the same time. What order is best depends on the graph, so several are
  * tried and the smallest arena wins. In-place pairs of equal size are tried both ways: merged into one block
- * that lives through both, and apart.
- */
+ * that lives through both, and apart. */
 #include "passes/memory/plan.h"
 #include "ir/ints.h"
 #include "ir/mem.h"

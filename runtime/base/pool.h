@@ -4,8 +4,7 @@
  *   pool_run(p, task_fn, ctx, ntasks);         // returns when all tasks are done
  *   pool_free(p);
  *
- * Which thread runs a task is not determined; results must not depend on it, and kernels are built so.
- */
+ * Which thread runs a task is not determined; results must not depend on it, and kernels are built so. */
 #ifndef NETRUN_POOL_H
 #define NETRUN_POOL_H
 #include <stdint.h>

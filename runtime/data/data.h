@@ -10,8 +10,7 @@
  *   Sample s;  data_load(d, item, &s, err); ... sample_free(&s);
  *
  * Functions that can fail return false or NULL and put one sentence into err: what happened, the file, what
- * to do.
- */
+ * to do. */
 #ifndef NETRUN_DATA_H
 #define NETRUN_DATA_H
 #include <stdbool.h>

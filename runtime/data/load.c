@@ -1,10 +1,12 @@
 /* load.c - one item: files to normalised arrays. docs/data.md states the normalisation:
- *   colour pictures   /255, then the ImageNet mean and deviation per channel
- *   gray pictures     zero mean, unit variance per image
- *   CT volumes        (least value <= -500) clipped to [-200, 250] HU, then as below
- *   slices            8 bits (CT: the window; else between the 0.1 and 99.9 percentiles), then as gray
- * pictures volumes           zero mean, unit variance per volume; HDF5 files of LA come normalised and are
- * left as they are */
+ *
+ *   colour pictures      /255, then the ImageNet mean and deviation per channel
+ *   gray pictures        zero mean, unit variance per image
+ *   CT volumes           (least value <= -500) clipped to [-200, 250] HU, then as volumes
+ *   slices of volumes    8 bits (CT: the window; else between the 0.1 and 99.9 percentiles), then as gray
+ *                        pictures
+ *   volumes              zero mean, unit variance per volume; those of a format whose files come normalised
+ *                        (Format.prepared) are left as they are */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* slide.h - sliding-window inference (spec 4.6): windows of the module's patch over a volume or an image
+/* slide.h - sliding-window inference: windows of the module's patch over a volume or an image
  * larger than it, class probabilities summed and divided by their count. */
 #ifndef NETRUN_SLIDE_H
 #define NETRUN_SLIDE_H

@@ -4,8 +4,7 @@
  *   StFile *f = st_open("last.safetensors", err);
  *   const StTensor *t = st_find(f, "student.down1.conv1.weight");
  *   const char *it = st_meta(f, "iteration");
- *   st_close(f);
- */
+ *   st_close(f); */
 #ifndef NETRUN_SAFETENSORS_H
 #define NETRUN_SAFETENSORS_H
 #include <stddef.h>

@@ -12,8 +12,7 @@
  *
  * With GEN_EXACT all values are small integers, of which compiled functions get every bit right, whatever
  * the order of sums. Else they are real numbers of about [-1, 1], and what jumps (comparisons, argmax) sees
- * only inputs: these hold no two equal numbers.
- */
+ * only inputs: these hold no two equal numbers. */
 #ifndef TESTS_GEN_MAPS_H
 #define TESTS_GEN_MAPS_H
 #include "tests/ir/gen.h"

@@ -8,8 +8,7 @@
  * one loop for each run of such taps.
  *
  * Weights are read from panels (pack.c) where that pays. A task has as many blocks as their panels fit
- * the near cache, so that they stay in cache while the rows pass by.
- */
+ * the near cache, so that they stay in cache while the rows pass by. */
 #include "codegen/emit/core/epilogue.h"
 #include "codegen/emit/conv/geometry.h"
 #include "ir/ints.h"

@@ -7,8 +7,7 @@
  * so the pixels of conv_dx with equal i mod s (a phase) form a convolution of stride 1 with a subset of the
  * taps. The innermost spatial axis is cut into tiles of neighbouring pixels whose accumulators stay in
  * registers; at its ends tiles meet fewer taps, which is settled here, when the code is made, not by tests
- * while it runs. The outer axes are loops over the taps that hit the operand.
- */
+ * while it runs. The outer axes are loops over the taps that hit the operand. */
 #ifndef NETC_CONV_GEOM_H
 #define NETC_CONV_GEOM_H
 #include "codegen/emit/core/emit.h"

@@ -1,6 +1,5 @@
 /* box.h - the loop nest of kernels that visit every element of a box: the last axis of extent > 1 runs
- * along the lanes, the axes before it are split over tasks so that a task visits about `chunk` elements.
- */
+ * along the lanes, the axes before it are split over tasks so that a task visits about `chunk` elements. */
 #ifndef NETC_VISIT_H
 #define NETC_VISIT_H
 #include "codegen/emit/core/emit.h"

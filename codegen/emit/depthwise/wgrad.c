@@ -5,8 +5,7 @@
  * A task takes a chunk of rows of one sample and keeps its sums in its own partial result, from where a few
  * kernel taps at a time are held in registers for one row. Partial results are added in order by a second
  * launch (codegen/emit/core/sum_parts.h): the tree depends on the shape only. Operands are read once from
- * memory, rows again from cache.
- */
+ * memory, rows again from cache. */
 #include "codegen/emit/core/sum_parts.h"
 #include "codegen/emit/depthwise/row.h"
 

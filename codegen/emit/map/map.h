@@ -8,8 +8,7 @@
  * array of the sweep walks them alike. One dim runs along the lanes (v); a small one may be unrolled (u), its
  * values side by side in registers: that is how channel reductions inside a group (softmax) stay in one
  * kernel. The others are loops. Loops are ordered so that a reduction's kept dims lie outside of the ones it
- * sums over; its accumulators live from loop `level` inwards.
- */
+ * sums over; its accumulators live from loop `level` inwards. */
 #ifndef NETC_MAP_H
 #define NETC_MAP_H
 #include "codegen/emit/core/expr.h"

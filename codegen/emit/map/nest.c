@@ -6,8 +6,7 @@
  * may be masked.
  *
  * Sums of many floats lose digits when added one by one; so where more than MAP_RUN additions would go into
- * one accumulator, the loop is cut into runs that start from zero and are added to a total when they end.
- */
+ * one accumulator, the loop is cut into runs that start from zero and are added to a total when they end. */
 #include <math.h>
 #include "codegen/emit/map/map.h"
 

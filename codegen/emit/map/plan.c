@@ -1,5 +1,4 @@
-/* plan.c - which sweeps a map group needs, and the shape of each: folded dims, lanes, loop order, tasks.
- */
+/* plan.c - which sweeps a map group needs, and the shape of each: folded dims, lanes, loop order, tasks. */
 #include <stdlib.h>
 #include "codegen/emit/map/map.h"
 #include "ir/ints.h"

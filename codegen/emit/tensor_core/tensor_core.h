@@ -31,21 +31,19 @@ typedef struct {
   int row; /* 32-bit words: 16 or 32 */
   int stages;
   bool transposed;
-  /* products by four warps together (codegen/kir/wgmma.h): each four have rows of their own, and all
-   * columns */
+  /* Products by warpgroups, four warps each (codegen/kir/wgmma.h): a warpgroup has rows of its own, and all
+   * columns. */
   bool wgmma;
 } TcTile;
 
-/* Words of a piece, of a row as tc_tile has it; products along a row; bytes of a block that tiles may take;
- * stages, taps (bits of a word), and parts of a summed axis, at most. */
 enum {
-  TC_PIECE = 4,
-  TC_ROW = 16,
-  TC_MAX_SUB = 4,
-  TC_SHARED = 48 << 10,
-  TC_MOST_STAGES = 4,
-  TC_MOST_TAPS = 30,
-  TC_MOST_PARTS = SUM_MOST_PARTS
+  TC_PIECE = 4,         /* words of a piece: 16 bytes, what ldmatrix and cp.async move */
+  TC_ROW = 16,          /* words of a row as tc_tile makes it */
+  TC_MAX_SUB = 4,       /* products along a row, at most */
+  TC_SHARED = 48 << 10, /* bytes of a block's tiles, at most: what every GPU has without being asked */
+  TC_MOST_STAGES = 4,   /* at most; */
+  TC_MOST_TAPS = 30,    /* bits of the word that tells which taps of a row meet the image; */
+  TC_MOST_PARTS = SUM_MOST_PARTS /* of a summed axis (split-K) */
 };
 
 /* Indices of a block are vectors of i32. */

@@ -5,8 +5,7 @@
  *   fill_lo = -1, fill_hi = 1;                  // values of inputs
  *   check_fn(f, (RunCase){.tolerance = 2e-5, .fill = fill_range, .what = "x"}, 2e-5);
  *
- * OPS_MACHINE is whom the kernels are for; a file may define it before.
- */
+ * OPS_MACHINE is whom the kernels are for; a file may define it before. */
 #ifndef NETC_RUN_PASSES_H
 #define NETC_RUN_PASSES_H
 #include "passes/autodiff/autodiff.h"
