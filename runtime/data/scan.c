@@ -1,6 +1,6 @@
 /* scan.c - finds images and masks in the layouts of the field:
  *
- *   ROOT/images + ROOT/masks (or labels)     any pictures or volumes: lits slices, ISIC, hippocampus, a folder
+ *   ROOT/images + ROOT/masks (or labels)     pictures or volumes: lits slices, ISIC, hippocampus, others
  *   ROOT/volume-N.nii[.gz] + ROOT/segmentation-N.nii[.gz]                            LiTS
  *   ROOT/ISIC2018_Task1-2_Training_Input + .._Task1_Training_GroundTruth             ISIC 2018
  *   ROOT/CASE/mri_norm2.h5                   LA as UA-MT published it; any ROOT/x.h5 with image and label
