@@ -5,7 +5,7 @@
 #include "tests/end_to_end/shell.h"
 #include <math.h>
 #include "frontend/frontend.h"
-#include "ir/interp.h"
+#include "ir/interp/interp.h"
 #include "passes/passes.h"
 #include "runtime/base/array.h"
 #include "runtime/device/open.h"

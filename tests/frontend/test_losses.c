@@ -5,7 +5,7 @@
 #include "tests/test.h"
 #include "passes/autodiff/autodiff.h"
 #include "frontend/frontend.h"
-#include "ir/interp.h"
+#include "ir/interp/interp.h"
 #include "passes/passes.h"
 
 enum { MOST = 16 };

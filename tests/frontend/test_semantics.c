@@ -5,7 +5,7 @@
 #include "tests/test.h"
 #include "frontend/eval/optimiser.h"
 #include "frontend/frontend.h"
-#include "ir/interp.h"
+#include "ir/interp/interp.h"
 
 /* Compiles a text as if it lay in the models folder; `use "blocks/..."` works. */
 static Program *compile(Arena *a, const char *text) {

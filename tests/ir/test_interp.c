@@ -4,7 +4,7 @@
 #include <string.h>
 #include "tests/test.h"
 #include "tests/ir/gen.h"
-#include "ir/interp.h"
+#include "ir/interp/interp.h"
 
 enum { MAX_VALUES = 512 };
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "tests/test.h"
 #include "passes/autodiff/autodiff.h"
-#include "ir/interp.h"
+#include "ir/interp/interp.h"
 #include "ir/philox.h"
 #include "passes/passes.h"
 #include "tests/passes/op_cases.h"

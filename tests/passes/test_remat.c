@@ -6,7 +6,7 @@
 #include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "passes/passes.h"
-#include "ir/interp.h"
+#include "ir/interp/interp.h"
 #include "passes/fuse/check.h"
 #include "passes/remat/work.h"
 #include "tests/ir/gen.h"

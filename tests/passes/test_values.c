@@ -6,7 +6,7 @@
 #include "tests/test.h"
 #include "passes/fuse/fuse.h"
 #include "passes/autodiff/autodiff.h"
-#include "ir/interp.h"
+#include "ir/interp/interp.h"
 #include "passes/passes.h"
 #include "tests/ir/gen_maps.h"
 

@@ -18,7 +18,7 @@
 #include "passes/fuse/fuse.h"
 #include "passes/passes.h"
 #include "ir/bf16.h"
-#include "ir/interp.h"
+#include "ir/interp/interp.h"
 #include "codegen/emit/core/emit.h"
 #include "codegen/emulator/emulator.h"
 #include "codegen/emulator/jit.h"

@@ -1,6 +1,6 @@
 /* interp.c - the reference interpreter: binds names to data, runs the kernels in order, rounds, commits
  * stores. */
-#include "ir/interp_ref.h"
+#include "ir/interp/ref.h"
 #include "ir/bf16.h"
 #include "ir/philox.h"
 #include <math.h>

@@ -1,10 +1,10 @@
-/* interp_ref.h - what a reference kernel sees. Private to ir/interp*.c.
+/* ref.h - what a reference kernel sees. Private to ir/interp.
  *
  * A kernel writes every element of `out` from its operands, in double and without rounding; the interpreter
  * rounds afterwards. `out` comes zeroed. Shapes: N batch, C and O channels, S space; all arrays row-major. */
 #ifndef NETC_INTERP_REF_H
 #define NETC_INTERP_REF_H
-#include "ir/interp.h"
+#include "ir/interp/interp.h"
 
 typedef struct {
   Op op;

@@ -1,9 +1,9 @@
-/* interp_con.c - reference kernels of contractions.
+/* contractions.c - reference kernels of contractions.
  *
  * A convolution and its two adjoints are one trilinear form: the sum over all (n, o, c, output place, kernel
  * place) of x * w * y. The op says which of the three is the result. walk() visits the terms; a depthwise
  * convolution is N*C independent ones with one channel each and kernels of their own. */
-#include "ir/interp_ref.h"
+#include "ir/interp/ref.h"
 
 typedef struct {
   int64_t n, c, o;          /* samples, channels of x, channels of y */

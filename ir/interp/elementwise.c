@@ -1,5 +1,5 @@
-/* interp_ew.c - reference kernels of elementwise ops, reductions and composites. */
-#include "ir/interp_ref.h"
+/* elementwise.c - reference kernels of elementwise ops, reductions and composites. */
+#include "ir/interp/ref.h"
 #include <math.h>
 
 /* ---- elementwise: one expression of the operands a, b, c per op ---- */

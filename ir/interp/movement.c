@@ -1,5 +1,5 @@
-/* interp_move.c - reference kernels of data movement: reshaping, joining, pooling, resampling, turning. */
-#include "ir/interp_ref.h"
+/* movement.c - reference kernels of data movement: reshaping, joining, pooling, resampling, turning. */
+#include "ir/interp/ref.h"
 #include <math.h>
 #include <string.h>
 
