@@ -4,8 +4,7 @@
  *
  * A module exports one symbol,
  *
- *   const NetcModule *netc_module_query(uint32_t abi_version);     // NULL when it does not speak that
- *     version
+ *   const NetcModule *netc_module_query(uint32_t abi_version);     // NULL: another version
  *
  * and needs nothing from its host but libc's memcpy/memset. All tables are constant. All memory a function
  * works in is one arena of `arena_bytes` that the host allocates (64-byte aligned, zeroed once): variables

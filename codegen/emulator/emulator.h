@@ -6,12 +6,10 @@
  * that
  *   - an access lies outside of its buffer,
  *   - two threads touch an element, one of them storing, without a sync (one warp) or barrier (one block)
- *     between; tasks
- *     are never ordered,
+ *     between; tasks are never ordered,
  *   - lanes of a warp wait at different places,
  *   - a place is touched to which an asynchronous copy is on its way: it arrives when its thread waits for
- *     it, not before, and other
- *     threads need a barrier after that; or a thread ends before,
+ *     it, not before, and other threads need a barrier after that; or a thread ends before,
  *   - a piece of several elements does not lie at a multiple of its size, or an operand of mma_tf32 is not
  *     rounded,
  *   - a rule of wgmma is broken (wgmma.c).

@@ -25,27 +25,25 @@
  * How it comes about, twice:
  *
  *   By the ISA's words ("Strides", in units of 16 bytes; rows are along m, columns along k). A pattern,
- *     "swizzle atom", is bytes / 16 rows by
- *   8 columns, column after column. "Leading dimension byte offset: swizzled layouts: from the first
- *     (swizzle-byte-size / 16) rows to the
- *   next"; "stride dimension byte offset: swizzled layouts: from the first 8 columns to the next". So 16-29
- *     lead from a pattern to the next along
- *   m, 32-45 to the next along k. Not swapped: "leading, interleave: from the first 8 columns to the next 8",
- *     16-29 along k; "stride,
- *   interleave: from the first row to the next", 32-45 from eight m to the next eight.
+ *   "swizzle atom", is bytes / 16 rows by 8 columns, column after column. "Leading dimension byte offset:
+ *   swizzled layouts: from the first (swizzle-byte-size / 16) rows to the next"; "stride dimension byte
+ *   offset: swizzled layouts: from the first 8 columns to the next". So 16-29 lead from a pattern to the next
+ *   along m, 32-45 to the next along k. Not swapped: "leading, interleave: from the first 8 columns to the
+ *   next 8", 16-29 along k; "stride, interleave: from the first row to the next", 32-45 from eight m to the
+ *   next eight.
  *
  *   By the canonical layouts (the ISA's "Canonical Layouts", CUTLASS's make_gmma_desc<Major::MN>; in
- *     elements, T = 8 of them in 16 bytes):
+ *   elements, T = 8 of them in 16 bytes):
  *     128 bytes   swizzle<3,4,3> o ((T,8,m),(8,k)) : ((1,T,LBO),(8T,SBO))
  *      64 bytes   swizzle<2,4,3> o ((T,4,m),(8,k)) : ((1,T,LBO),(4T,SBO))
  *      32 bytes   swizzle<1,4,3> o ((T,2,m),(8,k)) : ((1,T,LBO),(2T,SBO))
  *      not        swizzle<0,4,3> o ((T,1,m),(8,k)) : ((1,T,SBO),(1T,LBO))
- *     Element (i, q) of m and k is i = e + T p + T W g, q = c + 8 d, with W = bytes / 16, and lies at e + T p
- *       + LBO g + W T c + SBO d: in bytes
- *       2 e + 16 p + bytes c + LBO g + SBO d      line q % 8 = c of a pattern is `bytes` long, its piece p
- *                                                 the p-th 16 bytes;
- *     and swizzle<B,4,3> replaces bits 4.. of the address, B of them, by their sum, bit by bit, with bits
- *       7..: as it does for rows.
+ *     Element (i, q) of m and k is i = e + T p + T W g, q = c + 8 d, with W = bytes / 16, and lies at
+ *     e + T p + LBO g + W T c + SBO d: in bytes
+ *       2 e + 16 p + bytes c + LBO g + SBO d
+ *     so line q % 8 = c of a pattern is `bytes` long, its piece p the p-th 16 bytes; and swizzle<B,4,3>
+ *     replaces bits 4.. of the address, B of them, by their sum, bit by bit, with bits 7..: as it does for
+ *     rows.
  *     Not swapped, W = 1: 2 e + 16 c + SBO g + LBO d.
  *
  * Both say the same: LBO (16-29) is `across`, along m, and SBO (32-45) `down`, along k; of what is not

@@ -10,29 +10,21 @@
  * Elementwise nodes may be cloned too, when reading their operands again costs no more than reading them
  * would.
  *
- *   kind          anchor node      what else may be in the group
- *   G_MAP         -1               EW/RED/broadcast over one domain shape D: every node's shape broadcasts to
- *                 D. RED nodes
- *                                  reduce an operand of shape D. No node depends on a RED of its own group,
- *                                    except
- *                                  where the RED runs over axis 1 only and C = dim 1 <= MAP_UNROLL_C
- *                                    (unrolled).
- *   G_CONV        conv, conv_dx    EW epilogue on the anchor's result: shapes equal to it, operands of the
- *                 result's
- *                                  shape or broadcast (1,C,1..), (N,C,1..), (N,1,S), scalars. One
- *                                    materialised result
- *                                  or several.
- *   G_WGRAD     conv_dw          nothing, or for DyBAC the recomputed input: [mul x s(N,1,S)] dwconv -> x of
- *               conv_dw
- *   G_DEPTHWISE          dwconv, dwconv_dx  prologue mul x s(N,1,S) on the first operand; epilogue as G_CONV
- *   G_DEPTHWISE_WGRAD       dwconv_dw        prologue mul x s(N,1,S) on x
- *   G_DYBAC        conv (1x1)       DyBAC forward: [mul x s(N,1,S)] -> dwconv -> conv 1x1 (the anchor) ->
- *                  epilogue. Neither the scaled
- *                                  input nor the depthwise result is stored.
- *   G_MATMUL      matmul, inner    nothing
- *   G_MOVE        reshape (copy), concat, slice, pad, upsample, sumpool, maxpool, maxpool_dx, resize,
- *                 resize_dx,
- *                 orient, argmax/argmin where not unrolled    nothing */
+ *   G_MAP       Anchor: -1. EW/RED/broadcast over one domain shape D: every node's shape broadcasts to D. RED
+ *               nodes reduce an operand of shape D. No node depends on a RED of its own group, except where
+ *               the RED runs over axis 1 only and C = dim 1 <= MAP_UNROLL_C (unrolled).
+ *   G_CONV      Anchor: conv, conv_dx. EW epilogue on the anchor's result: shapes equal to it, operands of
+ *               the result's shape or broadcast (1,C,1..), (N,C,1..), (N,1,S), scalars. One materialised
+ *               result or several.
+ *   G_WGRAD     Anchor: conv_dw. Nothing else, or for DyBAC the recomputed input: [mul x s(N,1,S)] dwconv ->
+ *               x of conv_dw.
+ *   G_DEPTHWISE Anchor: dwconv, dwconv_dx. Prologue mul x s(N,1,S) on the first operand; epilogue as G_CONV.
+ *   G_DEPTHWISE_WGRAD  Anchor: dwconv_dw. Prologue mul x s(N,1,S) on x.
+ *   G_DYBAC     Anchor: conv (1x1). DyBAC forward: [mul x s(N,1,S)] -> dwconv -> conv 1x1 (the anchor) ->
+ *               epilogue. Neither the scaled input nor the depthwise result is stored.
+ *   G_MATMUL    Anchor: matmul, inner. Nothing else.
+ *   G_MOVE      Anchor: reshape (copy), concat, slice, pad, upsample, sumpool, maxpool, maxpool_dx, resize,
+ *               resize_dx, orient, argmax/argmin where not unrolled. Nothing else. */
 #ifndef NETC_FUSE_H
 #define NETC_FUSE_H
 #include "ir/ir.h"

@@ -11,9 +11,8 @@
  *   - a view's strides let its spatial axes be walked as one;
  *   - its innermost neighbours are neighbours in memory, at least STORAGE_RUN of them;
  *   - who writes a view is elementwise, the epilogue of a contraction, or movement that says it can
- *     (storage.c), and so
- *     is who reads it: operands of contractions, results of reductions, outputs and stored values are no
- *       views. */
+ *     (storage.c), and so is who reads it: operands of contractions, results of reductions, outputs and
+ *     stored values are no views. */
 #ifndef NETC_STORAGE_H
 #define NETC_STORAGE_H
 #include "passes/fuse/fuse.h"

@@ -3,11 +3,11 @@
  *
  *   char error[NETC_ERROR_MAX];
  *   NetcModel *m = netc_open("asenet.so", "last.safetensors", 0, NETC_CPU, error);
- *   if (!m || !netc_segment(m, image, (const int64_t[]){512, 512}, mask, error)) fprintf(stderr, "%s\n",
- *     error);
+ *   if (!m || !netc_segment(m, image, (const int64_t[]){512, 512}, mask, error))
+ *     fprintf(stderr, "%s\n", error);
  *   netc_close(m);
  *
- *   cc frontend/eval/program.c -lnetc
+ *   cc program.c -lnetc
  *
  * The library needs libc and libcjson, a module nothing. It reads no image files: arrays are row-major in
  * their logical shape (N,C,H,W) or (N,C,D,H,W), float images normalised as in training (docs/data.md).

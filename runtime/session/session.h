@@ -4,8 +4,7 @@
  *   Session *s = session_new(m, threads, err);      // one arena, one thread pool; session_on(..): on a GPU
  *   session_init(s, seed);                          // variables as the module says
  *   const NetcFn *f = module_fn(m, "acts");
- *   memcpy(session_at(s, input), batch, ...);       // inputs may be overwritten by a run: write them every
- *                                                   time
+ *   memcpy(session_at(s, input), batch, ...);       // a run may overwrite inputs: write them every time
  *   fn_run(s, f, (NetcStep){seed, iteration}, err); // allocates nothing, but for the first time on a GPU
  *   session_free(s);
  *   module_close(m); */

@@ -78,7 +78,7 @@ TEST(every_batch_field_is_described) {
   char *text = doc(a);
   for (int i = 0; i < FIELD_KINDS; i++) {
     const char *type = arena_printf(a, "`%s[", field_info[i].type);
-    if (!strstr(text, type)) fail_msg("docs/language.md does not say what %s[..]` of a batch is", type);
+    if (!strstr(text, type)) fail_msg("docs/language.md does not say what %s..]` of a batch is", type);
   }
   arena_free(a);
 }

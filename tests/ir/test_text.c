@@ -52,7 +52,7 @@ static const char whole[] =
     "  %w = var \"student.w\" order [2,3,1,0]\n"
     "  %noise = rand {mode=1, site=2} : f32[1,1,8,8]\n"
     "  %xn = add %x %noise\n"
-    "  %y = conv %xn %w {stride=[1,1], pad=[1,1]} : f32[1,2,8,8] order [0,2,3,1] group 0\n"
+    "  %y = conv %xn %w {stride=[1,1], pad=[1,1], bf16=1} : f32[1,2,8,8] order [0,2,3,1] group 0\n"
     "  %sq = powc %y {value=2} : bf16[1,2,8,8] group 0\n"
     "  %s = sum %sq {axes=[0,1,2,3]} group 1\n"
     "  %loss = reshape %s : f32[]\n"
@@ -83,6 +83,7 @@ TEST(a_whole_program_is_read_and_printed_the_same) {
   assert_int_equal(p->stream[1].field[1].kind, FIELD_SDF);
   Fn *f = prog_find_fn(p, "step");
   assert_int_equal(f->node[4].at.geom.pad[1], 1);
+  assert_int_equal(f->node[4].at.bf16, 1);
   assert_int_equal(f->node[4].group, 0);
   assert_int_equal(f->node[4].order[3], 1);
   assert_int_equal(f->group[0].anchor, 4);

@@ -6,8 +6,8 @@
  *
  *   V[p][slice][tile][c]   = (B^T d B)_p     of the tile's pixels in a slice of the operand
  *   U[p][tap][c][o]        = (G g G^T)_p     of the weights
- *   M[p][depth][tile][o]   = sum over tap, c of V[p][depth + tap][tile][c] U[p][tap][c][o]      p = 1 ..
- *                          ny*nx: products of matrices
+ *   M[p][depth][tile][o]   = sum over tap, c of V[p][depth + tap][tile][c] U[p][tap][c][o],
+ *                            p = 1 .. ny*nx: products of matrices
  *   y[depth][tile]         = A^T M A, and the group's epilogue on it
  *
  * conv_dx is the convolution of dy with the weights turned round, inputs and outputs swapped, padding k - 1 -
