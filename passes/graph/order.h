@@ -5,8 +5,8 @@
 
 /* Memory order (pass layout). order[] lists the axes from outermost to innermost in memory:
  *   rank >= 4 (images and everything shaped like them): 0,2,3,..,1, channels last;
- *   weights of conv/conv_dx, results of conv_dw, and what is elementwise on them: 2,3,..,1,0 (K..., C, O), the
- *   output channel innermost;
+ *   weights of conv/conv_dx, results of conv_dw, and what is elementwise on them: 2,3,..,1,0 (K..., C, O),
+ *   the output channel innermost;
  *   dwconv weights (N,C,K) are channels last by the first rule; rank <= 3: 0,1,2 row-major.
  * A variable has one order for the whole program; its stores have the same. Elementwise nodes of full shape
  * agree with their operands. reshape that only inserts or drops axes of extent 1 is a view: its order follows

@@ -7,7 +7,7 @@
  *     fprintf(stderr, "%s\n", error);
  *   netc_close(m);
  *
- *   cc program.c -lnetc
+ *   cc segment.c -lnetc
  *
  * The library needs libc and libcjson, a module nothing. It reads no image files: arrays are row-major in
  * their logical shape (N,C,H,W) or (N,C,D,H,W), float images normalised as in training (docs/data.md).
