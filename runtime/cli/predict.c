@@ -50,10 +50,11 @@ static bool predict_2d(Predictor *p, const Sample *x, const Job *job, char err[E
           *plane = malloc((size_t)(h * w));
   bool ok = (small && own && plane) || err_memory(err, job->in, n * (p->patch + h * w));
   if (ok) {
-    int64_t dim[3] = {stack ? w : h, stack ? h : w, n};
+    int64_t dim[3] = {stack ? w : h, stack ? h : w, stack ? n : 1};
     ok = predictor_slices(p, x->image, n, small, err);
     if (ok) to_own_size(x, &p->shape, small, plane, own);
-    ok = ok && mask_write(job->out, job->in, own, stack ? 3 : 2, dim, err);
+    Written mask = {stack ? 3 : 2, 1, grid_plain(dim, NULL), own, NULL, p->shape.classes, NULL};
+    ok = ok && image_write(job->out, job->in, &mask, err);
     int64_t z = fullest(small, n, p->patch);
     if (ok && job->overlay)
       ok = picture_overlay(job->overlay, x->image + z * p->patch * p->shape.channels, p->shape.channels,
@@ -67,7 +68,8 @@ static bool predict_3d(Predictor *p, const Sample *x, const Job *job, char err[E
   int64_t n = x->dim[0] * x->dim[1] * x->dim[2];
   uint8_t *mask = malloc((size_t)n);
   bool ok = mask ? predictor_volume(p, x->image, x->dim, mask, err) : err_memory(err, job->in, n);
-  ok = ok && mask_write(job->out, job->in, mask, 3, x->dim, err) &&
+  Written own = {3, 1, grid_plain(x->dim, NULL), mask, NULL, p->shape.classes, NULL};
+  ok = ok && image_write(job->out, job->in, &own, err) &&
        (!job->overlay || overlay_volume(job->overlay, x->image, x->dim, NULL, mask, err));
   free(mask);
   return ok;

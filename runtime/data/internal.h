@@ -7,7 +7,7 @@
 #include "runtime/image/image.h"
 #include "runtime/io/format.h"
 
-/* Where an item's data lie. A raster, a volume, or one slice of a volume along z. */
+/* Where an item's data lie. A picture, a volume, or one slice of a volume along z. */
 typedef struct {
   char *image, *mask; /* paths; mask NULL: none. The same HDF5 file holds both. */
   int slice;          /* -1: not a slice */
@@ -24,6 +24,13 @@ typedef struct {
   int64_t *first; /* per volume: its first slice in the map */
   bool *ready;
 } SliceStore;
+
+/* A volume (X,Y,Z) row-major: Z innermost, as the literature's HDF5 files hold it. */
+typedef struct {
+  int64_t dim[3];
+  double spacing[3];
+  float *value;
+} Volume;
 
 typedef struct DataImpl {
   Source *source; /* per item */

@@ -19,7 +19,15 @@ static bool no_memory(const char *path, char err[ERR_MAX]) {
 }
 
 static bool volume_read(const char *path, const char *set, Volume *v, char err[ERR_MAX]) {
-  return format_of(path)->read(path, set, v, err);
+  Image image;
+  if (!image_read(path, &(Wish){.set = set}, &image, err)) return false;
+  for (int a = 0; a < 3; a++) v->dim[a] = image.grid.dim[a], v->spacing[a] = grid_spacing(&image.grid, a);
+  return v->value = image.value, true;
+}
+
+static void volume_free(Volume *v) {
+  free(v->value);
+  v->value = NULL;
 }
 
 static int64_t count_of(const Volume *v) { return v->dim[0] * v->dim[1] * v->dim[2]; }
@@ -39,59 +47,62 @@ static bool label_of(double value, int64_t classes, const char *path, uint8_t *o
 static const float rgb_mean[3] = {0.485f, 0.456f, 0.406f}, rgb_deviation[3] = {0.229f, 0.224f, 0.225f};
 
 /* Channel c of a picture as the module's channel: colour to gray by luminance, gray repeated. */
-static void channel_plane(const Raster *r, int channels, int c, float *out) {
-  for (int64_t i = 0; i < r->h * r->w; i++) {
-    const uint8_t *p = r->byte + i * r->c;
-    out[i] = (r->c == 1       ? (float)p[0]
-              : channels == 1 ? 0.299f * (float)p[0] + 0.587f * (float)p[1] + 0.114f * (float)p[2]
-                              : (float)p[c]) /
+static void channel_plane(const Image *r, int channels, int c, float *out) {
+  int64_t n = grid_count(&r->grid);
+  for (int64_t i = 0; i < n; i++) {
+    const float *p = r->value + i;
+    out[i] = (r->channels == 1 ? p[0]
+              : channels == 1  ? 0.299f * p[0] + 0.587f * p[n] + 0.114f * p[2 * n]
+                               : p[c * n]) /
              255;
   }
 }
 
 static bool picture_image(const char *path, const DataShape *shape, Sample *out, char err[ERR_MAX]) {
-  Raster r;
+  Image r;
   int64_t n = shape->size[0] * shape->size[1];
   if (shape->channels != 1 && shape->channels != 3)
     return err_set(err, "%s: the module wants %d channels; pictures have 1 or 3", path, shape->channels);
-  if (!raster_read(path, &r, err)) return false;
-  float *plane = malloc((size_t)(r.h * r.w) * sizeof *plane);
+  if (!image_read(path, &(Wish){.as = READ_IMAGE}, &r, err)) return false;
+  int64_t h = r.grid.dim[0], w = r.grid.dim[1];
+  float *plane = malloc((size_t)(h * w) * sizeof *plane);
   out->image = malloc((size_t)(n * shape->channels) * sizeof *out->image);
   bool ok = plane && out->image;
   for (int c = 0; ok && c < shape->channels; c++) {
     channel_plane(&r, shape->channels, c, plane);
-    ok = resize_plane(plane, r.h, r.w, out->image + c * n, shape->size[0], shape->size[1]);
+    ok = resize_plane(plane, h, w, out->image + c * n, shape->size[0], shape->size[1]);
   }
   for (int c = 0; ok && c < shape->channels; c++)
     for (int64_t i = 0; i < n && shape->channels == 3; i++)
       out->image[c * n + i] = (out->image[c * n + i] - rgb_mean[c]) / rgb_deviation[c];
   if (ok && shape->channels == 1) standardise(out->image, n);
-  out->own_dim[0] = r.h, out->own_dim[1] = r.w;
+  out->own_dim[0] = h, out->own_dim[1] = w;
   for (int a = 0; a < 2; a++) out->dim[a] = shape->size[a];
-  free(plane), raster_free(&r);
+  free(plane), image_free(&r);
   return ok ? true : no_memory(path, err);
 }
 
 static bool picture_mask(const char *path, const DataShape *shape, Sample *out, char err[ERR_MAX]) {
-  Raster r;
-  if (!raster_read(path, &r, err)) return false;
-  int64_t n = r.h * r.w, top = 0;
-  bool ok = r.h == out->own_dim[0] && r.w == out->own_dim[1];
+  Image r;
+  if (!image_read(path, &(Wish){.as = READ_NUMBERS}, &r, err)) return false;
+  int64_t h = r.grid.dim[0], w = r.grid.dim[1], n = h * w;
+  double top = 0;
+  bool ok = h == out->own_dim[0] && w == out->own_dim[1];
   if (!ok)
-    err_set(err, "%s: the mask is %lld x %lld, its image %lld x %lld", path, (long long)r.h, (long long)r.w,
+    err_set(err, "%s: the mask is %lld x %lld, its image %lld x %lld", path, (long long)h, (long long)w,
             (long long)out->own_dim[0], (long long)out->own_dim[1]);
   if (ok && (!(out->own_label = malloc((size_t)n)) ||
              !(out->label = malloc((size_t)(shape->size[0] * shape->size[1])))))
     ok = no_memory(path, err);
-  for (int64_t i = 0; i < n; i++) top = r.byte[i * r.c] > top ? r.byte[i * r.c] : top;
+  for (int64_t i = 0; i < n; i++) top = (double)r.value[i] > top ? (double)r.value[i] : top;
   for (int64_t i = 0; ok && i < n;
        i++) { /* two classes: 0/1 masks as they are, 0..255 ones (JPEG edges) cut at the middle */
-    double v = r.byte[i * r.c];
+    double v = (double)r.value[i];
     ok = label_of(shape->classes <= 2 && top > 1 ? v >= 128 : v, shape->classes, path, &out->own_label[i],
                   err);
   }
-  if (ok) resize_nearest(out->own_label, r.h, r.w, out->label, shape->size[0], shape->size[1]);
-  raster_free(&r);
+  if (ok) resize_nearest(out->own_label, h, w, out->label, shape->size[0], shape->size[1]);
+  image_free(&r);
   return ok;
 }
 

@@ -15,7 +15,7 @@ void data_close(Dataset *d) {
   for (int i = 0; i < d->ncase; i++) free(m->patient[i]);
   if (m->store.map) munmap(m->store.map, (size_t)(m->store.slices * m->store.plane * 2));
   free(m->store.first), free(m->store.ready), free(m->source), free(m->patient);
-  volume_free(&m->own);
+  free(m->own.value);
   pthread_mutex_destroy(&m->lock);
   free(m), free(d->item), free(d->name), free(d->root), free(d);
 }

@@ -31,9 +31,9 @@ static void stem_of(const char *path, char *out, size_t room) {
 }
 
 int64_t volume_slices(const char *path, char err[ERR_MAX]) {
-  Volume v;
-  if (!format_of(path)->header(path, "image", &v, err)) return -1;
-  if (v.dim[2] > 0) return v.dim[2];
+  Image v;
+  if (!image_read(path, &(Wish){.header = true, .set = "image"}, &v, err)) return -1;
+  if (v.grid.dim[2] > 0) return v.grid.dim[2];
   return err_set(err, "%s: not a readable volume (damaged, cut short, or another format)", path), -1;
 }
 
