@@ -62,55 +62,79 @@ static bool predict_file(Predictor *p, const Job *job, char err[ERR_MAX]) {
 
 /* ---- a directory ---- */
 
-static int is_image(const struct dirent *e) { return e->d_name[0] != '.' && format_of(e->d_name); }
+typedef struct {
+  char *in;       /* its path; NULL: no image */
+  char mask[512]; /* the name of its mask */
+} Named;
 
-/* The name of an image's mask. */
-static void mask_name(const char *name, char file[512]) {
-  const Format *f = format_of_masks(format_of(name)->holds);
-  snprintf(file, 512, "%.*s%s", (int)format_stem(name), name, f->ending[0]);
-}
-
-static bool predict_named(Predictor *p, const char *in_dir, const char *out_dir, const char *name,
-                          char err[ERR_MAX]) {
-  char file[512];
-  mask_name(name, file);
-  char *in = path_join(in_dir, name), *out = path_join(out_dir, file);
-  bool ok = in && out ? predict_file(p, &(Job){in, out, NULL}, err) : err_memory(err, "a file name", 0);
-  if (ok) printf("%s\n", out);
-  free(in), free(out);
-  return ok;
-}
-
-/* Two images whose masks would have one name (a.png and a.jpg)? */
-static bool distinct(struct dirent *const *list, int n, const char *dir, char err[ERR_MAX]) {
-  char a[512], b[512];
-  for (int i = 1; i < n; i++) { /* sorted by the masks' names */
-    mask_name(list[i - 1]->d_name, a), mask_name(list[i]->d_name, b);
-    if (strcmp(a, b) == 0)
-      return err_set(err, "%s: the masks of %s and %s would both be %s; predict them one by one", dir,
-                     list[i - 1]->d_name, list[i]->d_name, a);
-  }
+/* A file of the directory, or a folder of it that is a series. */
+static bool name_one(const char *dir, const char *name, Named *out, char err[ERR_MAX]) {
+  out->in = path_join(dir, name);
+  if (!out->in) return err_memory(err, "a file name", 0);
+  if (!format_of(out->in)) return free(out->in), out->in = NULL, true;
+  int spatial = image_spatial(out->in, err);
+  if (!spatial) return false;
+  const char *ending = format_of_masks(spatial == 3 ? HOLDS_VOLUME : HOLDS_PICTURE)->ending[0];
+  snprintf(out->mask, sizeof out->mask, "%.*s%s", (int)format_stem(name), name, ending);
   return true;
 }
 
-static int by_mask_name(const struct dirent **x, const struct dirent **y) {
-  char a[512], b[512];
-  mask_name((*x)->d_name, a), mask_name((*y)->d_name, b);
-  return strcmp(a, b);
+static int by_mask_name(const void *x, const void *y) {
+  const Named *a = x, *b = y;
+  int order = strcmp(a->mask, b->mask);
+  return order ? order : strcmp(a->in, b->in);
+}
+
+static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
+
+/* The images of a directory, to be freed by free_names. */
+static bool list_images(const char *dir, Named **out, int *n, char err[ERR_MAX]) {
+  struct dirent **entry = NULL;
+  int entries = scandir(dir, &entry, visible, alphasort);
+  if (entries < 0) return err_sys(err, "cannot read directory %s", dir);
+  Named *list = calloc((size_t)entries + 1, sizeof *list);
+  bool ok = list || err_memory(err, dir, entries);
+  *n = 0, *out = list;
+  for (int i = 0; i < entries; i++) {
+    ok = ok && name_one(dir, entry[i]->d_name, &list[*n], err);
+    if (list && list[*n].in) ++*n;
+    free(entry[i]);
+  }
+  free(entry);
+  char endings[ALL_ENDINGS];
+  return ok && (*n > 0 || err_set(err, "%s holds no images (%s)", dir, format_endings(endings)));
+}
+
+static void free_names(Named *list, int n) {
+  for (int i = 0; i < n; i++) free(list[i].in);
+  free(list);
+}
+
+/* Two images whose masks would have one name (a.png and a.jpg)? */
+static bool distinct(const Named *list, int n, const char *dir, char err[ERR_MAX]) {
+  for (int i = 1; i < n; i++)
+    if (!strcmp(list[i - 1].mask, list[i].mask))
+      return err_set(err, "%s: the masks of %s and %s would both be %s; predict them one by one", dir,
+                     strrchr(list[i - 1].in, '/') + 1, strrchr(list[i].in, '/') + 1, list[i].mask);
+  return true;
+}
+
+static bool predict_named(Predictor *p, const Named *image, const char *out_dir, char err[ERR_MAX]) {
+  char *out = path_join(out_dir, image->mask);
+  bool ok = out ? predict_file(p, &(Job){image->in, out, NULL}, err) : err_memory(err, "a file name", 0);
+  if (ok) printf("%s\n", out);
+  free(out);
+  return ok;
 }
 
 static bool predict_directory(Predictor *p, const char *in, const char *out, char err[ERR_MAX]) {
-  struct dirent **list = NULL;
-  int n = scandir(in, &list, is_image, by_mask_name);
-  if (n < 0) return err_sys(err, "cannot read directory %s", in);
-  char endings[ALL_ENDINGS];
-  bool ok = n > 0 || err_set(err, "%s holds no images (%s)", in, format_endings(endings));
+  Named *list = NULL;
+  int n = 0;
+  bool ok = list_images(in, &list, &n, err);
+  if (ok) qsort(list, (size_t)n, sizeof *list, by_mask_name);
   ok = ok && distinct(list, n, in, err) && make_dirs(out, err);
-  for (int i = 0; i < n; i++) {
-    ok = ok && predict_named(p, in, out, list[i]->d_name, err);
-    free(list[i]);
-  }
-  free(list);
+  for (int i = 0; ok && i < n; i++) ok = predict_named(p, &list[i], out, err);
+  free_names(list, n);
   return ok;
 }
 

@@ -57,13 +57,10 @@ static bool load_volume(const Files *files, const DataShape *shape, bool own, Sa
 }
 
 static bool load_files(const Files *files, const DataShape *shape, bool own, Sample *out, char err[ERR_MAX]) {
-  int spatial = image_spatial(files->image[0], err);
+  /* A 3-D module takes nothing but volumes; what reads the file says if it is none. */
+  int spatial = shape->spatial == 3 ? 3 : image_spatial(files->image[0], err);
   *out = (Sample){.image = NULL};
   if (!spatial) return false;
-  char endings[ALL_ENDINGS];
-  if (shape->spatial == 3 && spatial == 2)
-    return err_set(err, "%s: a picture, but the module wants a volume (%s)", files->image[0],
-                   format_endings_of(HOLDS_VOLUME, endings));
   bool ok = shape->spatial == 3 ? load_volume(files, shape, own, out, err)
             : spatial == 3      ? load_stack(files, shape, out, err)
                                 : load_picture(files, shape, out, err);

@@ -112,8 +112,9 @@ static const char *usual_axes(const Axes *a, size_t rank) {
   return microscope ? "zyx" : "xyz"; /* who writes that attribute stores z,y,x */
 }
 
-/* Three axes are a volume; a picture in colour looks much the same. */
-static void note_picture(const Axes *a) {
+/* Three axes are a volume (X,Y,Z). A picture in colour looks much the same, and so does one whose slices come
+ * first. */
+static void note_doubts(const Axes *a) {
   const hsize_t *d = a->set->dim;
   char shape[SHAPE_TEXT];
   bool last = d[2] == 1 || d[2] == 3, first = d[0] == 1 || d[0] == 3;
@@ -122,6 +123,11 @@ static void note_picture(const Axes *a) {
          "%s: data set '%s' %s is taken as a volume; if it is a picture with channels, give it an attribute "
          "axes = %s",
          a->path, a->set->name, shape_text(a->set, shape), last ? "yxc" : "cyx");
+  else if (d[0] <= d[1] / 2 && d[0] <= d[2] / 2)
+    note(a->notes,
+         "%s: data set '%s' %s is taken as (X,Y,Z); if its slices come first, say --axes zyx or give it an "
+         "attribute axes = zyx",
+         a->path, a->set->name, shape_text(a->set, shape));
 }
 
 static bool axes_taken(Axes *a, const char *wish, char err[ERR_MAX]) {
@@ -132,7 +138,7 @@ static bool axes_taken(Axes *a, const char *wish, char err[ERR_MAX]) {
   size_t rank = (size_t)s->rank - skip;
   const hsize_t *dim = s->dim + skip;
   snprintf(axes, sizeof axes, "%s", wish ? wish : usual_axes(a, rank));
-  if (!wish && rank == 3) note_picture(a);
+  if (!strcmp(axes, "xyz") && !wish && rank == 3) note_doubts(a);
   if ((!fewer(axes, rank) && !add_channels(axes, rank, dim)) || !known_letters(axes, (int)rank))
     return err_set(err,
                    "%s: data set '%s' %s: axes '%s' do not fit (channels: the first or last axis, at most %d "

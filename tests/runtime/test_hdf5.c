@@ -126,6 +126,9 @@ TEST_WITH(open_notes, close_notes, axes_that_it_does_not_name_are_the_callers_or
   assert_int_equal(m.spatial, 3);
   noted(1, "axes = yxc");
   image_free(&m);
+  m = read_set("silent/slices-first");
+  noted(2, "if its slices come first, say --axes zyx");
+  image_free(&m);
 }
 
 TEST_WITH(open_notes, close_notes, spacing_and_place_are_read) {
