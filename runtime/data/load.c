@@ -57,10 +57,16 @@ static bool load_volume(const Files *files, const DataShape *shape, bool own, Sa
 }
 
 static bool load_files(const Files *files, const DataShape *shape, bool own, Sample *out, char err[ERR_MAX]) {
-  /* A 3-D module takes nothing but volumes; what reads the file says if it is none. */
-  int spatial = shape->spatial == 3 ? 3 : image_spatial(files->image[0], err);
+  const Format *f = format_of(files->image[0]);
+  /* A 3-D module takes nothing but volumes: of a file that may hold either no header is read for this. */
+  bool told = shape->spatial == 3 && f && f->holds == HOLDS_EITHER;
+  int spatial = told ? 3 : image_spatial(files->image[0], err);
   *out = (Sample){.image = NULL};
   if (!spatial) return false;
+  char endings[ALL_ENDINGS];
+  if (shape->spatial == 3 && spatial == 2)
+    return err_set(err, "%s: a picture, but the module wants a volume (%s)", files->image[0],
+                   format_endings_of(HOLDS_VOLUME, endings));
   bool ok = shape->spatial == 3 ? load_volume(files, shape, own, out, err)
             : spatial == 3      ? load_stack(files, shape, out, err)
                                 : load_picture(files, shape, out, err);

@@ -1,5 +1,5 @@
-/* hdf5.h - what the files behind the HDF5 format share. All of it runs in a child process (runtime/io/child.h)
- * that ends soon: nothing of the library's is closed. */
+/* hdf5.h - what the files behind the HDF5 format share. All of it runs in a child process
+ * (runtime/io/child.h) that ends soon: nothing of the library's is closed. */
 #ifndef NETRUN_HDF5_H
 #define NETRUN_HDF5_H
 #include <hdf5.h>

@@ -1,7 +1,7 @@
 /* hdf5_axes.c - which axis of a data set is which, and how far apart its elements lie.
  *
- * Axes are letters from the slowest on: x, y, z; c (channels) or t (frames), both become channels; '-' an axis
- * of length 1 that is left out. The file says them, else the caller does, else what is usual is taken. */
+ * Axes are letters from the slowest on: x, y, z; c (channels) or t (frames), both become channels; '-' an
+ * axis of length 1 that is left out. The file says them, else the caller does, else what is usual is taken. */
 #include <ctype.h>
 #include <hdf5_hl.h>
 #include <math.h>
@@ -94,8 +94,8 @@ static bool fewer(char axes[MOST_AXES + 1], size_t rank) {
   return strlen(axes) == rank;
 }
 
-/* A further axis is of channels: the first or the last, whichever is shorter (the first where they are equal),
- * if it is not longer than MOST_CHANNELS. */
+/* A further axis is of channels: the first or the last, whichever is shorter (the first where they are
+ * equal), if it is not longer than MOST_CHANNELS. */
 static bool add_channels(char axes[MOST_AXES + 1], size_t rank, const hsize_t *dim) {
   if (strlen(axes) + 1 != rank || strchr(axes, 'c') || strchr(axes, 't')) return false;
   bool last = dim[rank - 1] < dim[0];

@@ -1,4 +1,5 @@
-/* test_hdf5.c - HDF5 files that h5py wrote (tests/fixtures/hdf5.py): which data set, which axes, which numbers. */
+/* test_hdf5.c - HDF5 files that h5py wrote (tests/fixtures/hdf5.py): which data set, which axes, which
+ * numbers. */
 #include <hdf5.h>
 #include <math.h>
 #include <string.h>
