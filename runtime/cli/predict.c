@@ -171,7 +171,7 @@ static bool predict(Session *s, const CliArgs *args, void *user, char err[ERR_MA
       !cli_required(args, "in", &job.in, err) || !cli_required(args, "out", &job.out, err))
     return false;
   if (same_file(job.in, job.out)) return err_set(err, "--out %s would overwrite the images of --in", job.out);
-  bool many = is_directory(job.in);
+  bool many = is_directory(job.in) && !format_of(job.in); /* a series is a folder, and one volume */
   if (many && job.overlay) return err_set(err, "--overlay is for a single image; %s is a directory", job.in);
   if (!predictor_new(&p, s, err)) return false;
   session_init(s, 0);

@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <stdio.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PIPE_BYTES = 1 << 20 };
+enum { PIPE_BYTES = 1 << 20, NAME_BYTES = 4096 };
 
 /* What goes ahead of the notes, ERR_MAX bytes each, and of the values. */
 typedef struct {
@@ -22,6 +24,12 @@ static size_t bytes_of(const Image *image) {
 }
 
 /* ---- in the child ---- */
+
+static char *reading; /* the name of the file it is at, in memory that the parent sees; or NULL */
+
+void child_reads(const char *path) {
+  if (reading) snprintf(reading, NAME_BYTES, "%s", path);
+}
 
 static bool send_all(int fd, const void *data, size_t size) {
   for (const char *p = data; size > 0;) {
@@ -80,44 +88,56 @@ static bool receive_notes(int fd, int n, Notes *to) {
   return true;
 }
 
-static bool receive(int fd, const char *library, const char *path, Notes *notes, Image *out,
+/* A child, and the end of its pipe. */
+typedef struct {
+  pid_t pid;
+  int from;
+  char *reading; /* as above */
+} Child;
+
+static bool died(const Child *c, const char *library, const char *path, char err[ERR_MAX]) {
+  return err_set(err, "%s: damaged: %s failed on it", c->reading && *c->reading ? c->reading : path, library);
+}
+
+static bool receive(const Child *c, const char *library, const char *path, Notes *notes, Image *out,
                     char err[ERR_MAX]) {
   Head head;
-  if (!receive_all(fd, &head, sizeof head) || !receive_notes(fd, head.notes, notes))
-    return err_set(err, "%s: damaged: %s failed on it", path, library);
+  if (!receive_all(c->from, &head, sizeof head) || !receive_notes(c->from, head.notes, notes))
+    return died(c, library, path, err);
   if (!head.ok) return err_set(err, "%s", head.err);
   *out = head.image;
   if (!head.values) return true;
-  return image_alloc(out, path, err) && (receive_all(fd, out->value, bytes_of(out)) ||
-                                         err_set(err, "%s: damaged: %s failed on it", path, library));
+  return image_alloc(out, path, err) &&
+         (receive_all(c->from, out->value, bytes_of(out)) || died(c, library, path, err));
 }
 
-/* A child of the reading end's own; -1 and a message. No other child may be made meanwhile: it would hold
- * this one's writing end open, and a death would go unnoticed until both are gone. */
-static pid_t start(ReadFile read, const char *path, const Wish *wish, int *from, char err[ERR_MAX]) {
+/* No other child may be made meanwhile: it would hold this one's writing end open, and a death would go
+ * unnoticed until both are gone. */
+static bool start(ReadFile read, const char *path, const Wish *wish, Child *c, char err[ERR_MAX]) {
   int end[2];
-  if (pipe2(end, O_CLOEXEC)) return err_sys(err, "%s: cannot make a pipe to read it", path), -1;
+  if (pipe2(end, O_CLOEXEC)) return err_sys(err, "%s: cannot make a pipe to read it", path);
   fcntl(end[1], F_SETPIPE_SZ, PIPE_BYTES); /* fewer turns between the two; refused, it works as well */
-  pid_t pid = fork();
-  if (pid == 0) child(end[1], read, path, wish);
+  void *name = mmap(NULL, NAME_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  *c = (Child){.from = end[0], .reading = name == MAP_FAILED ? NULL : name};
+  c->pid = fork();
+  if (c->pid == 0) reading = c->reading, child(end[1], read, path, wish);
+  if (c->pid < 0) err_sys(err, "%s: cannot start a process to read it", path);
   close(end[1]);
-  if (pid < 0) err_sys(err, "%s: cannot start a process to read it", path), close(end[0]);
-  *from = end[0];
-  return pid;
+  return c->pid > 0;
 }
 
 bool read_in_child(ReadFile read, const char *library, const char *path, const Wish *wish, Image *out,
                    char err[ERR_MAX]) {
   static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
-  int from = -1;
+  Child c = {.from = -1};
   *out = (Image){.spatial = 0};
   pthread_mutex_lock(&one_at_a_time);
-  pid_t pid = start(read, path, wish, &from, err);
+  bool ok = start(read, path, wish, &c, err);
   pthread_mutex_unlock(&one_at_a_time);
-  if (pid < 0) return false;
-  bool ok = receive(from, library, path, wish->notes, out, err);
-  close(from);
-  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
+  ok = ok && receive(&c, library, path, wish->notes, out, err);
+  if (c.from >= 0) close(c.from);
+  while (c.pid > 0 && waitpid(c.pid, NULL, 0) < 0 && errno == EINTR) continue;
+  if (c.reading) munmap(c.reading, NAME_BYTES);
   if (!ok) image_free(out);
   return ok;
 }

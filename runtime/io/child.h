@@ -11,4 +11,6 @@ typedef bool (*ReadFile)(const char *path, const Wish *wish, Image *out, char er
  * blamed when the child dies, "the HDF5 library". Any number of threads may call it at once. */
 bool read_in_child(ReadFile read, const char *library, const char *path, const Wish *wish, Image *out,
                    char err[ERR_MAX]);
+/* In the child: which file it is about to read, where `path` is a folder; this one is blamed. */
+void child_reads(const char *path);
 #endif

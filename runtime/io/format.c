@@ -21,14 +21,21 @@ static const char *ending_in(const Format *f, const char *name) {
   return NULL;
 }
 
-const Format *format_of(const char *path) {
+const Format *format_by_ending(const char *name) {
   for (int i = 0; format_table[i]; i++)
-    if (ending_in(format_table[i], path)) return format_table[i];
+    if (ending_in(format_table[i], name)) return format_table[i];
   return NULL;
 }
 
+const Format *format_of(const char *path) {
+  const Format *f = format_by_ending(path);
+  for (int i = 0; !f && format_table[i]; i++)
+    if (format_table[i]->folder && format_table[i]->folder(path)) f = format_table[i];
+  return f;
+}
+
 size_t format_stem(const char *name) {
-  const Format *f = format_of(name);
+  const Format *f = format_by_ending(name);
   return strlen(name) - (f ? strlen(ending_in(f, name)) : 0);
 }
 
@@ -84,6 +91,7 @@ static const Format *by_content(const char *path, char err[ERR_MAX], bool *opene
   for (int i = 0; format_table[i]; i++) {
     const char *m = format_table[i]->magic;
     if (m && got >= strlen(m) && !memcmp(magic, m, strlen(m))) return format_table[i];
+    if (format_table[i]->content && format_table[i]->content(path)) return format_table[i];
   }
   return NULL;
 }

@@ -10,6 +10,7 @@
 #include "runtime/base/err.h"
 #include "runtime/base/notes.h"
 #include "runtime/image/grid.h"
+#include "runtime/io/series.h"
 
 typedef enum {
   HOLDS_PICTURE, /* 2-D */
@@ -57,6 +58,8 @@ typedef struct Format {
   /* The bytes a file begins with; NULL: not told by them. A file whose ending and content disagree is read by
    * its content where both formats hold pictures. */
   const char *magic;
+  bool (*content)(const char *path); /* told by its content, where no ending tells; NULL: by `magic` */
+  bool (*folder)(const char *path);  /* is this folder read as one file of the format? NULL: none is */
   bool (*read)(const char *path, const Wish *wish, Image *out, char err[ERR_MAX]);
   /* Writes atomically; NULL: not written in this format. like: NULL, or the file whose geometry and header it
    * takes over where it is of the same format (else what->grid). */
@@ -75,7 +78,9 @@ bool image_write(const char *path, const char *like, const Written *what, char e
 /* 2 or 3 axes; 0 and a message when the header cannot be read. */
 int image_spatial(const char *path, char err[ERR_MAX]);
 
-const Format *format_of(const char *path); /* by the name's ending; NULL: none of ours */
+/* By the name's ending; else the format that reads the folder; NULL: none of ours. */
+const Format *format_of(const char *path);
+const Format *format_by_ending(const char *name); /* the path need not exist; NULL: none of ours */
 /* Characters of the name before the ending of its format; all of them where there is none. */
 size_t format_stem(const char *name);
 /* The format in which masks of what `holds` says are written. */

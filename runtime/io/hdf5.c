@@ -55,8 +55,8 @@ static bool explain(const DataSet *set, const char *path, char err[ERR_MAX]) {
   return cannot_read(set, path, err);
 }
 
-/* Numbers of any type as floats, in the file's order. Reading does not convert enumerations (h5py's bool), but
- * it does their integers. */
+/* Numbers of any type as floats, in the file's order. Reading does not convert enumerations (h5py's bool);
+ * their integers are converted afterwards. */
 static bool read_floats(const DataSet *set, float *value) {
   hid_t type = H5Dget_type(set->id);
   if (H5Tget_class(type) != H5T_ENUM)

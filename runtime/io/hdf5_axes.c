@@ -1,7 +1,8 @@
 /* hdf5_axes.c - which axis of a data set is which, and how far apart its elements lie.
  *
  * Axes are letters from the slowest on: x, y, z; c (channels) or t (frames), both become channels; '-' an
- * axis of length 1 that is left out. The file says them, else the caller does, else what is usual is taken. */
+ * axis of length 1 that is left out. The file says them, else the caller does, else what is usual is taken.
+ */
 #include <ctype.h>
 #include <hdf5_hl.h>
 #include <math.h>

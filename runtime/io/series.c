@@ -1,0 +1,39 @@
+/* series.c - which files are DICOM, and which folders are a series. */
+#include "runtime/io/series.h"
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include "runtime/io/format.h"
+
+enum { PREAMBLE = 128, FILES_TRIED = 16 };
+
+bool named_dicom(const char *name) { return format_by_ending(name) == &format_dicom; }
+
+bool is_dicom(const char *path) {
+  char magic[4];
+  struct stat st;
+  if (stat(path, &st) || !S_ISREG(st.st_mode)) return false;
+  FILE *f = fopen(path, "rb");
+  bool is = f && !fseek(f, PREAMBLE, SEEK_SET) && fread(magic, 1, 4, f) == 4 && !memcmp(magic, "DICM", 4);
+  if (f) fclose(f);
+  return is;
+}
+
+/* Slices often have no ending. Files of other formats are none, and of those that may be slices some tell. */
+bool is_series(const char *dir) {
+  DIR *d = opendir(dir);
+  bool is = false;
+  char path[4096];
+  int tried = 0;
+  for (struct dirent *e; d && !is && tried < FILES_TRIED && (e = readdir(d));) {
+    const Format *f = format_by_ending(e->d_name);
+    if (*e->d_name == '.' || (f && f != &format_dicom) || !strcasecmp(e->d_name, "DICOMDIR")) continue;
+    bool fits = snprintf(path, sizeof path, "%s/%s", dir, e->d_name) < (int)sizeof path;
+    is = fits && is_dicom(path);
+    tried += e->d_type != DT_DIR;
+  }
+  if (d) closedir(d);
+  return is;
+}
