@@ -1,0 +1,84 @@
+/* test_prepare_module.c - the statement prepare from a .net file to the module's table, and what `netrun
+ * info` says of it. */
+#include "tests/test.h"
+#include "tests/end_to_end/shell.h"
+#include "runtime/session/module.h"
+
+static const char program[] =
+    "prepare {\n"
+    "  channels = [\"t1\", \"flair\"]\n  spacing = [0.5, none]\n  image_order = \"linear\"\n"
+    "  mask_order = \"linear\"\n  orientation = \"LPI\"\n  plane = \"sagittal\"\n  crop = \"nonzero\"\n"
+    "  intensity = [window(-200, 250), fixed(0.5, 0.25, scale = 255)]\n"
+    "  labels = {0: \"background\", 63: \"spleen\", \"#00ff10\": \"spleen\", 255: \"ignore\"}\n"
+    "  stride = [4, 8]\n  window = \"gaussian\"\n  postprocess = [\"largest\", \"fill\"]\n  drop = 2.5\n}\n"
+    "predict(image: f32[1, 2, 8, 8]) { return softmax(image) }\n";
+
+static void compile(const char *text) {
+  FILE *f = fopen(in_root("p.net"), "w");
+  assert_non_null(f);
+  fputs(text, f);
+  fclose(f);
+  runs(NETC_BINARY " p.net -o p.so");
+}
+
+TEST(the_module_has_what_the_statement_says) {
+  char err[ERR_MAX] = "";
+  compile(program);
+  Module *m = module_open(in_root("p.so"), err);
+  if (!m) fail_msg("%s", err);
+  const NetcPrepare *p = m->desc->prepare;
+  assert_non_null(p);
+  assert_int_equal(p->nchannels, 2);
+  assert_string_equal(p->channels[1], "flair");
+  assert_int_equal(p->spacing, NETC_SPACING_FIXED);
+  assert_true(p->mm[0] == 0.5 && p->mm[1] == 0 && p->mm[2] == 0);
+  assert_int_equal(p->image_order, NETC_ORDER_LINEAR);
+  assert_int_equal(p->mask_order, NETC_ORDER_LINEAR);
+  assert_string_equal(p->orientation, "LPI");
+  assert_int_equal(p->plane, NETC_PLANE_SAGITTAL);
+  assert_int_equal(p->crop, NETC_CROP_NONZERO);
+  assert_int_equal(p->nintensities, 2);
+  const NetcIntensity *x = p->intensities;
+  assert_true(x->kind == NETC_INTENSITY_ZSCORE && x->clip == 1 && x->lo == -200 && x->hi == 250);
+  x++;
+  assert_true(x->kind == NETC_INTENSITY_FIXED && x->clip == 0 && x->mean == 0.5 && x->deviation == 0.25 &&
+              x->scale == 255);
+  static const NetcLabelRule want[] = {{0, -1, 0}, {63, -1, 1}, {0, 0x00ff10, 1}, {255, -1, -1}};
+  assert_int_equal(p->nlabels, 4);
+  for (int i = 0; i < 4; i++)
+    assert_true(p->labels[i].value == want[i].value && p->labels[i].colour == want[i].colour &&
+                p->labels[i].cls == want[i].cls);
+  assert_int_equal(p->nclasses, 2);
+  assert_string_equal(p->classes[1], "spleen");
+  assert_int_equal(p->ignore, 1);
+  assert_true(p->stride[0] == 4 && p->stride[1] == 8 && p->stride[2] == 0);
+  assert_int_equal(p->weight, NETC_WEIGHT_GAUSSIAN);
+  assert_int_equal(p->post, NETC_POST_LARGEST | NETC_POST_FILL);
+  assert_true(p->drop == 2.5 && p->overlap == 0.5);
+  module_close(m);
+}
+
+TEST(info_tells_it) {
+  runs(NETRUN_BINARY " info p.so");
+  says("preparation\n");
+  says("  channels         t1, flair\n");
+  says("  spacing          0.5 x as stored mm, images linear, masks linear\n");
+  says("  orientation      LPI\n  plane            sagittal\n  crop             nonzero\n");
+  says("  intensity        zscore clipped to [-200, 250], fixed mean 0.5 deviation 0.25 of values / 255\n");
+  says("  labels           0 background (0), 63 spleen (1), #00ff10 spleen (1), 255 ignored\n");
+  says("  patches          every 4 x 8, gaussian\n");
+  says("  masks            largest fill without parts below 2.5 mm3\n");
+}
+
+TEST(a_file_without_the_statement_has_no_table) {
+  char err[ERR_MAX] = "";
+  compile("predict(image: f32[1, 2, 8, 8]) { return softmax(image) }\n");
+  Module *m = module_open(in_root("p.so"), err);
+  if (!m) fail_msg("%s", err);
+  assert_null(m->desc->prepare);
+  module_close(m);
+  runs(NETRUN_BINARY " info p.so");
+  assert_null(strstr(said, "preparation"));
+}
+
+RUN_TESTS(shell_set_up, scratch_tear_down)
