@@ -54,7 +54,7 @@ typedef struct Dataset {
  *   a picture       image (C,H,W) at the module's size
  *   a slice         the same; own: its plane at the volume's resolution
  *   a stack         every slice of a volume, for a 2-D module: image (slices,C,H,W)
- *   a volume        image (C,X,Y,Z) at its own size, prepared (docs/data.md); the module's windows slide over it
+ *   a volume        image (C,X,Y,Z) at its own size, prepared (docs/data.md); windows slide over it
  *
  * label: a byte per element, or NULL where there is no mask. */
 typedef struct {

@@ -1,5 +1,5 @@
-/* slices.c - volumes for 2-D modules: slices at the module's size, in 16 bits over the volume's range, so that
- * training (which keeps them in a file) and prediction see the same numbers. */
+/* slices.c - volumes for 2-D modules: slices at the module's size, in 16 bits over the volume's range, so
+ * that training (which keeps them in a file) and prediction see the same numbers. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -27,7 +27,8 @@ typedef struct {
 bool predictor_shape(const Module *m, DataShape *shape, char err[ERR_MAX]);
 bool predictor_new(Predictor *p, const Session *s, char err[ERR_MAX]);
 void predictor_free(Predictor *p);
-/* Elements of the classes of a sample at its own size: of a picture, of all slices of a stack, of a volume. */
+/* Elements of the classes of a sample at its own size: of a picture, of all slices of a stack, of a
+ * volume. */
 int64_t predictor_elements(const Sample *x);
 /* A picture, a slice, a stack or a volume; classes: as many elements. */
 bool predictor_sample(Predictor *p, const Sample *x, uint8_t *classes, char err[ERR_MAX]);

@@ -1,5 +1,5 @@
-/* label.c - classes of a mask's values. Few values occur in a mask: the distinct ones are found first, each is
- * given its class once, and every voxel looks its own up. */
+/* label.c - classes of a mask's values. Few values occur in a mask: the distinct ones are found first,
+ * each is given its class once, and every voxel looks its own up. */
 #include "runtime/prepare/label.h"
 #include <math.h>
 #include <stdio.h>
@@ -72,6 +72,13 @@ static bool two_classes(Values *s, bool lossy) {
     else s->v[i].klass = v != 0;
   }
   return top == 0 || top == 1 || top == 255 || (lossy && top > 128);
+}
+
+/* The first value that is neither 0, 1 nor 255. */
+static int neither(const Values *s) {
+  for (int i = 0; i < s->n; i++)
+    if (s->v[i].value != 0 && s->v[i].value != 1 && s->v[i].value != 255) return i;
+  return s->n - 1;
 }
 
 static const LabelRule *rule_of(const Recipe *r, double v, bool colours) {
@@ -180,7 +187,7 @@ bool labels_of(const Image *mask, const Recipe *r, int64_t classes, bool lossy, 
   if (ok && lossy && (classes > 2 || r->nlabel) && s->n > 1)
     ok = err_set(err, "%s: JPEG changes a mask's numbers; save masks of several classes as PNG", path);
   if (ok && !r->nlabel && classes <= 2)
-    ok = two_classes(s, lossy) || refuse(s, s->n - 1, r, classes, colours, path, err);
+    ok = two_classes(s, lossy) || refuse(s, neither(s), r, classes, colours, path, err);
   else if (ok) {
     int bad = assign(s, r, classes, colours);
     ok = bad < 0 || refuse(s, bad, r, classes, colours, path, err);

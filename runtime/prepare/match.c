@@ -1,4 +1,5 @@
-/* match.c - the voxels of one grid in terms of another's: the same, in another order of axes, or elsewhere. */
+/* match.c - the voxels of one grid in terms of another's: the same, in another order of axes, or
+ * elsewhere. */
 #include "runtime/prepare/match.h"
 #include <math.h>
 #include <stdlib.h>

@@ -21,8 +21,8 @@ typedef enum {
   INTENSITY_NONE,
   INTENSITY_ZSCORE,     /* zero mean and unit variance of the image (3-D: the volume) */
   INTENSITY_NONZERO,    /* the same over voxels that are not 0, which stay 0 */
-  INTENSITY_FOREGROUND, /* clipped to percentiles 0.5 and 99.5 of the training set's foreground, less its mean,
-                           by its deviation (nnU-Net, CT) */
+  INTENSITY_FOREGROUND, /* clipped to percentiles 0.5 and 99.5 of the training set's foreground, less its
+                           mean, by its deviation (nnU-Net, CT) */
   INTENSITY_MINMAX,     /* to 0..1 */
   INTENSITY_FIXED       /* (value / scale - mean) / deviation */
 } IntensityKind;

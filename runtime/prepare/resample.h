@@ -1,5 +1,5 @@
-/* resample.h - volumes on another grid along the same axes. Along an axis, element m of the result is what the
- * input has at from + step * m, in its elements; places beyond the border take the border's value. */
+/* resample.h - volumes on another grid along the same axes. Along an axis, element m of the result is what
+ * the input has at from + step * m, in its elements; places beyond the border take the border's value. */
 #ifndef NETRUN_RESAMPLE_H
 #define NETRUN_RESAMPLE_H
 #include <stdbool.h>
