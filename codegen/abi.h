@@ -222,7 +222,7 @@ typedef enum {
 } NetcIntensityKind;
 typedef enum { NETC_WEIGHT_UNIFORM = 0, NETC_WEIGHT_GAUSSIAN } NetcWeight;
 enum { NETC_POST_LARGEST = 1, NETC_POST_FILL = 2 };
-enum { NETC_NO_COLOUR = -1, NETC_CLASS_IGNORED = -1 };
+enum { NETC_MAX_CLASSES = 255, NETC_NO_COLOUR = -1, NETC_CLASS_IGNORED = -1 };
 
 /* What is done to the values x of a channel, which are those of the file: with `clip` they are cut to lo..hi
  * first. */

@@ -89,8 +89,7 @@ static bool intensity_ok(const Intensity *i) {
 
 static bool labels_ok(const Prepare *p, char *err) {
   if (p->nlabel == 0) return p->nclass == 0 || ir_error(err, "prepare: classes without labels");
-  if (p->nclass < 2 || p->nclass > MAX_CLASSES - prepare_ignores(p))
-    return ir_error(err, "prepare: %d classes", p->nclass);
+  if (p->nclass < 2 || p->nclass > MAX_CLASSES) return ir_error(err, "prepare: %d classes", p->nclass);
   for (int i = 0; i < p->nlabel; i++) {
     const LabelRule *r = &p->label[i];
     if (r->cls < CLASS_IGNORED || r->cls >= p->nclass)

@@ -46,7 +46,8 @@ extern const char *const word_spacing[],
                                                                       *const word_weight[],
                                                                           *const word_post[];
 
-enum { MAX_CLASSES = 256, NO_COLOUR = -1, CLASS_IGNORED = -1 };
+/* 255 classes: a mask in memory has a byte for each element, and one value more for those ignored. */
+enum { MAX_CLASSES = 255, NO_COLOUR = -1, CLASS_IGNORED = -1 };
 
 /* What is done to the values of a channel; values are those of the file. */
 typedef struct {

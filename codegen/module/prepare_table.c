@@ -12,7 +12,8 @@
 #define WEIGHT(name, word)     SAME(WEIGHT, name, word);
 #define POST(name, word)       _Static_assert((int)NETC_POST_##name == 1 << (int)POST_##name, word);
 #include "ir/prepare.def"
-_Static_assert((int)NETC_NO_COLOUR == (int)NO_COLOUR && (int)NETC_CLASS_IGNORED == (int)CLASS_IGNORED,
+_Static_assert((int)NETC_MAX_CLASSES == (int)MAX_CLASSES && (int)NETC_NO_COLOUR == (int)NO_COLOUR &&
+                   (int)NETC_CLASS_IGNORED == (int)CLASS_IGNORED,
                "labels without colour or class");
 
 static LLVMValueRef texts(const Tables *t, const char *name, const char *const *s, int n) {

@@ -93,8 +93,5 @@ bool set_labels(Eval *c, const Ast *at, Value v, Prepare *p) {
   if (l.nname < 2) return eval_error(c, at, "labels has one class, background; two are needed at least");
   p->label = l.rule, p->nlabel = l.nrule;
   p->class_name = l.name, p->nclass = l.nname;
-  if (l.nname == MAX_CLASSES && prepare_ignores(p))
-    return eval_error(c, at, "labels has %d classes; beside \"ignore\" %d are possible", MAX_CLASSES,
-                      MAX_CLASSES - 1);
   return true;
 }

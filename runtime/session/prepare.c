@@ -83,7 +83,7 @@ static bool check_intensities(const NetcPrepare *p, char err[ERR_MAX]) {
 }
 
 static bool check_labels(const NetcPrepare *p, char err[ERR_MAX]) {
-  if ((p->nlabels == 0) != (p->nclasses == 0) || p->nclasses > 256)
+  if ((p->nlabels == 0) != (p->nclasses == 0) || p->nclasses > NETC_MAX_CLASSES)
     return err_set(err, "prepare has %d labels of %d classes", p->nlabels, p->nclasses);
   bool ignore = false;
   for (int i = 0; i < p->nlabels; i++) {
