@@ -48,22 +48,27 @@ static int per_axis(Eval *c, const Ast *at, const char *what, Value v) {
   return -1;
 }
 
+/* none, and a word for it where an option is of strings. */
+static bool as_stored(Value v) { return v.kind == V_NONE || (v.kind == V_STR && !strcmp(v.u.str, "stored")); }
+
 static bool set_spacing(Eval *c, const Ast *at, Value v, Prepare *p) {
-  if (v.kind == V_NONE) return p->spacing = SPACING_STORED, true;
+  if (as_stored(v)) return p->spacing = SPACING_STORED, true;
   if (v.kind == V_STR && !strcmp(v.u.str, "median")) return p->spacing = SPACING_MEDIAN, true;
   if (v.kind != V_NUM && v.kind != V_LIST)
-    return eval_error(c, at,
-                      "spacing is a list of millimetres, one for each axis, \"median\" or none, not %s",
-                      value_str(c, v));
+    return eval_error(
+        c, at,
+        "spacing is a list of millimetres, one for each axis, \"median\", or \"stored\" or none, not %s",
+        value_str(c, v));
   int n = per_axis(c, at, "spacing", v);
   if (n < 0) return false;
   for (int i = 0; i < MAX_SPATIAL && (!n || i < n); i++) {
     Value x = n ? v.u.list->v[i] : v;
-    if (x.kind == V_NONE && n) continue;
+    if (as_stored(x) && n) continue;
     if (x.kind != V_NUM || !(x.u.num > 0))
-      return eval_error(c, at,
-                        "spacing is in millimetres, above 0, or none to leave an axis as stored, not %s",
-                        value_str(c, x));
+      return eval_error(
+          c, at,
+          "spacing is in millimetres, above 0, or \"stored\" or none for an axis that stays as it is, not %s",
+          value_str(c, x));
     p->mm[i] = x.u.num;
   }
   return p->spacing = SPACING_FIXED, true;
@@ -81,13 +86,13 @@ static bool set_mask_order(Eval *c, const Ast *at, Value v, Prepare *p) {
 }
 
 static bool set_orientation(Eval *c, const Ast *at, Value v, Prepare *p) {
-  if (v.kind == V_NONE) return p->orientation = "", true;
+  if (as_stored(v)) return p->orientation = "", true;
   if (v.kind == V_STR && orientation_ok(v.u.str)) return p->orientation = v.u.str, true;
-  return eval_error(
-      c, at,
-      "orientation is none or three letters, one each of L and R, P and A, I and S, in any order: \"RAS\", "
-      "\"LPS\", \"SAL\"; not %s",
-      value_str(c, v));
+  return eval_error(c, at,
+                    "orientation is \"stored\", none, or three letters, one each of L and R, P and A, I and "
+                    "S, in any order: \"RAS\", "
+                    "\"LPS\", \"SAL\"; not %s",
+                    value_str(c, v));
 }
 
 static bool set_plane(Eval *c, const Ast *at, Value v, Prepare *p) {
@@ -137,6 +142,7 @@ static bool set_stride(Eval *c, const Ast *at, Value v, Prepare *p) {
 }
 
 static bool set_overlap(Eval *c, const Ast *at, Value v, Prepare *p) {
+  if (v.kind == V_NONE) return true;
   if (!arg_num(c, at, "overlap", v, &p->overlap)) return false;
   return (p->overlap >= 0 && p->overlap < 1) ||
          eval_error(c, at, "overlap is a fraction of the patch, from 0 to less than 1, not %g", p->overlap);

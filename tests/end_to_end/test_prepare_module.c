@@ -1,6 +1,7 @@
 /* test_prepare_module.c - the statement prepare from a .net file to the module's table, and what `netrun
  * info` says of it. */
 #include "tests/test.h"
+#include "tests/text.h"
 #include "tests/end_to_end/shell.h"
 #include "runtime/session/module.h"
 
@@ -79,6 +80,33 @@ TEST(a_file_without_the_statement_has_no_table) {
   module_close(m);
   runs(NETRUN_BINARY " info p.so");
   assert_null(strstr(said, "preparation"));
+}
+
+/* The commands of the section are run as they stand, but up to the graph only. */
+TEST(the_commands_of_the_page_compile) {
+  static const char *const says_of[] = {"  spacing fixed [0.77000000000000002,0.77000000000000002,1]\n",
+                                        "  intensity fixed mean 0.40600000000000003 ",
+                                        "  overlap 0.5 stride [18,18,4] weight uniform\n"};
+  char *doc = read_text("docs/language.md");
+  assert_non_null(doc);
+  runs("mkdir bin && ln -s " NETC_BINARY " bin/netc && ln -s %s/models models", source);
+  int n = 0;
+  for (char *at = strstr(doc, "\n    netc models/"), *next; at; at = next, n++) {
+    char *end = strchr(at + 1, '\n');
+    while (end[-1] == '\\') end = strchr(end + 1, '\n');
+    next = strstr(end, "\n    netc models/");
+    char *output = strstr(at, " -o ");
+    assert_true(output && output < end);
+    size_t name = 4 + strcspn(output + 4, " ");
+    memset(output, ' ', name); /* no module */
+    runs("PATH=bin:$PATH; %.*s --emit graph >graph && sed -n '/^prepare/,/^}/p' graph", (int)(end - at - 1),
+         at + 1);
+    assert_true(n < 3);
+    says("prepare {\n");
+    says(says_of[n]);
+  }
+  assert_int_equal(n, 3);
+  free(doc);
 }
 
 RUN_TESTS(shell_set_up, scratch_tear_down)

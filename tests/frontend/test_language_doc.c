@@ -119,4 +119,19 @@ TEST(the_example_of_prepare_compiles) {
   arena_free(a);
 }
 
+/* The loss of the section leaves ignored labels out. */
+TEST(the_example_of_a_loss_compiles) {
+  Arena *a = arena_new();
+  char *text = doc(a), *from = strstr(text, "    block focal("), *to = strstr(from, "\n    }\n");
+  assert_non_null(to);
+  const char *program =
+      arena_printf(a,
+                   "use \"blocks/losses.net\"\nprepare { labels = [\"background\", \"liver\", \"ignore\"] }\n"
+                   "%.*s\n}\nforward f(x: f32[1, 2, 8], l: label[1, 8]) { return focal(x, l) }",
+                   (int)(to - from), from);
+  FrontendOptions opt = {.diag = stderr};
+  assert_non_null(frontend_compile_text(a, "models/example.net", program, &opt, NULL));
+  arena_free(a);
+}
+
 RUN_TESTS(NULL, NULL)

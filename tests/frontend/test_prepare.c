@@ -61,6 +61,8 @@ TEST(spacing_is_stored_fixed_or_the_median) {
   assert_float_equal(p->mm[2], 0, 0);
   assert_int_equal(saying(a, "spacing = \"median\"")->spacing, SPACING_MEDIAN);
   assert_int_equal(saying(a, "spacing = none")->spacing, SPACING_STORED);
+  assert_int_equal(saying(a, "spacing = \"stored\"")->spacing, SPACING_STORED);
+  assert_float_equal(saying(a, "spacing = [\"stored\", 2]")->mm[0], 0, 0);
   arena_free(a);
 }
 
@@ -74,6 +76,7 @@ TEST(all_48_orientations_are_known_and_no_other) {
   assert_false(orientation_ok("RA") || orientation_ok("RASA") || orientation_ok(""));
   assert_string_equal(saying(a, "orientation = \"IPL\"")->orientation, "IPL");
   assert_string_equal(saying(a, "orientation = none")->orientation, "");
+  assert_string_equal(saying(a, "orientation = \"stored\"")->orientation, "");
   arena_free(a);
 }
 
