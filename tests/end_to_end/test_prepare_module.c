@@ -3,7 +3,9 @@
 #include "tests/test.h"
 #include "tests/text.h"
 #include "tests/end_to_end/shell.h"
-#include "runtime/session/module.h"
+#include <math.h>
+#include "runtime/base/array.h"
+#include "runtime/device/open.h"
 
 static const char program[] =
     "prepare {\n"
@@ -82,6 +84,64 @@ TEST(a_file_without_the_statement_has_no_table) {
   assert_null(strstr(said, "preparation"));
 }
 
+/* ---- ignored labels, compiled ---- */
+
+enum { N = 2, C = 3, SIDE = 6, VOXELS = SIDE * SIDE };
+
+static const char training[] =
+    "use \"models/blocks/losses.net\"\nprepare { labels = [\"background\", \"a\", \"b\", \"ignore\"] }\n"
+    "net n(x) { return conv(x, 3, 1) }\ns = n()\n"
+    "train t {\n  batch labeled { image: f32[2, 3, 6, 6]\n label: label[2, 6, 6] }\n"
+    "  update s with sgd(0.5) {\n    y = s(labeled.image)\n    minimize ce_dice(y, labeled.label)\n"
+    "    minimize dice_lin(softmax(y), labeled.label) + bce(y[:, :1], labeled.label == 0, labeled.label)\n  "
+    "}\n}\n";
+
+/* Loss and weights after a step from the start, on an image with `value` in one voxel. */
+static void step_from_start(const Session *s, const int32_t *label, int64_t voxel, float value,
+                            float out[10]) {
+  char err[ERR_MAX] = "";
+  const NetcModule *d = s->module->desc;
+  const NetcFn *fn = module_fn(s->module, "t");
+  float image[N * C * VOXELS];
+  for (int i = 0; i < N * C * VOXELS; i++) image[i] = (float)((i * 37) % 101) / 50 - 1;
+  for (int c = 0; c < C; c++) image[((voxel / VOXELS) * C + c) * VOXELS + voxel % VOXELS] = value;
+  session_init(s, 5);
+  const NetcArray *in = array_find(fn->inputs, fn->ninputs, "labeled.image");
+  array_to_memory(in, image, session_at(s, in));
+  in = array_find(fn->inputs, fn->ninputs, "labeled.label");
+  array_to_memory(in, label, session_at(s, in));
+  if (!fn_run(s, fn, (NetcStep){5, 0}, err)) fail_msg("%s", err);
+  out[0] = *(float *)session_at(s, &fn->outputs[0]);
+  for (int i = 0; i < d->nvars; i++)
+    if (!strcmp(d->vars[i].array.name, "s.conv1.weight"))
+      memcpy(out + 1, session_at(s, &d->vars[i].array), 9 * sizeof *out);
+}
+
+TEST(what_an_ignored_voxel_holds_changes_nothing) {
+  char err[ERR_MAX] = "";
+  runs("ln -sfn %s/models models", source);
+  compile(training);
+  Module *m = module_open(in_root("p.so"), err);
+  if (!m) fail_msg("%s", err);
+  Session *s = session_new(m, 1, err);
+  if (!s) fail_msg("%s", err);
+  int32_t label[N * VOXELS];
+  for (int i = 0; i < N * VOXELS; i++) label[i] = i % 4 - 1;
+  float a[10], b[10];
+  step_from_start(s, label, 40, 0.25f, a);
+  step_from_start(s, label, 40, 7, b); /* label -1 */
+  assert_true(isfinite(a[0]) && a[0] > 0);
+  assert_memory_equal(a, b, sizeof a);
+  step_from_start(s, label, 41, 7, b);
+  for (int i = 0; i < 10; i++) assert_true(a[i] != b[i]);
+  for (int i = 0; i < N * VOXELS; i++) label[i] = -1;
+  step_from_start(s, label, 41, 7, a);
+  step_from_start(s, label, 3, -2, b);
+  assert_true(a[0] == 0); /* and weights that stay where they were */
+  assert_memory_equal(a, b, sizeof a);
+  session_free(s), module_close(m);
+}
+
 /* The commands of the section are run as they stand, but up to the graph only. */
 TEST(the_commands_of_the_page_compile) {
   static const char *const says_of[] = {"  spacing fixed [0.77000000000000002,0.77000000000000002,1]\n",
@@ -89,7 +149,7 @@ TEST(the_commands_of_the_page_compile) {
                                         "  overlap 0.5 stride [18,18,4] weight uniform\n"};
   char *doc = read_text("docs/language.md");
   assert_non_null(doc);
-  runs("mkdir bin && ln -s " NETC_BINARY " bin/netc && ln -s %s/models models", source);
+  runs("mkdir bin && ln -s " NETC_BINARY " bin/netc && ln -sfn %s/models models", source);
   int n = 0;
   for (char *at = strstr(doc, "\n    netc models/"), *next; at; at = next, n++) {
     char *end = strchr(at + 1, '\n');
