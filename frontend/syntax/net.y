@@ -293,8 +293,14 @@ static void yyerror(YYLTYPE *loc, Parser *p, const char *msg) {
   parser_error(p, loc->line, loc->col, "nested too deeply");
 }
 
-/* What those mean who come from another language; `last` stands before the token that does not fit. */
-static const char *hint(const Token *at, const Token *last) {
+static bool begins(const Token *t) { /* a statement begins behind it */
+  return !t || t->code == '{' || t->code == ';' || t->code == T_EOL;
+}
+
+/* What those mean who come from another language; `at` is the token that does not fit, the last one read. */
+static const char *hint(const Parser *p, const Token *at) {
+  const Token *last = p->pos >= 2 ? &p->tok[p->pos - 2] : NULL, *before = p->pos >= 3 ? last - 1 : NULL;
+  bool goes_on = p->tok[p->pos].line == at->line;
   static const struct { const char *word, *hint; } words[] = {
     {"elif", "; write else if"}, {"def", "; functions are written block NAME(..) { }"},
     {"function", "; functions are written block NAME(..) { }"},
@@ -307,6 +313,10 @@ static const char *hint(const Token *at, const Token *last) {
     for (size_t i = 0; t && t->code == T_NAME && i < sizeof words / sizeof *words; i++)
       if (!strcmp(t->text, words[i].word)) return words[i].hint;
   }
+  if (last && last->code == T_NAME && begins(before) && goes_on && (at->code == ':' || at->code == T_NUMBER))
+    return "; a value is given by =";
+  if (last && last->code == T_STRING && (at->code == T_NUMBER || at->code == T_STRING))
+    return "; what follows stands behind a comma or in a new line";
   if (at->code == ':') return "; bodies stand in { }";
   if (at->code == '=' && last && (last->code == ']' || last->code == ')'))
     return "; only a name can be given a value";
@@ -327,7 +337,7 @@ static int yyreport_syntax_error(const yypcontext_t *ctx, Parser *p) {
   const char *got = yysymbol_name(yypcontext_token(ctx));
   if (!strncmp(got, "a ", 2)) got += 2;
   bool word = at->code == T_NAME && at->text;
-  const char *more = hint(at, p->pos >= 2 ? &p->tok[p->pos - 2] : NULL);
+  const char *more = hint(p, at);
   parser_error(p, at->line, at->col, "unexpected %s%s%.40s%s%s%s",
                word ? "name" : got, word ? " '" : "", word ? at->text : "",
                word ? "'" : "", *more ? "" : list, more);
