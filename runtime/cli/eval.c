@@ -1,6 +1,7 @@
 /* eval.c - netrun eval */
 #include <stdio.h>
 #include <string.h>
+#include "runtime/cli/predictor.h"
 #include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
 #include "runtime/eval/eval.h"
@@ -20,37 +21,46 @@ static void print_summary(const Summary *s, const Dataset *d, const EvalOptions 
 
 static const CliOption options[] = {
     {"data", "NAME[:DIR]", "data set: lits, isic2018, la, folder or phantom; DIR, or $NETRUN_DATA/NAME"},
-    {"weights", "FILE", "a checkpoint or other .safetensors file with the module's variables"},
+    {"weights", "FILE[,FILE..]", "a checkpoint or other .safetensors file; of several the mean is taken"},
     {"split", "NAME", "test, val or train (test)"},
     {"out", "DIR", "write DIR/eval.csv, one row per image, and the pictures"},
     {"overlays", "N", "pictures of N images, spread evenly: image, truth green, prediction red (0)"},
     {"by", "slice|volume", "what a 2-D module's score on volumes is of (volume)"},
     {"fill", NULL, "fill the holes of predictions before scoring"},
     {"largest", NULL, "keep the largest component of predictions before scoring"},
+    CLI_PREDICTOR_OPTIONS,
     CLI_RECIPE_OPTIONS,
     {"threads", "T", "threads (all CPUs)"},
     {"device", "NAME", "cpu or cuda:N (cpu)"},
     {NULL, NULL, NULL}};
 
-static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_MAX]) {
-  const EvalOptions *o = user;
-  const char *data, *weights;
-  Predictor p;
+/* The session is ready, the options are read. */
+static bool evaluate_data(Predictor *p, const EvalOptions *o, const char *data, char err[ERR_MAX]) {
   Summary sum;
+  Dataset *d = data_open(data, &p->shape, err);
+  bool ok = d && eval_run(p, d, o, &sum, err);
+  if (ok) print_summary(&sum, d, o, p->shape.classes);
+  data_close(d);
+  return ok;
+}
+
+static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_MAX]) {
+  const char *data;
+  CliWeights weights = {.n = 0};
+  Predictor p;
   Recipe recipe = recipe_plain;
   Notes notes;
   if (!cli_recipe(args, &recipe, err) || !cli_required(args, "data", &data, err) ||
-      !cli_required(args, "weights", &weights, err) || !predictor_new(&p, s, err))
+      !cli_required(args, "weights", &(const char *){NULL}, err) || !predictor_new(&p, s, err))
     return false;
   session_init(s, 0);
   notes_init(&notes);
   p.shape.recipe = &recipe, p.shape.notes = &notes;
-  Dataset *d = checkpoint_load(s, weights, p.fn, NULL, err) ? data_open(data, &p.shape, err) : NULL;
-  bool ok = d && eval_run(&p, d, o, &sum, err);
-  if (ok) print_summary(&sum, d, o, p.shape.classes);
+  bool ok = cli_weights(args, &weights, err) && cli_predictor(args, &p, &weights, err) &&
+            evaluate_data(&p, user, data, err);
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
   notes_free(&notes);
-  data_close(d);
+  cli_weights_free(&weights);
   predictor_free(&p);
   return ok;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "runtime/base/field.h"
 #include "runtime/base/array.h"
+#include "runtime/cli/predictor.h"
 #include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
 #include "runtime/eval/eval.h"
@@ -170,7 +171,8 @@ static bool prepare_eval(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   if (!data_count(t->data, t->eval.split, false))
     return err_set(err, "--eval-every: data set %s has no %s images; choose another --eval-split",
                    t->data->name, split ? split : "val");
-  if (!predictor_new(&t->predictor, t->session, err)) return false;
+  if (!predictor_new(&t->predictor, t->session, err) || !cli_predictor(args, &t->predictor, NULL, err))
+    return false;
   const DataShape *a = &t->predictor.shape, *b = &t->data->shape;
   if (a->channels != b->channels || a->classes != b->classes || memcmp(a->size, b->size, sizeof a->size) != 0)
     return err_set(err, "--eval-every: predict takes images of another shape than the batches");
@@ -194,6 +196,7 @@ static const CliOption options[] = {
     {"log-every", "N", "without a terminal: a line every N iterations (100)"},
     {"eval-every", "N", "score the val split every N iterations, into val.csv (never)"},
     {"eval-split", "NAME", "the split of --eval-every: val, test or train (val)"},
+    CLI_PREDICTOR_OPTIONS,
     CLI_RECIPE_OPTIONS,
     {NULL, NULL, NULL}};
 

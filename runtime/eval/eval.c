@@ -20,7 +20,8 @@ typedef struct {
 
 typedef struct {
   Sample sample;
-  uint8_t *small; /* predicted classes at the sample's size */
+  float *score;   /* (classes, S) of a picture or a slice, which are brought to the file's grid in parallel */
+  uint8_t *small; /* predicted classes at the sample's size, for pictures */
   uint8_t *own;   /* the same on the file's grid, cleaned */
   Metrics metrics;
   bool ok, overlay;
@@ -33,6 +34,7 @@ typedef struct {
   const EvalOptions *opt;
   const Unit *unit; /* of the group */
   Scored *scored;
+  float *score; /* room for the scores of GROUP_2D pictures; NULL: volumes */
 } Group;
 
 /* ---- one item ---- */
@@ -60,8 +62,8 @@ static void load_one(void *ctx, int64_t task) {
     return;
   }
   int64_t small = predictor_elements(&s->sample), own = grid_count(&s->sample.own);
-  s->small = malloc((size_t)small), s->own = malloc((size_t)own);
-  s->ok = (s->small && s->own) || err_memory(s->err, "a mask", small + own);
+  s->small = s->overlay ? malloc((size_t)small) : NULL, s->own = malloc((size_t)own);
+  s->ok = ((s->small || !s->overlay) && s->own) || err_memory(s->err, "a mask", small + own);
 }
 
 static void score_one(void *ctx, int64_t task) {
@@ -70,7 +72,8 @@ static void score_one(void *ctx, int64_t task) {
   const Sample *x = &s->sample;
   int64_t classes = g->predictor->shape.classes;
   const double mm[3] = {grid_spacing(&x->own, 0), grid_spacing(&x->own, 1), grid_spacing(&x->own, 2)};
-  s->ok = sample_restore(x, s->small, s->own, s->err) &&
+  const Answer answer = {.mask = s->own, .small = s->small};
+  s->ok = (!s->score || answer_of_scores(g->predictor, x, s->score, &answer, s->err)) &&
           clean_mask(s->own, classes, x->own_spatial, x->own.dim, g->opt->fill, g->opt->largest, s->err) &&
           score_masks(s->own, x->own_label, classes, x->own_spatial, x->own.dim, mm, &s->metrics, s->err);
 }
@@ -107,20 +110,17 @@ static bool predict_group(const Group *g, int n, char err[ERR_MAX]) {
   Predictor *p = g->predictor;
   if (p->shape.spatial == 3 || g->unit[0].whole) {
     for (int i = 0; i < n; i++)
-      if (!predictor_sample(p, &g->scored[i].sample, g->scored[i].small, err)) return false;
+      if (!predictor_answer(p, &g->scored[i].sample,
+                            &(Answer){.mask = g->scored[i].own, .small = g->scored[i].small}, err))
+        return false;
     return true;
   }
-  int64_t one = p->patch * p->shape.channels; /* pictures fill batches together */
-  float *images = malloc((size_t)(n * one) * sizeof *images);
-  uint8_t *masks = malloc((size_t)(n * p->patch));
-  bool ok = images && masks;
-  for (int i = 0; ok && i < n; i++)
-    memcpy(images + i * one, g->scored[i].sample.image, (size_t)one * sizeof *images);
-  bool had = ok;
-  ok = ok && predictor_slices(p, images, n, masks, err);
-  for (int i = 0; ok && i < n; i++) memcpy(g->scored[i].small, masks + i * p->patch, (size_t)p->patch);
-  free(images), free(masks);
-  return had ? ok : err_memory(err, "a group of images", n * one * 5);
+  int64_t out = p->patch * p->shape.classes; /* pictures fill batches together */
+  const float *image[GROUP_2D];
+  for (int i = 0; i < n; i++) image[i] = g->scored[i].sample.image;
+  if (!predictor_scores(p, image, n, g->score, err)) return false;
+  for (int i = 0; i < n; i++) g->scored[i].score = g->score + i * out;
+  return true;
 }
 
 static bool report_group(const Group *g, int n, FILE *csv, Summary *sum, char err[ERR_MAX]) {
@@ -162,8 +162,13 @@ static bool is_among(int64_t i, int64_t n, int64_t some) {
 
 static bool run_units(Predictor *p, const Dataset *d, const EvalOptions *o, const Unit *unit, int n,
                       FILE *csv, Summary *sum, char err[ERR_MAX]) {
-  Group g = {p, d, o, unit, calloc(GROUP_2D, sizeof *g.scored)};
-  if (!g.scored) return err_memory(err, "a group of images", GROUP_2D * (int64_t)sizeof *g.scored);
+  Group g = {p, d, o, unit, calloc(GROUP_2D, sizeof *g.scored), NULL};
+  int64_t scores = p->shape.spatial == 2 ? GROUP_2D * p->patch * p->shape.classes : 0;
+  if (scores) g.score = malloc((size_t)scores * sizeof *g.score);
+  if (!g.scored || (scores && !g.score)) {
+    free(g.scored), free(g.score);
+    return err_memory(err, "a group of images", scores * 4);
+  }
   bool ok = true, terminal = o->progress && isatty(fileno(o->progress));
   for (int done = 0; ok && done < n;) {
     int room = p->shape.spatial == 3 || unit[done].whole ? GROUP_3D : GROUP_2D, some = 0;
@@ -178,7 +183,7 @@ static bool run_units(Predictor *p, const Dataset *d, const EvalOptions *o, cons
     if (terminal)
       fprintf(o->progress, "\r\033[K%d/%d%s", done, n, done == n || !ok ? "\n" : ""), fflush(o->progress);
   }
-  free(g.scored);
+  free(g.scored), free(g.score);
   return ok;
 }
 
