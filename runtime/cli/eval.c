@@ -1,26 +1,65 @@
 /* eval.c - netrun eval */
+#include <math.h>
 #include <stdio.h>
 #include "runtime/cli/session.h"
+#include "runtime/eval/bootstrap.h"
 #include "runtime/eval/eval.h"
 #include "runtime/session/checkpoint.h"
 
-static void print_summary(const Summary *s, const Dataset *d, const EvalOptions *o, int64_t classes) {
-  printf("%s, %s split, %d %s%s%s\n", d->name, split_name[o->split], s->items,
-         d->shape.spatial == 2 ? "images" : "volumes", o->fill ? ", holes filled" : "",
-         o->largest ? ", largest component" : "");
-  if (classes > 2)
+/* ---- what is printed ---- */
+
+static void print_head(const ReportAbout *a, const Results *r) {
+  printf("%s, %s split, %d %ss%s%s\n", a->data, a->split, r->items, a->unit, a->fill ? ", holes filled" : "",
+         a->largest ? ", largest component" : "");
+  if (r->classes > 2)
     printf("each value is the mean over the %lld foreground classes, each against all others\n",
-           (long long)classes - 1);
-  printf("%-6s %10s %10s %6s\n", "", "mean", "sd", "n");
-  for (int k = 0; k < METRIC_COUNT; k++)
-    printf("%-6s %10.4f %10.4f %6d\n", metric_info[k].column, summary_mean(s, k), summary_sd(s, k), s->n[k]);
+           (long long)r->classes - 1);
+  if (metrics_want(&a->metrics, AREAS)) printf("NSD within %g\n", a->metrics.tolerance);
+  if (a->metrics.empty == EMPTY_NAN) printf("left out: what is not defined because a mask is empty\n");
+  char label[CLASS_LABEL];
+  for (int64_t c = 1; a->metrics.empty == EMPTY_SKIP && c < r->classes; c++)
+    printf("class %s: left out of %d %ss, whose truth does not hold it\n", class_label(a, c, label),
+           results_without(r, c), a->unit);
 }
+
+/* A row of metric k for class c, 0 being the mean over the foreground classes. */
+static bool print_row(const ReportAbout *a, const Results *r, int k, int64_t c, int *cases,
+                      char err[ERR_MAX]) {
+  char label[CLASS_LABEL], name[CLASS_LABEL + 16];
+  Statistics s;
+  if (!results_statistics(r, c, k, &s, err)) return false;
+  snprintf(name, sizeof name, "%s%s%s", metric_info[k].column, c ? ":" : "",
+           c ? class_label(a, c, label) : "");
+  printf("%-8s %10.4f %10.4f %6d   %10.4f %10.4f\n", name, s.mean, s.sd, s.n, s.low, s.high);
+  *cases = s.cases > *cases ? s.cases : *cases;
+  return true;
+}
+
+static bool print_results(const ReportAbout *a, const Results *r, char err[ERR_MAX]) {
+  uint32_t wanted = metrics_wanted(&a->metrics);
+  int cases = 0;
+  print_head(a, r);
+  printf("%-8s %10s %10s %6s   %10s %10s\n", "", "mean", "sd", "n", "from", "to");
+  for (int k = 0; k < METRIC_COUNT; k++)
+    if (wanted >> k & 1 && !print_row(a, r, k, 0, &cases, err)) return false;
+  for (int k = 0; r->classes > 2 && k < METRIC_COUNT; k++)
+    for (int64_t c = 1; wanted >> k & 1 && c < r->classes; c++)
+      if (!print_row(a, r, k, c, &cases, err)) return false;
+  printf("from .. to: %d %% interval of the mean, by %d resamples of the %d cases\n", BOOTSTRAP_PERCENT,
+         BOOTSTRAP_RESAMPLES, cases);
+  return true;
+}
+
+/* ---- the command ---- */
 
 static const CliOption options[] = {
     {"data", "NAME[:DIR]", "data set: lits, isic2018, la, folder or phantom; DIR, or $NETRUN_DATA/NAME"},
     {"weights", "FILE", "a checkpoint or other .safetensors file with the module's variables"},
     {"split", "NAME", "test, val or train (test)"},
-    {"out", "DIR", "write DIR/eval.csv, one row per image, and the pictures"},
+    {"out", "DIR", "write DIR/eval.csv, one row per image, DIR/eval.json, and the pictures"},
+    {"metrics", "LIST", "which of di,ja,ac,se,sp,voe,asd,assd,hd95,nsd,rve, or all (the first nine)"},
+    {"tolerance", "MM", "of nsd: how far apart surfaces may be that agree"},
+    {"empty", "RULE", "metrics of empty masks: one (agreed values), nan, or skip (one)"},
     {"overlays", "N", "pictures of N images, spread evenly: image, truth green, prediction red (0)"},
     {"fill", NULL, "fill the holes of predictions before scoring"},
     {"largest", NULL, "keep the largest component of predictions before scoring"},
@@ -29,20 +68,39 @@ static const CliOption options[] = {
     {NULL, NULL, NULL}};
 
 static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_MAX]) {
-  const EvalOptions *o = user;
+  EvalOptions *o = user;
   const char *data, *weights;
   Predictor p;
-  Summary sum;
+  Results r = {0};
   if (!cli_required(args, "data", &data, err) || !cli_required(args, "weights", &weights, err) ||
       !predictor_new(&p, s, err))
     return false;
   session_init(s, 0);
+  o->weights = weights;
   Dataset *d = checkpoint_load(s, weights, p.fn, NULL, err) ? data_open(data, &p.shape, err) : NULL;
-  bool ok = d && eval_run(&p, d, o, &sum, err);
-  if (ok) print_summary(&sum, d, o, p.shape.classes);
+  bool ok = d && eval_run(&p, d, o, &r, err);
+  if (ok) {
+    ReportAbout about = eval_about(&p, d, o);
+    ok = print_results(&about, &r, err);
+  }
+  results_free(&r);
   data_close(d);
   predictor_free(&p);
   return ok;
+}
+
+static bool read_metrics(const CliArgs *args, MetricOptions *o, char err[ERR_MAX]) {
+  const char *metrics = cli_value(args, "metrics"), *empty = cli_value(args, "empty");
+  if ((metrics && !metrics_named(metrics, &o->metrics, err)) ||
+      (empty && !empty_named(empty, &o->empty, err)) || !cli_number(args, "tolerance", 0, &o->tolerance, err))
+    return false;
+  bool given = cli_given(args, "tolerance");
+  if (metrics_want(o, AREAS) && !given)
+    return err_set(err, "nsd needs --tolerance MM: how far apart surfaces may be that agree");
+  if (given && !metrics_want(o, AREAS))
+    return err_set(err, "--tolerance is for nsd: give --metrics all, or a list with nsd in it");
+  return (isfinite(o->tolerance) && o->tolerance >= 0) ||
+         err_set(err, "--tolerance is `%s`; a distance from 0 on is expected", cli_value(args, "tolerance"));
 }
 
 static bool run(const CliArgs *args, char err[ERR_MAX]) {
@@ -53,7 +111,7 @@ static bool run(const CliArgs *args, char err[ERR_MAX]) {
                    .progress = stderr};
   const char *split = cli_value(args, "split");
   int64_t overlays;
-  if (!cli_int(args, "overlays", 0, 0, 1000000, &overlays, err) ||
+  if (!read_metrics(args, &o.metrics, err) || !cli_int(args, "overlays", 0, 0, 1000000, &overlays, err) ||
       (split && !split_named(split, &o.split, err)))
     return false;
   if (overlays && !o.out) return err_set(err, "--overlays needs --out DIR, where the pictures go");
@@ -63,7 +121,7 @@ static bool run(const CliArgs *args, char err[ERR_MAX]) {
 
 const Command cmd_eval = {"eval",
                           "MODULE --data NAME[:DIR] --weights FILE",
-                          "Scores predictions against masks: Dice, Jaccard, surface distances.",
+                          "Scores predictions against masks: Dice, Jaccard, surface distances, volumes.",
                           1,
                           1,
                           options,

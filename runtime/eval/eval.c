@@ -7,6 +7,7 @@
 #include "runtime/eval/eval.h"
 #include "runtime/base/file.h"
 #include "runtime/eval/overlay.h"
+#include "runtime/eval/score.h"
 #include "runtime/io/picture.h"
 #include "runtime/image/image.h"
 
@@ -14,9 +15,9 @@ enum { GROUP_2D = 32, GROUP_3D = 1 };
 
 typedef struct {
   Sample sample;
-  uint8_t *small; /* predicted classes at the sample's size: 2-D the module's, 3-D the volume's */
-  uint8_t *own;   /* the same at the truth's size, cleaned */
-  Metrics metrics;
+  uint8_t *small;   /* predicted classes at the sample's size: 2-D the module's, 3-D the volume's */
+  uint8_t *own;     /* the same at the truth's size, cleaned */
+  Metrics *metrics; /* by class, as score_masks gives them */
   bool ok, overlay;
   char err[ERR_MAX];
 } Scored;
@@ -57,7 +58,8 @@ static void load_one(void *ctx, int64_t task) {
   }
   int64_t small = count_of(spatial_of(g), s->sample.dim), own = count_of(spatial_of(g), own_dim(g, s));
   s->small = malloc((size_t)small), s->own = malloc((size_t)own);
-  s->ok = (s->small && s->own) || err_memory(s->err, "a mask", small + own);
+  s->metrics = malloc((size_t)g->predictor->shape.classes * sizeof *s->metrics);
+  s->ok = (s->small && s->own && s->metrics) || err_memory(s->err, "a mask", small + own);
 }
 
 static void score_one(void *ctx, int64_t task) {
@@ -68,8 +70,9 @@ static void score_one(void *ctx, int64_t task) {
   int spatial = spatial_of(g);
   if (spatial == 2) resize_nearest(s->small, s->sample.dim[0], s->sample.dim[1], s->own, dim[0], dim[1]);
   else memcpy(s->own, s->small, (size_t)count_of(3, dim));
+  MaskPair pair = {s->own, truth_of(g, s), spatial, dim, s->sample.spacing};
   s->ok = clean_mask(s->own, classes, spatial, dim, g->opt->fill, g->opt->largest, s->err) &&
-          score_masks(s->own, truth_of(g, s), classes, spatial, dim, s->sample.spacing, &s->metrics, s->err);
+          score_masks(&pair, classes, &g->opt->metrics, s->metrics, s->err);
 }
 
 /* ---- pictures ---- */
@@ -122,31 +125,26 @@ static bool predict_group(const Group *g, int n, char err[ERR_MAX]) {
   return had ? ok : err_memory(err, "a group of images", n * one * 5);
 }
 
-static bool report_group(const Group *g, int n, FILE *csv, Summary *sum, char err[ERR_MAX]) {
+static bool report_group(const Group *g, int n, Results *results, char err[ERR_MAX]) {
   for (int i = 0; i < n; i++) {
     const Scored *s = &g->scored[i];
-    const char *name = g->data->item[g->item[i]].name;
-    summary_add(sum, &s->metrics);
-    if (csv) {
-      fprintf(csv, "%s", name);
-      for (int k = 0; k < METRIC_COUNT; k++) fprintf(csv, ",%.9g", s->metrics.value[k]);
-      fputc('\n', csv);
-    }
-    if (s->overlay && !write_overlay(g, s, name, err)) return false;
+    const Item *item = &g->data->item[g->item[i]];
+    if (!results_add(results, item->name, item->patient, s->metrics, err)) return false;
+    if (s->overlay && !write_overlay(g, s, item->name, err)) return false;
   }
   return true;
 }
 
-static bool run_group(Group *g, int n, FILE *csv, Summary *sum, char err[ERR_MAX]) {
+static bool run_group(Group *g, int n, Results *results, char err[ERR_MAX]) {
   Pool *pool = g->predictor->session->pool;
   pool_run(pool, load_one, g, n);
   bool ok = all_ok(g, n, err) && predict_group(g, n, err);
   if (ok) pool_run(pool, score_one, g, n);
-  ok = ok && all_ok(g, n, err) && report_group(g, n, csv, sum, err);
+  ok = ok && all_ok(g, n, err) && report_group(g, n, results, err);
   for (int i = 0; i < n; i++) {
     sample_free(&g->scored[i].sample);
-    free(g->scored[i].small), free(g->scored[i].own);
-    g->scored[i].small = g->scored[i].own = NULL;
+    free(g->scored[i].small), free(g->scored[i].own), free(g->scored[i].metrics);
+    g->scored[i].small = g->scored[i].own = NULL, g->scored[i].metrics = NULL;
   }
   return ok;
 }
@@ -158,8 +156,8 @@ static bool is_among(int64_t i, int64_t n, int64_t some) {
   return some > 0 && i * some / n != (i + 1) * some / n;
 }
 
-static bool run_items(Predictor *p, const Dataset *d, const EvalOptions *o, const int *item, int n, FILE *csv,
-                      Summary *sum, char err[ERR_MAX]) {
+static bool run_items(Predictor *p, const Dataset *d, const EvalOptions *o, const int *item, int n,
+                      Results *results, char err[ERR_MAX]) {
   int room = p->shape.spatial == 2 ? GROUP_2D : GROUP_3D;
   Group g = {p, d, o, item, calloc((size_t)room, sizeof *g.scored)};
   if (!g.scored) return err_memory(err, "a group of images", room * (int64_t)sizeof *g.scored);
@@ -171,25 +169,13 @@ static bool run_items(Predictor *p, const Dataset *d, const EvalOptions *o, cons
       memset(&g.scored[i], 0, sizeof g.scored[i]);
       g.scored[i].overlay = o->out && is_among(done + i, n, o->overlays < n ? o->overlays : n);
     }
-    ok = run_group(&g, some, csv, sum, err);
+    ok = run_group(&g, some, results, err);
     done += some;
     if (terminal)
       fprintf(o->progress, "\r\033[K%d/%d%s", done, n, done == n || !ok ? "\n" : ""), fflush(o->progress);
   }
   free(g.scored);
   return ok;
-}
-
-static bool open_csv(AtomicFile *csv, const char *dir, char err[ERR_MAX]) {
-  if (!make_dirs(dir, err)) return false;
-  char *path = path_join(dir, "eval.csv");
-  bool ok = path ? atomic_open(csv, path, err) : err_memory(err, "a file name", 0);
-  free(path);
-  if (!ok) return false;
-  fprintf(csv->file, "name");
-  for (int k = 0; k < METRIC_COUNT; k++) fprintf(csv->file, ",%s", metric_info[k].column);
-  fputc('\n', csv->file);
-  return true;
 }
 
 const char *const split_name[3] = {"train", "val", "test"};
@@ -200,18 +186,28 @@ bool split_named(const char *name, Split *out, char err[ERR_MAX]) {
   return err_set(err, "there is no split `%s`; it can be train, val or test", name);
 }
 
-bool eval_run(Predictor *p, const Dataset *d, const EvalOptions *o, Summary *out, char err[ERR_MAX]) {
-  *out = (Summary){0};
+ReportAbout eval_about(const Predictor *p, const Dataset *d, const EvalOptions *o) {
+  return (ReportAbout){.module = p->session->module->path,
+                       .weights = o->weights,
+                       .data = d->name,
+                       .root = d->root,
+                       .split = split_name[o->split],
+                       .unit = p->shape.spatial == 2 ? "image" : "volume",
+                       .class_name = o->class_names,
+                       .fill = o->fill,
+                       .largest = o->largest,
+                       .metrics = o->metrics};
+}
+
+bool eval_run(Predictor *p, const Dataset *d, const EvalOptions *o, Results *out, char err[ERR_MAX]) {
+  ReportAbout about = eval_about(p, d, o);
+  *out = (Results){.classes = p->shape.classes, .cases = d->ncase};
   int *item = malloc((size_t)d->nitem * sizeof *item + 1), n = 0;
   if (!item) return err_memory(err, "the list of images", d->nitem * (int64_t)sizeof *item);
   for (int i = 0; i < d->nitem; i++)
     if (d->item[i].split == o->split) item[n++] = i;
-  AtomicFile csv = {.file = NULL};
   bool ok = n > 0 || err_set(err, "data set %s has no images in its %s split", d->name, split_name[o->split]);
-  ok = ok && (!o->out || open_csv(&csv, o->out, err));
-  ok = ok && run_items(p, d, o, item, n, csv.file, out, err);
-  if (csv.file && ok) ok = atomic_commit(&csv, err);
-  else if (csv.file) atomic_abort(&csv);
+  ok = ok && (!o->out || make_dirs(o->out, err)) && run_items(p, d, o, item, n, out, err);
   free(item);
-  return ok;
+  return ok && (!o->out || report_write(o->out, &about, out, err));
 }
