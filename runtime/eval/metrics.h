@@ -43,8 +43,8 @@ typedef struct {
 uint32_t metrics_wanted(const MetricOptions *o);
 /* Is one of them made of this? Of AREAS: the tolerance is needed. */
 bool metrics_want(const MetricOptions *o, MadeOf made);
-/* list: "all", or names and columns as in "di,95HD", in small letters or capitals. The message for a word that
- * is neither lists the names. */
+/* list: "all", or names and columns as in "di,95HD", small letters or capitals. The message for another word
+ * lists the names. */
 bool metrics_named(const char *list, uint32_t *out, char err[ERR_MAX]);
 bool empty_named(const char *name, EmptyRule *out, char err[ERR_MAX]);
 
