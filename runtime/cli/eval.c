@@ -1,6 +1,8 @@
 /* eval.c - netrun eval */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
+#include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
 #include "runtime/eval/bootstrap.h"
 #include "runtime/eval/eval.h"
@@ -9,7 +11,7 @@
 /* ---- what is printed ---- */
 
 static void print_head(const ReportAbout *a, const Results *r) {
-  printf("%s, %s split, %d %ss%s%s\n", a->data, a->split, r->items, a->unit, a->fill ? ", holes filled" : "",
+  printf("%s, %s split, %d %ss%s%s\n", a->data, a->split, r->items, r->unit, a->fill ? ", holes filled" : "",
          a->largest ? ", largest component" : "");
   if (r->classes > 2)
     printf("each value is the mean over the %lld foreground classes, each against all others\n",
@@ -19,7 +21,7 @@ static void print_head(const ReportAbout *a, const Results *r) {
   char label[CLASS_LABEL];
   for (int64_t c = 1; a->metrics.empty == EMPTY_SKIP && c < r->classes; c++)
     printf("class %s: left out of %d %ss, whose truth does not hold it\n", class_label(a, c, label),
-           results_without(r, c), a->unit);
+           results_without(r, c), r->unit);
 }
 
 /* A row of metric k for class c, 0 being the mean over the foreground classes. */
@@ -61,8 +63,10 @@ static const CliOption options[] = {
     {"tolerance", "MM", "of nsd: how far apart surfaces may be that agree"},
     {"empty", "RULE", "metrics of empty masks: one (agreed values), nan, or skip (one)"},
     {"overlays", "N", "pictures of N images, spread evenly: image, truth green, prediction red (0)"},
+    {"by", "slice|volume", "what a 2-D module's score on volumes is of (volume)"},
     {"fill", NULL, "fill the holes of predictions before scoring"},
     {"largest", NULL, "keep the largest component of predictions before scoring"},
+    CLI_RECIPE_OPTIONS,
     {"threads", "T", "threads (all CPUs)"},
     {"device", "NAME", "cpu or cuda:N (cpu)"},
     {NULL, NULL, NULL}};
@@ -72,11 +76,15 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
   const char *data, *weights;
   Predictor p;
   Results r = {0};
-  if (!cli_required(args, "data", &data, err) || !cli_required(args, "weights", &weights, err) ||
-      !predictor_new(&p, s, err))
+  Recipe recipe = recipe_plain;
+  Notes notes;
+  if (!cli_recipe(args, &recipe, err) || !cli_required(args, "data", &data, err) ||
+      !cli_required(args, "weights", &weights, err) || !predictor_new(&p, s, err))
     return false;
   session_init(s, 0);
   o->weights = weights;
+  notes_init(&notes);
+  p.shape.recipe = &recipe, p.shape.notes = &notes;
   Dataset *d = checkpoint_load(s, weights, p.fn, NULL, err) ? data_open(data, &p.shape, err) : NULL;
   bool ok = d && eval_run(&p, d, o, &r, err);
   if (ok) {
@@ -84,6 +92,8 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
     ok = print_results(&about, &r, err);
   }
   results_free(&r);
+  notes_print(&notes, 0, NOTES_SHOWN, stderr);
+  notes_free(&notes);
   data_close(d);
   predictor_free(&p);
   return ok;
@@ -109,7 +119,10 @@ static bool run(const CliArgs *args, char err[ERR_MAX]) {
                    .largest = cli_given(args, "largest"),
                    .out = cli_value(args, "out"),
                    .progress = stderr};
-  const char *split = cli_value(args, "split");
+  const char *split = cli_value(args, "split"), *by = cli_value(args, "by");
+  if (by && strcmp(by, "slice") != 0 && strcmp(by, "volume") != 0)
+    return err_set(err, "--by is `%s`; it can be slice or volume", by);
+  o.by_slice = by && !strcmp(by, "slice");
   int64_t overlays;
   if (!read_metrics(args, &o.metrics, err) || !cli_int(args, "overlays", 0, 0, 1000000, &overlays, err) ||
       (split && !split_named(split, &o.split, err)))

@@ -7,6 +7,7 @@
 
 typedef struct {
   Split split;
+  bool by_slice;      /* a 2-D module on volumes: a row per slice; else per volume */
   bool fill, largest; /* clean_mask before scoring */
   MetricOptions metrics;
   const char *out;                /* directory for eval.csv, eval.json and pictures; NULL: none of them */
@@ -16,8 +17,8 @@ typedef struct {
   FILE *progress;                 /* NULL: silent */
 } EvalOptions;
 
-/* 2-D items are predicted at the module's size and scored at their own, 3-D ones by sliding windows. *out is
- * to be freed by results_free, after a failure too. */
+/* Predictions are brought to the files' own grids and scored there. *out is to be freed by results_free,
+ * after a failure too. */
 bool eval_run(Predictor *p, const Dataset *d, const EvalOptions *o, Results *out, char err[ERR_MAX]);
 /* What a report says about such a run. */
 ReportAbout eval_about(const Predictor *p, const Dataset *d, const EvalOptions *o);

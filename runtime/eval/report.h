@@ -7,7 +7,6 @@
 /* What was evaluated, and how. Strings may be NULL: not known. */
 typedef struct {
   const char *module, *weights, *data, *root, *split;
-  const char *unit;              /* what an item is: "image" or "volume" */
   const char *const *class_name; /* by class, `classes` of them; NULL: classes are called by their numbers */
   bool fill, largest;
   MetricOptions metrics;

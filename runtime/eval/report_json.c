@@ -52,7 +52,7 @@ static void about(FILE *f, const ReportAbout *a, const Results *r, uint32_t want
                {"data", a->data},
                {"root", a->root},
                {"split", a->split},
-               {"unit", a->unit},
+               {"unit", r->unit},
                {"empty", empty_name[a->metrics.empty]}};
   char label[CLASS_LABEL];
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)

@@ -15,6 +15,7 @@ typedef struct {
 } Result;
 
 typedef struct {
+  const char *unit; /* what an item is: image, slice or volume */
   int64_t classes;
   int cases; /* patients; those of items are 0..cases-1 */
   int items, room;

@@ -91,11 +91,8 @@ TEST(intervals_of_many_values_are_nearly_normal) {
 
 /* ---- files ---- */
 
-static const ReportAbout about = {.module = "m.so",
-                                  .data = "folder",
-                                  .split = "test",
-                                  .unit = "image",
-                                  .metrics = {.metrics = 1 << METRIC_di}};
+static const ReportAbout about = {
+    .module = "m.so", .data = "folder", .split = "test", .metrics = {.metrics = 1 << METRIC_di}};
 
 static char *csv_of(const ReportAbout *a, const Results *r) {
   char *text = NULL;
@@ -146,7 +143,7 @@ static const cJSON *at(const cJSON *j, const char *path) {
 }
 
 TEST(json_holds_what_was_evaluated_and_every_item) {
-  Results r = {.classes = 3, .cases = 2};
+  Results r = {.unit = "slice", .classes = 3, .cases = 2};
   ReportAbout a = about;
   a.metrics = (MetricOptions){1u << METRIC_di | 1u << METRIC_nsd, 1.5, EMPTY_SKIP};
   add(&r, "q\"\\\n\x01 pät", 1, (double[]){0.1 + 0.2, 1}),
@@ -156,6 +153,7 @@ TEST(json_holds_what_was_evaluated_and_every_item) {
   cJSON *j = cJSON_Parse(text);
   assert_non_null(j), assert_non_null(csv);
   assert_string_equal(at(j, "module")->valuestring, "m.so");
+  assert_string_equal(at(j, "unit")->valuestring, "slice");
   assert_string_equal(at(j, "empty")->valuestring, "skip");
   assert_true(cJSON_IsNull(at(j, "weights")) && cJSON_IsNull(at(j, "mean/NSD/mean")));
   near(at(j, "tolerance")->valuedouble, 1.5, 0), near(at(j, "interval/resamples")->valuedouble, 10000, 0);
