@@ -20,8 +20,8 @@ static void print_head(const ReportAbout *a, const Results *r) {
   if (a->metrics.empty == EMPTY_NAN) printf("left out: what is not defined because a mask is empty\n");
   char label[CLASS_LABEL];
   for (int64_t c = 1; a->metrics.empty == EMPTY_SKIP && c < r->classes; c++)
-    printf("class %s: left out of %d %ss, whose truth does not hold it\n", class_label(a, c, label),
-           results_without(r, c), r->unit);
+    printf("class %s: left out of %d of the %d %ss, whose truth does not hold it\n", class_label(a, c, label),
+           results_without(r, c), r->items, r->unit);
 }
 
 /* A row of metric k for class c, 0 being the mean over the foreground classes. */

@@ -92,7 +92,7 @@ static Compared count(const MaskPair *m, uint8_t c, Box *box) {
     const uint8_t *pred = m->pred + r * width, *truth = m->truth + r * width;
     int64_t first = width, end = 0;
     for (int64_t x = 0; x < width; x++) {
-      if (truth[x] == TRUTH_IGNORED) continue;
+      if (truth[x] == CLASS_IGNORE) continue;
       bool p = pred[x] == c, t = truth[x] == c;
       k.n++, k.pred += p, k.truth += t, k.both += p && t;
       if ((p || t) && first > x) first = x;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "runtime/base/err.h"
+#include "runtime/prepare/recipe.h"
 
 enum {
 #define METRIC(name, column, better, made, told, undefined, agreed, meaning) METRIC_##name,
@@ -48,10 +49,8 @@ bool metrics_want(const MetricOptions *o, MadeOf made);
 bool metrics_named(const char *list, uint32_t *out, char err[ERR_MAX]);
 bool empty_named(const char *name, EmptyRule *out, char err[ERR_MAX]);
 
-enum { TRUTH_IGNORED = 255 }; /* elements of this truth take no part: below */
-
 /* spatial 2 or 3; dim and spacing (mm) have `spatial` entries. One byte per element: its class. Elements
- * whose truth is TRUTH_IGNORED are not counted, and background of both masks where surfaces are concerned. */
+ * whose truth is CLASS_IGNORE are not counted, and background of both masks where surfaces are concerned. */
 typedef struct {
   const uint8_t *pred, *truth;
   int spatial;

@@ -29,7 +29,7 @@ static void copy_rows(Surfaces *s, const MaskPair *m, uint8_t c, const Box *box)
     }
     for (int64_t x = 0; x < width; x++) {
       uint8_t truth = m->truth[from + x];
-      s->mask[0][to + x] = m->pred[from + x] == c && truth != TRUTH_IGNORED;
+      s->mask[0][to + x] = m->pred[from + x] == c && truth != CLASS_IGNORE;
       s->mask[1][to + x] = truth == c;
     }
   }

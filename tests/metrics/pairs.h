@@ -55,6 +55,6 @@ static inline void pair_make(RandomPair *p, uint32_t k) {
     if (k % 10 == 9 || k % 10 == 7 + which) memset(mask, 0, (size_t)p->n);
   }
   for (uint32_t i = 0; k % 5 == 0 && i < p->n; i++)
-    if (pair_mix(k, 18, i) % 7 == 0) p->mask[1][i] = TRUTH_IGNORED;
+    if (pair_mix(k, 18, i) % 7 == 0) p->mask[1][i] = CLASS_IGNORE;
 }
 #endif

@@ -138,7 +138,7 @@ TEST(the_table_says_where_metrics_are_undefined) {
     for (int t = 0; t < 4; t++) { /* none, one, all elements; t = 3: all ignored */
       static const int count[4] = {0, 1, N, 0};
       uint8_t pred[N] = {0}, truth[N] = {0};
-      memset(pred, 1, (size_t)count[p]), memset(truth, t == 3 ? TRUTH_IGNORED : 1, t == 3 ? N : count[t]);
+      memset(pred, 1, (size_t)count[p]), memset(truth, t == 3 ? CLASS_IGNORE : 1, t == 3 ? N : count[t]);
       Metrics m = of_plane(pred, truth, 2, 2, EMPTY_NAN);
       bool no_pred = p == 0 || t == 3, no_truth = t == 0 || t == 3;
       for (int k = 0; k < METRIC_COUNT; k++) {
@@ -158,7 +158,7 @@ TEST(the_table_says_where_metrics_are_undefined) {
 TEST(ignored_elements_take_no_part) {
   uint8_t a[64], b[64], holes[64];
   golden_masks(a, b);
-  for (int i = 0; i < 64; i++) holes[i] = i % 8 == 3 ? TRUTH_IGNORED : b[i];
+  for (int i = 0; i < 64; i++) holes[i] = i % 8 == 3 ? CLASS_IGNORE : b[i];
   Metrics m = of_plane(a, holes, 8, 8, EMPTY_ONE);
   for (int i = 3; i < 64; i += 8) a[i] ^= 1;
   Metrics flipped = of_plane(a, holes, 8, 8, EMPTY_ONE);
