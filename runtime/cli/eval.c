@@ -11,17 +11,22 @@
 /* ---- what is printed ---- */
 
 static void print_head(const ReportAbout *a, const Results *r) {
+  static const char *const then[] = {[EMPTY_ONE] = "agreed values count there (--empty)",
+                                     [EMPTY_NAN] = "what is not defined there is left out",
+                                     [EMPTY_SKIP] = "they are left out"};
   printf("%s, %s split, %d %ss%s%s\n", a->data, a->split, r->items, r->unit, a->fill ? ", holes filled" : "",
          a->largest ? ", largest component" : "");
   if (r->classes > 2)
     printf("each value is the mean over the %lld foreground classes, each against all others\n",
            (long long)r->classes - 1);
   if (metrics_want(&a->metrics, AREAS)) printf("NSD within %g\n", a->metrics.tolerance);
-  if (a->metrics.empty == EMPTY_NAN) printf("left out: what is not defined because a mask is empty\n");
   char label[CLASS_LABEL];
-  for (int64_t c = 1; a->metrics.empty == EMPTY_SKIP && c < r->classes; c++)
-    printf("class %s: left out of %d of the %d %ss, whose truth does not hold it\n", class_label(a, c, label),
-           results_without(r, c), r->items, r->unit);
+  for (int64_t c = 1; c < r->classes; c++) {
+    int without = results_without(r, c);
+    if (without || a->metrics.empty == EMPTY_SKIP)
+      printf("class %s: not in the truth of %d of the %d %ss; %s\n", class_label(a, c, label), without,
+             r->items, r->unit, then[a->metrics.empty]);
+  }
 }
 
 /* A row of metric k for class c, 0 being the mean over the foreground classes. */

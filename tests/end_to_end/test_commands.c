@@ -199,7 +199,7 @@ TEST(scores_are_told_by_name_and_metric) {
   runs("cat names/eval.csv");
   says("\n\"a,b\","), says("\n\"q\"\"x\","), says("\np\u00e4t.v1.2,");
   runs(SCORE "--metrics di,NSD,rve --tolerance 2 --empty skip --out chosen");
-  says("NSD within 2"), says("class 1: left out of 1 of the 5 images, whose truth does not hold it");
+  says("NSD within 2"), says("class 1: not in the truth of 1 of the 5 images; they are left out");
   runs("head -1 chosen/eval.csv; grep -c nan chosen/eval.csv");
   says("name,DI,NSD,RVE\n1\n");
   runs("cat chosen/eval.json");
