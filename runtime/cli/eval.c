@@ -30,31 +30,29 @@ static void print_head(const ReportAbout *a, const Results *r) {
 }
 
 /* A row of metric k for class c, 0 being the mean over the foreground classes. */
-static bool print_row(const ReportAbout *a, const Results *r, int k, int64_t c, int *cases,
-                      char err[ERR_MAX]) {
+static void print_row(const ReportAbout *a, const Results *r, int k, int64_t c) {
   char label[CLASS_LABEL], name[CLASS_LABEL + 16];
-  Statistics s;
-  if (!results_statistics(r, c, k, &s, err)) return false;
+  const Statistics *s = results_of(r, c, k);
   snprintf(name, sizeof name, "%s%s%s", metric_info[k].column, c ? ":" : "",
            c ? class_label(a, c, label) : "");
-  printf("%-8s %10.4f %10.4f %6d   %10.4f %10.4f\n", name, s.mean, s.sd, s.n, s.low, s.high);
-  *cases = s.cases > *cases ? s.cases : *cases;
-  return true;
+  printf("%-8s %10.4f %10.4f %6d   %10.4f %10.4f\n", name, s->mean, s->sd, s->n, s->low, s->high);
 }
 
-static bool print_results(const ReportAbout *a, const Results *r, char err[ERR_MAX]) {
+/* r is summarised. */
+static void print_results(const ReportAbout *a, const Results *r) {
   uint32_t wanted = metrics_wanted(&a->metrics);
-  int cases = 0;
+  int cases = 0; /* of the metric that most of them have */
   print_head(a, r);
   printf("%-8s %10s %10s %6s   %10s %10s\n", "", "mean", "sd", "n", "from", "to");
-  for (int k = 0; k < METRIC_COUNT; k++)
-    if (wanted >> k & 1 && !print_row(a, r, k, 0, &cases, err)) return false;
+  for (int k = 0; k < METRIC_COUNT; k++) {
+    int some = results_of(r, 0, k)->cases;
+    cases = some > cases ? some : cases;
+    if (wanted >> k & 1) print_row(a, r, k, 0);
+  }
   for (int k = 0; r->classes > 2 && k < METRIC_COUNT; k++)
-    for (int64_t c = 1; wanted >> k & 1 && c < r->classes; c++)
-      if (!print_row(a, r, k, c, &cases, err)) return false;
+    for (int64_t c = 1; wanted >> k & 1 && c < r->classes; c++) print_row(a, r, k, c);
   printf("from .. to: %d %% interval of the mean, by %d resamples of the %d cases\n", BOOTSTRAP_PERCENT,
          BOOTSTRAP_RESAMPLES, cases);
-  return true;
 }
 
 /* ---- the command ---- */
@@ -91,10 +89,10 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
   notes_init(&notes);
   p.shape.recipe = &recipe, p.shape.notes = &notes;
   Dataset *d = checkpoint_load(s, weights, p.fn, NULL, err) ? data_open(data, &p.shape, err) : NULL;
-  bool ok = d && eval_run(&p, d, o, &r, err);
+  bool ok = d && eval_run(&p, d, o, &r, err) && results_summarise(&r, err);
   if (ok) {
     ReportAbout about = eval_about(&p, d, o);
-    ok = print_results(&about, &r, err);
+    print_results(&about, &r);
   }
   results_free(&r);
   notes_print(&notes, 0, NOTES_SHOWN, stderr);

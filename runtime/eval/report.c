@@ -68,12 +68,11 @@ static bool open_in(AtomicFile *f, const char *dir, const char *name, char err[E
   return ok;
 }
 
-bool report_write(const char *dir, const ReportAbout *a, const Results *r, char err[ERR_MAX]) {
+bool report_write(const char *dir, const ReportAbout *a, Results *r, char err[ERR_MAX]) {
   AtomicFile csv, json;
-  if (!open_in(&csv, dir, "eval.csv", err)) return false;
+  if (!results_summarise(r, err) || !open_in(&csv, dir, "eval.csv", err)) return false;
   report_csv(csv.file, a, r);
   if (!atomic_commit(&csv, err) || !open_in(&json, dir, "eval.json", err)) return false;
-  if (report_json(json.file, a, r, err)) return atomic_commit(&json, err);
-  atomic_abort(&json);
-  return false;
+  report_json(json.file, a, r);
+  return atomic_commit(&json, err);
 }

@@ -21,8 +21,8 @@ const char *class_label(const ReportAbout *a, int64_t c, char label[CLASS_LABEL]
  * a newline. What is not defined is `nan`. */
 void report_csv(FILE *f, const ReportAbout *a, const Results *r);
 /* One object (docs/cli.md): what was evaluated, statistics, and every item with every class. What is not
- * defined is null; bytes of names that are no UTF-8 become U+FFFD. */
-bool report_json(FILE *f, const ReportAbout *a, const Results *r, char err[ERR_MAX]);
-/* DIR/eval.csv and DIR/eval.json; each appears when it is complete. */
-bool report_write(const char *dir, const ReportAbout *a, const Results *r, char err[ERR_MAX]);
+ * defined is null; bytes of names that are no UTF-8 become U+FFFD. r is summarised. */
+void report_json(FILE *f, const ReportAbout *a, const Results *r);
+/* DIR/eval.csv and DIR/eval.json; each appears when it is complete. Summarises r. */
+bool report_write(const char *dir, const ReportAbout *a, Results *r, char err[ERR_MAX]);
 #endif

@@ -75,19 +75,17 @@ static void about(FILE *f, const ReportAbout *a, const Results *r, uint32_t want
 }
 
 /* "DI": {..}, .. of class c. */
-static bool statistics(FILE *f, const Results *r, int64_t c, uint32_t wanted, char err[ERR_MAX]) {
+static void statistics(FILE *f, const Results *r, int64_t c, uint32_t wanted) {
   const char *comma = "";
   for (int k = 0; k < METRIC_COUNT; k++) {
     if (!(wanted >> k & 1)) continue;
-    Statistics s;
-    if (!results_statistics(r, c, k, &s, err)) return false;
-    fprintf(f, "%s\"%s\": {\"mean\": ", comma, metric_info[k].column), number(f, s.mean);
-    fputs(", \"sd\": ", f), number(f, s.sd);
-    fprintf(f, ", \"n\": %d, \"cases\": %d, \"low\": ", s.n, s.cases), number(f, s.low);
-    fputs(", \"high\": ", f), number(f, s.high), fputc('}', f);
+    const Statistics *s = results_of(r, c, k);
+    fprintf(f, "%s\"%s\": {\"mean\": ", comma, metric_info[k].column), number(f, s->mean);
+    fputs(", \"sd\": ", f), number(f, s->sd);
+    fprintf(f, ", \"n\": %d, \"cases\": %d, \"low\": ", s->n, s->cases), number(f, s->low);
+    fputs(", \"high\": ", f), number(f, s->high), fputc('}', f);
     comma = ",\n   ";
   }
-  return true;
 }
 
 static void values(FILE *f, const Metrics *m, uint32_t wanted) {
@@ -108,19 +106,18 @@ static void items(FILE *f, const Results *r, uint32_t wanted) {
   }
 }
 
-bool report_json(FILE *f, const ReportAbout *a, const Results *r, char err[ERR_MAX]) {
+void report_json(FILE *f, const ReportAbout *a, const Results *r) {
   uint32_t wanted = metrics_wanted(&a->metrics);
-  bool skip = a->metrics.empty == EMPTY_SKIP, ok = true;
+  bool skip = a->metrics.empty == EMPTY_SKIP;
   fputs("{\n", f), about(f, a, r, wanted);
   fputs(" \"mean\": {", f);
-  ok = statistics(f, r, 0, wanted, err);
+  statistics(f, r, 0, wanted);
   fputs("},\n \"of_class\": [", f);
-  for (int64_t c = 1; ok && c < r->classes; c++) {
+  for (int64_t c = 1; c < r->classes; c++) {
     fprintf(f, "%s\n  {\"without\": %d, \"left_out\": %d,\n   ", c > 1 ? "," : "", results_without(r, c),
             skip ? results_without(r, c) : 0);
-    ok = statistics(f, r, c, wanted, err), fputc('}', f);
+    statistics(f, r, c, wanted), fputc('}', f);
   }
   fputs("],\n \"items\": [\n", f), items(f, r, wanted);
   fputs("\n ]\n}\n", f);
-  return ok;
 }

@@ -19,13 +19,14 @@ bool results_add(Results *r, const char *name, int patient, const Metrics *metri
     return err_memory(err, "the results of an evaluation", (int64_t)bytes);
   }
   memcpy(item.of, metrics, bytes);
+  free(r->statistics), r->statistics = NULL;
   r->item[r->items++] = item;
   return true;
 }
 
 void results_free(Results *r) {
   for (int i = 0; i < r->items; i++) free(r->item[i].name), free(r->item[i].of);
-  free(r->item);
+  free(r->item), free(r->statistics);
   *r = (Results){0};
 }
 
@@ -52,7 +53,8 @@ static int by_case(const Results *r, int64_t c, int metric, CaseValues *of) {
   return some;
 }
 
-bool results_statistics(const Results *r, int64_t c, int metric, Statistics *out, char err[ERR_MAX]) {
+/* of: room for all cases. */
+static bool describe(const Results *r, int64_t c, int metric, CaseValues *of, Statistics *out) {
   double squares = 0;
   *out = (Statistics){.mean = results_mean(r, c, metric), .sd = NAN};
   for (int i = 0; i < r->items; i++) {
@@ -60,11 +62,27 @@ bool results_statistics(const Results *r, int64_t c, int metric, Statistics *out
     if (!isnan(v)) squares += (v - out->mean) * (v - out->mean), out->n++;
   }
   if (out->n > 1) out->sd = sqrt(squares / (out->n - 1));
-  CaseValues *of = calloc((size_t)r->cases + 1, sizeof *of);
-  if (of) out->cases = by_case(r, c, metric, of);
-  bool ok = of && bootstrap_mean(of, out->cases, &out->low, &out->high);
+  memset(of, 0, (size_t)r->cases * sizeof *of);
+  out->cases = by_case(r, c, metric, of);
+  return bootstrap_mean(of, out->cases, &out->low, &out->high);
+}
+
+bool results_summarise(Results *r, char err[ERR_MAX]) {
+  if (r->statistics) return true;
+  int64_t columns = r->classes * METRIC_COUNT;
+  Statistics *s = malloc((size_t)columns * sizeof *s);
+  CaseValues *of = malloc((size_t)r->cases * sizeof *of + 1);
+  bool ok = s && of;
+  for (int64_t i = 0; ok && i < columns; i++)
+    ok = describe(r, i / METRIC_COUNT, (int)(i % METRIC_COUNT), of, &s[i]);
   free(of);
-  return ok || err_memory(err, "an interval", BOOTSTRAP_RESAMPLES * (int64_t)sizeof(double));
+  if (!ok) free(s);
+  else r->statistics = s;
+  return ok || err_memory(err, "statistics", columns * (int64_t)sizeof *s + r->cases * (int64_t)sizeof *of);
+}
+
+const Statistics *results_of(const Results *r, int64_t c, int metric) {
+  return &r->statistics[c * METRIC_COUNT + metric];
 }
 
 int results_without(const Results *r, int64_t c) {
