@@ -8,7 +8,8 @@ cd "${1:-$(dirname "$0")/..}"
 
 # The arrows that the sources have: FILE:LINE folder header's-folder.
 arrows() {
-  find ir passes codegen frontend runtime -name '*.[chly]' -o -name '*.def' | sort | xargs awk '
+  find ir passes codegen frontend runtime -name '*.[chly]' -o -name '*.cpp' -o -name '*.def' |
+    sort | xargs awk '
     /^[ \t]*#[ \t]*include[ \t]*"/ {
       to = $0; sub(/^[^"]*"/, "", to); sub(/".*/, "", to)
       if (to == "net.tab.h") next # made by bison

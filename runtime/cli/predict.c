@@ -110,9 +110,20 @@ static int by_mask_name(const void *x, const void *y) {
 
 static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
 
+/* A series, named after its folder. */
+static bool list_series(const char *folder, Named **out, int *n, char err[ERR_MAX]) {
+  char *path = realpath(folder, NULL), *slash = path ? strrchr(path, '/') : NULL;
+  *n = 0, *out = calloc(1, sizeof **out);
+  bool ok = *out && slash ? (*slash = 0, name_one(path, slash + 1, *out, err)) : err_sys(err, "%s", folder);
+  *n = ok && (*out)->in;
+  free(path);
+  return ok;
+}
+
 /* The images of a directory, sorted by their masks' names, to be freed by free_names. */
 static bool list_images(const char *dir, Named **out, int *n, char err[ERR_MAX]) {
   struct dirent **entry = NULL;
+  if (format_of(dir)) return list_series(dir, out, n, err);
   int entries = scandir(dir, &entry, visible, alphasort);
   if (entries < 0) return err_sys(err, "cannot read directory %s", dir);
   Named *list = calloc((size_t)entries + 1, sizeof *list);
@@ -181,10 +192,14 @@ static const CliOption options[] = {
     {"device", "NAME", "cpu or cuda:N (cpu)"},
     {NULL, NULL, NULL}};
 
-/* A directory of images, and not a series, which is a folder and one volume. */
 static bool is_directory(const char *path) {
   struct stat st;
-  return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && !format_of(path);
+  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A directory of images. A series is a folder, too, but one volume; its mask may go into a directory. */
+static bool is_many(const Job *job) {
+  return is_directory(job->in) && (!format_of(job->in) || !format_by_ending(job->out));
 }
 
 static bool same_file(const char *a, const char *b) {
@@ -205,7 +220,7 @@ static bool read_job(const CliArgs *args, Job *job, char err[ERR_MAX]) {
     return err_set(err, "--out %s would overwrite the images of --in", job->out);
   if (job->prob && (same_file(job->in, job->prob) || !strcmp(job->out, job->prob)))
     return err_set(err, "--prob %s is the name of --in or --out", job->prob);
-  if (job->overlay && is_directory(job->in))
+  if (job->overlay && is_many(job))
     return err_set(err, "--overlay is for a single image; %s is a directory", job->in);
   return true;
 }
@@ -223,7 +238,7 @@ static bool predict(Session *s, const CliArgs *args, void *user, char err[ERR_MA
   p.shape.recipe = &recipe, p.shape.notes = &notes;
   bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
             cli_predictor(args, &p, &weights, err) &&
-            (is_directory(job.in) ? predict_directory(&p, &job, err) : predict_file(&p, &job, err));
+            (is_many(&job) ? predict_directory(&p, &job, err) : predict_file(&p, &job, err));
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
   notes_free(&notes);
   cli_weights_free(&weights);

@@ -1,5 +1,5 @@
-/* dicom.cpp - the plug-in for DICOM, on GDCM: of Debian's libraries it decodes JPEG 2000, too, which DCMTK does
- * not, and brings 5 packages where DCMTK brings 14. */
+/* dicom.cpp - the plug-in for DICOM, on GDCM: it decodes JPEG 2000, which Debian's DCMTK does not, and brings
+ * 5 packages where that brings 14. */
 #include <gdcmImageApplyLookupTable.h>
 #include <gdcmImageChangePlanarConfiguration.h>
 #include <gdcmImageReader.h>

@@ -1,4 +1,5 @@
-/* dicom.c - DICOM files and series, through a plug-in. It runs in a child process: files come from anywhere. */
+/* dicom.c - DICOM files and series, through a plug-in, in a child process: its library crashes on some
+ * damaged files. */
 #include "runtime/io/dicom.h"
 #include <dirent.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* dicom.h - what netrun asks of its plug-in for DICOM, and what becomes of the answers.
  *
- * The plug-in (netc_dicom.so, runtime/dicom) knows the format and its compressions; it is C++, and its library
- * is large, so netrun opens it when it meets the first DICOM file. How slices make a volume is decided here. */
+ * The plug-in (netc_dicom.so, runtime/dicom) knows the format and its compressions. It is C++, and its
+ * library large: netrun opens it when it meets the first DICOM file. How slices make a volume is decided
+ * here. */
 #ifndef NETRUN_DICOM_H
 #define NETRUN_DICOM_H
 #include <stdbool.h>
@@ -38,8 +39,8 @@ typedef struct {
   int abi; /* DICOM_ABI */
   /* The header of a file and, where it holds an image, its frames, to be freed with free(). */
   bool (*header)(const char *path, DicomFile *file, DicomFrame **frame, char err[ERR_MAX]);
-  /* The stored numbers of all frames, (frames, rows, columns, samples), to be freed with free(). Colours of other
-   * models and palettes come as red, green, blue; bits, stored and is_signed become those of the result. */
+  /* The stored numbers of all frames, (frames, rows, columns, samples), to be freed with free(). Colours of
+   * other models and palettes come as red, green, blue; bits, stored, is_signed become the result's. */
   bool (*pixels)(const char *path, DicomFile *file, void **out, char err[ERR_MAX]);
 } DicomPlugin;
 

@@ -62,8 +62,8 @@ static int by_place(const void *x, const void *y) {
   return a->source != b->source ? a->source - b->source : a->number - b->number;
 }
 
-/* Slices without places: by instance number where all have one of their own, else as they come (frames of a file,
- * files by name). */
+/* Slices without places: by instance number where all have one of their own, else as they come (frames of a
+ * file, files by name). */
 static void order_unplaced(Slice *s, int n, const char *path, Notes *notes) {
   bool numbered = s[0].source != s[n - 1].source;
   for (int i = 0; i < n; i++) s[i].at = s[i].file->instance;

@@ -12,10 +12,11 @@ typedef struct {
   double at;          /* mm along the normal of the slices */
 } Slice;
 
-/* Sorts slices by their places along the normal (those without places by instance number, or as they come) and
- * drops copies; n becomes how many are left. The grid they span: X from column to column, Y from row to row, Z
- * from slice to slice, sheared where slices are (a tilted gantry).
- * Errors, which name files: slices of several sizes, spacings or directions; several at one place; one missing.
+/* Sorts slices by their places along the normal (those without places by instance number, or as they come)
+ * and drops copies; n becomes how many are left. The grid they span: X from column to column, Y from row to
+ * row, Z from slice to slice, sheared where slices are (a tilted gantry).
+ * Errors, which name files: slices of several sizes, spacings or directions; several at one place; one
+ * missing.
  * Notes: no places, copies, uneven distances, shear. `path` begins them. */
 bool dicom_stack(Slice *slice, int *n, const char *path, Notes *notes, Grid *out, char err[ERR_MAX]);
 #endif

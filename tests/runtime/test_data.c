@@ -389,8 +389,7 @@ TEST(every_format_is_described) {
     int n = snprintf(row, sizeof row, "| %s | ", f->name);
     for (int e = 0; f->ending[e]; e++)
       n += snprintf(row + n, sizeof row - (size_t)n, "%s`%s`", e ? ", " : "", f->ending[e]);
-    snprintf(row + n, sizeof row - (size_t)n, " | %s | %s |\n",
-             holds[f->holds], f->write ? "yes" : "no");
+    snprintf(row + n, sizeof row - (size_t)n, " | %s | %s |\n", holds[f->holds], f->write ? "yes" : "no");
     if (!strstr(text, row)) fail_msg("docs/data.md lacks the row %s", row);
   }
   free(text);
