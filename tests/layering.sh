@@ -24,7 +24,7 @@ arrows | awk '
     shared = "^(codegen\\/(abi|isa).h|ir\\/(philox.h|gauss.h|fields.def|prepare.def))$"
   }
   FNR == NR { # docs/tour.md: | `folder` | what it is | `may`, `include` |
-    if ($0 !~ /^\| `[a-z_\/]+` \|/) next
+    if ($0 !~ /^\| `[a-z0-9_\/]+` \|/) next
     split($0, cell, "|"); folder = cell[2]; gsub(/[ `]/, "", folder)
     known[folder] = 1; n = split(cell[4], may, ",")
     for (i = 1; i <= n; i++) { gsub(/[ `]/, "", may[i]); allowed[folder, may[i]] = 1 }

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "tests/scratch.h"
 #include "runtime/io/format.h"
-#include "runtime/io/lzf.h"
+#include "runtime/io/hdf5/lzf.h"
 
 #define FIXTURES "tests/fixtures/hdf5/"
 static const char many[] = FIXTURES "many.h5";

@@ -1,4 +1,4 @@
-/* dicom.cpp - the plug-in for DICOM, on GDCM: it decodes JPEG 2000, which Debian's DCMTK does not, and brings
+/* gdcm.cpp - the plug-in for DICOM, on GDCM: it decodes JPEG 2000, which Debian's DCMTK does not, and brings
  * 5 packages where that brings 14. */
 #include <gdcmImageApplyLookupTable.h>
 #include <gdcmImageChangePlanarConfiguration.h>
@@ -12,7 +12,7 @@
 #include <exception>
 #include <string>
 #include <vector>
-#include "runtime/io/dicom.h"
+#include "runtime/io/dicom/dicom.h"
 
 using gdcm::DataSet;
 using gdcm::Tag;

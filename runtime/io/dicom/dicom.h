@@ -1,8 +1,8 @@
 /* dicom.h - what netrun asks of its plug-in for DICOM, and what becomes of the answers.
  *
- * The plug-in (netc_dicom.so, runtime/dicom) knows the format and its compressions. It is C++, and its
- * library large: netrun opens it when it meets the first DICOM file. How slices make a volume is decided
- * here. */
+ * The plug-in (netc_dicom.so, runtime/io/dicom/gdcm.cpp) knows the format and its compressions. It is C++,
+ * and its library large: netrun opens it when it meets the first DICOM file. How slices make a volume is
+ * decided on this side. */
 #ifndef NETRUN_DICOM_H
 #define NETRUN_DICOM_H
 #include <stdbool.h>

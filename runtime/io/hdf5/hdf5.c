@@ -1,13 +1,13 @@
 /* hdf5.c - pictures and volumes from HDF5 files, read in a child process: the library crashes on some damaged
  * files. */
-#include "runtime/io/hdf5.h"
+#include "runtime/io/hdf5/hdf5.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "runtime/base/file.h"
 #include "runtime/io/child.h"
-#include "runtime/io/lzf.h"
+#include "runtime/io/hdf5/lzf.h"
 
 static const char library[] = "the HDF5 library";
 

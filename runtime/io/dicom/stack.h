@@ -1,7 +1,7 @@
-/* dicom_stack.h - slices of a DICOM series as a volume. */
+/* stack.h - slices of a DICOM series as a volume. */
 #ifndef NETRUN_DICOM_STACK_H
 #define NETRUN_DICOM_STACK_H
-#include "runtime/io/dicom.h"
+#include "runtime/io/dicom/dicom.h"
 #include "runtime/io/format.h"
 
 typedef struct {

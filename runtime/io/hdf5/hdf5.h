@@ -17,7 +17,7 @@ enum { SHAPE_TEXT = 96 };
 /* "(88, 190, 143)" */
 char *shape_text(const DataSet *set, char out[SHAPE_TEXT]);
 
-/* ---- hdf5_sets.c ---- */
+/* ---- sets.c ---- */
 
 /* Opens a data set of an open file: of that name, "a/b" in a group; or what the roles "image" and "label"
  * stand for: a data set of a usual name (image, data, raw, ..; label, labels, mask, ..), at the root or in a
@@ -26,7 +26,7 @@ char *shape_text(const DataSet *set, char out[SHAPE_TEXT]);
 bool hdf5_open_set(hid_t file, const char *path, const char *wanted, bool named, DataSet *out,
                    char err[ERR_MAX]);
 
-/* ---- hdf5_attributes.c ---- */
+/* ---- attributes.c ---- */
 
 enum { TEXT_ROOM = 512, MANY_NUMBERS = 16 };
 /* An attribute's text, of arrays of texts one after the other; false when there is none. */
@@ -34,7 +34,7 @@ bool hdf5_text(hid_t object, const char *name, char out[TEXT_ROOM]);
 /* An attribute's numbers; how many, 0: none, or more than MANY_NUMBERS. */
 int hdf5_numbers(hid_t object, const char *name, double out[MANY_NUMBERS]);
 
-/* ---- hdf5_axes.c ---- */
+/* ---- axes.c ---- */
 
 /* Dimensions, channels and grid of a data set, and where its values lie in it; docs/data.md has the rules. */
 bool hdf5_layout(const DataSet *set, const char *path, const Wish *wish, Image *out, Strides *strides,

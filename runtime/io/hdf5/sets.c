@@ -1,9 +1,9 @@
-/* hdf5_sets.c - which data set of an HDF5 file is meant. */
+/* sets.c - which data set of an HDF5 file is meant. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include "runtime/io/hdf5.h"
+#include "runtime/io/hdf5/hdf5.h"
 
 enum { MOST_SETS = 256 };
 

@@ -1,5 +1,5 @@
 /* plugin.c - finds and opens plug-ins. */
-#include "runtime/io/plugin.h"
+#include "runtime/base/plugin.h"
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* hdf5_axes.c - which axis of a data set is which, and how far apart its elements lie.
+/* axes.c - which axis of a data set is which, and how far apart its elements lie.
  *
  * Axes are letters from the slowest on: x, y, z; c (channels) or t (frames), both become channels; '-' an
  * axis of length 1 that is left out. The file says them, else the caller does, else what is usual is taken.
@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include "runtime/io/hdf5.h"
+#include "runtime/io/hdf5/hdf5.h"
 
 enum { MOST_CHANNELS = 16, FRAMES_LIMIT = 1 << 16, MOST_AXES = 8, PICTURE_SIDE = 16 };
 

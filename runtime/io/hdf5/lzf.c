@@ -1,5 +1,5 @@
 /* lzf.c - LZF (Marc Lehmann's LibLZF): runs of literals, and copies of what came before. */
-#include "runtime/io/lzf.h"
+#include "runtime/io/hdf5/lzf.h"
 #include <hdf5.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* dicom_stack.c - slices in their order, and the grid they span. */
-#include "runtime/io/dicom_stack.h"
+/* stack.c - slices in their order, and the grid they span. */
+#include "runtime/io/dicom/stack.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

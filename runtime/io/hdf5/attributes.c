@@ -1,8 +1,8 @@
-/* hdf5_attributes.c - what attributes say, as text and as numbers. */
+/* attributes.c - what attributes say, as text and as numbers. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "runtime/io/hdf5.h"
+#include "runtime/io/hdf5/hdf5.h"
 
 enum { MOST_TEXTS = 16, TEXT_BYTES = 4096 };
 

@@ -1,6 +1,6 @@
 /* dicom.c - DICOM files and series, through a plug-in, in a child process: its library crashes on some
  * damaged files. */
-#include "runtime/io/dicom.h"
+#include "runtime/io/dicom/dicom.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +10,8 @@
 #include "runtime/base/file.h"
 #include "runtime/io/arrange.h"
 #include "runtime/io/child.h"
-#include "runtime/io/dicom_stack.h"
-#include "runtime/io/plugin.h"
+#include "runtime/io/dicom/stack.h"
+#include "runtime/base/plugin.h"
 
 static const DicomPlugin *plugin;
 static const char secondary_capture[] = "1.2.840.10008.5.1.4.1.1.7";
