@@ -41,20 +41,20 @@ static bool resume(Run *r, uint64_t *first, char err[ERR_MAX]) {
   bool ok = path ? true : err_memory(err, "a file name", 0);
   if (ok && !file_exists(path))
     ok = err_set(err, "%s has no last.safetensors to resume from: start it without --resume", o->out);
-  ok = ok && checkpoint_load(r->session, path, NULL, &at, err);
+  ok = ok && rundir_open(&r->dir, o->out, err) && checkpoint_load(r->session, path, NULL, &at, err);
   if (ok && at.seed != o->seed)
     ok = err_set(err, "%s was started with --seed %" PRIu64 ", not %" PRIu64, path, at.seed, o->seed);
   free(path);
   if (!ok) return false;
   *first = r->saved = at.iteration;
-  return rundir_resume(&r->dir, o->out, o->fn, at.iteration, err);
+  return rundir_resume(&r->dir, o->fn, at.iteration, err);
 }
 
 static bool begin(Run *r, uint64_t *first, char err[ERR_MAX]) {
   const TrainOptions *o = r->opt;
   if (o->resume) return resume(r, first, err);
   *first = 0;
-  if (!rundir_create(&r->dir, o->out, o->fn, o->force, err)) return false;
+  if (!rundir_open(&r->dir, o->out, err) || !rundir_create(&r->dir, o->fn, o->force, err)) return false;
   session_init(r->session, o->seed);
   return save(r, 0,
               err); /* --resume works from here on, and a directory that takes no checkpoint is found now */
@@ -136,7 +136,7 @@ static bool loop(Run *r, uint64_t first, char err[ERR_MAX]) {
 }
 
 bool train_run(const Session *s, const TrainOptions *o, char err[ERR_MAX]) {
-  Run r = {.session = s, .opt = o};
+  Run r = {.session = s, .opt = o, .dir = RUN_DIR_NONE};
   uint64_t first = 0;
   for (int i = 0; i < o->fn->noutputs; i++)
     if (o->fn->outputs[i].rank != 0)
