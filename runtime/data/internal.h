@@ -14,11 +14,11 @@ typedef struct {
   int volume;         /* number of its volume among those taken slice-wise */
 } Source;
 
-/* Volumes taken slice-wise: every slice at the module's size, 8 bits for the image and 8 for the label, in an
- * unlinked temporary file that the system may page out. A volume's slices are made when the first is asked
- * for. */
+/* Volumes taken slice-wise: every slice at the module's size, 8 bits for the image and 8 for the label, in a
+ * temporary file that the system may page out. A volume's slices are made when the first is asked for. */
 typedef struct {
   uint8_t *map;
+  int file;
   int64_t slices, plane; /* total number; bytes of one image plane */
   int nvolume;
   int64_t *first; /* per volume: its first slice in the map */
@@ -43,6 +43,11 @@ bool data_add(Dataset *d, const char *patient, const char *name, const char *ima
 bool scan_directory(Dataset *d, const char *kind, char err[ERR_MAX]);
 /* Number of slices along z of a volume file, read from its header; -1 and a message on failure. */
 int64_t volume_slices(const char *path, char err[ERR_MAX]);
+/* store.c: room for the slices of all volumes; nothing where there are none. */
+bool store_open(Dataset *d, char err[ERR_MAX]);
+/* Takes the disk's blocks for a volume's slices, to be called before they are written. */
+bool store_reserve(const Dataset *d, int volume, char err[ERR_MAX]);
+void store_close(SliceStore *s);
 /* split.c */
 bool split_cases(Dataset *d, const char *kind, char err[ERR_MAX]);
 uint64_t name_hash(const char *s);

@@ -195,7 +195,7 @@ static bool store_volume(const Dataset *d, const Source *s, char err[ERR_MAX]) {
   uint8_t *bytes = malloc((size_t)own);
   bool ok = plane && small && bytes && byte_range(&v, &lo, &hi);
   if (!ok) no_memory(s->image, err);
-  ok = ok && check_finite(v.value, count_of(&v), s->image, err) &&
+  ok = ok && store_reserve(d, s->volume, err) && check_finite(v.value, count_of(&v), s->image, err) &&
        (!s->mask || volume_masks(s, &v, &mask, err));
   for (int64_t z = 0; ok && z < n && z < v.dim[2]; z++) {
     uint8_t *at = st->map + (st->first[s->volume] + z) * 2 * st->plane;

@@ -3,9 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "runtime/data/internal.h"
 
 void data_close(Dataset *d) {
@@ -13,8 +11,8 @@ void data_close(Dataset *d) {
   DataImpl *m = d->impl;
   for (int i = 0; i < d->nitem; i++) free(d->item[i].name), free(m->source[i].image), free(m->source[i].mask);
   for (int i = 0; i < d->ncase; i++) free(m->patient[i]);
-  if (m->store.map) munmap(m->store.map, (size_t)(m->store.slices * m->store.plane * 2));
-  free(m->store.first), free(m->store.ready), free(m->source), free(m->patient);
+  store_close(&m->store);
+  free(m->source), free(m->patient);
   volume_free(&m->own);
   pthread_mutex_destroy(&m->lock);
   free(m), free(d->item), free(d->name), free(d->root), free(d);
@@ -52,43 +50,12 @@ static bool locate(Dataset *d, const char *spec, char err[ERR_MAX]) {
   return d->root ? true : err_set(err, "not enough memory");
 }
 
-/* Room for the slices of all volumes, in a file without a name. */
-static bool store_open(Dataset *d, char err[ERR_MAX]) {
-  DataImpl *m = d->impl;
-  SliceStore *s = &m->store;
-  for (int i = 0; i < d->nitem; i++)
-    if (m->source[i].slice >= 0)
-      s->slices++, s->nvolume = m->source[i].volume + 1 > s->nvolume ? m->source[i].volume + 1 : s->nvolume;
-  if (!s->slices) return true;
-  s->plane = d->shape.size[0] * d->shape.size[1];
-  s->first = calloc((size_t)s->nvolume + 1, sizeof *s->first),
-  s->ready = calloc((size_t)s->nvolume, sizeof *s->ready);
-  if (!s->first || !s->ready) return err_set(err, "%s: not enough memory", d->root);
-  for (int i = 0; i < d->nitem; i++) {
-    if (m->source[i].slice < 0) continue;
-    int64_t end = m->source[i].slice + 1; /* slices in the volume, so far */
-    if (s->first[m->source[i].volume + 1] < end) s->first[m->source[i].volume + 1] = end;
-  }
-  for (int v = 0; v < s->nvolume; v++) s->first[v + 1] += s->first[v];
-  s->slices = s->first[s->nvolume];
-  FILE *f = tmpfile();
-  off_t bytes = (off_t)(s->slices * s->plane * 2);
-  if (f && !ftruncate(fileno(f), bytes)) {
-    void *map = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(f), 0);
-    s->map = map == MAP_FAILED ? NULL : map;
-  }
-  if (f) fclose(f);
-  if (s->map) return true;
-  return err_sys(err, "%s: no room for %.1f GB of slices in the temporary directory (set TMPDIR)", d->root,
-                 (double)bytes / 1e9);
-}
-
 Dataset *data_open(const char *spec, const DataShape *shape, char err[ERR_MAX]) {
   Dataset *d = calloc(1, sizeof *d);
   DataImpl *m = d ? calloc(1, sizeof *m) : NULL;
   if (!m) return free(d), err_set(err, "not enough memory"), NULL;
   pthread_mutex_init(&m->lock, NULL);
-  m->own_volume = -1;
+  m->own_volume = m->store.file = -1;
   d->impl = m, d->shape = *shape;
   for (int a = 0; a < 3; a++) d->spacing[a] = 1;
   bool ok = locate(d, spec, err);

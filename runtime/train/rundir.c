@@ -1,5 +1,5 @@
-/* rundir.c - the directory of a run: its CSV files, cut back to the last checkpoint when a run is resumed, and
- * the lock by which it belongs to one process. */
+/* rundir.c - the directory of a run: its CSV files, cut back to the last checkpoint when a run is resumed,
+ * and the lock by which it belongs to one process. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>

@@ -21,7 +21,7 @@ typedef struct {
 } RunDir;
 #define RUN_DIR_NONE ((RunDir){NULL, NULL, NULL, NULL, NULL, DIR_LOCK_NONE})
 
-/* An error where another process trains there, which is named (base/lock.h). */
+/* An error where another process trains there, which is named (runtime/base/lock.h). */
 bool rundir_open(RunDir *r, const char *dir, char err[ERR_MAX]);
 /* A new run. A directory that holds another run's results is refused unless `force`, which removes them. */
 bool rundir_create(RunDir *r, const NetcFn *fn, bool force, char err[ERR_MAX]);
