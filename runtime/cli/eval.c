@@ -1,5 +1,8 @@
 /* eval.c - netrun eval */
 #include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include "runtime/cli/dataset.h"
 #include "runtime/cli/session.h"
 #include "runtime/eval/eval.h"
 #include "runtime/session/checkpoint.h"
@@ -20,6 +23,7 @@ static const CliOption options[] = {
     {"data", "NAME[:DIR]", "data set: lits, isic2018, la, folder or phantom; DIR, or $NETRUN_DATA/NAME"},
     {"weights", "FILE", "a checkpoint or other .safetensors file with the module's variables"},
     {"split", "NAME", "test, val or train (test)"},
+    SPLIT_OPTIONS,
     {"out", "DIR", "write DIR/eval.csv, one row per image, and the pictures"},
     {"overlays", "N", "pictures of N images, spread evenly: image, truth green, prediction red (0)"},
     {"fill", NULL, "fill the holes of predictions before scoring"},
@@ -27,6 +31,33 @@ static const CliOption options[] = {
     {"threads", "T", "threads (all CPUs)"},
     {"device", "NAME", "cpu or cuda:N (cpu)"},
     {NULL, NULL, NULL}};
+
+/* Does --data name the data set that the checkpoint was trained on? Its directory may be another one. */
+static bool same_data(const char *spec, const Progress *at) {
+  size_t n = strcspn(spec, ":");
+  return strlen(at->data) == n && !strncasecmp(spec, at->data, n);
+}
+
+/* The data set, divided as the weights were trained, where they say how: validation images have not been
+ * trained on then. */
+static Dataset *open_data(const CliArgs *args, const char *weights, const Predictor *p, const EvalOptions *o,
+                          char err[ERR_MAX]) {
+  Progress at = {.iteration = 0};
+  SplitPlan plan;
+  char none[ERR_MAX]; /* weights of others say nothing */
+  const char *spec;
+  bool known = cli_required(args, "data", &spec, err) && checkpoint_progress(weights, &at, none) &&
+               same_data(spec, &at) && o->split != SPLIT_TEST;
+  if (!known) at = (Progress){.iteration = 0};
+  if (!cli_split_plan(args, known ? weights : NULL, &at, &plan, err)) return NULL;
+  Dataset *d = cli_data(args, &p->shape, &plan, err);
+  if (d && at.split && at.split != data_split_hash(d))
+    fprintf(stderr,
+            "note: the images of %s, or how train, val and test share them, are not as they were when %s was "
+            "trained\n",
+            spec, weights);
+  return d;
+}
 
 static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_MAX]) {
   const EvalOptions *o = user;
@@ -37,7 +68,7 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
       !predictor_new(&p, s, err))
     return false;
   session_init(s, 0);
-  Dataset *d = checkpoint_load(s, weights, p.fn, NULL, err) ? data_open(data, &p.shape, err) : NULL;
+  Dataset *d = checkpoint_load(s, weights, p.fn, NULL, err) ? open_data(args, weights, &p, o, err) : NULL;
   bool ok = d && eval_run(&p, d, o, &sum, err);
   if (ok) print_summary(&sum, d, o, p.shape.classes);
   data_close(d);

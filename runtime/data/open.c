@@ -1,4 +1,5 @@
 /* open.c - opening and closing data sets. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@ void data_close(Dataset *d) {
   for (int i = 0; i < d->nitem; i++) free(d->item[i].name), free(m->source[i].image), free(m->source[i].mask);
   for (int i = 0; i < d->ncase; i++) free(m->patient[i]);
   store_close(&m->store);
-  free(m->source), free(m->patient);
+  free(m->source), free(m->patient), free(m->order), free(d->notes);
   volume_free(&m->own);
   pthread_mutex_destroy(&m->lock);
   free(m), free(d->item), free(d->name), free(d->root), free(d);
@@ -50,7 +51,15 @@ static bool locate(Dataset *d, const char *spec, char err[ERR_MAX]) {
   return d->root ? true : err_set(err, "not enough memory");
 }
 
-Dataset *data_open(const char *spec, const DataShape *shape, char err[ERR_MAX]) {
+/* Training items with a mask are labelled, until data_split_labeled says less. */
+static void mark_labeled(Dataset *d) {
+  const DataImpl *m = d->impl;
+  for (int i = 0; i < d->nitem; i++)
+    d->item[i].labeled = d->item[i].split != SPLIT_TRAIN || !d->root || m->source[i].mask;
+}
+
+Dataset *data_open_split(const char *spec, const DataShape *shape, const SplitPlan *plan, char err[ERR_MAX]) {
+  static const SplitPlan as_lists_say;
   Dataset *d = calloc(1, sizeof *d);
   DataImpl *m = d ? calloc(1, sizeof *m) : NULL;
   if (!m) return free(d), err_set(err, "not enough memory"), NULL;
@@ -59,14 +68,27 @@ Dataset *data_open(const char *spec, const DataShape *shape, char err[ERR_MAX]) 
   d->impl = m, d->shape = *shape;
   for (int a = 0; a < 3; a++) d->spacing[a] = 1;
   bool ok = locate(d, spec, err);
-  if (ok && !d->root) {
-    ok = phantom_items(d);
-    if (!ok) err_set(err, "not enough memory");
-  } else if (ok) ok = scan_directory(d, d->name, err) && split_cases(d, d->name, err) && store_open(d, err);
-  for (int i = 0; ok && i < d->nitem; i++) d->item[i].labeled = true; /* until data_split_labeled says less */
-  if (ok && !d->nitem) ok = err_set(err, "%s: its lists name none of the images there", d->root);
-  if (!ok) data_close(d), d = NULL;
+  if (ok && d->root) ok = scan_directory(d, d->name, err);
+  else if (ok && !phantom_items(d)) ok = err_set(err, "not enough memory");
+  m->skip_missing = plan && plan->skip_missing;
+  ok = ok && split_cases(d, d->name, plan ? plan : &as_lists_say, err) && store_open(d, err);
+  if (ok) mark_labeled(d);
+  else data_close(d), d = NULL;
   return d;
+}
+
+Dataset *data_open(const char *spec, const DataShape *shape, char err[ERR_MAX]) {
+  return data_open_split(spec, shape, NULL, err);
+}
+
+void data_note(Dataset *d, const char *fmt, ...) {
+  char *line = NULL, *all = NULL;
+  va_list ap;
+  va_start(ap, fmt);
+  if (vasprintf(&line, fmt, ap) < 0) line = NULL;
+  va_end(ap);
+  if (line && asprintf(&all, "%s%s\n", d->notes ? d->notes : "", line) >= 0) free(d->notes), d->notes = all;
+  free(line);
 }
 
 bool data_load(const Dataset *d, int item, Sample *out, char err[ERR_MAX]) {

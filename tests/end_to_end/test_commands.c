@@ -101,7 +101,7 @@ TEST(evaluating_on_the_way_does_not_change_the_run) {
   same_run("one", "watched"); /* looking does not change the run */
   runs("wc -l < watched/val.csv");
   says("3");
-  fails("has no val images", TRAIN "--out watched2 --eval-every 6");
+  fails("has no val images, only train (64) test (16)", TRAIN "--out watched2 --eval-every 6 --val none");
 }
 
 TEST(what_does_not_go_with_a_run_is_refused) {
