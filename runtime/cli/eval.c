@@ -2,7 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include "runtime/cli/dataset.h"
+#include "runtime/cli/plan.h"
+#include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
 #include "runtime/eval/eval.h"
 #include "runtime/session/checkpoint.h"
@@ -26,8 +27,10 @@ static const CliOption options[] = {
     SPLIT_OPTIONS,
     {"out", "DIR", "write DIR/eval.csv, one row per image, and the pictures"},
     {"overlays", "N", "pictures of N images, spread evenly: image, truth green, prediction red (0)"},
+    {"by", "slice|volume", "what a 2-D module's score on volumes is of (volume)"},
     {"fill", NULL, "fill the holes of predictions before scoring"},
     {"largest", NULL, "keep the largest component of predictions before scoring"},
+    CLI_RECIPE_OPTIONS,
     {"threads", "T", "threads (all CPUs)"},
     {"device", "NAME", "cpu or cuda:N (cpu)"},
     {NULL, NULL, NULL}};
@@ -40,22 +43,19 @@ static bool same_data(const char *spec, const Progress *at) {
 
 /* The data set, divided as the weights were trained, where they say how: validation images have not been
  * trained on then. */
-static Dataset *open_data(const CliArgs *args, const char *weights, const Predictor *p, const EvalOptions *o,
-                          char err[ERR_MAX]) {
+static Dataset *open_data(const CliArgs *args, const char *spec, const char *weights, const Predictor *p,
+                          const EvalOptions *o, char err[ERR_MAX]) {
   Progress at = {.iteration = 0};
   SplitPlan plan;
   char none[ERR_MAX]; /* weights of others say nothing */
-  const char *spec;
-  bool known = cli_required(args, "data", &spec, err) && checkpoint_progress(weights, &at, none) &&
-               same_data(spec, &at) && o->split != SPLIT_TEST;
+  bool known = checkpoint_progress(weights, &at, none) && same_data(spec, &at) && o->split != SPLIT_TEST;
   if (!known) at = (Progress){.iteration = 0};
   if (!cli_split_plan(args, known ? weights : NULL, &at, &plan, err)) return NULL;
-  Dataset *d = cli_data(args, &p->shape, &plan, err);
+  Dataset *d = data_open_split(spec, &p->shape, &plan, err);
   if (d && at.split && at.split != data_split_hash(d))
-    fprintf(stderr,
-            "note: the images of %s, or how train, val and test share them, are not as they were when %s was "
-            "trained\n",
-            spec, weights);
+    note(p->shape.notes,
+         "the images of %s, or how train, val and test share them, are not as they were when %s was trained",
+         spec, weights);
   return d;
 }
 
@@ -64,13 +64,20 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
   const char *data, *weights;
   Predictor p;
   Summary sum;
-  if (!cli_required(args, "data", &data, err) || !cli_required(args, "weights", &weights, err) ||
-      !predictor_new(&p, s, err))
+  Recipe recipe = recipe_plain;
+  Notes notes;
+  if (!cli_recipe(args, &recipe, err) || !cli_required(args, "data", &data, err) ||
+      !cli_required(args, "weights", &weights, err) || !predictor_new(&p, s, err))
     return false;
   session_init(s, 0);
-  Dataset *d = checkpoint_load(s, weights, p.fn, NULL, err) ? open_data(args, weights, &p, o, err) : NULL;
+  notes_init(&notes);
+  p.shape.recipe = &recipe, p.shape.notes = &notes;
+  Dataset *d =
+      checkpoint_load(s, weights, p.fn, NULL, err) ? open_data(args, data, weights, &p, o, err) : NULL;
   bool ok = d && eval_run(&p, d, o, &sum, err);
   if (ok) print_summary(&sum, d, o, p.shape.classes);
+  notes_print(&notes, 0, NOTES_SHOWN, stderr);
+  notes_free(&notes);
   data_close(d);
   predictor_free(&p);
   return ok;
@@ -82,7 +89,10 @@ static bool run(const CliArgs *args, char err[ERR_MAX]) {
                    .largest = cli_given(args, "largest"),
                    .out = cli_value(args, "out"),
                    .progress = stderr};
-  const char *split = cli_value(args, "split");
+  const char *split = cli_value(args, "split"), *by = cli_value(args, "by");
+  if (by && strcmp(by, "slice") != 0 && strcmp(by, "volume") != 0)
+    return err_set(err, "--by is `%s`; it can be slice or volume", by);
+  o.by_slice = by && !strcmp(by, "slice");
   int64_t overlays;
   if (!cli_int(args, "overlays", 0, 0, 1000000, &overlays, err) ||
       (split && !split_named(split, &o.split, err)))

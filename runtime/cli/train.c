@@ -8,7 +8,8 @@
 #include <unistd.h>
 #include "runtime/base/field.h"
 #include "runtime/base/array.h"
-#include "runtime/cli/dataset.h"
+#include "runtime/cli/plan.h"
+#include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
 #include "runtime/eval/eval.h"
 #include "runtime/base/file.h"
@@ -35,6 +36,9 @@ static void catch_signals(void) {
 typedef struct {
   const Session *session;
   const NetcFn *fn;
+  Recipe recipe;
+  Notes notes;
+  int told; /* of the notes: how many are printed */
   Dataset *data;
   Sampler **sampler; /* per stream */
   TrainOptions opt;
@@ -201,11 +205,11 @@ static bool make_val(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
     return true;
   if (!data_split_val(t->data, how, err)) return false;
   strcpy(t->opt.origin.val, how);
-  fprintf(
-      stderr,
-      "note: %s has no validation cases: --eval-every makes %s of the training cases those, by name (--val "
-      "says how many, --eval-split what else to score)\n",
-      t->data->name, how);
+  note(&t->notes,
+       "%s has no validation cases: --eval-every makes %s of the training cases those, by name (--val says "
+       "how "
+       "many, --eval-split what else to score)",
+       t->data->name, how);
   return true;
 }
 
@@ -254,6 +258,7 @@ static const CliOption options[] = {
     {"eval-every", "N", "score the val split every N iterations, into val.csv (never)"},
     {"eval-split", "NAME", "the split of --eval-every: val, test or train (val)"},
     {"best", "METRIC", "keep the weights that are best on val by this, or none (DI)"},
+    CLI_RECIPE_OPTIONS,
     {NULL, NULL, NULL}};
 
 /* What the run in --out was started with is kept where the command line does not say it again. */
@@ -344,13 +349,13 @@ static bool check_masks(const Trainer *t, char err[ERR_MAX]) {
 static bool open_data(Trainer *t, const CliArgs *args, const SplitPlan *plan, char err[ERR_MAX]) {
   TrainOptions *o = &t->opt;
   DataShape shape;
-  if (!batch_shape(t->session->module, t->fn, &shape, err) ||
-      !(t->data = cli_data(args, &shape, plan, err)) || !same_data(t, err) || !make_val(t, args, err) ||
-      !same_split(t, err))
-    return false;
+  if (!batch_shape(t->session->module, t->fn, &shape, err)) return false;
+  shape.recipe = &t->recipe, shape.notes = &t->notes;
+  t->data = data_open_split(cli_value(args, "data"), &shape, plan, err);
+  if (!t->data || !same_data(t, err) || !make_val(t, args, err) || !same_split(t, err)) return false;
   const char *labeled = cli_given(args, "labeled") ? cli_value(args, "labeled") : o->origin.labeled;
   if (*labeled && !data_split_labeled(t->data, labeled, o->seed, err)) return false;
-  cli_notes(t->data);
+  t->told = notes_print(&t->notes, t->told, NOTES_SHOWN, stderr);
   if (!data_count(t->data, SPLIT_TRAIN, false))
     return err_set(err, "%s has no images to train on", t->data->root);
   snprintf(o->origin.data, sizeof o->origin.data, "%s", t->data->name);
@@ -394,7 +399,8 @@ static bool train(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   const char *spec;
   SplitPlan plan;
   if (!cli_required(args, "data", &spec, err) || !read_options(t, args, &plan, err) ||
-      !open_data(t, args, &plan, err) || !open_samplers(t, err) || !prepare_eval(t, args, err))
+      !cli_recipe(args, &t->recipe, err) || !open_data(t, args, &plan, err) || !open_samplers(t, err) ||
+      !prepare_eval(t, args, err))
     return false;
   TrainOptions *o = &t->opt;
   o->fn = t->fn, o->epoch_iterations = epoch_length(t);
@@ -412,7 +418,11 @@ static bool train_on(Session *s, const CliArgs *args, void *user, char err[ERR_M
   if (!t.fn)
     return err_set(err, "%s has no training function: add a `train` block to %s", s->module->path,
                    d->source ? d->source : "its source");
+  t.recipe = recipe_plain;
+  notes_init(&t.notes);
   bool ok = train(&t, args, err);
+  notes_print(&t.notes, t.told, NOTES_SHOWN, stderr);
+  notes_free(&t.notes);
   for (int i = 0; t.sampler && i < d->nstreams; i++) sampler_free(t.sampler[i]);
   free(t.sampler);
   predictor_free(&t.predictor);

@@ -118,8 +118,8 @@ static bool label_listed(Dataset *d, const char *path, char err[ERR_MAX]) {
   bool ok = list_apply(d, &l, take_labeled, &s, err);
   list_free(&l);
   if (ok && s.validating)
-    data_note(d, "%d images that %s names are in the validation split and not trained on", s.validating,
-              path);
+    note(d->shape.notes, "%d images that %s names are in the validation split and not trained on",
+         s.validating, path);
   if (ok && !data_count(d, SPLIT_TRAIN, true))
     ok = err_set(err, "%s: names no training case of %s", path, d->name);
   return ok;

@@ -277,14 +277,14 @@ static bool apply_lines(Dataset *d, const Index *x, const List *l, ListTake take
     if (key && !take_key(x, l, k, key, take, user, err)) return false;
     if (key || (k == 0 && is_heading(text))) continue;
     if (is_list(text))
-      data_note(d, "%s:%d: '%s' is no image and passed over", l->path, l->name[k].line, text);
+      note(d->shape.notes, "%s:%d: '%s' is no image and passed over", l->path, l->name[k].line, text);
     else first = missing++ ? first : k;
   }
   if (!missing) return true;
   if (!m->skip_missing || missing == l->n) return none_fits(x, l, first, missing, err);
-  data_note(d,
-            "%d of the %d names of %s are no case or image of %s and left out, the first '%.60s' (line %d)",
-            missing, l->n, l->path, where(d), l->name[first].text, l->name[first].line);
+  note(d->shape.notes,
+       "%d of the %d names of %s are no case or image of %s and left out, the first '%.60s' (line %d)",
+       missing, l->n, l->path, where(d), l->name[first].text, l->name[first].line);
   return true;
 }
 

@@ -24,7 +24,7 @@ void list_free(List *l);
 
 /* Calls `take` for every item that the list names, in its order, itself or through its case or its file; k:
  * which name it was. False as soon as `take` is. A name that fits nothing is an error, with the names nearest
- * to it; where the SplitPlan says so, such names are left out with a note (data_note), as long as others
+ * to it; where the SplitPlan says so, such names are left out with a note, as long as others
  * fit. */
 typedef bool (*ListTake)(void *user, const List *l, int k, int item, char err[ERR_MAX]);
 bool list_apply(Dataset *d, const List *l, ListTake take, void *user, char err[ERR_MAX]);

@@ -1,5 +1,4 @@
 /* open.c - opening and closing data sets. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +12,8 @@ void data_close(Dataset *d) {
   for (int i = 0; i < d->nitem; i++) free(d->item[i].name), free(m->source[i].image), free(m->source[i].mask);
   for (int i = 0; i < d->ncase; i++) free(m->patient[i]);
   store_close(&m->store);
-  free(m->source), free(m->patient), free(m->order), free(d->notes);
-  volume_free(&m->own);
+  free(m->source), free(m->patient), free(m->order);
+  prepared_free(&m->own);
   pthread_mutex_destroy(&m->lock);
   free(m), free(d->item), free(d->name), free(d->root), free(d);
 }
@@ -66,6 +65,7 @@ Dataset *data_open_split(const char *spec, const DataShape *shape, const SplitPl
   pthread_mutex_init(&m->lock, NULL);
   m->own_volume = m->store.file = -1;
   d->impl = m, d->shape = *shape;
+  if (!d->shape.recipe) d->shape.recipe = &recipe_plain;
   for (int a = 0; a < 3; a++) d->spacing[a] = 1;
   bool ok = locate(d, spec, err);
   if (ok && d->root) ok = scan_directory(d, d->name, err);
@@ -79,18 +79,4 @@ Dataset *data_open_split(const char *spec, const DataShape *shape, const SplitPl
 
 Dataset *data_open(const char *spec, const DataShape *shape, char err[ERR_MAX]) {
   return data_open_split(spec, shape, NULL, err);
-}
-
-void data_note(Dataset *d, const char *fmt, ...) {
-  char *line = NULL, *all = NULL;
-  va_list ap;
-  va_start(ap, fmt);
-  if (vasprintf(&line, fmt, ap) < 0) line = NULL;
-  va_end(ap);
-  if (line && asprintf(&all, "%s%s\n", d->notes ? d->notes : "", line) >= 0) free(d->notes), d->notes = all;
-  free(line);
-}
-
-bool data_load(const Dataset *d, int item, Sample *out, char err[ERR_MAX]) {
-  return data_load_part(d, item, true, out, err);
 }

@@ -116,7 +116,8 @@ static void drop_left_out(Dataset *d) {
   }
   d->nitem = n;
   if (n < all)
-    data_note(d, "%d of the %d images of %s are in none of its lists and left out", all - n, all, d->root);
+    note(d->shape.notes, "%d of the %d images of %s are in none of its lists and left out", all - n, all,
+         d->root);
 }
 
 static bool apply_lists(Lists *s, char err[ERR_MAX]) {
@@ -140,7 +141,7 @@ static bool apply_lists(Lists *s, char err[ERR_MAX]) {
   int rest = 0;
   for (int i = 0; i < d->nitem; i++)
     if (d->item[i].split == SPLIT_NONE) d->item[i].split = SPLIT_TRAIN, rest++;
-  data_note(d, "%s has no train.list: the %d images that are in no list train", d->root, rest);
+  note(d->shape.notes, "%s has no train.list: the %d images that are in no list train", d->root, rest);
   return true;
 }
 
@@ -202,7 +203,8 @@ static bool split_fold(Dataset *d, const char *fold, char err[ERR_MAX]) {
   for (int i = 0; i < d->nitem; i++)
     if (d->item[i].split == SPLIT_VAL) d->item[i].split = SPLIT_TRAIN, pooled++;
   if (pooled)
-    data_note(d, "--fold %s: the %d images of val.list are among those that are divided", fold, pooled);
+    note(d->shape.notes, "--fold %s: the %d images of val.list are among those that are divided", fold,
+         pooled);
   uint8_t *train = training_cases(d, &n);
   Ranked *r = train ? rank_cases(d, train, 0, &n) : NULL;
   bool ok = r || err_memory(err, "the folds", d->ncase);

@@ -7,8 +7,6 @@
 #include "runtime/base/file.h"
 #include "runtime/data/internal.h"
 
-static int64_t slice_bytes(const SliceStore *s) { return 2 * s->plane; } /* image and label */
-
 /* first[v]: slices of the volumes before v. */
 static bool count_slices(Dataset *d, SliceStore *s) {
   DataImpl *m = d->impl;
@@ -16,7 +14,8 @@ static bool count_slices(Dataset *d, SliceStore *s) {
     if (m->source[i].slice >= 0 && m->source[i].volume >= s->nvolume) s->nvolume = m->source[i].volume + 1;
   s->first = calloc((size_t)s->nvolume + 1, sizeof *s->first);
   s->ready = calloc((size_t)s->nvolume + 1, sizeof *s->ready);
-  if (!s->first || !s->ready) return false;
+  s->range = calloc((size_t)(s->nvolume * d->shape.channels + 1), 2 * sizeof *s->range);
+  if (!s->first || !s->ready || !s->range) return false;
   for (int i = 0; i < d->nitem; i++) {
     if (m->source[i].slice < 0) continue;
     int64_t end = m->source[i].slice + 1; /* slices in the volume, so far */
@@ -32,15 +31,15 @@ static bool no_room(const Dataset *d, int64_t bytes, char err[ERR_MAX]) {
   return err_sys(err,
                  "%s: %s has no room for %.1f MB of prepared slices; set TMPDIR to a directory with %.1f MB "
                  "free, which all slices of the data set take",
-                 d->root, temporary_directory(), (double)bytes / 1e6,
-                 (double)(s->slices * slice_bytes(s)) / 1e6);
+                 d->root, temporary_directory(), (double)bytes / 1e6, (double)(s->slices * s->bytes) / 1e6);
 }
 
 bool store_open(Dataset *d, char err[ERR_MAX]) {
   SliceStore *s = &((DataImpl *)d->impl)->store;
   s->plane = d->shape.size[0] * d->shape.size[1];
+  s->bytes = (s->plane * (2 * d->shape.channels + 1) + 1) & ~(int64_t)1; /* pairs of bytes stay aligned */
   if (!count_slices(d, s)) return err_set(err, "%s: not enough memory", d->root);
-  int64_t bytes = s->slices * slice_bytes(s);
+  int64_t bytes = s->slices * s->bytes;
   if (!bytes) return true;
   s->file = temporary_file(err);
   if (s->file < 0) return false;
@@ -56,8 +55,7 @@ bool store_open(Dataset *d, char err[ERR_MAX]) {
  * no error, but the end of the process (SIGBUS). Volume by volume, as an evaluation may need few of many. */
 bool store_reserve(const Dataset *d, int volume, char err[ERR_MAX]) {
   const SliceStore *s = &((const DataImpl *)d->impl)->store;
-  int64_t first = s->first[volume] * slice_bytes(s),
-          bytes = (s->first[volume + 1] - s->first[volume]) * slice_bytes(s);
+  int64_t first = s->first[volume] * s->bytes, bytes = (s->first[volume + 1] - s->first[volume]) * s->bytes;
   int code;
   do code = bytes ? posix_fallocate(s->file, first, bytes) : 0;
   while (code == EINTR);
@@ -66,7 +64,7 @@ bool store_reserve(const Dataset *d, int volume, char err[ERR_MAX]) {
 }
 
 void store_close(SliceStore *s) {
-  if (s->map) munmap(s->map, (size_t)(s->slices * slice_bytes(s)));
+  if (s->map) munmap(s->map, (size_t)(s->slices * s->bytes));
   if (s->file >= 0) close(s->file);
-  free(s->first), free(s->ready);
+  free(s->first), free(s->ready), free(s->range);
 }

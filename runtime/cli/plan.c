@@ -1,8 +1,6 @@
-/* dataset.c - the data set of a command. */
-#include <stdio.h>
-#include <stdlib.h>
+/* plan.c - how a command divides its data set. */
 #include <string.h>
-#include "runtime/cli/dataset.h"
+#include "runtime/cli/plan.h"
 
 /* The option's value into `kept`, or where `path` remembers it, nothing that differs from it. */
 static bool agree(const CliArgs *a, const char *path, const char *option, char *kept, size_t size,
@@ -28,18 +26,4 @@ bool cli_split_plan(const CliArgs *a, const char *path, Progress *at, SplitPlan 
   if (missing) strcpy(at->missing, missing);
   *plan = (SplitPlan){*at->fold ? at->fold : NULL, *at->val ? at->val : NULL, *at->missing};
   return true;
-}
-
-void cli_notes(Dataset *d) {
-  for (const char *p = d->notes; p && *p; p = strchr(p, '\n') + 1)
-    fprintf(stderr, "note: %.*s\n", (int)strcspn(p, "\n"), p);
-  free(d->notes);
-  d->notes = NULL;
-}
-
-Dataset *cli_data(const CliArgs *a, const DataShape *shape, const SplitPlan *plan, char err[ERR_MAX]) {
-  const char *spec;
-  Dataset *d = cli_required(a, "data", &spec, err) ? data_open_split(spec, shape, plan, err) : NULL;
-  if (d) cli_notes(d);
-  return d;
 }

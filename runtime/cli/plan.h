@@ -1,7 +1,7 @@
-/* dataset.h - the data set of a command: --data, --fold, --val, --missing, and what a checkpoint remembers of
- * them. */
-#ifndef NETRUN_CLI_DATASET_H
-#define NETRUN_CLI_DATASET_H
+/* plan.h - how a command divides its data set: --fold, --val, --missing, and what a checkpoint remembers
+ * of them. */
+#ifndef NETRUN_CLI_PLAN_H
+#define NETRUN_CLI_PLAN_H
 #include "runtime/cli/cli.h"
 #include "runtime/data/data.h"
 #include "runtime/session/checkpoint.h"
@@ -16,8 +16,4 @@
 /* How to divide the data set: as the options say, or where `path` is a checkpoint, as `at` says that it was
  * divided then; options that say otherwise are refused. `at` is given what the options say. */
 bool cli_split_plan(const CliArgs *a, const char *path, Progress *at, SplitPlan *plan, char err[ERR_MAX]);
-/* --data, opened; its oddities are told on stderr. */
-Dataset *cli_data(const CliArgs *a, const DataShape *shape, const SplitPlan *plan, char err[ERR_MAX]);
-/* Tells on stderr what data_note has gathered since. */
-void cli_notes(Dataset *d);
 #endif
