@@ -56,7 +56,13 @@ static Dataset *open_data(const CliArgs *args, const char *spec, const char *wei
     note(p->shape.notes,
          "the images of %s, or how train, val and test share them, are not as they were when %s was trained",
          spec, weights);
-  return d;
+  if (!d || data_count(d, o->split, false)) return d;
+  char has[SPLITS_STR];
+  err_set(err, "data set %s has no images in its %s split, only %s: choose another --split%s", d->name,
+          split_name[o->split], splits_str(d, has),
+          o->split == SPLIT_VAL ? ", or make one with --val or --fold" : "");
+  data_close(d);
+  return NULL;
 }
 
 static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_MAX]) {

@@ -1,6 +1,8 @@
 /* plan.c - how a command divides its data set. */
+#include <stdio.h>
 #include <string.h>
 #include "runtime/cli/plan.h"
+#include "runtime/eval/eval.h"
 
 /* The option's value into `kept`, or where `path` remembers it, nothing that differs from it. */
 static bool agree(const CliArgs *a, const char *path, const char *option, char *kept, size_t size,
@@ -26,4 +28,13 @@ bool cli_split_plan(const CliArgs *a, const char *path, Progress *at, SplitPlan 
   if (missing) strcpy(at->missing, missing);
   *plan = (SplitPlan){*at->fold ? at->fold : NULL, *at->val ? at->val : NULL, *at->missing};
   return true;
+}
+
+char *splits_str(const Dataset *d, char out[SPLITS_STR]) {
+  *out = '\0';
+  for (int k = 0, at = 0; k < 3; k++) {
+    int n = data_count(d, (Split)k, false);
+    if (n) at += snprintf(out + at, SPLITS_STR - (size_t)at, "%s%s (%d)", at ? " " : "", split_name[k], n);
+  }
+  return out;
 }

@@ -16,4 +16,7 @@
 /* How to divide the data set: as the options say, or where `path` is a checkpoint, as `at` says that it was
  * divided then; options that say otherwise are refused. `at` is given what the options say. */
 bool cli_split_plan(const CliArgs *a, const char *path, Progress *at, SplitPlan *plan, char err[ERR_MAX]);
+/* What there is: "train (64) test (16)". Returns out. */
+enum { SPLITS_STR = 96 };
+char *splits_str(const Dataset *d, char out[SPLITS_STR]);
 #endif

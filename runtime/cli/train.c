@@ -214,13 +214,9 @@ static bool make_val(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
 }
 
 static bool nothing_to_score(const Trainer *t, char err[ERR_MAX]) {
-  char has[128] = "";
-  for (int k = 0; k < 3; k++) {
-    int n = data_count(t->data, (Split)k, false);
-    if (n) snprintf(has + strlen(has), sizeof has - strlen(has), " %s (%d)", split_name[k], n);
-  }
-  return err_set(err, "--eval-every: data set %s has no %s images, only%s; choose another --eval-split%s",
-                 t->data->name, split_name[t->eval.split], has,
+  char has[SPLITS_STR];
+  return err_set(err, "--eval-every: data set %s has no %s images, only %s; choose another --eval-split%s",
+                 t->data->name, split_name[t->eval.split], splits_str(t->data, has),
                  t->recalled ? " (the run began without validation cases)" : ", or make some with --val");
 }
 
@@ -364,15 +360,6 @@ static bool open_data(Trainer *t, const CliArgs *args, const SplitPlan *plan, ch
 
 /* ---- the run ---- */
 
-static bool draw_curves(const char *dir, FILE *progress, int64_t rows, char err[ERR_MAX]) {
-  if (rows < 2) return true;
-  char *csv = path_join(dir, "metrics.csv"), *png = path_join(dir, "curves.png");
-  bool ok = csv && png ? picture_curves(csv, png, err) : err_memory(err, "a file name", 0);
-  if (ok && progress) fprintf(progress, "curves in %s\n", png);
-  free(csv), free(png);
-  return ok;
-}
-
 /* Rows of metrics.csv, without its header. */
 static int64_t count_rows(const char *dir) {
   char *path = path_join(dir, "metrics.csv");
@@ -382,6 +369,16 @@ static int64_t count_rows(const char *dir) {
   if (f) fclose(f);
   free(path);
   return lines - 1;
+}
+
+static bool draw_curves(void *user, char err[ERR_MAX]) {
+  const TrainOptions *o = &((const Trainer *)user)->opt;
+  if (count_rows(o->out) < 2) return true;
+  char *csv = path_join(o->out, "metrics.csv"), *png = path_join(o->out, "curves.png");
+  bool ok = csv && png ? picture_curves(csv, png, err) : err_memory(err, "a file name", 0);
+  if (ok && o->progress) fprintf(o->progress, "curves in %s\n", png);
+  free(csv), free(png);
+  return ok;
 }
 
 static void tell_data(const Trainer *t) {
@@ -405,10 +402,10 @@ static bool train(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   TrainOptions *o = &t->opt;
   o->fn = t->fn, o->epoch_iterations = epoch_length(t);
   o->views = fill_views, o->items = t->data->nitem, o->bytes = data_bytes(t->data);
-  o->batch = fill_batch, o->user = t, o->stop = &stop, o->progress = stderr;
+  o->batch = fill_batch, o->user = t, o->stop = &stop, o->progress = stderr, o->finish = draw_curves;
   tell_data(t);
   catch_signals();
-  return train_run(t->session, o, err) && draw_curves(o->out, o->progress, count_rows(o->out), err);
+  return train_run(t->session, o, err);
 }
 
 static bool train_on(Session *s, const CliArgs *args, void *user, char err[ERR_MAX]) {

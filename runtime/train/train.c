@@ -205,6 +205,7 @@ bool train_run(const Session *s, const TrainOptions *o, char err[ERR_MAX]) {
     meter_say(&r.meter, "best %s on the %s split: %.4f after iteration %" PRIu64 ", weights in %s",
               r.best.best, r.best.best_split, r.best.best_value, r.best.iteration, r.dir.best);
   if (ok && r.prefetch) meter_say(&r.meter, "%s", memory);
+  ok = ok && (!o->finish || o->finish(o->user, err));
   prefetch_free(r.prefetch);
   rundir_close(&r.dir);
   free(r.value);

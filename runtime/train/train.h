@@ -28,7 +28,9 @@ typedef struct {
   int items;
   int64_t bytes;
   EvalFn eval;
-  void *user;                        /* of batch, views and eval */
+  /* NULL: none. When the run has ended well, while its directory is still held. */
+  bool (*finish)(void *user, char err[ERR_MAX]);
+  void *user;                        /* of batch, views, eval and finish */
   const volatile sig_atomic_t *stop; /* non-zero: save after the iteration and return; may be NULL */
   FILE *progress;                    /* NULL: silent */
 } TrainOptions;
