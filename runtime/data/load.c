@@ -1,6 +1,6 @@
 /* load.c - one item: files to normalised arrays. docs/data.md states the normalisation:
  *
- *   colour pictures      /255, then the ImageNet mean and deviation per channel
+ *   colour pictures      / the value of white, then the ImageNet mean and deviation per channel
  *   gray pictures        zero mean, unit variance per image
  *   CT volumes           (least value <= -500) clipped to [-200, 250] HU, then as volumes
  *   slices of volumes    8 bits (CT: the window; else between the 0.1 and 99.9 percentiles), then as gray
@@ -49,12 +49,13 @@ static const float rgb_mean[3] = {0.485f, 0.456f, 0.406f}, rgb_deviation[3] = {0
 /* Channel c of a picture as the module's channel: colour to gray by luminance, gray repeated. */
 static void channel_plane(const Image *r, int channels, int c, float *out) {
   int64_t n = grid_count(&r->grid);
+  float full = r->full > 0 ? (float)r->full : 255;
   for (int64_t i = 0; i < n; i++) {
     const float *p = r->value + i;
     out[i] = (r->channels == 1 ? p[0]
               : channels == 1  ? 0.299f * p[0] + 0.587f * p[n] + 0.114f * p[2 * n]
                                : p[c * n]) /
-             255;
+             full;
   }
 }
 
