@@ -1,5 +1,5 @@
-/* test_pictures.c - pictures of every kind hold what tests/fixtures/pictures.py put into them; damaged ones are
- * an error or a picture, never a crash. */
+/* test_pictures.c - pictures of every kind hold what tests/fixtures/pictures.py put into them; damaged ones
+ * are an error or a picture, never a crash. */
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -65,7 +65,7 @@ static void check_values(const Reading *r, char *text) {
   int64_t n = grid_count(&r->image.grid) * r->image.channels;
   for (int64_t i = 0; i < n; i++) {
     char *end;
-    double want = strtod(text, &end), got = (double)r->image.value[i];
+    double want = (double)strtof(text, &end), got = (double)r->image.value[i];
     if (end == text) fail_msg("%s as %s: %lld values expected", r->name, r->as, (long long)i);
     if (!(fabs(want - got) <= r->tolerance))
       fail_msg("%s as %s: value %lld is %.9g, not %.9g", r->name, r->as, (long long)i, got, want);
@@ -154,10 +154,25 @@ static bool survives(const char *path) {
   return read;
 }
 
-static const char *const victims[] = {"rgb.png", "palette2.png", "turned.png",
-                                      "rgb.jpg", "turned6.jpg",  "progressive.jpg"};
+static const char *const victims[] = {"rgb.png",      "palette2.png",    "turned.png",  "rgb.jpg",
+                                      "turned6.jpg",  "progressive.jpg", "pages.tif",   "rgb_tiles.tif",
+                                      "palette.tif",  "imagej.tif",      "ome.tif",     "jpeg.tif",
+                                      "group4.tif",   "tiff_lzw.tif",    "ycbcr.tif",   "zstd.tif",
+                                      "palette4.bmp", "rgb24.bmp",       "masks32.bmp", "core.bmp"};
 
-TEST(a_picture_that_is_cut_short_is_an_error) {
+static bool equal(const char *a, const char *b) {
+  Image x, y;
+  if (!image_read(a, &(Wish){.as = READ_IMAGE}, &x, err) ||
+      !image_read(b, &(Wish){.as = READ_IMAGE}, &y, err))
+    fail_msg("%s", err);
+  size_t size = (size_t)(grid_count(&x.grid) * x.channels) * sizeof *x.value;
+  bool same = grid_count(&x.grid) == grid_count(&y.grid) && !memcmp(x.value, y.value, size);
+  image_free(&x), image_free(&y);
+  return same;
+}
+
+/* What lies behind the pixels may be missing. */
+TEST(a_picture_that_is_cut_short_is_an_error_or_whole) {
   for (size_t k = 0; k < sizeof victims / sizeof *victims; k++) {
     char path[128];
     Bytes whole;
@@ -166,7 +181,8 @@ TEST(a_picture_that_is_cut_short_is_an_error) {
     const char *cut = in_root(victims[k]);
     for (size_t size = 0; size + 10 < whole.size; size += 10) {
       write_bytes(cut, whole.data, size);
-      if (survives(cut)) fail_msg("%s: %zu of %zu bytes are read", victims[k], size, whole.size);
+      if (survives(cut) && !equal(cut, path))
+        fail_msg("%s: %zu of %zu bytes are read as another picture", victims[k], size, whole.size);
     }
     file_unmap(&whole);
   }
