@@ -1,4 +1,4 @@
-/* tiff_page.h - one directory of a TIFF file: a picture, or a slice of a volume; and how pages are stacked. */
+/* tiff_page.h - one directory of a TIFF file: a picture, or a slice of a volume; how pages are stacked. */
 #ifndef NETRUN_TIFF_PAGE_H
 #define NETRUN_TIFF_PAGE_H
 #include <tiffio.h>
