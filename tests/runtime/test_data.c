@@ -236,7 +236,7 @@ TEST_WITH(fresh, NULL, what_is_wrong_with_a_file_is_told) {
   write_bytes("masks/case00_z000.png", "\x89PNG\r\n\x1a\n half", 13);
   expect_failure(spec_of("folder"), &plain, "case00_z000.png");
   write_bytes("images/case00_z000.png", "GIF89a", 6);
-  expect_failure(spec_of("folder"), &plain, "none of the formats that are read");
+  expect_failure(spec_of("folder"), &plain, "named as PNG, but it holds a GIF picture");
 }
 
 static void write_h5(const char *name, const float *image, const uint8_t *label, const hsize_t *dim,
