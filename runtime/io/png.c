@@ -160,34 +160,15 @@ static bool read_png(const char *path, const Wish *wish, Image *out, char err[ER
 
 /* ---- masks ---- */
 
-/* What stands in the file for a class. Masks of two classes are 0 and 255, so that people see them. */
-static int32_t value_of(const Written *what, int64_t class) {
-  return what->value ? what->value[class] : (int32_t)(what->classes <= 2 ? class * 255 : class);
-}
-
-/* Bytes of a sample: the same for every mask of a module, whatever classes are in it. 0: a value that PNG
- * does not hold. */
-static int sample_bytes(const Written *what, const char *path, char err[ERR_MAX]) {
-  int bytes = 1;
-  for (int64_t k = 0; k < what->classes; k++) {
-    int32_t v = value_of(what, k);
-    if (v < 0 || v > UINT16_MAX)
-      return err_set(err, "%s: class %d is to be written as %d; PNG holds 0..65535", path, (int)k, v);
-    if (v > UINT8_MAX) bytes = 2;
-  }
-  return bytes;
-}
-
 static bool write_mask(const char *path, const char *like, const Written *what, char err[ERR_MAX]) {
   int64_t n = grid_count(&what->grid);
   (void)like;
-  if (!what->mask) return err_set(err, "%s: probabilities are not written as PNG, which holds masks", path);
-  int bytes = sample_bytes(what, path, err);
+  int bytes = mask_bytes(what, path, "PNG", err);
   if (!bytes) return false;
   uint8_t *grey = malloc((size_t)(n * bytes));
   if (!grey) return err_memory(err, path, n * bytes);
   for (int64_t i = 0; i < n; i++) {
-    int32_t v = value_of(what, what->mask[i]);
+    int32_t v = mask_value(what, what->mask[i]);
     if (bytes == 2) grey[2 * i] = (uint8_t)(v >> 8), grey[2 * i + 1] = (uint8_t)v;
     else grey[i] = (uint8_t)v;
   }

@@ -138,3 +138,23 @@ bool stored_deliver(Stored *s, const char *path, const Wish *wish, Image *out, c
   else image_free(&s->image), *out = s->image;
   return ok;
 }
+
+/* ---- masks that are written ---- */
+
+int32_t mask_value(const Written *what, int64_t class) {
+  if (what->value) return what->value[class];
+  return (int32_t)(what->spatial == 2 && what->classes <= 2 ? class * 255 : class);
+}
+
+int mask_bytes(const Written *what, const char *path, const char *format, char err[ERR_MAX]) {
+  int bytes = 1;
+  if (!what->mask)
+    return err_set(err, "%s: probabilities are not written as %s, which holds masks", path, format);
+  for (int64_t k = 0; k < what->classes; k++) {
+    int32_t v = mask_value(what, k);
+    if (v < 0 || v > UINT16_MAX)
+      return err_set(err, "%s: class %d is to be written as %d; %s holds 0..65535", path, (int)k, v, format);
+    if (v > UINT8_MAX) bytes = 2;
+  }
+  return bytes;
+}

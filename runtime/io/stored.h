@@ -32,5 +32,13 @@ bool picture_turn(Image *image, int orientation, const char *path, char err[ERR_
  * 0: it is damaged. */
 int exif_orientation(const uint8_t *exif, size_t size);
 
+/* ---- masks that are written as pictures, or as pages of one ---- */
+
+/* What stands in the file for a class. Pictures of two classes are 0 and 255, so that people see them. */
+int32_t mask_value(const Written *what, int64_t class);
+/* Bytes of a sample, 1 or 2: the same for every mask of a module, whatever classes are in it. 0 and
+ * a message: a value that `format` does not hold, or no mask. */
+int mask_bytes(const Written *what, const char *path, const char *format, char err[ERR_MAX]);
+
 enum { PICTURE_MAX_SIDE = 1 << 16 };
 #endif

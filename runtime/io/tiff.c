@@ -193,5 +193,9 @@ static bool is_tiff(const uint8_t *head, size_t size) {
   return version == 42 || version == 43;
 }
 
-const Format format_tiff = {
-    .name = "TIFF", .ending = {".tif", ".tiff"}, .holds = HOLDS_EITHER, .is = is_tiff, .read = read_tiff};
+const Format format_tiff = {.name = "TIFF",
+                            .ending = {".tif", ".tiff"},
+                            .holds = HOLDS_EITHER,
+                            .is = is_tiff,
+                            .read = read_tiff,
+                            .write = tiff_write};

@@ -36,17 +36,26 @@ static int warned(TIFF *tiff, void *file, const char *module, const char *format
   return 1;
 }
 
-bool tiff_open(TiffFile *f, const char *path, const Wish *wish, char err[ERR_MAX]) {
-  *f = (TiffFile){.path = path, .wish = wish, .err = err};
-  if (access(path, R_OK)) return err_sys(err, "%s", path);
+static bool open_as(TiffFile *f, const char *mode) {
   TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
-  if (!options) return err_memory(err, path, 0);
+  if (!options) return err_memory(f->err, f->path, 0);
   TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)1 << 32);
   TIFFOpenOptionsSetErrorHandlerExtR(options, failed, f);
   TIFFOpenOptionsSetWarningHandlerExtR(options, warned, f);
-  f->tiff = TIFFOpenExt(path, "rm", options); /* m: read, not mapped: a file that shrinks is an error */
+  f->tiff = TIFFOpenExt(f->path, mode, options);
   TIFFOpenOptionsFree(options);
-  return f->tiff || tiff_damaged(f);
+  return f->tiff;
+}
+
+bool tiff_open(TiffFile *f, const char *path, const Wish *wish, char err[ERR_MAX]) {
+  *f = (TiffFile){.path = path, .wish = wish, .err = err};
+  if (access(path, R_OK)) return err_sys(err, "%s", path);
+  return open_as(f, "rm") || tiff_damaged(f); /* m: not mapped: a file that shrinks is an error */
+}
+
+bool tiff_create(TiffFile *f, const char *path, const Wish *wish, double bytes, char err[ERR_MAX]) {
+  *f = (TiffFile){.path = path, .wish = wish, .err = err};
+  return open_as(f, bytes > 4e9 ? "w8" : "w") || err_sys(err, "cannot write %s", path);
 }
 
 bool tiff_damaged(const TiffFile *f) {

@@ -15,6 +15,8 @@ typedef struct {
 } TiffFile;
 
 bool tiff_open(TiffFile *f, const char *path, const Wish *wish, char err[ERR_MAX]);
+/* A new file, for pages of `bytes` together. */
+bool tiff_create(TiffFile *f, const char *path, const Wish *wish, double bytes, char err[ERR_MAX]);
 /* The message for what libtiff failed on; always false. */
 bool tiff_damaged(const TiffFile *f);
 
@@ -41,4 +43,10 @@ typedef struct {
   double mm[3];         /* along X, Y, Z; 1: unknown */
 } TiffStack;
 bool tiff_stack(TiffFile *f, int pages, TiffStack *out);
+/* The description, as ImageJ writes it, of a volume with that grid. Returns text. */
+enum { TIFF_TEXT = 128 };
+char *tiff_stack_text(const Grid *g, char text[TIFF_TEXT]);
+
+/* A picture's mask, or a volume's as pages: Format.write. */
+bool tiff_write(const char *path, const char *like, const Written *what, char err[ERR_MAX]);
 #endif

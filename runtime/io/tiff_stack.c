@@ -1,6 +1,7 @@
 /* tiff_stack.c - what programs of microscopy say of their stacks of pages in the first one's description:
  * ImageJ in lines of KEY=VALUE, OME in XML. Of both only the numbers of pages and their spacing are read. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/io/tiff_page.h"
@@ -69,6 +70,13 @@ static bool imagej(const TiffFile *f, const char *text, int pages, TiffStack *ou
   if (pages > 1 && channels > 1 && pages % channels == 0)
     out->channels = channels, out->slices = pages / channels;
   return true;
+}
+
+char *tiff_stack_text(const Grid *g, char text[TIFF_TEXT]) {
+  int n = (int)g->dim[2];
+  snprintf(text, TIFF_TEXT, "ImageJ=1.11a\nimages=%d\nslices=%d\nunit=mm\nspacing=%.9g\nloop=false\n", n, n,
+           grid_spacing(g, 2));
+  return text;
 }
 
 /* ---- OME ---- */

@@ -227,15 +227,18 @@ TEST(a_damaged_exif_block_has_no_orientation) {
 
 static void check_written(int64_t classes, const int32_t *value, const uint8_t *mask, const int32_t want[3],
                           double full) {
+  static const char *const names[] = {"mask.png", "mask.tif"};
   Written what = {
       .spatial = 2, .grid = grid_plain((int64_t[]){2, 3, 1}, NULL), .mask = mask, .classes = classes};
   Image image;
   what.value = value;
-  if (!image_write(in_root("mask.png"), NULL, &what, err)) fail_msg("%s", err);
-  if (!image_read(in_root("mask.png"), &(Wish){.as = READ_NUMBERS}, &image, err)) fail_msg("%s", err);
-  for (int i = 0; i < 6; i++) assert_int_equal((int)image.value[i], want[mask[i]]);
-  assert_true(image.full == full);
-  image_free(&image);
+  for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+    if (!image_write(in_root(names[k]), NULL, &what, err)) fail_msg("%s", err);
+    if (!image_read(in_root(names[k]), &(Wish){.as = READ_NUMBERS}, &image, err)) fail_msg("%s", err);
+    for (int i = 0; i < 6; i++) assert_int_equal((int)image.value[i], want[mask[i]]);
+    assert_true(image.full == full);
+    image_free(&image);
+  }
 }
 
 TEST(masks_have_one_coding_for_one_module) {
@@ -246,6 +249,25 @@ TEST(masks_have_one_coding_for_one_module) {
   check_written(2, (int32_t[]){7, 1}, two, (int32_t[]){7, 1, 0}, 255);
   check_written(3, (int32_t[]){0, 300, 65535}, three, (int32_t[]){0, 300, 65535}, 65535);
   check_written(3, (int32_t[]){0, 300, 65535}, none, (int32_t[]){0, 300, 65535}, 65535);
+}
+
+TEST(a_volume_written_as_tiff_has_its_slices_and_spacing) {
+  const double mm[3] = {0.5, 0.25, 3};
+  uint8_t mask[24];
+  Written what = {.spatial = 3, .grid = grid_plain((int64_t[]){2, 3, 4}, mm), .mask = mask, .classes = 2};
+  Image image;
+  for (int i = 0; i < 24; i++) mask[i] = i % 5 == 1 || i > 20;
+  if (!image_write(in_root("volume.tif"), NULL, &what, err)) fail_msg("%s", err);
+  if (!image_read(in_root("volume.tif"), &(Wish){.as = READ_NUMBERS}, &image, err)) fail_msg("%s", err);
+  assert_int_equal(image_spatial(in_root("volume.tif"), err), 3);
+  assert_memory_equal(image.grid.dim, what.grid.dim, sizeof what.grid.dim);
+  for (int i = 0; i < 24; i++) assert_int_equal((int)image.value[i], mask[i]);
+  for (int a = 0; a < 3; a++) assert_true(fabs(grid_spacing(&image.grid, a) - mm[a]) < 1e-6);
+  image_free(&image);
+  what.grid.placed = true;
+  assert_false(image_write(in_root("placed.tif"), NULL, &what, err));
+  assert_non_null(strstr(err, "does not hold where a volume lies"));
+  assert_false(file_exists(in_root("placed.tif")));
 }
 
 TEST(values_that_png_does_not_hold_are_refused) {
