@@ -51,7 +51,6 @@ typedef struct Format {
   Holds holds;
   bool sets;     /* a file holds image and label as data sets; else a mask is a file of its own */
   bool prepared; /* intensities are taken as they are: who publishes such files has normalised them */
-  bool lossy;    /* numbers near the stored ones come back */
   /* The bytes a file begins with; NULL: not told by them. A file whose ending and content disagree is read by
    * its content where both formats hold pictures. */
   const char *magic;

@@ -113,7 +113,7 @@ static bool read_header(Reader *r) {
     return err_set(r->err, "%s: too short for its %u x %u pixels", r->path, j->image_height, j->image_width);
   jpeg_calc_output_dimensions(j);
   r->stored.bits = 8;
-  r->stored.image = (Image){.spatial = 2, .channels = j->out_color_components, .full = 255};
+  r->stored.image = (Image){.spatial = 2, .channels = j->out_color_components, .lossy = true, .full = 255};
   r->stored.image.grid = grid_plain((int64_t[]){j->output_height, j->output_width, 1}, NULL);
   read_exif(r);
   return true;
@@ -159,5 +159,4 @@ const Format format_jpeg = {.name = "JPEG",
                             .ending = {".jpg", ".jpeg"},
                             .holds = HOLDS_PICTURE,
                             .magic = "\xff\xd8\xff",
-                            .lossy = true,
                             .read = read_jpeg};

@@ -82,11 +82,17 @@ static bool count_pages(Reader *r) {
 
 /* ---- a picture or a volume of them ---- */
 
+static bool is_lossy(int compression) {
+  return compression == COMPRESSION_JPEG || compression == COMPRESSION_OJPEG ||
+         compression == COMPRESSION_WEBP;
+}
+
 static Image page_image(const Reader *r) {
   const TiffPage *p = &r->page;
   double mm[3] = {r->stack.mm[1], r->stack.mm[0], 1};
   return (Image){.spatial = 2,
                  .channels = p->channels,
+                 .lossy = is_lossy(p->compression),
                  .full = p->full,
                  .grid = grid_plain((int64_t[]){p->h, p->w, 1}, mm)};
 }

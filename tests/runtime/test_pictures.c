@@ -126,6 +126,20 @@ TEST(pictures_without_oddities_are_read_without_notes) {
   notes_free(&notes);
 }
 
+TEST(lossy_files_are_known_by_how_they_are_packed) {
+  static const struct {
+    const char *name;
+    bool lossy;
+  } files[] = {{"grey.jpg", true}, {"jpeg.tif", true}, {"png.jpg", false}, {"tiff_lzw.tif", false}};
+  Image image;
+  char path[128];
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    snprintf(path, sizeof path, FIXTURES "/%s", files[i].name);
+    if (!image_read(path, &(Wish){.header = true}, &image, err)) fail_msg("%s", err);
+    if (image.lossy != files[i].lossy) fail_msg("%s is %slossy", path, image.lossy ? "" : "not ");
+  }
+}
+
 /* ---- damaged files ---- */
 
 static void write_bytes(const char *path, const void *data, size_t size) {
