@@ -26,7 +26,7 @@ static void describe(const TiffFile *f, const Written *what, int bytes, int64_t 
   TIFFSetField(f->tiff, TIFFTAG_SAMPLESPERPIXEL, 1);
   TIFFSetField(f->tiff, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISBLACK);
   TIFFSetField(f->tiff, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG);
-  TIFFSetField(f->tiff, TIFFTAG_COMPRESSION, COMPRESSION_LZW);
+  TIFFSetField(f->tiff, TIFFTAG_COMPRESSION, COMPRESSION_ADOBE_DEFLATE);
   TIFFSetField(f->tiff, TIFFTAG_ROWSPERSTRIP, TIFFDefaultStripSize(f->tiff, 0));
   if (!volume) return;
   TIFFSetField(f->tiff, TIFFTAG_SUBFILETYPE, FILETYPE_PAGE);

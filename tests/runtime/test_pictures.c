@@ -7,6 +7,8 @@
 #include "runtime/io/format.h"
 #include "runtime/io/picture.h"
 #include "runtime/io/stored.h"
+#include "runtime/prepare/intensity.h"
+#include "runtime/prepare/prepare.h"
 #include "tests/scratch.h"
 #include "tests/test.h"
 
@@ -138,6 +140,19 @@ TEST(lossy_files_are_known_by_how_they_are_packed) {
     if (!image_read(path, &(Wish){.header = true}, &image, err)) fail_msg("%s", err);
     if (image.lossy != files[i].lossy) fail_msg("%s is %slossy", path, image.lossy ? "" : "not ");
   }
+}
+
+TEST(pictures_are_prepared_with_their_own_white) {
+  static char name[] = FIXTURES "/rgb16.png";
+  char *path = name;
+  const Files files = {.image = &path, .nimage = 1};
+  const Ask ask = {.recipe = &recipe_plain, .spatial = 2, .channels = 3, .classes = 2};
+  PreparedPicture p;
+  if (!prepare_picture(&files, &ask, &p, err)) fail_msg("%s", err);
+  float v[1] = {65535};
+  picture_intensities(v, 1, 0, 3, p.full, ask.recipe);
+  assert_true(fabs((double)v[0] - (1 - 0.485) / 0.229) < 1e-5);
+  image_free(&p.image);
 }
 
 /* ---- damaged files ---- */
