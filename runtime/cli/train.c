@@ -1,6 +1,7 @@
 /* train.c - netrun train: options, data sets as batches, evaluation between iterations. The loop itself is
  * runtime/train/train.c. */
 #include <inttypes.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "runtime/base/field.h"
 #include "runtime/base/array.h"
 #include "runtime/cli/plan.h"
+#include "runtime/cli/predictor.h"
 #include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
 #include "runtime/eval/eval.h"
@@ -136,18 +138,22 @@ static int64_t epoch_length(const Trainer *t) {
 
 /* ---- evaluation between iterations ---- */
 
-static bool append_row(const char *dir, uint64_t done, const Summary *s, char err[ERR_MAX]) {
+static bool append_row(const char *dir, uint64_t done, const Results *r, const MetricOptions *o,
+                       char err[ERR_MAX]) {
   char *path = path_join(dir, "val.csv");
   FILE *f = path ? fopen(path, "a") : NULL;
   bool ok = f != NULL;
+  uint32_t wanted = metrics_wanted(o);
   if (ok && fseek(f, 0, SEEK_END) == 0 && ftell(f) == 0) {
     fprintf(f, "iteration");
-    for (int k = 0; k < METRIC_COUNT; k++) fprintf(f, ",%s", metric_info[k].column);
+    for (int k = 0; k < METRIC_COUNT; k++)
+      if (wanted >> k & 1) fprintf(f, ",%s", metric_info[k].column);
     fputc('\n', f);
   }
   if (ok) {
     fprintf(f, "%" PRIu64, done);
-    for (int k = 0; k < METRIC_COUNT; k++) fprintf(f, ",%.9g", summary_mean(s, k));
+    for (int k = 0; k < METRIC_COUNT; k++)
+      if (wanted >> k & 1) fprintf(f, ",%.9g", results_mean(r, 0, k));
     fputc('\n', f);
   }
   if (f) ok = fclose(f) == 0;
@@ -158,23 +164,30 @@ static bool append_row(const char *dir, uint64_t done, const Summary *s, char er
 
 static bool evaluate(void *user, uint64_t done, double *score, char err[ERR_MAX]) {
   Trainer *t = user;
-  Summary s;
-  if (!eval_run(&t->predictor, t->data, &t->eval, &s, err)) return false;
-  *score = summary_mean(&s, t->metric);
-  if (t->opt.progress)
+  Results r;
+  bool ok = eval_run(&t->predictor, t->data, &t->eval, &r, err);
+  if (ok) {
+    double v = results_mean(&r, 0, t->metric);
+    *score = metric_info[t->metric].better == NEARER ? fabs(v) : v;
+  }
+  if (ok && t->opt.progress)
     fprintf(t->opt.progress, "%siteration %" PRIu64 ": DI %.4f over %d images\n",
-            isatty(fileno(t->opt.progress)) ? "\n" : "", done, summary_mean(&s, 0), s.items);
-  return append_row(t->opt.out, done, &s, err);
+            isatty(fileno(t->opt.progress)) ? "\n" : "", done, results_mean(&r, 0, METRIC_di), r.items);
+  ok = ok && append_row(t->opt.out, done, &r, &t->eval.metrics, err);
+  results_free(&r);
+  return ok;
 }
 
-/* A metric's number by its column, in any case. */
-static bool metric_named(const char *name, int *out, char err[ERR_MAX]) {
-  char all[128] = "";
-  for (int k = 0; k < METRIC_COUNT; k++) {
-    if (!strcasecmp(name, metric_info[k].column)) return *out = k, true;
-    strcat(strcat(all, k ? ", " : ""), metric_info[k].column);
-  }
-  return err_set(err, "--best %s: it can be %s, or none", name, all);
+/* One metric by its name, which is measured from now on. */
+static bool metric_named(Trainer *t, const char *name, char err[ERR_MAX]) {
+  uint32_t bits;
+  if (!metrics_named(name, &bits, err)) return false;
+  if (bits & (bits - 1)) return err_set(err, "--best %s: it is one metric, or none", name);
+  while (!(bits >> t->metric & 1)) t->metric++;
+  if (metric_info[t->metric].made == AREAS)
+    return err_set(err, "--best %s: it needs a tolerance, which only netrun eval takes", name);
+  t->eval.metrics.metrics = metrics_wanted(&t->eval.metrics) | bits;
+  return true;
 }
 
 /* The metric of --best, or the one that the run goes on with; DI where neither says. Weights are kept by
@@ -189,9 +202,9 @@ static bool choose_best(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   bool ok = path || err_memory(err, "a file name", 0);
   if (ok && !name && o->resume && file_exists(path)) ok = checkpoint_progress(path, &before, err);
   free(path);
-  if (!ok || !metric_named(name ? name : *before.best ? before.best : "DI", &t->metric, err)) return false;
+  if (!ok || !metric_named(t, name ? name : *before.best ? before.best : "DI", err)) return false;
   o->best = metric_info[t->metric].column, o->best_split = split_name[t->eval.split];
-  o->best_is_least = metric_info[t->metric].better == LOWER;
+  o->best_is_least = metric_info[t->metric].better != HIGHER;
   if (t->eval.split == SPLIT_TEST)
     fprintf(stderr, "note: weights chosen by their score on the test split score too well on it\n");
   return true;
@@ -207,8 +220,7 @@ static bool make_val(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   strcpy(t->opt.origin.val, how);
   note(&t->notes,
        "%s has no validation cases: --eval-every makes %s of the training cases those, by name (--val says "
-       "how "
-       "many, --eval-split what else to score)",
+       "how many, --eval-split what else to score)",
        t->data->name, how);
   return true;
 }
@@ -228,7 +240,8 @@ static bool prepare_eval(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   if (!choose_best(t, args, err)) return false;
   if (!t->opt.eval_every) return true;
   if (!data_count(t->data, t->eval.split, false)) return nothing_to_score(t, err);
-  if (!predictor_new(&t->predictor, t->session, err)) return false;
+  if (!predictor_new(&t->predictor, t->session, err) || !cli_predictor(args, &t->predictor, NULL, err))
+    return false;
   const DataShape *a = &t->predictor.shape, *b = &t->data->shape;
   if (a->channels != b->channels || a->classes != b->classes || memcmp(a->size, b->size, sizeof a->size) != 0)
     return err_set(err, "--eval-every: predict takes images of another shape than the batches");
@@ -254,6 +267,7 @@ static const CliOption options[] = {
     {"eval-every", "N", "score the val split every N iterations, into val.csv (never)"},
     {"eval-split", "NAME", "the split of --eval-every: val, test or train (val)"},
     {"best", "METRIC", "keep the weights that are best on val by this, or none (DI)"},
+    CLI_PREDICTOR_OPTIONS,
     CLI_RECIPE_OPTIONS,
     {NULL, NULL, NULL}};
 
@@ -345,7 +359,9 @@ static bool check_masks(const Trainer *t, char err[ERR_MAX]) {
 static bool open_data(Trainer *t, const CliArgs *args, const SplitPlan *plan, char err[ERR_MAX]) {
   TrainOptions *o = &t->opt;
   DataShape shape;
-  if (!batch_shape(t->session->module, t->fn, &shape, err)) return false;
+  const Module *m = t->session->module;
+  if (!batch_shape(m, t->fn, &shape, err) || !cli_recipe(args, m, shape.channels, &t->recipe, err))
+    return false;
   shape.recipe = &t->recipe, shape.notes = &t->notes;
   t->data = data_open_split(cli_value(args, "data"), &shape, plan, err);
   if (!t->data || !same_data(t, err) || !make_val(t, args, err) || !same_split(t, err)) return false;
@@ -396,8 +412,7 @@ static bool train(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   const char *spec;
   SplitPlan plan;
   if (!cli_required(args, "data", &spec, err) || !read_options(t, args, &plan, err) ||
-      !cli_recipe(args, &t->recipe, err) || !open_data(t, args, &plan, err) || !open_samplers(t, err) ||
-      !prepare_eval(t, args, err))
+      !open_data(t, args, &plan, err) || !open_samplers(t, err) || !prepare_eval(t, args, err))
     return false;
   TrainOptions *o = &t->opt;
   o->fn = t->fn, o->epoch_iterations = epoch_length(t);
@@ -415,7 +430,6 @@ static bool train_on(Session *s, const CliArgs *args, void *user, char err[ERR_M
   if (!t.fn)
     return err_set(err, "%s has no training function: add a `train` block to %s", s->module->path,
                    d->source ? d->source : "its source");
-  t.recipe = recipe_plain;
   notes_init(&t.notes);
   bool ok = train(&t, args, err);
   notes_print(&t.notes, t.told, NOTES_SHOWN, stderr);
