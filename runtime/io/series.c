@@ -11,12 +11,16 @@ enum { PREAMBLE = 128, FILES_TRIED = 16 };
 
 bool named_dicom(const char *name) { return format_by_ending(name) == &format_dicom; }
 
+bool dicom_begins(const uint8_t *head, size_t size) {
+  return size >= PREAMBLE + 4 && !memcmp(head + PREAMBLE, "DICM", 4);
+}
+
 bool is_dicom(const char *path) {
-  char magic[4];
+  uint8_t head[PREAMBLE + 4];
   struct stat st;
   if (stat(path, &st) || !S_ISREG(st.st_mode)) return false;
-  FILE *f = fopen(path, "rb");
-  bool is = f && !fseek(f, PREAMBLE, SEEK_SET) && fread(magic, 1, 4, f) == 4 && !memcmp(magic, "DICM", 4);
+  FILE *f = fopen(path, "rbe");
+  bool is = f && dicom_begins(head, fread(head, 1, sizeof head, f));
   if (f) fclose(f);
   return is;
 }

@@ -2,10 +2,13 @@
 #ifndef NETRUN_SERIES_H
 #define NETRUN_SERIES_H
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 bool named_dicom(const char *name); /* by its ending: .dcm, .dicom, .ima */
-/* Is it a file that is DICOM by its bytes 128..131, "DICM"? */
-bool is_dicom(const char *path);
+/* Do a file's first bytes say that it is DICOM? Those from 128 on are "DICM". */
+bool dicom_begins(const uint8_t *head, size_t size);
+bool is_dicom(const char *path); /* a file that begins so */
 /* Is it a folder that itself holds DICOM files? */
 bool is_series(const char *dir);
 #endif

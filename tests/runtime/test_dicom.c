@@ -126,7 +126,7 @@ NOTED(a_header_alone_is_read) {
 NOTED(pictures_come_in_colour_and_grey) {
   needs_plugin();
   Image a = read_path(FIXTURES "colours.dcm"), b = read_path(FIXTURES "planes.dcm");
-  assert_true(a.spatial == 2 && a.channels == 3 && b.channels == 3);
+  assert_true(a.spatial == 2 && a.channels == 3 && b.channels == 3 && a.full == 255);
   for (int i = 0; i < 40; i++) {
     int y = i / 8, x = i % 8;
     assert_true(a.value[i] == (float)(10 * x) && a.value[40 + i] == (float)(20 * y));

@@ -159,6 +159,7 @@ TEST_WITH(open_notes, close_notes, image_and_label_are_roles) {
   Image m = read_as(FIXTURES "slice.h5", (Wish){.set = NULL});
   check(m, 2, 1);
   m = read_as(FIXTURES "slice.h5", (Wish){.set = "label", .as = READ_NUMBERS});
+  assert_true(m.full == 255);
   assert_true(m.value[5] == 10 % 4 && m.value[3] == 3);
   image_free(&m);
   m = read_as(FIXTURES "slice.h5", (Wish){.set = "scribble", .as = READ_NUMBERS});

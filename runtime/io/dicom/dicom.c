@@ -13,7 +13,7 @@
 #include "runtime/io/dicom/stack.h"
 #include "runtime/base/plugin.h"
 
-static const DicomPlugin *plugin;
+static const DicomPlugin *plugin; /* opened by the parent, called in the child */
 static const char secondary_capture[] = "1.2.840.10008.5.1.4.1.1.7";
 
 typedef struct {
@@ -225,8 +225,10 @@ static bool plausible(const Series *s, char err[ERR_MAX]) {
 /* ---- the format ---- */
 
 /* A file of one frame is a picture (H,W). */
-static void as_picture(Image *out) {
+static void as_picture(const Slice *s, Image *out) {
   Grid g = out->grid;
+  bool plain = !s->file->is_signed && s->frame->slope == 1 && s->frame->intercept == 0;
+  out->full = plain && s->file->stored > 0 && s->file->stored <= 16 ? (1 << s->file->stored) - 1 : 0;
   double mm[3] = {grid_spacing(&g, 1), grid_spacing(&g, 0), 1};
   out->spatial = 2;
   out->grid = grid_plain((int64_t[]){g.dim[1], g.dim[0], 1}, mm);
@@ -243,7 +245,7 @@ static bool read_in(const char *path, const Wish *wish, Image *out, char err[ERR
       !make_slices(&s, err) || !dicom_stack(s.slice, &s.nslice, path, wish->notes, &out->grid, err))
     return false;
   out->channels = s.source->head.samples;
-  if (s.nslice == 1 && !stat(path, &st) && S_ISREG(st.st_mode)) as_picture(out);
+  if (s.nslice == 1 && !stat(path, &st) && S_ISREG(st.st_mode)) as_picture(s.slice, out);
   return (wish->header || read_values(&s, out, err)) && mask_channels(out, wish->as, path, err);
 }
 
@@ -276,5 +278,5 @@ const Format format_dicom = {.name = "DICOM",
                              .ending = {".dcm", ".dicom", ".ima"},
                              .holds = HOLDS_EITHER,
                              .folder = is_series,
-                             .content = is_dicom,
+                             .is = dicom_begins,
                              .read = read_dicom};

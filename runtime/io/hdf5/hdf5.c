@@ -85,6 +85,14 @@ static bool read_values(const DataSet *set, const char *path, Strides from, Imag
   return ok;
 }
 
+/* White, of a picture: the largest number of its type; 0: unknown. */
+static double white_of(const DataSet *set) {
+  hid_t type = H5Dget_type(set->id);
+  size_t size = H5Tget_size(type);
+  bool whole = H5Tget_class(type) == H5T_INTEGER && H5Tget_sign(type) == H5T_SGN_NONE;
+  return whole && size == 1 ? UINT8_MAX : whole && size == 2 ? UINT16_MAX : 0;
+}
+
 static bool read_file(const char *path, const Wish *wish, Image *out, char err[ERR_MAX]) {
   hid_t file;
   DataSet set;
@@ -95,6 +103,7 @@ static bool read_file(const char *path, const Wish *wish, Image *out, char err[E
       !plausible(&set, path, err) || !hdf5_layout(&set, path, wish, out, &strides, err) ||
       !(wish->header || read_values(&set, path, strides, out, err)))
     return false;
+  if (out->spatial == 2) out->full = white_of(&set);
   snprintf(what, sizeof what, "%s: data set '%s' %s", path, set.name, shape_text(&set, shape));
   return mask_channels(out, wish->as, what, err);
 }
