@@ -334,7 +334,7 @@ TEST(a_series_is_predicted_as_one_volume) {
   runs("%s d.nii.gz", command);
   runs("%s dicom && cmp d.nii.gz dicom/axial.nii.gz", command);
   assert_true(image_read(in_root("d.nii.gz"), &(Wish){.as = READ_NUMBERS}, &v, err));
-  assert_true(v.grid.dim[0] == 8 && v.grid.dim[2] == 5 && v.grid.placed && v.grid.to_mm[0][0] == -0.75);
+  assert_true(v.grid.dim[0] == 8 && v.grid.dim[1] == 5 && v.grid.dim[2] == 5);
   image_free(&v);
 }
 #endif
