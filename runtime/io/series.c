@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include "runtime/io/format.h"
 
-enum { PREAMBLE = 128, FILES_TRIED = 16 };
+enum { PREAMBLE = 128, FILES_TRIED = 64 };
 
 bool named_dicom(const char *name) { return format_by_ending(name) == &format_dicom; }
 

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-enum { DICOM_ABI = 1, DICOM_TEXT = 68 };
+enum { DICOM_ABI = 1, DICOM_TEXT = 68, DICOM_FRAMES = 1 << 16 };
 
 /* A file. Texts are cut to their room; numbers that it does not state are 0. */
 typedef struct {

@@ -52,6 +52,12 @@ static double number_of(const DataSet &set, const Tag &tag, double otherwise) {
   return v.empty() ? otherwise : v[0];
 }
 
+/* A whole number; what no int holds, or is none, is 0. */
+static int whole_of(const DataSet &set, const Tag &tag, int otherwise) {
+  double v = number_of(set, tag, otherwise);
+  return v >= -1e9 && v <= 1e9 ? static_cast<int>(v) : 0;
+}
+
 /* An unsigned short; GDCM has turned its bytes to the machine's order. */
 static int short_of(const DataSet &set, const Tag &tag, int otherwise) {
   if (!set.FindDataElement(tag)) return otherwise;
@@ -85,14 +91,14 @@ static void read_file(const DataSet &set, DicomFile *f) {
   copy_text(f->photometric, set, Tag(0x0028, 0x0004));
   f->rows = short_of(set, Tag(0x0028, 0x0010), 0);
   f->columns = short_of(set, Tag(0x0028, 0x0011), 0);
-  f->frames = (int)number_of(set, Tag(0x0028, 0x0008), 1);
+  f->frames = whole_of(set, Tag(0x0028, 0x0008), 1);
   bool palette = !strcmp(f->photometric, "PALETTE COLOR");
   f->samples = palette ? 3 : short_of(set, Tag(0x0028, 0x0002), 1);
   f->bits = short_of(set, Tag(0x0028, 0x0100), 0);
   f->stored = short_of(set, Tag(0x0028, 0x0101), f->bits);
   f->is_signed = short_of(set, Tag(0x0028, 0x0103), 0) == 1;
   f->lossy = text_of(set, Tag(0x0028, 0x2110)) == "01";
-  f->instance = (int)number_of(set, Tag(0x0020, 0x0013), 0);
+  f->instance = whole_of(set, Tag(0x0020, 0x0013), 0);
   f->thickness = number_of(set, Tag(0x0018, 0x0088), number_of(set, Tag(0x0018, 0x0050), 0));
   if (f->rows <= 0 || f->columns <= 0 || f->frames <= 0 || f->bits <= 0) f->rows = 0;
 }
@@ -149,6 +155,7 @@ static bool read_header(const char *path, DicomFile *file, DicomFrame **frame, c
   const DataSet &set = reader.GetFile().GetDataSet();
   read_file(set, file);
   if (!file->rows) return true;
+  if (file->frames > DICOM_FRAMES) return fail(path, "it says that it has more frames than are read", err);
   *frame = static_cast<DicomFrame *>(calloc(static_cast<size_t>(file->frames), sizeof **frame));
   if (!*frame) return fail(path, "not enough memory for its frames", err);
   Kept keep;

@@ -45,6 +45,16 @@ static bool together(const Slice *a, const Slice *b, const char *path, char err[
   return true;
 }
 
+static bool finite3(const double v[3]) { return isfinite(v[0]) && isfinite(v[1]) && isfinite(v[2]); }
+
+static bool finite_place(const Slice *s, const char *path, char err[ERR_MAX]) {
+  const DicomFrame *f = s->frame;
+  if (finite3(f->position) && finite3(f->along_row) && finite3(f->down) && isfinite(f->row_step) &&
+      isfinite(f->column_step) && isfinite(s->file->thickness))
+    return true;
+  return err_set(err, "%s: %s: its place or its spacing is no number", path, s->name);
+}
+
 static bool right_angled(const Slice *s, const char *path, char err[ERR_MAX]) {
   const DicomFrame *f = s->frame;
   if (!f->oriented || (fabs(dot(f->along_row, f->along_row) - 1) < 1e-3 &&
@@ -175,8 +185,8 @@ static void grid_of(const Slice *s, int n, const double step[3], const char *pat
 
 bool dicom_stack(Slice *s, int *n, const char *path, Notes *notes, Grid *out, char err[ERR_MAX]) {
   double normal[3] = {0, 0, 1}, step[3] = {0, 0, 1};
-  for (int i = 1; i < *n; i++)
-    if (!together(&s[0], &s[i], path, err)) return false;
+  for (int i = 0; i < *n; i++)
+    if (!finite_place(&s[i], path, err) || !together(&s[0], &s[i], path, err)) return false;
   if (!right_angled(&s[0], path, err)) return false;
   if (s[0].frame->placed && s[0].frame->oriented) {
     cross(s[0].frame->along_row, s[0].frame->down, normal);
