@@ -57,8 +57,8 @@ static const char *const plane_word[] = {
 enum { PLANES = sizeof plane_word / sizeof *plane_word };
 
 void fingerprint_text(const Fingerprint *f, char out[FINGERPRINT_TEXT]) {
-  int at =
-      snprintf(out, FINGERPRINT_TEXT, "spacing %.9g %.9g %.9g", f->spacing[0], f->spacing[1], f->spacing[2]);
+  int at = snprintf(out, FINGERPRINT_TEXT, "spacing %.9g %.9g %.9g plane %s", f->spacing[0], f->spacing[1],
+                    f->spacing[2], plane_word[f->plane]);
   for (int c = 0; c < f->channels; c++)
     at +=
         snprintf(out + at, (size_t)(FINGERPRINT_TEXT - at), " foreground %.9g %.9g %.9g %.9g",
