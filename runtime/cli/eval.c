@@ -22,6 +22,7 @@ static const CliOption options[] = {
     {"data", "NAME[:DIR]", "data set: lits, isic2018, la, folder or phantom; DIR, or $NETRUN_DATA/NAME"},
     {"weights", "FILE", "a checkpoint or other .safetensors file with the module's variables"},
     {"split", "NAME", "test, val or train (test)"},
+    {"case-by", "REGEX", "cases of images by their paths: the first group (names without _z031, _slice_3)"},
     {"out", "DIR", "write DIR/eval.csv, one row per image, and the pictures"},
     {"overlays", "N", "pictures of N images, spread evenly: image, truth green, prediction red (0)"},
     {"by", "slice|volume", "what a 2-D module's score on volumes is of (volume)"},
@@ -44,7 +45,7 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
     return false;
   session_init(s, 0);
   notes_init(&notes);
-  p.shape.recipe = &recipe, p.shape.notes = &notes;
+  p.shape.case_by = cli_value(args, "case-by"), p.shape.recipe = &recipe, p.shape.notes = &notes;
   Dataset *d = checkpoint_load(s, weights, p.fn, NULL, err) ? data_open(data, &p.shape, err) : NULL;
   bool ok = d && eval_run(&p, d, o, &sum, err);
   if (ok) print_summary(&sum, d, o, p.shape.classes);

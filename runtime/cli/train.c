@@ -183,6 +183,7 @@ static bool prepare_eval(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
 static const CliOption options[] = {
     {"data", "NAME[:DIR]", "data set: lits, isic2018, la, folder or phantom; DIR, or $NETRUN_DATA/NAME"},
     {"labeled", "HOW", "labelled training cases: 10%, a number, or a file that lists them (100%)"},
+    {"case-by", "REGEX", "cases of images by their paths: the first group (names without _z031, _slice_3)"},
     {"iterations", "N", "length of the run (what the module says)"},
     {"seed", "S", "seed of initial values, batches and noise (0)"},
     {"threads", "T", "threads (all CPUs); results do not depend on it"},
@@ -266,7 +267,7 @@ static bool train(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   if (!cli_required(args, "data", &spec, err) || !read_options(&t->opt, args, m, &at, err) ||
       !cli_recipe(args, &t->recipe, err) || !batch_shape(m, t->fn, &shape, err))
     return false;
-  shape.recipe = &t->recipe, shape.notes = &t->notes;
+  shape.case_by = cli_value(args, "case-by"), shape.recipe = &t->recipe, shape.notes = &t->notes;
   if (!(t->data = data_open(spec, &shape, err)) || !same_data(t, &at, err)) return false;
   if (t->opt.labeled && !data_split_labeled(t->data, t->opt.labeled, t->opt.seed, err)) return false;
   if (!open_samplers(t, err) || !prepare_eval(t, args, err)) return false;
@@ -274,6 +275,7 @@ static bool train(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   o->fn = t->fn, o->epoch_iterations = epoch_length(t), o->data = t->data->name;
   o->views = fill_views, o->items = t->data->nitem, o->bytes = data_bytes(t->data);
   o->batch = fill_batch, o->user = t, o->stop = &stop, o->progress = stderr;
+  data_print_summary(t->data, stderr);
   fprintf(stderr, "%s: %d training images (%d labelled), %" PRId64 " iterations, epochs of %" PRId64 ", %s\n",
           t->data->name, data_count(t->data, SPLIT_TRAIN, false), data_count(t->data, SPLIT_TRAIN, true),
           o->iterations, o->epoch_iterations, t->session->where);

@@ -15,6 +15,7 @@
 #define NETRUN_DATA_H
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include "runtime/base/err.h"
 #include "runtime/prepare/prepare.h"
 #include "runtime/session/image_store.h"
@@ -26,6 +27,7 @@ typedef struct {
   int64_t classes;
   const Recipe *recipe; /* NULL: recipe_plain */
   Notes *notes;         /* oddities of files; NULL: dropped */
+  const char *case_by;  /* which images are one case: FindOptions.case_by */
 } DataShape;
 
 typedef enum { SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST, SPLIT_NONE } Split; /* NONE: in no list, left out */
@@ -72,6 +74,8 @@ typedef struct {
 /* spec: NAME:DIR, or NAME to look for $NETRUN_DATA/NAME; names lits, isic2018 (isic), la, folder, phantom (no
  * directory needed). */
 Dataset *data_open(const char *spec, const DataShape *shape, char err[ERR_MAX]);
+/* The layout, how many images and masks, sizes; then what is odd about the files. Nothing for the phantom. */
+void data_print_summary(const Dataset *d, FILE *out);
 void data_close(Dataset *d);
 /* how: "10%", "12" (cases), or the path of a text file with one case or item name a line. Chosen by (seed,
  * name) so that the 10 % cases are among the 20 % cases. */

@@ -11,11 +11,12 @@
 void data_close(Dataset *d) {
   if (!d) return;
   DataImpl *m = d->impl;
-  for (int i = 0; i < d->nitem; i++) free(d->item[i].name), free(m->source[i].image), free(m->source[i].mask);
+  for (int i = 0; i < d->nitem; i++) free(d->item[i].name), source_free(&m->source[i]);
   for (int i = 0; i < d->ncase; i++) free(m->patient[i]);
   if (m->store.map) munmap(m->store.map, (size_t)(m->store.slices * m->store.bytes));
   free(m->store.first), free(m->store.ready), free(m->store.range), free(m->source), free(m->patient);
   prepared_free(&m->own);
+  found_free(&m->found);
   pthread_mutex_destroy(&m->lock);
   free(m), free(d->item), free(d->name), free(d->root), free(d);
 }
@@ -98,7 +99,7 @@ Dataset *data_open(const char *spec, const DataShape *shape, char err[ERR_MAX]) 
   if (ok && !d->root) {
     ok = phantom_items(d);
     if (!ok) err_set(err, "not enough memory");
-  } else if (ok) ok = scan_directory(d, d->name, err) && split_cases(d, d->name, err) && store_open(d, err);
+  } else if (ok) ok = scan_directory(d, err) && split_cases(d, d->name, err) && store_open(d, err);
   for (int i = 0; ok && i < d->nitem; i++) d->item[i].labeled = true; /* until data_split_labeled says less */
   if (ok && !d->nitem) ok = err_set(err, "%s: its lists name none of the images there", d->root);
   if (!ok) data_close(d), d = NULL;

@@ -32,6 +32,12 @@ static bool list_name(char *line) {
   return *line;
 }
 
+/* Lists may name a volume whose slices are the items, where its case is a patient of several volumes. */
+static bool is_slice_of(const char *item, const char *volume) {
+  char name[256];
+  return !strncmp(item, volume, strlen(volume)) && !strcmp(case_in_name(item, name, sizeof name), volume);
+}
+
 typedef void (*MarkFn)(Dataset *d, int item, int mark);
 
 /* Applies fn to every item named, or whose case is named, in the list file. Counts the names found and not
@@ -48,7 +54,8 @@ static bool apply_list(Dataset *d, const char *path, MarkFn fn, int mark, int *f
     if (!list_name(line)) continue;
     bool here = false;
     for (int i = 0; i < d->nitem; i++)
-      if (!strcmp(d->item[i].name, line) || !strcmp(m->patient[d->item[i].patient], line))
+      if (!strcmp(d->item[i].name, line) || !strcmp(m->patient[d->item[i].patient], line) ||
+          is_slice_of(d->item[i].name, line))
         fn(d, i, mark), here = true;
     if (here) ++*found;
     else if (!*missing) snprintf(missing, 128, "%.120s", line);
@@ -84,12 +91,21 @@ static void drop_left_out(Dataset *d) {
   int n = 0;
   for (int i = 0; i < d->nitem; i++) {
     if (d->item[i].split == SPLIT_NONE) {
-      free(d->item[i].name), free(m->source[i].image), free(m->source[i].mask);
+      free(d->item[i].name), source_free(&m->source[i]);
       continue;
     }
     d->item[n] = d->item[i], m->source[n] = m->source[i], n++;
   }
   d->nitem = n;
+}
+
+/* Parts that the data set's folders name. */
+static void split_by_folders(Dataset *d) {
+  const DataImpl *m = d->impl;
+  for (int i = 0; i < d->nitem; i++)
+    d->item[i].split = m->source[i].part == PART_TEST  ? SPLIT_TEST
+                       : m->source[i].part == PART_VAL ? SPLIT_VAL
+                                                       : SPLIT_TRAIN;
 }
 
 /* The literature's ten test volumes of LiTS. */
@@ -129,6 +145,7 @@ bool split_cases(Dataset *d, const char *kind, char err[ERR_MAX]) {
   bool done;
   if (!split_by_lists(d, &done, err)) return false;
   if (done) return drop_left_out(d), true;
+  if (m->found.parts) return split_by_folders(d), true;
   uint8_t *test = calloc((size_t)d->ncase + 1, 1);
   int n = 0, ntest = 0;
   Ranked *r = test ? rank_cases(d, NULL, 0, &n) : NULL;
@@ -178,7 +195,7 @@ static bool check_labels(const Dataset *d, char err[ERR_MAX]) {
   const DataImpl *m = d->impl;
   for (int i = 0; d->root && i < d->nitem; i++)
     if (d->item[i].labeled && d->item[i].split == SPLIT_TRAIN && !m->source[i].mask)
-      return err_set(err, "%s: it is to be a labelled case, but has no mask", m->source[i].image);
+      return err_set(err, "%s: it is to be a labelled case, but has no mask", m->source[i].file[0]);
   return true;
 }
 
