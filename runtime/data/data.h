@@ -77,6 +77,8 @@ Dataset *data_open(const char *spec, const DataShape *shape, char err[ERR_MAX]);
 /* The layout, how many images and masks, sizes; then what is odd about the files. Nothing for the phantom. */
 void data_print_summary(const Dataset *d, FILE *out);
 void data_close(Dataset *d);
+/* The name of a spec and its directory (NULL for the phantom), both to be freed, after a failure, too. */
+bool data_locate(const char *spec, char **name, char **root, char err[ERR_MAX]);
 /* how: "10%", "12" (cases), or the path of a text file with one case or item name a line. Chosen by (seed,
  * name) so that the 10 % cases are among the 20 % cases. */
 bool data_split_labeled(Dataset *d, const char *how, uint64_t seed, char err[ERR_MAX]);

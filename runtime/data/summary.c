@@ -59,6 +59,8 @@ void data_print_summary(const Dataset *d, FILE *out) {
           f->labeled);
   if (s.read) fprintf(out, "; sizes%s ", s.read < f->n ? " (of some)" : "");
   if (s.read) print_sizes(&s, pictures ? 2 : 3, out);
+  for (int i = 0; f->channel && i < f->nchannel; i++)
+    fprintf(out, "%s%s", i ? ", " : "; channels ", f->channel[i] ? f->channel[i] : "?");
   fputc('\n', out);
   print_oddities(f, out);
 }

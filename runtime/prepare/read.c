@@ -58,6 +58,10 @@ static bool append(Image *all, Image *more, const char *path, char err[ERR_MAX])
   return v || err_memory(err, path, n * 4);
 }
 
+bool channels_suit(int have, int want) {
+  return have == want || (have == 3 && want == 1) || (have == 1 && want == 3);
+}
+
 /* Colours to grey by luminance (ITU-R BT.601), grey to three equal colours. */
 static bool suit_channels(Image *image, int wanted, const char *path, char err[ERR_MAX]) {
   int64_t n = grid_count(&image->grid);
@@ -68,7 +72,7 @@ static bool suit_channels(Image *image, int wanted, const char *path, char err[E
     image->channels = 1;
     return true;
   }
-  if (image->channels != 1 || wanted != 3)
+  if (!channels_suit(image->channels, wanted))
     return err_set(err, "%s: it has %d channel%s, but the module wants %d (-D channels=%d)", path,
                    image->channels, image->channels == 1 ? "" : "s", wanted, image->channels);
   v = realloc(image->value, (size_t)(3 * n) * sizeof *v);
