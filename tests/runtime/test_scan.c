@@ -473,4 +473,65 @@ TEST(every_layout_is_described) {
   free(text);
 }
 
+/* ---- the examples of docs/data.md ---- */
+
+static int cases_of(const Found *f) {
+  int n = 0;
+  for (int i = 0; i < f->n; i++) {
+    int k = 0;
+    while (strcmp(f->item[k].patient, f->item[i].patient)) k++;
+    n += k == i;
+  }
+  return n;
+}
+
+static bool is_told(const Found *f, const char *text) {
+  for (int i = 0; i < f->noddity; i++)
+    if (!strcmp(f->oddity[i].text, text)) return true;
+  return false;
+}
+
+/* The lines below the command: rows `layout` and `images`, oddities. */
+static void compare_example(char *lines) {
+  Found f;
+  char is[256];
+  if (!find_images(root, &(FindOptions){.spatial = 0}, &f, err)) fail_msg("%s", err);
+  for (char *line; (line = strsep(&lines, "\n")) && *line;) {
+    line += 4;
+    int at = snprintf(is, sizeof is, "images      %d %s%s, %d case%s, %d with masks", f.n,
+                      f.item[0].picture ? "picture" : "volume", f.n == 1 ? "" : "s", cases_of(&f),
+                      cases_of(&f) == 1 ? "" : "s", f.labeled);
+    if (f.held_out) snprintf(is + at, sizeof is - (size_t)at, "; %d left out", f.held_out);
+    if (!strncmp(line, "layout", 6)) snprintf(is, sizeof is, "layout      %s", f.layout);
+    if (!strncmp(line, "  - ", 4) ? !is_told(&f, line + 4) : strcmp(line, is) != 0)
+      fail_msg("the docs say `%s`; found:\n%s\n%s", line, is, told(&f));
+  }
+  int lines_of_oddities = f.noddity;
+  found_free(&f);
+  assert_true(lines_of_oddities <= 1);
+}
+
+TEST(examples_of_the_docs_are_found_as_they_say) {
+  char *text = read_text("docs/data.md"), *rest = text ? strstr(text, "\n## Layouts by example\n") : NULL;
+  int examples = 0;
+  assert_non_null(rest);
+  for (char *block; (block = strstr(rest, "\n\n    ")); examples++) {
+    fresh(NULL);
+    char *line = block + 2;
+    while (strncmp(line, "    $ ", 6)) {
+      char *end = strchr(line, '\n'), name[256];
+      snprintf(name, sizeof name, "%.*s", (int)(end - line - 4), line + 4);
+      if (strstr(name, ".h5")) h5(name, strstr(name, "slice_") ? 2 : 3);
+      else file_with(name, "", 0);
+      line = end + 1;
+    }
+    rest = strstr(line, "\n\n") ? strstr(line, "\n\n") : line + strlen(line);
+    char *copy = strndup(strchr(line, '\n') + 1, (size_t)(rest - strchr(line, '\n') - 1));
+    compare_example(copy);
+    free(copy);
+  }
+  assert_true(examples >= 12);
+  free(text);
+}
+
 RUN_TESTS(scratch_set_up, scratch_tear_down)
