@@ -110,12 +110,20 @@ static void print_complaints(const Survey *s, FILE *out) {
       if (c->list[i].stops == stops) fprintf(out, "  %c %s\n", stops ? '!' : '-', c->list[i].text);
 }
 
+static bool any_read(const Survey *s) {
+  for (int i = 0; i < s->found.n; i++)
+    if (s->item[i].read) return true;
+  return false;
+}
+
 void survey_print(const Survey *s, FILE *out) {
   print_images(s, out);
   print_splits(s, out);
-  print_channels(s, out);
-  print_geometry(s, out);
-  print_values(s, out);
+  if (any_read(s)) {
+    print_channels(s, out);
+    print_geometry(s, out);
+    print_values(s, out);
+  }
   print_module(s, out);
   print_complaints(s, out);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "runtime/base/pool.h"
 #include "runtime/data/data.h"
+#include "runtime/io/format.h"
 #include "runtime/survey/item.h"
 
 enum { ITEMS_AT_ONCE = 16, NAMES_TOLD = 8 };
@@ -81,8 +82,18 @@ static void survey_task(void *ctx, int64_t task) {
   survey_item(&b->s->found.item[i], b->o, &b->s->item[i]);
 }
 
+/* Files of image and label are read by a process of their own, one at a time (runtime/io/hdf5.c): more threads
+ * gain nothing, and no process should be forked beside threads that allocate. */
+static int threads_for(const Found *f, int threads) {
+  for (int i = 0; i < f->n; i++) {
+    const Format *format = format_of(f->item[i].file[0]);
+    if (format && format->sets) return 1;
+  }
+  return threads;
+}
+
 static bool read_all(Survey *s, const SurveyOptions *o, char err[ERR_MAX]) {
-  Pool *pool = pool_new(o->threads, err);
+  Pool *pool = pool_new(threads_for(&s->found, o->threads), err);
   bool shown = o->progress && isatty(fileno(o->progress));
   for (int i = 0; pool && i < s->found.n; i += ITEMS_AT_ONCE) {
     Batch b = {s, o, i};
@@ -159,6 +170,7 @@ static void check_duplicates(Survey *s) {
   free(h);
 }
 
+/* A data set without any masks is one to predict, unless there is a module to train. */
 static void tell_unlabelled(Survey *s) {
   char text[ERR_MAX] = "";
   int n = 0;
@@ -169,8 +181,8 @@ static void tell_unlabelled(Survey *s) {
       snprintf(text + at, sizeof text - at, "%s%.48s", at ? ", " : "", s->found.item[i].name);
   }
   if (n)
-    complain(&s->complaints, "unlabelled", n == s->found.n, "%s%s: %d image%s without a mask", text,
-             n > NAMES_TOLD ? ", .." : "", n, n == 1 ? "" : "s");
+    complain(&s->complaints, "unlabelled", s->classes && n == s->found.n, "%s%s: %d image%s without a mask",
+             text, n > NAMES_TOLD ? ", .." : "", n, n == 1 ? "" : "s");
 }
 
 static int by_text(const void *a, const void *b) {

@@ -87,6 +87,8 @@ TEST(training_tells_what_it_found) {
   says("ct: Medical Segmentation Decathlon; 5 volumes, 5 with masks; sizes 8 x 8 x 8\n");
   fails("none has a mask", "mkdir -p bare/images; cp set/train_images/*.png bare/images/; " NETRUN_BINARY
                            " train flat.so --data folder:bare --iterations 1 --out run2");
+  runs(NETRUN_BINARY " check --data folder:bare"); /* to be predicted, perhaps */
+  fails("8 images without a mask", NETRUN_BINARY " check flat.so --data folder:bare");
   fails("a second mask of train_images/p0_z000.png",
         "cp set/train_masks/p0_z000_seg.png set/train_masks/p0_z000_mask.png; " NETRUN_BINARY
         " train flat.so --data folder:set --iterations 1 --out run3");

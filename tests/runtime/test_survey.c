@@ -209,7 +209,7 @@ TEST_WITH(fresh, NULL, pictures_are_described_and_their_oddities_told) {
                     "! channels: images/c3.png: it has 1 channel, but the module wants 4 (-D channels=1)\n"
                     "! channels: images/c4.png: it has 1 channel, but the module wants 4 (-D channels=1)\n"
                     "! channels: images/c5.png: it has 1 channel, but the module wants 4 (-D channels=1)\n"
-                    "! unlabelled: c0, c1, c2, c3, c4, c5: 6 images without a mask\n");
+                    "unlabelled: c0, c1, c2, c3, c4, c5: 6 images without a mask\n");
 }
 
 TEST_WITH(fresh, NULL, json_says_the_same) {
