@@ -16,17 +16,14 @@ static const CliOption options[] = {
     {"threads", "T", "threads (all CPUs)"},
     {NULL, NULL, NULL}};
 
-/* What the module wants of the images; nothing without one. */
-static bool wanted(const char *path, SurveyOptions *o, char err[ERR_MAX]) {
+/* What the module wants of the images. */
+static bool wanted(const Module *m, SurveyOptions *o, char err[ERR_MAX]) {
   DataShape shape;
-  Module *m = module_open(path, err);
-  if (!m) return false;
   const NetcFn *fn = module_fn_of_kind(m, NETC_FN_TRAIN);
-  bool ok = fn ? batch_shape(m, fn, &shape, err)
-               : err_set(err, "%s has no training function: the data set cannot be checked for it", path);
-  if (ok) o->spatial = shape.spatial, o->channels = shape.channels, o->classes = shape.classes;
-  module_close(m);
-  return ok;
+  if (!fn) return err_set(err, "%s has no training function: the data set cannot be checked for it", m->path);
+  if (!batch_shape(m, fn, &shape, err)) return false;
+  o->spatial = shape.spatial, o->channels = shape.channels, o->classes = shape.classes;
+  return true;
 }
 
 static bool check(const char *name, const char *root, const SurveyOptions *o, const char *json,
@@ -40,7 +37,8 @@ static bool check(const char *name, const char *root, const SurveyOptions *o, co
   return ok;
 }
 
-static bool run(const CliArgs *args, char err[ERR_MAX]) {
+/* m: NULL without a module. */
+static bool check_for(const Module *m, const CliArgs *args, char err[ERR_MAX]) {
   Recipe recipe = recipe_plain;
   SurveyOptions o = {.recipe = &recipe,
                      .case_by = cli_value(args, "case-by"),
@@ -49,15 +47,22 @@ static bool run(const CliArgs *args, char err[ERR_MAX]) {
   const char *spec;
   char *name = NULL, *root = NULL;
   int64_t threads;
-  if (!cli_required(args, "data", &spec, err) || !cli_recipe(args, &recipe, err) ||
-      !cli_int(args, "threads", 0, 1, POOL_MAX_THREADS, &threads, err) ||
-      (args->noperand && !wanted(args->operand[0], &o, err)))
+  if (!cli_required(args, "data", &spec, err) || (m && !wanted(m, &o, err)) ||
+      !cli_recipe(args, m, o.channels, &recipe, err) ||
+      !cli_int(args, "threads", 0, 1, POOL_MAX_THREADS, &threads, err))
     return false;
   o.threads = (int)threads;
   bool ok = data_locate(spec, &name, &root, err) &&
             (root || err_set(err, "--data %s is made up: there are no files to check", spec)) &&
             check(name, root, &o, cli_value(args, "json"), err);
   free(name), free(root);
+  return ok;
+}
+
+static bool run(const CliArgs *args, char err[ERR_MAX]) {
+  Module *m = args->noperand ? module_open(args->operand[0], err) : NULL;
+  bool ok = (m || !args->noperand) && check_for(m, args, err);
+  module_close(m);
   return ok;
 }
 

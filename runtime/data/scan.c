@@ -76,7 +76,11 @@ static bool no_masks(const Found *f, char err[ERR_MAX]) {
 bool scan_directory(Dataset *d, char err[ERR_MAX]) {
   DataImpl *m = d->impl;
   Found *f = &m->found;
-  const FindOptions find = {.spatial = d->shape.spatial, .case_by = d->shape.case_by};
+  const char *const *channel = d->shape.recipe->channel;
+  const FindOptions find = {.spatial = d->shape.spatial,
+                            .case_by = d->shape.case_by,
+                            .channel = channel,
+                            .nchannel = channel ? d->shape.channels : 0};
   if (!find_images(d->root, &find, f, err)) return false;
   const Oddity *fatal = found_fatal(f);
   if (fatal) return err_set(err, "%s/%s", f->root, fatal->text);

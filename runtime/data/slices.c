@@ -44,12 +44,12 @@ static void cut_label(const uint8_t *label, const Slices *cut, int64_t z, uint8_
 }
 
 /* The slice's values as the network sees them. */
-static void values_of(const uint16_t *stored, int64_t n, const float range[2], const Intensity *how,
+static void values_of(const uint16_t *stored, int64_t n, const float range[2], const NetcIntensity *how,
                       float *out) {
   float scale = (range[1] - range[0]) / 65535;
   for (int64_t i = 0; i < n; i++) out[i] = range[0] + scale * (float)stored[i];
-  Intensity slice = *how;
-  if (slice.kind == INTENSITY_AUTO) slice = (Intensity){.kind = INTENSITY_ZSCORE};
+  NetcIntensity slice = *how;
+  if (slice.kind == NETC_INTENSITY_AUTO) slice = (NetcIntensity){.kind = NETC_INTENSITY_ZSCORE};
   intensity_apply(out, n, &slice);
 }
 
@@ -82,7 +82,7 @@ static bool store_volume(const Dataset *d, const Source *source, char err[ERR_MA
   Prepared p;
   Scratch s = {NULL, NULL, NULL};
   float *range = st->range + (int64_t)source->volume * shape->channels * 2;
-  if (!prepare_volume(&files, &ask, &p, err)) return false;
+  if (!store_reserve(d, source->volume, err) || !prepare_volume(&files, &ask, &p, err)) return false;
   Slices cut = slices_of(&p.place);
   int64_t room = st->first[source->volume + 1] - st->first[source->volume];
   bool ok = scratch_new(&s, &cut, shape) && ranges_of(&p, shape, ask.recipe, range);

@@ -8,12 +8,6 @@
 static const char *const modality[] = {"flair", "t1",  "t1ce", "t1gd", "t2", /* until 2021 */
                                        "t1n",   "t1c", "t2w",  "t2f"};       /* from 2023 on */
 
-static int order_of_channel(const FindOptions *o, const char *name, int otherwise) {
-  for (int i = 0; o->channel && i < o->nchannel; i++)
-    if (!strcasecmp(o->channel[i], name)) return i;
-  return o->channel ? o->nchannel + otherwise : otherwise;
-}
-
 static const char *const *modality_of(const char *stem, int *cut) {
   for (size_t m = 0; m < sizeof modality / sizeof *modality; m++)
     if ((*cut = before_suffix(stem, modality[m])) >= 0) return &modality[m];
@@ -30,28 +24,21 @@ static int by_text(const void *a, const void *b) {
   return strcasecmp(*x, *y);
 }
 
-/* The channels that occur, in the module's order, else by the alphabet. */
+/* The channels that occur, by the alphabet. */
 static void order_channels(Search *s) {
-  const char *name[sizeof modality / sizeof *modality];
-  int n = 0;
-  for (size_t m = 0; m < sizeof modality / sizeof *modality; m++)
+  Found *f = s->found;
+  f->channel = keep_bytes(s->keep, sizeof modality);
+  for (size_t m = 0; f->channel && m < sizeof modality / sizeof *modality; m++)
     for (int i = 0; i < s->npart; i++)
       if (s->part[i].channel == modality[m]) {
-        name[n++] = modality[m];
+        f->channel[f->nchannel++] = modality[m];
         break;
       }
-  qsort(name, (size_t)n, sizeof *name, by_text);
+  if (f->channel) qsort(f->channel, (size_t)f->nchannel, sizeof *f->channel, by_text);
   for (int i = 0; i < s->npart; i++)
-    for (int k = 0; k < n; k++)
-      if (s->part[i].channel == name[k]) s->part[i].order = order_of_channel(s->options, name[k], k);
-  s->found->channel = keep_bytes(s->keep, (size_t)(n + 1) * sizeof *s->found->channel);
-  for (int k = 0; s->found->channel && k < n; k++) {
-    int at = 0;
-    for (int j = 0; j < n; j++)
-      at += order_of_channel(s->options, name[j], j) < order_of_channel(s->options, name[k], k);
-    s->found->channel[at] = name[k];
-  }
-  s->found->nchannel = s->channels = n;
+    for (int k = 0; k < f->nchannel; k++)
+      if (s->part[i].channel == f->channel[k]) s->part[i].order = k;
+  s->channels = f->nchannel;
 }
 
 bool match_brats(Search *s) {
@@ -71,5 +58,6 @@ bool match_brats(Search *s) {
   }
   if (!flair) return false; /* a lone _t1 is a name like any other */
   order_channels(s);
+  channels_by_name(s);
   return true;
 }

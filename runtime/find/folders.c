@@ -108,6 +108,7 @@ bool match_decathlon(Search *s) {
   const char *dir = data_set_folder(s);
   if (!dir || !add_folders(s, decathlon_word)) return false;
   dataset_json_read(s, dir);
+  channels_by_name(s);
   return true;
 }
 
@@ -149,6 +150,7 @@ bool match_nnunet(Search *s) {
     p->base = keep_text(s->keep, "%.*s", (int)n, stem);
     if (p->order + 1 > s->channels) s->channels = p->order + 1;
   }
+  channels_by_name(s);
   return true;
 }
 

@@ -112,6 +112,10 @@ bool match_beside(Search *s);
 bool match_case_folders(Search *s);
 bool match_images_alone(Search *s);
 
+/* Where the module and the data set name their channels: of every image the module's files in its order,
+ * others ignored. Part.order is an index into Found.channel before. */
+void channels_by_name(Search *s);
+
 /* dataset.json of nnU-Net and of the Decathlon, beside the folder of images: names of channels and classes,
  * numbers. `dir`: the folder that holds imagesTr. False: it is not there. dataset_json_check follows
  * pairing. */

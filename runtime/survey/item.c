@@ -132,13 +132,12 @@ static void count_labels(Surveyed *s, const Image *mask) {
 /* Whether training would take its values: with a module's classes, or as many as can be. */
 static void check_labels(Work *w, const Image *mask) {
   const Surveyed *s = w->out;
-  const Format *format = format_of(w->it->mask);
   uint8_t *classes = malloc((size_t)grid_count(&mask->grid));
   char err[ERR_MAX];
   bool two = !w->o->classes; /* without a module 0 and 255 are taken for two classes */
   for (int i = 0; i < s->nlabel; i++) two = two && (s->label[i].value == 0 || s->label[i].value == 255);
-  int64_t n = w->o->classes ? w->o->classes : two ? 2 : CLASSES_MAX;
-  bool lossy = format && format->lossy;
+  int64_t n = w->o->classes ? w->o->classes : two ? 2 : NETC_MAX_CLASSES;
+  bool lossy = mask->lossy;
   if (!classes) complain(&w->out->complaints, "labels", true, "%s: not enough memory", w->it->mask);
   else if (!labels_of(mask, w->o->recipe, lossy && !w->o->classes ? 2 : n, lossy, w->it->mask, classes, err))
     complain(&w->out->complaints, "labels", true, "%s", err);

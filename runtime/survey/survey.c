@@ -82,8 +82,8 @@ static void survey_task(void *ctx, int64_t task) {
   survey_item(&b->s->found.item[i], b->o, &b->s->item[i]);
 }
 
-/* Files of image and label are read by a process of their own, one at a time (runtime/io/hdf5.c): more threads
- * gain nothing, and no process should be forked beside threads that allocate. */
+/* Files of image and label are read by a process of their own, one at a time (runtime/io/hdf5.c): more
+ * threads gain nothing, and no process should be forked beside threads that allocate. */
 static int threads_for(const Found *f, int threads) {
   for (int i = 0; i < f->n; i++) {
     const Format *format = format_of(f->item[i].file[0]);
@@ -240,7 +240,10 @@ static int count_stops(const Survey *s) {
 }
 
 bool survey_run(const char *name, const char *root, const SurveyOptions *o, Survey *out, char err[ERR_MAX]) {
-  const FindOptions find = {.spatial = o->spatial, .case_by = o->case_by};
+  const FindOptions find = {.spatial = o->spatial,
+                            .case_by = o->case_by,
+                            .channel = o->recipe->channel,
+                            .nchannel = o->recipe->channel ? o->channels : 0};
   *out = (Survey){.name = strdup(name),
                   .values = !o->fast,
                   .spatial = o->spatial,

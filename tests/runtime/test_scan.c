@@ -304,6 +304,30 @@ TEST_WITH(fresh, NULL, brats_has_a_folder_for_every_case) {
             "G1/G1-seg.nii.gz\n");
 }
 
+TEST_WITH(fresh, NULL, a_module_that_names_channels_gets_those) {
+  tree("B1/B1_t2.nii.gz\nB1/B1_flair.nii.gz\nB1/B1_t1ce.nii.gz\nB1/B1_t1.nii.gz\nB1/B1_seg.nii.gz\n");
+  const char *const two[] = {"T1ce", "FLAIR"}, *const others[] = {"ct", "pet"};
+  expect_as(&(FindOptions){3, NULL, two, 2},
+            "BraTS\nB1 (B1): B1/B1_t1ce.nii.gz + B1/B1_flair.nii.gz | B1/B1_seg.nii.gz\n");
+  expect_as(&(FindOptions){3, NULL, others, 2},
+            "BraTS\n"
+            "B1 (B1): B1/B1_flair.nii.gz + B1/B1_t1.nii.gz + B1/B1_t1ce.nii.gz + B1/B1_t2.nii.gz | "
+            "B1/B1_seg.nii.gz\n"
+            "? the channels are flair, t1, t1ce, t2, the module's ct, pet; they are taken in this order\n");
+  fresh(NULL);
+  tree("imagesTr/a_0000.nii.gz\nimagesTr/a_0001.nii.gz\nlabelsTr/a.nii.gz\n");
+  text_file("dataset.json", "{\"channel_names\": {\"0\": \"PET\", \"1\": \"CT\"}}");
+  expect_as(&(FindOptions){3, NULL, others, 2},
+            "nnU-Net\na (a): imagesTr/a_0001.nii.gz + imagesTr/a_0000.nii.gz | labelsTr/a.nii.gz\n");
+  fresh(NULL);
+  tree("imagesTr/a.nii.gz\nlabelsTr/a.nii.gz\n"); /* both in one file */
+  text_file("dataset.json", "{\"modality\": {\"0\": \"PET\", \"1\": \"CT\"}}");
+  expect_as(&(FindOptions){3, NULL, others, 2},
+            "Medical Segmentation Decathlon\n"
+            "a (a): imagesTr/a.nii.gz | labelsTr/a.nii.gz\n"
+            "? the channels are PET, CT, the module's ct, pet; they are taken in this order\n");
+}
+
 TEST_WITH(fresh, NULL, acdc_has_two_frames_of_a_patient) {
   tree("training/patient001/Info.cfg\ntraining/patient001/patient001_4d.nii.gz\n"
        "training/patient001/patient001_frame01.nii.gz\ntraining/patient001/patient001_frame01_gt.nii.gz\n"

@@ -62,12 +62,21 @@ static char *printed(const Survey *s) {
   return text;
 }
 
+/* cmocka cuts long messages: the first line that differs is what counts. */
+static void same_text(const char *expected, const char *is) {
+  size_t same = 0;
+  while (expected[same] && expected[same] == is[same]) same++;
+  if (!expected[same] && !is[same]) return;
+  while (same && expected[same - 1] != '\n') same--;
+  fail_msg("expected:\n%.400s\nbut it is:\n%.400s", expected + same, is + same);
+}
+
 static void expect(SurveyOptions o, int stops, const char *table) {
   Survey s;
   if (!o.recipe) o.recipe = &recipe_plain;
   if (!survey_run("folder", root, &o, &s, err)) fail_msg("%s", err);
   const char *is = printed(&s);
-  if (strcmp(is, table)) fail_msg("expected:\n%s\nprinted:\n%s", table, is);
+  same_text(table, is);
   assert_int_equal(s.stops, stops);
   survey_free(&s);
 }
@@ -135,7 +144,7 @@ static void expect_complaints(SurveyOptions o, const char *list) {
     const Complaint *c = &s.complaints.list[i];
     snprintf(text + at, sizeof text - at, "%s%s: %s\n", c->stops ? "! " : "", c->kind, c->text);
   }
-  if (strcmp(text, list)) fail_msg("expected:\n%s\ntold:\n%s", list, text);
+  same_text(list, text);
   survey_free(&s);
 }
 
@@ -155,7 +164,8 @@ TEST_WITH(fresh, NULL, every_oddity_of_volumes_is_told_with_its_file) {
       "! grid: labelsTr/p2.nii: the mask does not lie on its image imagesTr/p2_0000.nii: "
       "corners are up to 3 mm apart (RAS 4 x 3 x 2, image RAS 4 x 3 x 2). --mask-grid resample "
       "takes the nearest voxels, --mask-grid trust the arrays as they are\n"
-      "! unreadable: labelsTr/p3.nii: not a NIfTI file\n"
+      "! unreadable: labelsTr/p3.nii: named as NIfTI, but it holds a web page (HTML): the download failed, "
+      "or asked for a login\n"
       "labels: dataset.json: value 9 (1 mask) has no name among its labels\n"
       "duplicate: imagesTr/p4_0000.nii: the same content as imagesTr/p1_0000.nii\n");
 }
