@@ -93,6 +93,7 @@ static const CliOption options[] = {
     {"eval-split", "NAME", "the split of --eval-every: val, test or train (val)"},
     {"best", "METRIC", "keep the weights that are best on val by this, or none (DI)"},
     CLI_PREDICTOR_OPTIONS,
+    {"case-by", "REGEX", "cases of images by their paths: the first group (names without _z031, _slice_3)"},
     CLI_RECIPE_OPTIONS,
     CLI_FINGERPRINT_OPTION,
     {NULL, NULL, NULL}};

@@ -1,9 +1,8 @@
 /* train_data.c - the data set of a training run: the one of its checkpoint, or what the options say. */
 #include <stdlib.h>
 #include <string.h>
-#include "runtime/base/array.h"
-#include "runtime/base/field.h"
 #include "runtime/base/file.h"
+#include "runtime/cli/batch_shape.h"
 #include "runtime/cli/plan.h"
 #include "runtime/cli/recipe.h"
 #include "runtime/cli/trainer.h"
@@ -36,47 +35,6 @@ bool trainer_origin(Trainer *t, const CliArgs *args, SplitPlan *plan, char err[E
   ok = ok && cli_split_plan(args, t->recalled ? path : NULL, &o->origin, plan, err);
   free(path);
   return ok;
-}
-
-/* ---- what the batches want of it ---- */
-
-static const NetcArray *input_of(const NetcFn *fn, const NetcField *f) {
-  return f->input < fn->ninputs ? &fn->inputs[f->input] : NULL;
-}
-
-static const NetcArray *first_image(const NetcModule *d, const NetcFn *fn) {
-  for (int i = 0; i < d->nstreams; i++)
-    for (int k = 0; k < d->streams[i].nfields; k++)
-      if (!batch_field[d->streams[i].fields[k].kind].mask && input_of(fn, &d->streams[i].fields[k]))
-        return input_of(fn, &d->streams[i].fields[k]);
-  return NULL;
-}
-
-/* Images of all streams have one shape, which is the data set's; labels and distance maps its spatial part:
- * what a sample is written into is as large as the sample. */
-static bool batch_shape(const Module *m, const NetcFn *fn, DataShape *shape, char err[ERR_MAX]) {
-  const NetcModule *d = m->desc;
-  const NetcArray *first = first_image(d, fn);
-  char a[128], b[128];
-  for (int i = 0; i < d->nstreams && first; i++)
-    for (int k = 0; k < d->streams[i].nfields; k++) {
-      const NetcField *f = &d->streams[i].fields[k];
-      const NetcArray *in = input_of(fn, f);
-      if (!in) continue;
-      if (in->rank != d->spatial + 2)
-        return err_set(err, "%s: batch field %s is %s; an image has %d axes", m->path, in->name,
-                       array_str(in, a), d->spatial + 2);
-      int64_t channels = batch_field[f->kind].mask ? 1 : first->dim[1];
-      if (in->dim[1] != channels ||
-          memcmp(first->dim + 2, in->dim + 2, sizeof *in->dim * (size_t)d->spatial) != 0)
-        return err_set(err, "%s: %s is %s but %s is %s; images of one data set have one shape", m->path,
-                       first->name, array_str(first, a), in->name, array_str(in, b));
-    }
-  if (!first) return err_set(err, "%s: none of its batches has an image", m->path);
-  *shape = (DataShape){.spatial = d->spatial, .channels = (int)first->dim[1]};
-  memcpy(shape->size, first->dim + 2, sizeof *shape->size * (size_t)d->spatial);
-  shape->classes = d->classes > 1 ? d->classes : 2;
-  return true;
 }
 
 /* ---- opening it ---- */
@@ -133,7 +91,8 @@ static bool check_masks(const Trainer *t, char err[ERR_MAX]) {
       bare, images, d->root, d->item[first].name, t->session->module->path);
 }
 
-/* What the recipe takes from the training set: what the run began with, or a file says, or else measured now. */
+/* What the recipe takes from the training set: what the run began with, or a file says, or else measured
+ * now. */
 static bool resolve_recipe(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   const Dataset *d = t->data;
   char *known = t->opt.origin.fingerprint;
@@ -157,8 +116,10 @@ bool trainer_data(Trainer *t, const CliArgs *args, const SplitPlan *plan, char e
   const Module *m = t->session->module;
   if (!batch_shape(m, t->fn, &shape, err) || !cli_recipe(args, m, shape.channels, &t->recipe, err))
     return false;
+  shape.case_by = cli_value(args, "case-by");
   shape.recipe = &t->recipe, shape.notes = &t->notes;
   t->data = data_open_split(cli_value(args, "data"), &shape, plan, err);
+  if (t->data) data_print_summary(t->data, stderr);
   if (!t->data || !same_data(t, err) || !make_val(t, args, err) || !same_split(t, err)) return false;
   const char *labeled = cli_given(args, "labeled") ? cli_value(args, "labeled") : o->origin.labeled;
   if (*labeled && !data_split_labeled(t->data, labeled, o->seed, err)) return false;
