@@ -64,6 +64,7 @@ static const CliOption options[] = {
     {"weights", "FILE[,FILE..]", "a checkpoint or other .safetensors file; of several the mean is taken"},
     {"split", "NAME", "test, val or train (test)"},
     SPLIT_OPTIONS,
+    {"case-by", "REGEX", "cases of images by their paths: the first group (names without _z031, _slice_3)"},
     {"out", "DIR", "write DIR/eval.csv, one row per image, DIR/eval.json, and the pictures"},
     {"metrics", "LIST", "which of di,ja,ac,se,sp,voe,asd,assd,hd95,nsd,rve, or all (the first nine)"},
     {"tolerance", "MM", "of nsd: how far apart surfaces may be that agree"},
@@ -153,6 +154,7 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
     return false;
   session_init(s, 0);
   notes_init(&notes);
+  p.shape.case_by = cli_value(args, "case-by");
   p.shape.recipe = &recipe, p.shape.notes = &notes;
   o->weights = cli_value(args, "weights");
   Dataset *d = NULL;

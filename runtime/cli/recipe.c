@@ -16,7 +16,7 @@ bool cli_recipe(const CliArgs *args, const Module *m, int channels, Recipe *out,
   const char *grid = cli_value(args, "mask-grid"), *axes = cli_value(args, "axes");
   if (axes && strcmp(axes, "xyz") != 0 && strcmp(axes, "zyx") != 0)
     return err_set(err, "--axes is `%s`; it can be xyz or zyx", axes);
-  if (!recipe_of(m->desc->prepare, m->desc->spatial, channels, out, err)) return false;
+  if (!recipe_of(m ? m->desc->prepare : NULL, m ? m->desc->spatial : 3, channels, out, err)) return false;
   out->axes = axes;
   out->fill_nan = cli_given(args, "nan");
   return cli_number(args, "nan", 0, &out->nan_value, err) &&

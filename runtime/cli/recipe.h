@@ -14,7 +14,7 @@
 #define CLI_FINGERPRINT_OPTION                                                                               \
   { "fingerprint", "FILE", "what preparation takes from the training set (netrun fingerprint)" }
 
-/* channels: of the module's images. */
+/* m: NULL where a command does without a module. channels: of the module's images. */
 bool cli_recipe(const CliArgs *args, const Module *m, int channels, Recipe *out, char err[ERR_MAX]);
 /* What the training set adds: from --fingerprint, or else from what the checkpoints say, `n` of them,
  * which must agree. */

@@ -51,7 +51,8 @@ typedef struct Format {
       *ending[6]; /* with the dot, in lower case; the first is the one that is written; ends with NULL */
   Holds holds;
   bool sets; /* a file holds image and label as data sets; else a mask is a file of its own */
-  /* Is there such a data set in a file ("label": one that a usual name tells)? NULL where `sets` is false. */
+  /* Is there such a data set in a file ("label": one that a usual name tells)? True of a file that cannot be
+   * read: who reads it will be told why. NULL where `sets` is false. */
   bool (*has)(const char *path, const char *set);
   bool prepared; /* intensities are taken as they are: who publishes such files has normalised them */
   /* The bytes a file begins with; NULL: not told by them. A file whose ending and content disagree is read by

@@ -8,7 +8,8 @@
 bool named_dicom(const char *name); /* by its ending: .dcm, .dicom, .ima */
 /* Do a file's first bytes say that it is DICOM? Those from 128 on are "DICM". */
 bool dicom_begins(const uint8_t *head, size_t size);
-bool is_dicom(const char *path); /* a file that begins so */
+/* Is the file DICOM by its name or by how it begins? */
+bool is_dicom(const char *path);
 /* Is it a folder that itself holds DICOM files? */
 bool is_series(const char *dir);
 #endif

@@ -35,6 +35,7 @@ typedef struct {
   char *const *image; /* one file with all channels, or one for each */
   int nimage;
   const char *mask; /* NULL: none */
+  const char *axes; /* of files that do not say theirs, where the recipe does not: Wish.axes */
 } Files;
 
 typedef struct {

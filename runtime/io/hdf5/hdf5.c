@@ -108,11 +108,13 @@ static bool read_file(const char *path, const Wish *wish, Image *out, char err[E
   return mask_channels(out, wish->as, what, err);
 }
 
+/* out->channels: is the data set there? */
 static bool find_set(const char *path, const Wish *wish, Image *out, char err[ERR_MAX]) {
   hid_t file;
   DataSet set;
-  (void)out;
-  return open_file(path, &file, err) && hdf5_open_set(file, path, wish->set, true, &set, err);
+  if (!open_file(path, &file, err)) return false;
+  out->channels = hdf5_open_set(file, path, wish->set, true, &set, err);
+  return true;
 }
 
 /* ---- in the parent ---- */
@@ -125,8 +127,8 @@ static bool read_hdf5(const char *path, const Wish *wish, Image *out, char err[E
 
 static bool has_set(const char *path, const char *set) {
   char err[ERR_MAX];
-  Image none;
-  return read_in_child(find_set, library, path, &(Wish){.set = set}, &none, err);
+  Image found;
+  return !read_in_child(find_set, library, path, &(Wish){.set = set}, &found, err) || found.channels;
 }
 
 const Format format_hdf5 = {.name = "HDF5",
