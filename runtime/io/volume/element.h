@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define ELEMENT_HOST_BIG (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) /* this machine's byte order */
+
 typedef enum {
 #define ELEMENT(name, type, word, nifti, nrrd, met) ELEMENT_##name,
 #include "runtime/io/volume/elements.def"

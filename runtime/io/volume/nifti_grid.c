@@ -3,8 +3,9 @@
 #include <nifti2_io.h>
 #include <string.h>
 #include "runtime/io/volume/nifti_header.h"
+#include "runtime/io/volume/places.h"
 
-/* mm in the unit of the header's places; 0: no such unit. */
+/* mm in the unit of the header's places; mm where it says none. */
 static double unit_of(const NiftiHeader *h) {
   switch (XYZT_TO_SPACE(h->xyzt_units)) {
   case NIFTI_UNITS_METER: return 1000;
@@ -13,36 +14,19 @@ static double unit_of(const NiftiHeader *h) {
   }
 }
 
-/* The step along an axis: positive. */
-static double step_of(const NiftiHeader *h, int axis) {
-  double p = fabs(h->pixdim[axis + 1]);
-  return p > 0 && isfinite(p) && axis < h->dim[0] ? p : 1;
-}
-
-static void note_steps(const NiftiHeader *h, const char *path, Notes *notes) {
-  for (int a = 0; a < 3 && a < h->dim[0]; a++)
-    if (!(h->pixdim[a + 1] > 0) || !isfinite(h->pixdim[a + 1]))
-      note(notes, "%s: pixdim[%d], the step along an axis, is %g; %g is taken", path, a + 1, h->pixdim[a + 1],
-           step_of(h, a));
+/* The step along an axis that is there: positive. */
+static double pixdim_of(const NiftiHeader *h, int axis, const char *path, Notes *notes) {
+  return axis < h->dim[0] ? step_of(h->pixdim[axis + 1], axis, path, notes) : 1;
 }
 
 static double handedness(const NiftiHeader *h) { return h->pixdim[0] < 0 ? -1 : 1; }
 
 static void quaternion_form(const NiftiHeader *h, double m[3][4]) {
-  nifti_dmat44 q =
-      nifti_quatern_to_dmat44(h->quatern[0], h->quatern[1], h->quatern[2], h->qoffset[0], h->qoffset[1],
-                              h->qoffset[2], step_of(h, 0), step_of(h, 1), step_of(h, 2), handedness(h));
+  nifti_dmat44 q = nifti_quatern_to_dmat44(
+      h->quatern[0], h->quatern[1], h->quatern[2], h->qoffset[0], h->qoffset[1], h->qoffset[2],
+      pixdim_of(h, 0, NULL, NULL), pixdim_of(h, 1, NULL, NULL), pixdim_of(h, 2, NULL, NULL), handedness(h));
   for (int r = 0; r < 3; r++)
     for (int c = 0; c < 4; c++) m[r][c] = q.m[r][c];
-}
-
-/* A form gives every voxel a place of its own. */
-static bool gives_places(const Grid *g) {
-  double inverse[3][4];
-  for (int r = 0; r < 3; r++)
-    for (int c = 0; c < 4; c++)
-      if (!isfinite(g->to_mm[r][c])) return false;
-  return grid_inverse(g, inverse);
 }
 
 /* The largest distance between the places that two grids give a corner, in steps of the finest axis. */
@@ -68,9 +52,9 @@ static bool form_is_used(int code, const Grid *g, const char *name, const char *
 Grid nifti_grid(const NiftiHeader *h, const char *path, Notes *notes) {
   int64_t dim[3];
   double mm[3], unit = unit_of(h);
-  for (int a = 0; a < 3; a++) dim[a] = a < h->dim[0] ? h->dim[a + 1] : 1, mm[a] = step_of(h, a);
+  for (int a = 0; a < 3; a++)
+    dim[a] = a < h->dim[0] ? h->dim[a + 1] : 1, mm[a] = pixdim_of(h, a, path, notes);
   Grid plain = grid_plain(dim, mm), s = plain, q = plain, *used = &plain;
-  note_steps(h, path, notes);
   memcpy(s.to_mm, h->srow, sizeof s.to_mm);
   quaternion_form(h, q.to_mm);
   bool by_s = form_is_used(h->sform_code, &s, "sform", path, notes),
@@ -105,7 +89,7 @@ void nifti_set_grid(NiftiHeader *h, const Grid *g) {
 
 void nifti_copy_grid(NiftiHeader *h, const NiftiHeader *from) {
   h->pixdim[0] = handedness(from);
-  for (int a = 0; a < 3; a++) h->pixdim[a + 1] = step_of(from, a);
+  for (int a = 0; a < 3; a++) h->pixdim[a + 1] = pixdim_of(from, a, NULL, NULL);
   h->xyzt_units = XYZT_TO_SPACE(from->xyzt_units);
   h->qform_code = from->qform_code, h->sform_code = from->sform_code;
   memcpy(h->quatern, from->quatern, sizeof h->quatern);

@@ -11,6 +11,7 @@ enum { SLAB = 16, TILE = 256, PITCH = TILE + 16 /* rows of a tile in different s
 int64_t voxels_channels(const Voxels *v) { return v->channel[1] * v->channel[2] * v->channel[3] * v->kept; }
 
 typedef struct {
+  const char *header;
   const Voxels *v;
   const Wish *wish;
   Image *out;
@@ -63,11 +64,19 @@ static bool end_file(Reader *r, char err[ERR_MAX]) {
   return ok;
 }
 
+/* Who knows the header's name alone is told where the other comes from. */
+static bool named_in(const Reader *r, const char *path, char err[ERR_MAX]) {
+  size_t n = strlen(err);
+  if (strcmp(path, r->header)) snprintf(err + n, ERR_MAX - n, " (the voxels of %s)", r->header);
+  return false;
+}
+
 static bool next_file(Reader *r, char err[ERR_MAX]) {
   if (r->opened && !end_file(r, err)) return false;
   const char *path = r->v->file[r->opened];
   int64_t at = 0;
-  if (!place_in(r, path, &at, err) || !stream_open(&r->stream, path, at, r->v->coding, err)) return false;
+  if (!place_in(r, path, &at, err) || !stream_open(&r->stream, path, at, r->v->coding, err))
+    return named_in(r, path, err);
   r->opened++, r->left = r->share, r->at = r->have = 0;
   if (r->v->skip && !stream_skip(&r->stream, r->v->skip, err)) return false;
   if (stream_could_hold(&r->stream, (double)r->share)) return true; /* a number is a byte of text or more */
@@ -228,7 +237,7 @@ bool voxels_read(const char *path, const Voxels *v, const Wish *wish, Image *out
                    v->files);
   out->channels = (int)voxels_channels(v);
   if (wish->header) return out->channels = wish->as == READ_NUMBERS ? 1 : out->channels, true;
-  Reader r = {.v = v, .wish = wish, .out = out, .share = all / v->files * unit};
+  Reader r = {.header = path, .v = v, .wish = wish, .out = out, .share = all / v->files * unit};
   bool ok = next_file(&r, err) && image_alloc(out, path, err) && read_slabs(&r, err) &&
             as_wished(path, wish, out, err);
   stream_close(&r.stream);
