@@ -6,6 +6,7 @@
 #define NETC_EVAL_H
 #include "frontend/syntax/ast.h"
 #include "frontend/frontend.h"
+#include "ir/prepare.h"
 
 typedef enum {
   V_POISON, /* the result of something that failed and was reported */
@@ -21,7 +22,9 @@ typedef enum {
   V_BUILTIN,
   V_BATCH,
   V_OPT,
-  V_INIT
+  V_INIT,
+  V_MAP,
+  V_INTENSITY
 } ValueKind;
 
 typedef struct Value {
@@ -37,6 +40,8 @@ typedef struct Value {
     const struct Batch *batch;
     const struct Optimiser *opt;
     const Init *init;
+    const struct Map *map;
+    const Intensity *intensity;
   } u;
 } Value;
 
@@ -44,6 +49,15 @@ typedef struct List {
   int n;
   Value v[];
 } List;
+
+typedef struct {
+  Value key, value;
+  const Ast *at; /* NULL: written on the command line */
+} Entry;
+typedef struct Map {
+  int n;
+  Entry e[];
+} Map;
 
 typedef struct {
   const char *name;
@@ -137,8 +151,9 @@ typedef struct Eval {
   const char *include[16]; /* files being read, for circular `use` */
   int ninclude;
   const char **done;
-  int ndone, capdone; /* files read */
-  const Ast *train;   /* the train block, NULL before it */
+  int ndone, capdone;          /* files read */
+  const Ast *train;            /* the train block, NULL before it */
+  struct Preparation *prepare; /* the statement prepare, NULL before it */
   int64_t sites_max;
   const char *who; /* the builtin that runs, for messages */
   int depth, calls, steps;
@@ -149,6 +164,8 @@ typedef struct Eval {
 Value eval_expr(Eval *c, const Ast *n);
 void eval_exec(Eval *c, const Ast *n);
 void eval_exec_list(Eval *c, const Ast *list);
+/* The map that n writes; `of` evaluates its values. */
+Value eval_map(Eval *c, const Ast *n, Value (*of)(Eval *c, const Ast *n));
 
 /* ---- state.c ---- */
 const Loc *eval_loc(Eval *c, const Ast *n); /* the full location: file position, block and callers */
@@ -210,8 +227,8 @@ typedef struct Builtin {
   bool scoped; /* owns parameters: takes name = ".." and a place in the network */
   Value (*run)(Eval *c, const Ast *at, Value *arg);
 } Builtin;
-extern const Builtin builtins_basic[], builtins_tensor[], builtins_layer[],
-    builtins_train[];                          /* end with name NULL */
+extern const Builtin builtins_basic[], builtins_tensor[], builtins_layer[], builtins_train[],
+    builtins_prepare[];                        /* end with name NULL */
 const Builtin *find_builtin(const char *name); /* builtin_table.c */
 
 /* ---- args.c ---- */
@@ -263,6 +280,15 @@ bool set_common_option(Program *p, const char *name, const char *text, const cha
 void exec_option(Eval *c, const Ast *n);
 void exec_train(Eval *c, const Ast *n);
 void exec_predict(Eval *c, const Ast *n);
+
+/* ---- prepare.c, prepare_labels.c ---- */
+void exec_prepare(Eval *c, const Ast *n);
+/* What the statement prepare says against the images and classes that the rest of the file has. */
+void check_prepare(Eval *c);
+/* The names of its settings, by number; NULL behind the last. */
+const char *prepare_setting(int i);
+/* The setting `labels`. */
+bool set_labels(Eval *c, const Ast *at, Value v, Prepare *p);
 
 /* ---- use.c ---- */
 /* Reads, parses and runs the definitions and statements of a file. */

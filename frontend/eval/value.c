@@ -18,10 +18,12 @@ Value v_list(Eval *c, int n, const Value *v) {
 
 const char *kind_str(Value v) {
   static const char *const name[] = {
-      [V_POISON] = "an error",  [V_NONE] = "none",          [V_NUM] = "a number",       [V_BOOL] = "on/off",
-      [V_STR] = "a string",     [V_LIST] = "a list",        [V_TENSOR] = "a tensor",    [V_BLOCK] = "a block",
-      [V_NET] = "a net",        [V_INST] = "a network",     [V_BUILTIN] = "a function", [V_BATCH] = "a batch",
-      [V_OPT] = "an optimiser", [V_INIT] = "an initialiser"};
+      [V_POISON] = "an error",       [V_NONE] = "none",           [V_NUM] = "a number",
+      [V_BOOL] = "on/off",           [V_STR] = "a string",        [V_LIST] = "a list",
+      [V_TENSOR] = "a tensor",       [V_BLOCK] = "a block",       [V_NET] = "a net",
+      [V_INST] = "a network",        [V_BUILTIN] = "a function",  [V_BATCH] = "a batch",
+      [V_OPT] = "an optimiser",      [V_INIT] = "an initialiser", [V_MAP] = "a map",
+      [V_INTENSITY] = "an intensity"};
   return name[v.kind];
 }
 
@@ -44,16 +46,30 @@ static void put(Text *t, const char *s) {
   t->p[t->used] = 0;
 }
 
+static void put_number(Text *t, double x) {
+  char num[40];
+  snprintf(num, sizeof num, "%.15g", x);
+  if (strtod(num, NULL) != x) snprintf(num, sizeof num, "%.17g", x);
+  put(t, num);
+}
+
+/* As the call that makes it. */
+static void put_intensity(Text *t, const Intensity *i) {
+  put(t, word_intensity[i->kind]), put(t, "(");
+  if (i->kind == INTENSITY_FIXED) {
+    put_number(t, i->mean), put(t, ","), put_number(t, i->deviation);
+    if (i->scale != 1) put(t, ",scale="), put_number(t, i->scale);
+    if (i->clip) put(t, ",");
+  }
+  if (i->clip) put(t, "clip=["), put_number(t, i->lo), put(t, ","), put_number(t, i->hi), put(t, "]");
+  put(t, ")");
+}
+
 /* Stops when the text is full, so that lists that share parts cannot run away. */
 static void show(Text *t, Value v, int depth) {
-  char num[40];
   if (t->used + 1 >= t->cap) return;
   switch (v.kind) {
-  case V_NUM:
-    snprintf(num, sizeof num, "%.15g", v.u.num);
-    if (strtod(num, NULL) != v.u.num) snprintf(num, sizeof num, "%.17g", v.u.num);
-    put(t, num);
-    break;
+  case V_NUM: put_number(t, v.u.num); break;
   case V_BOOL: put(t, v.u.num != 0 ? "on" : "off"); break;
   case V_STR: put(t, "\""), put(t, v.u.str), put(t, "\""); break;
   case V_LIST:
@@ -64,6 +80,15 @@ static void show(Text *t, Value v, int depth) {
     }
     put(t, "]");
     break;
+  case V_MAP:
+    put(t, "{");
+    for (int i = 0; i < v.u.map->n && depth < 16; i++) {
+      if (i) put(t, ",");
+      show(t, v.u.map->e[i].key, depth + 1), put(t, ":"), show(t, v.u.map->e[i].value, depth + 1);
+    }
+    put(t, "}");
+    break;
+  case V_INTENSITY: put_intensity(t, v.u.intensity); break;
   default: put(t, kind_str(v));
   }
 }
@@ -73,6 +98,11 @@ const char *value_str(Eval *c, Value v) {
   Text t = {arena_alloc(c->arena, ROOM), 0, ROOM};
   show(&t, v, 0);
   return t.p;
+}
+
+static bool intensity_equal(const Intensity *a, const Intensity *b) {
+  return a->kind == b->kind && a->clip == b->clip && a->lo == b->lo && a->hi == b->hi && a->mean == b->mean &&
+         a->deviation == b->deviation && a->scale == b->scale;
 }
 
 bool value_equal(Eval *c, const Ast *at, Value a, Value b) {
@@ -88,6 +118,7 @@ bool value_equal(Eval *c, const Ast *at, Value a, Value b) {
     for (int i = 0; same && i < a.u.list->n; i++) same = value_equal(c, at, a.u.list->v[i], b.u.list->v[i]);
     c->depth--;
     return same;
+  case V_INTENSITY: return intensity_equal(a.u.intensity, b.u.intensity);
   case V_NONE:
   case V_POISON: return true;
   default: return a.u.def == b.u.def;

@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
+enum { NOTES_SHOWN = 20 }; /* what commands print of them */
+
 typedef struct {
   char **text; /* in the order they came */
   int n, room;

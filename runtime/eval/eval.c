@@ -7,16 +7,24 @@
 #include "runtime/eval/eval.h"
 #include "runtime/base/file.h"
 #include "runtime/eval/overlay.h"
+#include "runtime/eval/score.h"
 #include "runtime/io/picture.h"
 #include "runtime/image/image.h"
 
 enum { GROUP_2D = 32, GROUP_3D = 1 };
 
+/* What is scored at once: an item, or with all its slices the volume that a 2-D module was given. */
+typedef struct {
+  int item;
+  bool whole;
+} Unit;
+
 typedef struct {
   Sample sample;
-  uint8_t *small; /* predicted classes at the sample's size: 2-D the module's, 3-D the volume's */
-  uint8_t *own;   /* the same at the truth's size, cleaned */
-  Metrics metrics;
+  float *score;   /* (classes, S) of a picture or a slice, which are brought to the file's grid in parallel */
+  uint8_t *small; /* predicted classes at the sample's size, for pictures */
+  uint8_t *own;   /* the same on the file's grid, cleaned */
+  Metrics *metrics; /* by class, as score_masks gives them */
   bool ok, overlay;
   char err[ERR_MAX];
 } Scored;
@@ -25,51 +33,52 @@ typedef struct {
   Predictor *predictor;
   const Dataset *data;
   const EvalOptions *opt;
-  const int *item; /* of the group */
+  const Unit *unit; /* of the group */
   Scored *scored;
+  float *score; /* room for the scores of GROUP_2D pictures; NULL: volumes */
 } Group;
 
 /* ---- one item ---- */
 
 static int spatial_of(const Group *g) { return g->predictor->shape.spatial; }
-static const uint8_t *truth_of(const Group *g, const Scored *s) {
-  return spatial_of(g) == 2 ? s->sample.own_label : s->sample.label;
-}
-static const int64_t *own_dim(const Group *g, const Scored *s) {
-  return spatial_of(g) == 2 ? s->sample.own_dim : s->sample.dim;
-}
 
-static int64_t count_of(int spatial, const int64_t *dim) {
-  int64_t n = 1;
-  for (int a = 0; a < spatial; a++) n *= dim[a];
-  return n;
+static const char *name_of(const Group *g, int i, char room[512]) {
+  const char *name = g->data->item[g->unit[i].item].name, *slice = strrchr(name, '_');
+  bool cut = g->unit[i].whole && slice;
+  snprintf(room, 512, "%.*s", cut ? (int)(slice - name) : (int)strlen(name), name);
+  return room;
 }
 
 static void load_one(void *ctx, int64_t task) {
   Group *g = ctx;
   Scored *s = &g->scored[task];
-  s->ok = data_load(g->data, g->item[task], &s->sample, s->err);
+  const Unit *u = &g->unit[task];
+  char name[512];
+  s->ok = u->whole ? data_load_whole(g->data, u->item, &s->sample, s->err)
+                   : data_load(g->data, u->item, &s->sample, s->err);
   if (!s->ok) return;
-  if (!truth_of(g, s)) {
+  if (!s->sample.own_label) {
     s->ok = err_set(s->err, "%s has no mask to compare with: choose another --split, or use netrun predict",
-                    g->data->item[g->item[task]].name);
+                    name_of(g, (int)task, name));
     return;
   }
-  int64_t small = count_of(spatial_of(g), s->sample.dim), own = count_of(spatial_of(g), own_dim(g, s));
-  s->small = malloc((size_t)small), s->own = malloc((size_t)own);
-  s->ok = (s->small && s->own) || err_memory(s->err, "a mask", small + own);
+  int64_t small = predictor_elements(&s->sample), own = grid_count(&s->sample.own);
+  s->small = s->overlay ? malloc((size_t)small) : NULL, s->own = malloc((size_t)own);
+  s->metrics = malloc((size_t)g->predictor->shape.classes * sizeof *s->metrics);
+  s->ok = ((s->small || !s->overlay) && s->own && s->metrics) || err_memory(s->err, "a mask", small + own);
 }
 
 static void score_one(void *ctx, int64_t task) {
   Group *g = ctx;
   Scored *s = &g->scored[task];
-  const int64_t *dim = own_dim(g, s);
+  const Sample *x = &s->sample;
   int64_t classes = g->predictor->shape.classes;
-  int spatial = spatial_of(g);
-  if (spatial == 2) resize_nearest(s->small, s->sample.dim[0], s->sample.dim[1], s->own, dim[0], dim[1]);
-  else memcpy(s->own, s->small, (size_t)count_of(3, dim));
-  s->ok = clean_mask(s->own, classes, spatial, dim, g->opt->fill, g->opt->largest, s->err) &&
-          score_masks(s->own, truth_of(g, s), classes, spatial, dim, s->sample.spacing, &s->metrics, s->err);
+  const double mm[3] = {grid_spacing(&x->own, 0), grid_spacing(&x->own, 1), grid_spacing(&x->own, 2)};
+  const Answer answer = {.mask = s->own, .small = s->small};
+  MaskPair pair = {s->own, x->own_label, x->own_spatial, x->own.dim, mm};
+  s->ok = (!s->score || answer_of_scores(g->predictor, x, s->score, &answer, s->err)) &&
+          clean_mask(s->own, classes, x->own_spatial, x->own.dim, g->opt->fill, g->opt->largest, s->err) &&
+          score_masks(&pair, classes, &g->opt->metrics, s->metrics, s->err);
 }
 
 /* ---- pictures ---- */
@@ -81,14 +90,13 @@ static bool write_overlay(const Group *g, const Scored *s, const char *name, cha
     if (*c == '/') *c = '_';
   char *path = path_join(g->opt->out, file);
   if (!path) return err_memory(err, "a file name", 0);
-  const int64_t *dim = s->sample.dim;
-  bool ok;
-  if (spatial_of(g) == 3) ok = overlay_volume(path, s->sample.image, dim, s->sample.label, s->own, err);
-  else { /* the image is at the module's size, so the masks are shown there too */
-    resize_nearest(s->own, s->sample.own_dim[0], s->sample.own_dim[1], s->small, dim[0], dim[1]);
-    ok = picture_overlay(path, s->sample.image, g->predictor->shape.channels, dim[0], dim[1], s->sample.label,
-                         s->small, err);
-  }
+  const Sample *x = &s->sample;
+  int64_t patch = g->predictor->patch, z = x->slices / 2;
+  bool ok = spatial_of(g) == 3
+                ? overlay_volume(path, x->image, x->dim, x->label, s->small, err)
+                : picture_overlay(path, x->image + z * patch * g->predictor->shape.channels,
+                                  g->predictor->shape.channels, x->dim[0], x->dim[1],
+                                  x->label ? x->label + z * patch : NULL, s->small + z * patch, err);
   free(path);
   return ok;
 }
@@ -103,50 +111,42 @@ static bool all_ok(const Group *g, int n, char err[ERR_MAX]) {
 
 static bool predict_group(const Group *g, int n, char err[ERR_MAX]) {
   Predictor *p = g->predictor;
-  if (p->shape.spatial == 3) {
+  if (p->shape.spatial == 3 || g->unit[0].whole) {
     for (int i = 0; i < n; i++)
-      if (!predictor_volume(p, g->scored[i].sample.image, g->scored[i].sample.dim, g->scored[i].small, err))
+      if (!predictor_answer(p, &g->scored[i].sample,
+                            &(Answer){.mask = g->scored[i].own, .small = g->scored[i].small}, err))
         return false;
     return true;
   }
-  int64_t one = p->patch * p->shape.channels;
-  float *images = malloc((size_t)(n * one) * sizeof *images);
-  uint8_t *masks = malloc((size_t)(n * p->patch));
-  bool ok = images && masks;
-  for (int i = 0; ok && i < n; i++)
-    memcpy(images + i * one, g->scored[i].sample.image, (size_t)one * sizeof *images);
-  bool had = ok;
-  ok = ok && predictor_slices(p, images, n, masks, err);
-  for (int i = 0; ok && i < n; i++) memcpy(g->scored[i].small, masks + i * p->patch, (size_t)p->patch);
-  free(images), free(masks);
-  return had ? ok : err_memory(err, "a group of images", n * one * 5);
+  int64_t out = p->patch * p->shape.classes; /* pictures fill batches together */
+  const float *image[GROUP_2D];
+  for (int i = 0; i < n; i++) image[i] = g->scored[i].sample.image;
+  if (!predictor_scores(p, image, n, g->score, err)) return false;
+  for (int i = 0; i < n; i++) g->scored[i].score = g->score + i * out;
+  return true;
 }
 
-static bool report_group(const Group *g, int n, FILE *csv, Summary *sum, char err[ERR_MAX]) {
+static bool report_group(const Group *g, int n, Results *results, char err[ERR_MAX]) {
   for (int i = 0; i < n; i++) {
     const Scored *s = &g->scored[i];
-    const char *name = g->data->item[g->item[i]].name;
-    summary_add(sum, &s->metrics);
-    if (csv) {
-      fprintf(csv, "%s", name);
-      for (int k = 0; k < METRIC_COUNT; k++) fprintf(csv, ",%.9g", s->metrics.value[k]);
-      fputc('\n', csv);
-    }
+    char room[512];
+    const char *name = name_of(g, i, room);
+    if (!results_add(results, name, g->data->item[g->unit[i].item].patient, s->metrics, err)) return false;
     if (s->overlay && !write_overlay(g, s, name, err)) return false;
   }
   return true;
 }
 
-static bool run_group(Group *g, int n, FILE *csv, Summary *sum, char err[ERR_MAX]) {
+static bool run_group(Group *g, int n, Results *results, char err[ERR_MAX]) {
   Pool *pool = g->predictor->session->pool;
   pool_run(pool, load_one, g, n);
   bool ok = all_ok(g, n, err) && predict_group(g, n, err);
   if (ok) pool_run(pool, score_one, g, n);
-  ok = ok && all_ok(g, n, err) && report_group(g, n, csv, sum, err);
+  ok = ok && all_ok(g, n, err) && report_group(g, n, results, err);
   for (int i = 0; i < n; i++) {
     sample_free(&g->scored[i].sample);
-    free(g->scored[i].small), free(g->scored[i].own);
-    g->scored[i].small = g->scored[i].own = NULL;
+    free(g->scored[i].small), free(g->scored[i].own), free(g->scored[i].metrics);
+    g->scored[i].small = g->scored[i].own = NULL, g->scored[i].metrics = NULL;
   }
   return ok;
 }
@@ -158,38 +158,61 @@ static bool is_among(int64_t i, int64_t n, int64_t some) {
   return some > 0 && i * some / n != (i + 1) * some / n;
 }
 
-static bool run_items(Predictor *p, const Dataset *d, const EvalOptions *o, const int *item, int n, FILE *csv,
-                      Summary *sum, char err[ERR_MAX]) {
-  int room = p->shape.spatial == 2 ? GROUP_2D : GROUP_3D;
-  Group g = {p, d, o, item, calloc((size_t)room, sizeof *g.scored)};
-  if (!g.scored) return err_memory(err, "a group of images", room * (int64_t)sizeof *g.scored);
+static bool run_units(Predictor *p, const Dataset *d, const EvalOptions *o, const Unit *unit, int n,
+                      Results *results, char err[ERR_MAX]) {
+  Group g = {p, d, o, unit, calloc(GROUP_2D, sizeof *g.scored), NULL};
+  int64_t scores = p->shape.spatial == 2 ? GROUP_2D * p->patch * p->shape.classes : 0;
+  if (scores) g.score = malloc((size_t)scores * sizeof *g.score);
+  if (!g.scored || (scores && !g.score)) {
+    free(g.scored), free(g.score);
+    return err_memory(err, "a group of images", scores * 4);
+  }
   bool ok = true, terminal = o->progress && isatty(fileno(o->progress));
   for (int done = 0; ok && done < n;) {
-    int some = n - done < room ? n - done : room;
-    g.item = item + done;
-    for (int i = 0; i < some; i++) {
-      memset(&g.scored[i], 0, sizeof g.scored[i]);
-      g.scored[i].overlay = o->out && is_among(done + i, n, o->overlays < n ? o->overlays : n);
+    int room = p->shape.spatial == 3 || unit[done].whole ? GROUP_3D : GROUP_2D, some = 0;
+    g.unit = unit + done;
+    while (some < room && done + some < n && unit[done + some].whole == unit[done].whole) {
+      memset(&g.scored[some], 0, sizeof g.scored[some]);
+      g.scored[some].overlay = o->out && is_among(done + some, n, o->overlays < n ? o->overlays : n);
+      some++;
     }
-    ok = run_group(&g, some, csv, sum, err);
+    ok = run_group(&g, some, results, err);
     done += some;
     if (terminal)
       fprintf(o->progress, "\r\033[K%d/%d%s", done, n, done == n || !ok ? "\n" : ""), fflush(o->progress);
   }
-  free(g.scored);
+  free(g.scored), free(g.score);
   return ok;
 }
 
-static bool open_csv(AtomicFile *csv, const char *dir, char err[ERR_MAX]) {
-  if (!make_dirs(dir, err)) return false;
-  char *path = path_join(dir, "eval.csv");
-  bool ok = path ? atomic_open(csv, path, err) : err_memory(err, "a file name", 0);
-  free(path);
-  if (!ok) return false;
-  fprintf(csv->file, "name");
-  for (int k = 0; k < METRIC_COUNT; k++) fprintf(csv->file, ",%s", metric_info[k].column);
-  fputc('\n', csv->file);
+/* Are all slices of the item's volume in the split? */
+static bool whole_in_split(const Dataset *d, int item, Split split) {
+  for (int i = 0; i < d->nitem; i++)
+    if (d->item[i].volume == d->item[item].volume && d->item[i].split != split) return false;
   return true;
+}
+
+/* The units of the split: a volume's slices are one where all of them belong to it. */
+static int units_of(const Dataset *d, const EvalOptions *o, Unit *unit) {
+  int n = 0, last = -1;
+  bool whole = false;
+  for (int i = 0; i < d->nitem; i++) {
+    int volume = d->item[i].volume;
+    if (volume >= 0 && volume != last) last = volume, whole = !o->by_slice && whole_in_split(d, i, o->split);
+    else if (volume >= 0 && whole) continue;
+    if (d->item[i].split == o->split) unit[n++] = (Unit){i, volume >= 0 && whole};
+  }
+  return n;
+}
+
+/* What the units are; "image" where some are volumes and some slices. */
+static const char *name_of_units(const Predictor *p, const Dataset *d, const Unit *unit, int n) {
+  int whole = 0, slices = 0;
+  for (int i = 0; i < n; i++) {
+    bool volume = unit[i].whole || p->shape.spatial == 3;
+    whole += volume, slices += !volume && d->item[unit[i].item].volume >= 0;
+  }
+  return whole == n ? "volume" : slices == n ? "slice" : "image";
 }
 
 const char *const split_name[3] = {"train", "val", "test"};
@@ -200,18 +223,27 @@ bool split_named(const char *name, Split *out, char err[ERR_MAX]) {
   return err_set(err, "there is no split `%s`; it can be train, val or test", name);
 }
 
-bool eval_run(Predictor *p, const Dataset *d, const EvalOptions *o, Summary *out, char err[ERR_MAX]) {
-  *out = (Summary){0};
-  int *item = malloc((size_t)d->nitem * sizeof *item + 1), n = 0;
-  if (!item) return err_memory(err, "the list of images", d->nitem * (int64_t)sizeof *item);
-  for (int i = 0; i < d->nitem; i++)
-    if (d->item[i].split == o->split) item[n++] = i;
-  AtomicFile csv = {.file = NULL};
+ReportAbout eval_about(const Predictor *p, const Dataset *d, const EvalOptions *o) {
+  return (ReportAbout){.module = p->session->module->path,
+                       .weights = o->weights,
+                       .data = d->name,
+                       .root = d->root,
+                       .split = split_name[o->split],
+                       .class_name = o->class_names,
+                       .fill = o->fill,
+                       .largest = o->largest,
+                       .metrics = o->metrics};
+}
+
+bool eval_run(Predictor *p, const Dataset *d, const EvalOptions *o, Results *out, char err[ERR_MAX]) {
+  ReportAbout about = eval_about(p, d, o);
+  *out = (Results){.classes = p->shape.classes, .cases = d->ncase};
+  Unit *unit = malloc((size_t)d->nitem * sizeof *unit + 1);
+  if (!unit) return err_memory(err, "the list of images", d->nitem * (int64_t)sizeof *unit);
+  int n = units_of(d, o, unit);
+  out->unit = name_of_units(p, d, unit, n);
   bool ok = n > 0 || err_set(err, "data set %s has no images in its %s split", d->name, split_name[o->split]);
-  ok = ok && (!o->out || open_csv(&csv, o->out, err));
-  ok = ok && run_items(p, d, o, item, n, csv.file, out, err);
-  if (csv.file && ok) ok = atomic_commit(&csv, err);
-  else if (csv.file) atomic_abort(&csv);
-  free(item);
-  return ok;
+  ok = ok && (!o->out || make_dirs(o->out, err)) && run_units(p, d, o, unit, n, out, err);
+  free(unit);
+  return ok && (!o->out || report_write(o->out, &about, out, err));
 }

@@ -9,6 +9,11 @@ void image_free(Image *image) {
   image->value = NULL;
 }
 
+bool image_room(Image *image) {
+  image->value = malloc((size_t)(grid_count(&image->grid) * image->channels) * sizeof *image->value);
+  return image->value != NULL;
+}
+
 int64_t grid_count(const Grid *g) { return g->dim[0] * g->dim[1] * g->dim[2]; }
 
 Grid grid_plain(const int64_t dim[3], const double mm[3]) {

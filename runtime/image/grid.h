@@ -25,6 +25,7 @@ typedef struct {
 } Image;
 
 void image_free(Image *image); /* its values; fields are left */
+bool image_room(Image *image); /* makes room for its values; false without memory */
 int64_t grid_count(const Grid *g);
 
 /* A grid of that size with spacing mm on the diagonal, placed false. */

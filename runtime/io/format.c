@@ -113,9 +113,8 @@ bool image_read(const char *path, const Wish *wish, Image *out, char err[ERR_MAX
 }
 
 bool image_alloc(Image *image, const char *path, char err[ERR_MAX]) {
-  int64_t n = grid_count(&image->grid) * image->channels;
-  image->value = malloc((size_t)n * sizeof *image->value);
-  return image->value || err_memory(err, path, n * (int64_t)sizeof *image->value);
+  int64_t bytes = grid_count(&image->grid) * image->channels * (int64_t)sizeof *image->value;
+  return image_room(image) || err_memory(err, path, bytes);
 }
 
 /* ---- writing ---- */
