@@ -15,7 +15,7 @@
 
 enum { PATH_ROOM = 4096, BLOCK_SLICES = 8 };
 
-static bool is_data(const char *name) { return *name != '.' && format_of(name); }
+static bool is_data(const char *name) { return *name != '.' && format_of_image(name); }
 
 /* Does a file hold its mask, too? */
 static bool holds_mask(const char *path) {

@@ -27,6 +27,11 @@ const Format *format_of(const char *path) {
   return NULL;
 }
 
+const Format *format_of_image(const char *path) {
+  const Format *f = format_of(path);
+  return f && f->beside && ending_in(f, path) && !strcmp(ending_in(f, path), f->beside) ? NULL : f;
+}
+
 size_t format_stem(const char *name) {
   const Format *f = format_of(name);
   return strlen(name) - (f ? strlen(ending_in(f, name)) : 0);

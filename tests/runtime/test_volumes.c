@@ -360,4 +360,12 @@ TEST(absurd_headers_are_errors) {
   assert_false(image_read(in_root("absurd.nii"), &(Wish){.as = READ_IMAGE}, &image, err));
 }
 
+TEST(a_header_and_its_voxels_are_one_image) {
+  assert_ptr_equal(format_of("a.img"), &format_nifti);
+  assert_null(format_of_image("a.img"));
+  assert_null(format_of_image("a.IMG"));
+  assert_ptr_equal(format_of_image("a.hdr"), &format_nifti);
+  assert_ptr_equal(format_of_image("a.nii.gz"), &format_nifti);
+}
+
 RUN_TESTS(scratch_set_up, scratch_tear_down)

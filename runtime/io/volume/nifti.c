@@ -162,5 +162,6 @@ static bool write_nifti(const char *path, const char *like, const Written *what,
 const Format format_nifti = {.name = "NIfTI",
                              .ending = {".nii.gz", ".nii", ".hdr", ".img"},
                              .holds = HOLDS_VOLUME,
+                             .beside = ".img",
                              .read = read_nifti,
                              .write = write_nifti};
