@@ -252,8 +252,9 @@ bool nrrd_header_read(const char *path, NrrdHeader *out, char err[ERR_MAX]) {
   if (ok && !ended) ok = err_set(err, "%s: the header does not end (an empty line)", path);
   for (uint32_t i = 0; ok && i < 3; i++) /* dimension, type and encoding .. */
     if (!(seen >> i & 1)) ok = err_set(err, "%s: the header has no field %s", path, fields[i].name);
-  if (ok && !out->axis[0].size)
-    ok = err_set(err, "%s: the header has no field sizes", path); /* .. and these */
+  for (int a = 0; ok && a < out->axes; a++) /* .. and sizes, of all axes */
+    if (!out->axis[a].size)
+      ok = err_set(err, "%s: expected a field sizes of %d numbers, behind dimension", path, out->axes);
   text_close(&p.text);
   if (!ok) file_list_free(&out->files);
   return ok;
