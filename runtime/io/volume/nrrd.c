@@ -153,5 +153,6 @@ static bool write_nrrd(const char *path, const char *like, const Written *what, 
 const Format format_nrrd = {.name = "NRRD",
                             .ending = {".nrrd", ".nhdr"},
                             .holds = HOLDS_VOLUME,
+                            .magic = "NRRD000",
                             .read = read_nrrd,
                             .write = write_nrrd};
