@@ -54,39 +54,6 @@ static bool place_in(const Reader *r, const char *path, int64_t *at, char err[ER
   return true;
 }
 
-/* What is behind the voxels of the open file is noted, and it is closed. */
-static bool end_file(Reader *r, char err[ERR_MAX]) {
-  int64_t behind = 0;
-  bool ok = r->v->text || stream_rest(&r->stream, &behind, err);
-  if (ok && behind)
-    note(r->wish->notes, "%s: %lld bytes behind the voxels are left out", r->stream.path, (long long)behind);
-  stream_close(&r->stream);
-  return ok;
-}
-
-/* Who knows the header's name alone is told where the other comes from. */
-static bool named_in(const Reader *r, const char *path, char err[ERR_MAX]) {
-  size_t n = strlen(err);
-  if (strcmp(path, r->header)) snprintf(err + n, ERR_MAX - n, " (the voxels of %s)", r->header);
-  return false;
-}
-
-static bool next_file(Reader *r, char err[ERR_MAX]) {
-  if (r->opened && !end_file(r, err)) return false;
-  const char *path = r->v->file[r->opened];
-  int64_t at = 0;
-  if (!place_in(r, path, &at, err) || !stream_open(&r->stream, path, at, r->v->coding, err))
-    return named_in(r, path, err);
-  r->opened++, r->left = r->share, r->at = r->have = 0;
-  if (r->v->skip && !stream_skip(&r->stream, r->v->skip, err)) return false;
-  if (stream_could_hold(&r->stream, (double)r->share)) return true; /* a number is a byte of text or more */
-  struct stat st;
-  int64_t has = stat(path, &st) ? 0 : st.st_size - at;
-  if (!r->stream.coded) return too_short(r, has > r->v->skip ? has - r->v->skip : 0, err);
-  return err_set(err, "%s: expected %lld bytes of voxels; the file has too few (%lld, compressed)", path,
-                 (long long)r->share, (long long)has);
-}
-
 /* Makes room for text, and reads it; false at the end. */
 static bool more_text(Reader *r, bool *failed, char err[ERR_MAX]) {
   enum { ROOM = 1 << 16 };
@@ -117,6 +84,52 @@ static bool parse_one(Reader *r, void *out, char err[ERR_MAX]) {
   if (e->parse(r->text + r->at, &end, out) && (!*end || is_gap(*end))) return r->at = end - r->text, true;
   return err_set(err, "%s: number %lld, %.20s, is no %s", r->stream.path, (long long)(r->share - r->left),
                  r->text + r->at, e->name);
+}
+
+/* Numbers behind the last that is wanted. */
+static bool more_numbers(Reader *r, bool *more, char err[ERR_MAX]) {
+  bool failed = false;
+  do {
+    while (r->at < r->have && is_gap(r->text[r->at])) r->at++;
+    *more = r->at < r->have;
+  } while (!*more && more_text(r, &failed, err));
+  return !failed;
+}
+
+/* What is behind the voxels of the open file is noted, and it is closed. */
+static bool end_file(Reader *r, char err[ERR_MAX]) {
+  int64_t behind = 0;
+  bool more = false, ok = r->v->text ? more_numbers(r, &more, err) : stream_rest(&r->stream, &behind, err);
+  if (ok && behind)
+    note(r->wish->notes, "%s: %lld bytes behind the voxels are left out", r->stream.path, (long long)behind);
+  if (ok && more)
+    note(r->wish->notes, "%s: what is behind the %lld numbers of voxels is left out", r->stream.path,
+         (long long)r->share);
+  stream_close(&r->stream);
+  return ok;
+}
+
+/* Who knows the header's name alone is told where the other comes from. */
+static bool named_in(const Reader *r, const char *path, char err[ERR_MAX]) {
+  size_t n = strlen(err);
+  if (strcmp(path, r->header)) snprintf(err + n, ERR_MAX - n, " (the voxels of %s)", r->header);
+  return false;
+}
+
+static bool next_file(Reader *r, char err[ERR_MAX]) {
+  if (r->opened && !end_file(r, err)) return false;
+  const char *path = r->v->file[r->opened];
+  int64_t at = 0;
+  if (!place_in(r, path, &at, err) || !stream_open(&r->stream, path, at, r->v->coding, err))
+    return named_in(r, path, err);
+  r->opened++, r->left = r->share, r->at = r->have = 0;
+  if (r->v->skip && !stream_skip(&r->stream, r->v->skip, err)) return false;
+  if (stream_could_hold(&r->stream, (double)r->share)) return true; /* a number is a byte of text or more */
+  struct stat st;
+  int64_t has = stat(path, &st) ? 0 : st.st_size - at;
+  if (!r->stream.coded) return too_short(r, has > r->v->skip ? has - r->v->skip : 0, err);
+  return err_set(err, "%s: expected %lld bytes of voxels; the file has too few (%lld, compressed)", path,
+                 (long long)r->share, (long long)has);
 }
 
 /* n bytes (of text: n numbers) of the voxels, from whichever files they are in. */
@@ -235,6 +248,8 @@ bool voxels_read(const char *path, const Voxels *v, const Wish *wish, Image *out
   if (all % v->files)
     return err_set(err, "%s: %lld voxels cannot lie in %d files of the same size", path, (long long)all,
                    v->files);
+  if (voxels_channels(v) > INT32_MAX) return err_set(err, "%s: %.0f channels are too many", path, stored);
+  if (v->kept < c[0]) note(wish->notes, "%s: alpha is left out; colours are the stored ones", path);
   out->channels = (int)voxels_channels(v);
   if (wish->header) return out->channels = wish->as == READ_NUMBERS ? 1 : out->channels, true;
   Reader r = {.header = path, .v = v, .wish = wish, .out = out, .share = all / v->files * unit};
