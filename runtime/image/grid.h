@@ -47,8 +47,8 @@ typedef struct {
   bool flip[3];
 } Turn;
 
-/* The nearest orientation of the axes: each axis of the body is given to the stored axis closest to it (the
- * largest cosine first), as nibabel's io_orientation does. */
+/* The nearest orientation of the axes, as nibabel's io_orientation has it: axes are made perpendicular (the
+ * polar factor), and the one that lies closest to an axis of the body chooses first. */
 void grid_orientation(const Grid *g, char code[4]);
 bool orientation_valid(const char *code);
 /* How a grid is brought to the orientation. */
