@@ -59,12 +59,24 @@ static double cofactors(double m[3][3], double c[3][3]) {
   return m[0][0] * c[0][0] + m[0][1] * c[0][1] + m[0][2] * c[0][2];
 }
 
+/* A file of one slice may leave the step along that axis out: it is taken to be 1 mm, across the slice. */
+static void complete(const Grid *g, double m[3][3]) {
+  for (int a = 0; a < 3; a++) {
+    int b = (a + 1) % 3, c = (a + 2) % 3;
+    double area = grid_spacing(g, b) * grid_spacing(g, c);
+    if (g->dim[a] != 1 || grid_spacing(g, a) > 0 || !(area > 0)) continue;
+    for (int i = 0; i < 3; i++) {
+      int p = (i + 1) % 3, q = (i + 2) % 3;
+      m[i][a] = (g->to_mm[p][b] * g->to_mm[q][c] - g->to_mm[q][b] * g->to_mm[p][c]) / area;
+    }
+  }
+}
+
 bool grid_inverse(const Grid *g, double inv[3][4]) {
   double m[3][3], c[3][3], size = 1;
-  for (int j = 0; j < 3; j++) {
-    for (int i = 0; i < 3; i++) m[i][j] = g->to_mm[i][j];
-    size *= grid_spacing(g, j);
-  }
+  for (int i = 0; i < 9; i++) m[i / 3][i % 3] = g->to_mm[i / 3][i % 3];
+  complete(g, m);
+  for (int j = 0; j < 3; j++) size *= sqrt(m[0][j] * m[0][j] + m[1][j] * m[1][j] + m[2][j] * m[2][j]);
   double det = cofactors(m, c);
   if (!(fabs(det) > 1e-6 * size) || !isfinite(det)) return false;
   for (int i = 0; i < 3; i++) {

@@ -104,7 +104,7 @@ bool read_mask(const Files *files, const Ask *ask, const Grid *image, int spatia
   if (!read_one(files->mask, "label", ask, colours ? READ_COLOURS : READ_NUMBERS, spatial, &mask, err))
     return false;
   int64_t n = grid_count(image);
-  bool ok = mask.channels == (colours ? 3 : 1) ||
+  bool ok = mask.channels == 1 || (colours && mask.channels == 3) ||
             err_set(err, "%s: a mask has one channel; this file has %d", files->mask, mask.channels);
   ok = ok && match_grids(image, &mask, r->other_grid, files->image[0], files->mask, "mask", ask->notes, err);
   *out = ok ? malloc((size_t)n) : NULL;

@@ -79,7 +79,7 @@ static bool orient(State *s, const Recipe *r, Place *p) {
   return true;
 }
 
-/* The box of elements that are not 0 in some channel; the whole where all are. */
+/* The box of elements that are not 0 in some channel; the whole where none are. */
 static void nonzero_box(const State *s, int64_t from[3], int64_t to[3]) {
   const int64_t *d = s->grid.dim;
   int64_t n = grid_count(&s->grid);
@@ -90,9 +90,8 @@ static void nonzero_box(const State *s, int64_t from[3], int64_t to[3]) {
     for (int a = 0; a < 3; a++)
       from[a] = at[a] < from[a] ? at[a] : from[a], to[a] = at[a] >= to[a] ? at[a] + 1 : to[a];
   }
-  for (int a = 0; a < 3; a++)
-    if (from[0] >= to[0]) from[a] = a ? from[a] : 0, to[a] = d[a];
-  for (int a = 0; a < 3; a++) from[a] = from[a] < to[a] ? from[a] : 0;
+  bool none = to[0] == 0;
+  for (int a = 0; a < 3 && none; a++) from[a] = 0, to[a] = d[a];
 }
 
 static bool crop(State *s, const Ask *ask, Place *p) {
