@@ -7,7 +7,6 @@
 #include "runtime/cli/session.h"
 #include "runtime/eval/bootstrap.h"
 #include "runtime/eval/eval.h"
-#include "runtime/session/checkpoint.h"
 
 /* ---- what is printed ---- */
 
@@ -95,17 +94,17 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
   const char *data;
   CliWeights weights = {.n = 0};
   Predictor p;
-  Recipe recipe = recipe_plain;
+  Recipe recipe;
   Notes notes;
-  if (!cli_recipe(args, &recipe, err) || !cli_required(args, "data", &data, err) ||
-      !cli_required(args, "weights", &(const char *){NULL}, err) || !predictor_new(&p, s, err))
+  if (!cli_required(args, "data", &data, err) || !cli_required(args, "weights", &(const char *){NULL}, err) ||
+      !predictor_new(&p, s, err))
     return false;
   session_init(s, 0);
   notes_init(&notes);
   p.shape.recipe = &recipe, p.shape.notes = &notes;
   o->weights = cli_value(args, "weights");
-  bool ok = cli_weights(args, &weights, err) && cli_predictor(args, &p, &weights, err) &&
-            evaluate_data(&p, o, data, err);
+  bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
+            cli_predictor(args, &p, &weights, err) && evaluate_data(&p, o, data, err);
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
   notes_free(&notes);
   cli_weights_free(&weights);

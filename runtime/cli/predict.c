@@ -191,15 +191,15 @@ static bool predict(Session *s, const CliArgs *args, void *user, char err[ERR_MA
   Job job;
   CliWeights weights = {.n = 0};
   Predictor p;
-  Recipe recipe = recipe_plain;
+  Recipe recipe;
   Notes notes;
   (void)user;
-  if (!cli_recipe(args, &recipe, err) || !read_job(args, &job, err) || !predictor_new(&p, s, err))
-    return false;
+  if (!read_job(args, &job, err) || !predictor_new(&p, s, err)) return false;
   session_init(s, 0);
   notes_init(&notes);
   p.shape.recipe = &recipe, p.shape.notes = &notes;
-  bool ok = cli_weights(args, &weights, err) && cli_predictor(args, &p, &weights, err) &&
+  bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
+            cli_predictor(args, &p, &weights, err) &&
             (is_directory(job.in) ? predict_directory(&p, &job, err) : predict_file(&p, &job, err));
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
   notes_free(&notes);

@@ -273,7 +273,7 @@ static bool train(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   DataShape shape;
   Progress at = {.iteration = 0};
   if (!cli_required(args, "data", &spec, err) || !read_options(&t->opt, args, m, &at, err) ||
-      !cli_recipe(args, &t->recipe, err) || !batch_shape(m, t->fn, &shape, err))
+      !batch_shape(m, t->fn, &shape, err) || !cli_recipe(args, m, shape.channels, &t->recipe, err))
     return false;
   shape.recipe = &t->recipe, shape.notes = &t->notes;
   if (!(t->data = data_open(spec, &shape, err)) || !same_data(t, &at, err)) return false;
@@ -297,7 +297,6 @@ static bool train_on(Session *s, const CliArgs *args, void *user, char err[ERR_M
   if (!t.fn)
     return err_set(err, "%s has no training function: add a `train` block to %s", s->module->path,
                    d->source ? d->source : "its source");
-  t.recipe = recipe_plain;
   notes_init(&t.notes);
   bool ok = train(&t, args, err);
   notes_print(&t.notes, 0, NOTES_SHOWN, stderr);

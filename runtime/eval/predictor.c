@@ -56,6 +56,7 @@ bool predictor_new(Predictor *p, const Session *s, char err[ERR_MAX]) {
   *p = (Predictor){.session = s, .plan = window_plan_plain, .models = 1, .tiles = 1};
   p->fn = find(s->module, &p->in, &p->shape, err);
   if (!p->fn) return false;
+  window_plan_of(s->module->desc->prepare, &p->plan);
   p->out = &p->fn->outputs[0];
   p->batch = p->in->dim[0], p->patch = 1;
   for (int a = 0; a < p->shape.spatial; a++) p->patch *= p->shape.size[a];

@@ -28,11 +28,11 @@ static void average(Metrics *of, int64_t classes) {
 
 bool score_masks(const MaskPair *m, int64_t classes, const MetricOptions *o, Metrics *out,
                  char err[ERR_MAX]) {
-  if (classes > CLASSES_MAX)
+  if (classes > NETC_MAX_CLASSES)
     return err_set(err,
                    "masks of %lld classes cannot be scored: %d is the most, as %d in the truth means "
                    "that an element is ignored",
-                   (long long)classes, CLASSES_MAX, CLASS_IGNORE);
+                   (long long)classes, NETC_MAX_CLASSES, CLASS_IGNORE);
   for (int64_t c = 1; c < classes; c++)
     if (!metrics_of(m, (uint8_t)c, o, &out[c]))
       return err_memory(err, "the metrics of a mask", count_of(m->spatial, m->dim) * 12);

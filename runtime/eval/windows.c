@@ -6,6 +6,13 @@
 
 const WindowPlan window_plan_plain = {.overlap = 0.5};
 
+void window_plan_of(const NetcPrepare *p, WindowPlan *out) {
+  *out = window_plan_plain;
+  if (!p) return;
+  out->overlap = p->overlap, out->gaussian = p->weight == NETC_WEIGHT_GAUSSIAN;
+  memcpy(out->stride, p->stride, sizeof out->stride);
+}
+
 int64_t window_start(const Windows *w, int a, int64_t i) {
   int64_t s = w->stride[a] * i, last = w->padded[a] - w->patch[a];
   return s < last ? s : last;

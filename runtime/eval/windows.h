@@ -14,6 +14,8 @@ typedef struct {
                         (nnU-Net's importance map, as a product of three), not below 1e-3 of the middle */
 } WindowPlan;
 
+/* What a module's statement says; NULL: plain. */
+void window_plan_of(const NetcPrepare *p, WindowPlan *out);
 extern const WindowPlan window_plan_plain; /* half a window, all elements alike */
 
 /* Three axes; those that 2-D images lack come first, of extent 1. */

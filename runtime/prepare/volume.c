@@ -121,7 +121,8 @@ static bool new_axes(const Grid *g, const Recipe *r, int spatial, Axis axis[3]) 
   bool same = true;
   for (int a = 0; a < 3; a++) {
     int64_t d = g->dim[a];
-    double mm = grid_spacing(g, a), step = r->resample && spatial == 3 ? r->spacing[a] / mm : 1;
+    double mm = grid_spacing(g, a),
+           step = r->resample && spatial == 3 && r->spacing[a] > 0 ? r->spacing[a] / mm : 1;
     bool keep = fabs(step - 1) < 1e-3 || !(mm > 0);
     axis[a].n = keep ? d : (int64_t)fmax(1, rint((double)d / step)), axis[a].step = keep ? 1 : step;
     axis[a].from = keep ? 0 : ((double)d - step * (double)axis[a].n) / 2 + 0.5 * step - 0.5;
@@ -171,14 +172,15 @@ static int thick_axis(const Grid *g) {
 
 /* The prepared axis along which slices lie: that of the body the plane is perpendicular to. */
 static int slice_axis(const Grid *g, const Recipe *r) {
-  static const char along[][3] = {[PLANE_AXIAL] = "SI", [PLANE_CORONAL] = "AP", [PLANE_SAGITTAL] = "RL"};
-  Plane plane = r->plane;
+  static const char along[][3] = {
+      [NETC_PLANE_AXIAL] = "SI", [NETC_PLANE_CORONAL] = "AP", [NETC_PLANE_SAGITTAL] = "RL"};
+  int plane = r->plane;
   char code[4];
-  if (!g->placed || plane == PLANE_STORED) return 2;
-  if (plane == PLANE_THICK) {
+  if (!g->placed || plane == NETC_PLANE_STORED) return 2;
+  if (plane == NETC_PLANE_THICK) {
     int a = thick_axis(g);
     if (a >= 0) return a;
-    plane = PLANE_AXIAL;
+    plane = NETC_PLANE_AXIAL;
   }
   grid_orientation(g, code);
   for (int a = 0; a < 3; a++)
@@ -245,8 +247,8 @@ bool prepare_volume(const Files *files, const Ask *ask, Prepared *out, char err[
 void prepare_intensities(Prepared *p, int channels, const Recipe *r) {
   int64_t n = p->place.dim[0] * p->place.dim[1] * p->place.dim[2];
   for (int c = 0; c < channels; c++) {
-    Intensity how = r->intensity[c];
-    if (how.kind == INTENSITY_AUTO) how = intensity_of_volume(p->image + c * n, n, p->as_stored);
+    NetcIntensity how = r->intensity[c];
+    if (how.kind == NETC_INTENSITY_AUTO) how = intensity_of_volume(p->image + c * n, n, p->as_stored);
     intensity_apply(p->image + c * n, n, &how);
   }
 }

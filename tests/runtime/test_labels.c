@@ -12,20 +12,20 @@ typedef struct {
   int n, channels;
   int64_t classes;
   bool lossy;
-  const LabelRule *rule;
+  const NetcLabelRule *rule;
   int rules;
   uint8_t want[MOST];
   const char *err; /* NULL: none */
 } Case;
 
-static const LabelRule organs[] = {{0, -1, 0},
-                                   {63, -1, 1},
-                                   {126, -1, 2},
-                                   {200, -1, 1},
-                                   {255, -1, CLASS_IGNORE}},
-                       colours[] = {{0, 0x000000, 0}, {0, 0xff0000, 1}, {0, 0x0000ff, 2}},
-                       mixed[] = {{0, -1, 0}, {0, 0x00ff00, 1}, {255, -1, CLASS_IGNORE}},
-                       signs[] = {{-1, -1, 0}, {1, -1, 1}};
+static const NetcLabelRule organs[] = {{0, -1, 0},
+                                       {63, -1, 1},
+                                       {126, -1, 2},
+                                       {200, -1, 1},
+                                       {255, -1, NETC_CLASS_IGNORED}},
+                           colours[] = {{0, 0x000000, 0}, {0, 0xff0000, 1}, {0, 0x0000ff, 2}},
+                           mixed[] = {{0, -1, 0}, {0, 0x00ff00, 1}, {255, -1, NETC_CLASS_IGNORED}},
+                           signs[] = {{-1, -1, 0}, {1, -1, 1}};
 
 static const Case cases[] = {
     {"0 and 1", {0, 1, 1, 0}, 4, 1, 2, false, NULL, 0, {0, 1, 1, 0}, NULL},
