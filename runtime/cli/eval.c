@@ -2,6 +2,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+#include "runtime/cli/plan.h"
 #include "runtime/cli/predictor.h"
 #include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
@@ -61,6 +63,7 @@ static const CliOption options[] = {
     {"data", "NAME[:DIR]", "data set: lits, isic2018, la, folder or phantom; DIR, or $NETRUN_DATA/NAME"},
     {"weights", "FILE[,FILE..]", "a checkpoint or other .safetensors file; of several the mean is taken"},
     {"split", "NAME", "test, val or train (test)"},
+    SPLIT_OPTIONS,
     {"out", "DIR", "write DIR/eval.csv, one row per image, DIR/eval.json, and the pictures"},
     {"metrics", "LIST", "which of di,ja,ac,se,sp,voe,asd,assd,hd95,nsd,rve, or all (the first nine)"},
     {"tolerance", "MM", "of nsd: how far apart surfaces may be that agree"},
@@ -75,10 +78,41 @@ static const CliOption options[] = {
     {"device", "NAME", "cpu or cuda:N (cpu)"},
     {NULL, NULL, NULL}};
 
+/* Does --data name the data set that the checkpoint was trained on? Its directory may be another one. */
+static bool same_data(const char *spec, const Progress *at) {
+  size_t n = strcspn(spec, ":");
+  return strlen(at->data) == n && !strncasecmp(spec, at->data, n);
+}
+
+/* The data set, divided as the weights were trained, where they say how: validation images have not been
+ * trained on then. */
+static Dataset *open_data(const CliArgs *args, const char *spec, const char *weights, const Predictor *p,
+                          const EvalOptions *o, char err[ERR_MAX]) {
+  Progress at = {.iteration = 0};
+  SplitPlan plan;
+  char none[ERR_MAX]; /* weights of others say nothing */
+  bool known = checkpoint_progress(weights, &at, none) && same_data(spec, &at) && o->split != SPLIT_TEST;
+  if (!known) at = (Progress){.iteration = 0};
+  if (!cli_split_plan(args, known ? weights : NULL, &at, &plan, err)) return NULL;
+  Dataset *d = data_open_split(spec, &p->shape, &plan, err);
+  if (d && at.split && at.split != data_split_hash(d))
+    note(p->shape.notes,
+         "the images of %s, or how train, val and test share them, are not as they were when %s was trained",
+         spec, weights);
+  if (!d || data_count(d, o->split, false)) return d;
+  char has[SPLITS_STR];
+  err_set(err, "data set %s has no images in its %s split, only %s: choose another --split%s", d->name,
+          split_name[o->split], splits_str(d, has),
+          o->split == SPLIT_VAL ? ", or make one with --val or --fold" : "");
+  data_close(d);
+  return NULL;
+}
+
 /* The session is ready, the options are read. */
-static bool evaluate_data(Predictor *p, const EvalOptions *o, const char *data, char err[ERR_MAX]) {
+static bool evaluate_data(const CliArgs *args, Predictor *p, const EvalOptions *o, const char *weights,
+                          char err[ERR_MAX]) {
   Results r = {0};
-  Dataset *d = data_open(data, &p->shape, err);
+  Dataset *d = open_data(args, cli_value(args, "data"), weights, p, o, err);
   bool ok = d && eval_run(p, d, o, &r, err) && results_summarise(&r, err);
   if (ok) {
     ReportAbout about = eval_about(p, d, o);
@@ -104,7 +138,7 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
   p.shape.recipe = &recipe, p.shape.notes = &notes;
   o->weights = cli_value(args, "weights");
   bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
-            cli_predictor(args, &p, &weights, err) && evaluate_data(&p, o, data, err);
+            cli_predictor(args, &p, &weights, err) && evaluate_data(args, &p, o, weights.file[0], err);
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
   notes_free(&notes);
   cli_weights_free(&weights);

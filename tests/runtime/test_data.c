@@ -68,8 +68,8 @@ TEST(a_folder_is_split_by_cases) {
   assert_true(data_split_labeled(d, "50%", 3, err));
   for (int i = 0; i < 20; i++) assert_true(!few[i] || d->item[i].labeled); /* 25 % lies within 50 % */
   for (int i = 0; i < 20; i += 2) assert_int_equal(d->item[i].labeled, d->item[i + 1].labeled); /* by case */
-  write_bytes("some.list", "case01\nimages/case02_z004.png\n", 31);
-  assert_true(data_split_labeled(d, in_root("some.list"), 0, err) || strstr(err, "no training case"));
+  write_bytes("some.list", "case01\nimages/case02_z004.png\n", 30);
+  assert_true(data_split_labeled(d, in_root("some.list"), 0, err) || strstr(err, "is a test case"));
   assert_false(data_split_labeled(d, "0%", 0, err));
   assert_false(data_split_labeled(d, "300%", 0, err));
   assert_false(data_split_labeled(d, "99", 0, err));
