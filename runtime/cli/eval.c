@@ -84,21 +84,41 @@ static bool same_data(const char *spec, const Progress *at) {
   return strlen(at->data) == n && !strncasecmp(spec, at->data, n);
 }
 
+/* What the weights say of how this data set was divided; *path: which of them does, NULL: none. Those of
+ * several folds have no images in common that none was trained on. */
+static bool remembered(const CliWeights *w, const char *spec, const char **path, Progress *at,
+                       char err[ERR_MAX]) {
+  *path = NULL;
+  for (int i = 0; i < w->n; i++) {
+    Progress one;
+    char none[ERR_MAX]; /* weights of others say nothing */
+    if (!checkpoint_progress(w->file[i], &one, none) || !same_data(spec, &one)) continue;
+    if (*path && (strcmp(at->fold, one.fold) != 0 || strcmp(at->val, one.val) != 0))
+      return err_set(
+          err,
+          "%s and %s were trained on other parts of the data set (--fold, --val): together they can "
+          "be scored on the test split only",
+          *path, w->file[i]);
+    if (!*path) *path = w->file[i], *at = one;
+  }
+  return true;
+}
+
 /* The data set, divided as the weights were trained, where they say how: validation images have not been
  * trained on then. */
-static Dataset *open_data(const CliArgs *args, const char *spec, const char *weights, const Predictor *p,
-                          const EvalOptions *o, char err[ERR_MAX]) {
+static Dataset *open_data(const CliArgs *args, const char *spec, const CliWeights *weights,
+                          const Predictor *p, const EvalOptions *o, char err[ERR_MAX]) {
   Progress at = {.iteration = 0};
   SplitPlan plan;
-  char none[ERR_MAX]; /* weights of others say nothing */
-  bool known = checkpoint_progress(weights, &at, none) && same_data(spec, &at) && o->split != SPLIT_TEST;
-  if (!known) at = (Progress){.iteration = 0};
-  if (!cli_split_plan(args, known ? weights : NULL, &at, &plan, err)) return NULL;
+  const char *path = NULL;
+  if ((o->split != SPLIT_TEST && !remembered(weights, spec, &path, &at, err)) ||
+      !cli_split_plan(args, path, &at, &plan, err))
+    return NULL;
   Dataset *d = data_open_split(spec, &p->shape, &plan, err);
   if (d && at.split && at.split != data_split_hash(d))
     note(p->shape.notes,
          "the images of %s, or how train, val and test share them, are not as they were when %s was trained",
-         spec, weights);
+         spec, path);
   if (!d || data_count(d, o->split, false)) return d;
   char has[SPLITS_STR];
   err_set(err, "data set %s has no images in its %s split, only %s: choose another --split%s", d->name,
@@ -109,17 +129,14 @@ static Dataset *open_data(const CliArgs *args, const char *spec, const char *wei
 }
 
 /* The session is ready, the options are read. */
-static bool evaluate_data(const CliArgs *args, Predictor *p, const EvalOptions *o, const char *weights,
-                          char err[ERR_MAX]) {
+static bool evaluate_data(Predictor *p, const EvalOptions *o, const Dataset *d, char err[ERR_MAX]) {
   Results r = {0};
-  Dataset *d = open_data(args, cli_value(args, "data"), weights, p, o, err);
-  bool ok = d && eval_run(p, d, o, &r, err) && results_summarise(&r, err);
+  bool ok = eval_run(p, d, o, &r, err) && results_summarise(&r, err);
   if (ok) {
     ReportAbout about = eval_about(p, d, o);
     print_results(&about, &r);
   }
   results_free(&r);
-  data_close(d);
   return ok;
 }
 
@@ -137,10 +154,13 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
   notes_init(&notes);
   p.shape.recipe = &recipe, p.shape.notes = &notes;
   o->weights = cli_value(args, "weights");
+  Dataset *d = NULL;
   bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
-            cli_predictor(args, &p, &weights, err) && evaluate_data(args, &p, o, weights.file[0], err);
+            cli_predictor(args, &p, &weights, err) && (d = open_data(args, data, &weights, &p, o, err)) &&
+            evaluate_data(&p, o, d, err);
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
   notes_free(&notes);
+  data_close(d);
   cli_weights_free(&weights);
   predictor_free(&p);
   return ok;

@@ -1,6 +1,7 @@
 /* train.c - netrun train: options, data sets as batches, evaluation between iterations. The loop itself is
  * runtime/train/train.c. */
 #include <inttypes.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,7 +166,10 @@ static bool evaluate(void *user, uint64_t done, double *score, char err[ERR_MAX]
   Trainer *t = user;
   Results r;
   bool ok = eval_run(&t->predictor, t->data, &t->eval, &r, err);
-  if (ok) *score = results_mean(&r, 0, t->metric);
+  if (ok) {
+    double v = results_mean(&r, 0, t->metric);
+    *score = metric_info[t->metric].better == NEARER ? fabs(v) : v;
+  }
   if (ok && t->opt.progress)
     fprintf(t->opt.progress, "%siteration %" PRIu64 ": DI %.4f over %d images\n",
             isatty(fileno(t->opt.progress)) ? "\n" : "", done, results_mean(&r, 0, METRIC_di), r.items);
@@ -174,15 +178,16 @@ static bool evaluate(void *user, uint64_t done, double *score, char err[ERR_MAX]
   return ok;
 }
 
-/* A metric's number by its column, in any case. */
-static bool metric_named(const char *name, int *out, char err[ERR_MAX]) {
-  char all[128] = "";
-  for (int k = 0; k < METRIC_COUNT; k++) {
-    if (!(metrics_wanted(&(MetricOptions){0}) >> k & 1)) continue;
-    if (!strcasecmp(name, metric_info[k].column)) return *out = k, true;
-    strcat(strcat(all, k ? ", " : ""), metric_info[k].column);
-  }
-  return err_set(err, "--best %s: it can be %s, or none", name, all);
+/* One metric by its name, which is measured from now on. */
+static bool metric_named(Trainer *t, const char *name, char err[ERR_MAX]) {
+  uint32_t bits;
+  if (!metrics_named(name, &bits, err)) return false;
+  if (bits & (bits - 1)) return err_set(err, "--best %s: it is one metric, or none", name);
+  while (!(bits >> t->metric & 1)) t->metric++;
+  if (metric_info[t->metric].made == AREAS)
+    return err_set(err, "--best %s: it needs a tolerance, which only netrun eval takes", name);
+  t->eval.metrics.metrics = metrics_wanted(&t->eval.metrics) | bits;
+  return true;
 }
 
 /* The metric of --best, or the one that the run goes on with; DI where neither says. Weights are kept by
@@ -197,9 +202,9 @@ static bool choose_best(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   bool ok = path || err_memory(err, "a file name", 0);
   if (ok && !name && o->resume && file_exists(path)) ok = checkpoint_progress(path, &before, err);
   free(path);
-  if (!ok || !metric_named(name ? name : *before.best ? before.best : "DI", &t->metric, err)) return false;
+  if (!ok || !metric_named(t, name ? name : *before.best ? before.best : "DI", err)) return false;
   o->best = metric_info[t->metric].column, o->best_split = split_name[t->eval.split];
-  o->best_is_least = metric_info[t->metric].better == LOWER;
+  o->best_is_least = metric_info[t->metric].better != HIGHER;
   if (t->eval.split == SPLIT_TEST)
     fprintf(stderr, "note: weights chosen by their score on the test split score too well on it\n");
   return true;
@@ -215,8 +220,7 @@ static bool make_val(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   strcpy(t->opt.origin.val, how);
   note(&t->notes,
        "%s has no validation cases: --eval-every makes %s of the training cases those, by name (--val says "
-       "how "
-       "many, --eval-split what else to score)",
+       "how many, --eval-split what else to score)",
        t->data->name, how);
   return true;
 }
@@ -355,8 +359,8 @@ static bool check_masks(const Trainer *t, char err[ERR_MAX]) {
 static bool open_data(Trainer *t, const CliArgs *args, const SplitPlan *plan, char err[ERR_MAX]) {
   TrainOptions *o = &t->opt;
   DataShape shape;
-  if (!batch_shape(t->session->module, t->fn, &shape, err) ||
-      !cli_recipe(args, t->session->module, shape.channels, &t->recipe, err))
+  const Module *m = t->session->module;
+  if (!batch_shape(m, t->fn, &shape, err) || !cli_recipe(args, m, shape.channels, &t->recipe, err))
     return false;
   shape.recipe = &t->recipe, shape.notes = &t->notes;
   t->data = data_open_split(cli_value(args, "data"), &shape, plan, err);

@@ -261,7 +261,7 @@ TEST(masks_of_pictures_come_out_at_the_pictures_size) {
   fails("would overwrite", NETRUN_BINARY
         " predict m.so --weights trained/last.safetensors --in set/images/p4.png --out set/images/p4.png");
   fails(".png",
-        NETRUN_BINARY " predict m.so --weights trained/last.safetensors --in set/images/p4.png --out p4.tif");
+        NETRUN_BINARY " predict m.so --weights trained/last.safetensors --in set/images/p4.png --out p4.bmp");
   fails("none of the formats that are read",
         NETRUN_BINARY " predict m.so --weights trained/last.safetensors --in set/train.list --out t.png");
   runs("head -c 200 set/images/p0.png > cut.png");

@@ -235,7 +235,7 @@ TEST_WITH(fresh, NULL, what_is_wrong_with_a_file_is_told) {
   write_bytes("masks/case00_z000.png", "\x89PNG\r\n\x1a\n half", 13);
   expect_failure(spec_of("folder"), &plain, "case00_z000.png");
   write_bytes("images/case00_z000.png", "GIF89a", 6);
-  expect_failure(spec_of("folder"), &plain, "none of the formats that are read");
+  expect_failure(spec_of("folder"), &plain, "named as PNG, but it holds a GIF picture");
 }
 
 static void write_h5(const char *name, const float *image, const uint8_t *label, const hsize_t *dim,
@@ -381,6 +381,7 @@ TEST(every_layout_of_real_data_is_read) {
 
 /* docs/data.md has a row for every format, as the table says. */
 TEST(every_format_is_described) {
+  static const char *const holds[] = {"pictures", "volumes", "pictures, volumes"};
   char *text = read_text("docs/data.md"), row[256];
   assert_non_null(text);
   for (int i = 0; format_table[i]; i++) {
@@ -388,8 +389,7 @@ TEST(every_format_is_described) {
     int n = snprintf(row, sizeof row, "| %s | ", f->name);
     for (int e = 0; f->ending[e]; e++)
       n += snprintf(row + n, sizeof row - (size_t)n, "%s`%s`", e ? ", " : "", f->ending[e]);
-    snprintf(row + n, sizeof row - (size_t)n, " | %s | %s |\n",
-             f->holds == HOLDS_VOLUME ? "volumes" : "pictures", f->write ? "yes" : "no");
+    snprintf(row + n, sizeof row - (size_t)n, " | %s | %s |\n", holds[f->holds], f->write ? "yes" : "no");
     if (!strstr(text, row)) fail_msg("docs/data.md lacks the row %s", row);
   }
   free(text);
