@@ -65,6 +65,7 @@ static bool suit_channels(Image *image, int wanted, const char *path, char err[E
   if (image->channels == 3 && wanted == 1) {
     for (int64_t i = 0; i < n; i++) v[i] = 0.299f * v[i] + 0.587f * v[n + i] + 0.114f * v[2 * n + i];
     image->channels = 1;
+    if ((v = realloc(image->value, (size_t)n * sizeof *v))) image->value = v;
     return true;
   }
   if (image->channels != 1 || wanted != 3)

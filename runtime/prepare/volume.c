@@ -214,13 +214,15 @@ Grid prepared_grid(const Grid *g, const Recipe *r, int spatial) {
   return new_axes(&turned, r, spatial, axis) ? turned : respaced(&turned, axis);
 }
 
-int64_t prepare_copies(const Grid *g, const Recipe *r, int spatial) {
-  Grid turned = oriented(g, r), end = prepared_grid(g, r, spatial);
-  int64_t n = grid_count(g), most = 0;
+int64_t prepare_copies(const Grid *g, const Recipe *r, int spatial, int channels) {
+  Turn t = turn_of(g, r);
+  Grid turned = grid_turned(g, &t), end = prepared_grid(g, r, spatial);
+  int64_t boxed = 0;
   Axis axis[3];
-  if (memcmp(g->to_mm, turned.to_mm, sizeof g->to_mm) != 0 || r->crop) most = n;
-  if (new_axes(&turned, r, spatial, axis)) return most;
-  return grid_count(&end) + resample_room(turned.dim, axis);
+  if (memcmp(g->to_mm, turned.to_mm, sizeof g->to_mm) != 0 || r->crop) boxed = grid_count(g) * channels;
+  if (new_axes(&turned, r, spatial, axis)) return boxed;
+  int64_t spaced = grid_count(&end) * channels + resample_room(turned.dim, axis);
+  return spaced > boxed ? spaced : boxed;
 }
 
 static bool steps(State *s, const Ask *ask, Prepared *out) {
