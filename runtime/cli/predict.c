@@ -63,19 +63,28 @@ static bool predict_sample(Predictor *p, Sample *x, const Job *job, char err[ERR
   bool ok = a.mask && (a.small || !job->overlay);
   if (!ok) err_memory(err, job->in, own + small);
   if (ok && job->prob) ok = scratch_floats(own * p->shape.classes, &a.prob, err);
-  ok = ok && predictor_answer(p, x, &a, err) && write_answer(p, x, job, &a, err);
+  ok = ok && predictor_answer(p, x, &a, err);
+  if (!job->overlay) free(x->image), x->image = NULL;
+  ok = ok && write_answer(p, x, job, &a, err);
   scratch_free(a.prob, own * p->shape.classes);
   free(a.mask), free(a.small);
   return ok;
 }
 
+enum { TOLD = 256 << 20 }; /* bytes; nobody's memory is short of less */
+
+static bool plan_file(Predictor *p, const Job *job, const Files *files, Plan *plan, char err[ERR_MAX]) {
+  *plan = (Plan){.overlay = job->overlay != NULL, .clean = job->fill || job->largest};
+  return plan_memory(p, files, plan, job->memory, err);
+}
+
 static bool predict_file(Predictor *p, const Job *job, char err[ERR_MAX]) {
   Sample x;
+  Plan plan;
   char *name = (char *)(uintptr_t)job->in;
   const Files files = {.image = &name, .nimage = 1};
-  Plan plan = {.prob = job->prob != NULL, .small = job->overlay != NULL, .clean = job->fill || job->largest};
-  if (!plan_memory(p, &files, &plan, job->memory, err)) return false;
-  plan_print(&plan, job->in, stderr);
+  if (!plan_file(p, job, &files, &plan, err)) return false;
+  if (job->memory || plan.peak >= TOLD) plan_print(&plan, job->in, stderr);
   if (!data_load_files(&files, &p->shape, &x, err)) return false;
   bool ok = predict_sample(p, &x, job, err);
   sample_free(&x);
@@ -93,7 +102,7 @@ typedef struct {
 static bool name_one(const char *dir, const char *name, Named *out, char err[ERR_MAX]) {
   out->in = path_join(dir, name);
   if (!out->in) return err_memory(err, "a file name", 0);
-  if (!format_of(out->in)) return free(out->in), out->in = NULL, true;
+  if (!format_of_image(out->in)) return free(out->in), out->in = NULL, true;
   int spatial = image_spatial(out->in, err), stem = (int)format_stem(name);
   if (!spatial) return false;
   const Format *f = format_of_masks(spatial == 3 ? HOLDS_VOLUME : HOLDS_PICTURE);
@@ -164,11 +173,22 @@ static bool predict_named(Predictor *p, const Job *all, const Named *image, char
   return ok;
 }
 
+/* An image that takes more memory than there may be is told before the first is predicted. */
+static bool all_fit(Predictor *p, const Job *job, const Named *list, int n, char err[ERR_MAX]) {
+  for (int i = 0; job->memory && i < n; i++) {
+    Plan plan;
+    char *name = list[i].in;
+    if (!plan_file(p, job, &(Files){.image = &name, .nimage = 1}, &plan, err)) return false;
+  }
+  return true;
+}
+
 static bool predict_directory(Predictor *p, const Job *job, char err[ERR_MAX]) {
   Named *list = NULL;
   int n = 0;
   bool ok = list_images(job->in, &list, &n, err) && distinct(list, n, job->in, err) &&
-            make_dirs(job->out, err) && (!job->prob || make_dirs(job->prob, err));
+            all_fit(p, job, list, n, err) && make_dirs(job->out, err) &&
+            (!job->prob || make_dirs(job->prob, err));
   for (int i = 0; ok && i < n; i++) ok = predict_named(p, job, &list[i], err);
   free_names(list, n);
   return ok;
@@ -180,7 +200,7 @@ static const CliOption options[] = {
     {"weights", "FILE[,FILE..]", "a checkpoint or other .safetensors file; of several the mean is taken"},
     {"in", "IMAGE|DIR",
      "a picture, volume or DICOM series (docs/data.md lists the formats), or a directory of them"},
-    {"out", "MASK|DIR", ".png for a picture, .nii or .nii.gz for a volume; a directory if --in is one"},
+    {"out", "MASK|DIR", ".png; for a volume .nii.gz, .nii, .nrrd or .mha; a directory if --in is one"},
     {"overlay", "PNG", "also a picture: the image, and the prediction's outline in red over it"},
     {"prob", "FILE|DIR", "also the probabilities of all classes: a float NIfTI volume of four axes"},
     {"memory", "SIZE", "take no more than this, as 2G; the result does not depend on it"},

@@ -50,6 +50,9 @@ typedef struct Format {
   const char
       *ending[6]; /* with the dot, in lower case; the first is the one that is written; ends with NULL */
   Holds holds;
+  /* The ending of files that hold the voxels of a header beside them: read by that name, too, but no images
+   * of their own where a folder is looked through; or NULL. */
+  const char *beside;
   bool sets; /* a file holds image and label as data sets; else a mask is a file of its own */
   /* Is there such a data set in a file ("label": one that a usual name tells)? True of a file that cannot be
    * read: who reads it will be told why. NULL where `sets` is false. */
@@ -89,6 +92,8 @@ int image_spatial(const char *path, char err[ERR_MAX]);
 /* By the name's ending; else the format that reads the folder; NULL: none of ours. */
 const Format *format_of(const char *path);
 const Format *format_by_ending(const char *name); /* the path need not exist; NULL: none of ours */
+/* The same for a file of a folder that is looked through: NULL also where its header stands for it. */
+const Format *format_of_image(const char *path);
 /* Characters of the name before the ending of its format; all of them where there is none. */
 size_t format_stem(const char *name);
 /* The format in which masks of what `holds` says are written. */

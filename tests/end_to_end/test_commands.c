@@ -312,7 +312,12 @@ TEST(volumes_are_predicted_at_their_own_size) {
        " predict v.so --weights vrun/last.safetensors --in v.nii.gz --out v3.nii --overlay v3.png");
   assert_true(image_read(in_root("v3.nii"), &(Wish){.as = READ_NUMBERS}, &v, err));
   assert_memory_equal(v.grid.dim, dim, sizeof dim);
-  image_free(&v);
+  Image same; /* of the same volume in another format, written in a third */
+  write_volume("v.nrrd", dim);
+  runs(NETRUN_BINARY " predict v.so --weights vrun/last.safetensors --in v.nrrd --out v5.mha");
+  assert_true(image_read(in_root("v5.mha"), &(Wish){.as = READ_NUMBERS}, &same, err));
+  assert_memory_equal(same.value, v.value, (size_t)grid_count(&v.grid) * sizeof *v.value);
+  image_free(&v), image_free(&same);
   fails("damaged.h5: ", /* HDF5 itself crashes on this file */
         NETRUN_BINARY " predict v.so --weights vrun/last.safetensors --in "
                       "%s/tests/fuzz/seeds/fuzz_hdf5/damaged.h5 --out v4.nii",
@@ -334,7 +339,7 @@ TEST(a_series_is_predicted_as_one_volume) {
   runs("%s d.nii.gz", command);
   runs("%s dicom && cmp d.nii.gz dicom/axial.nii.gz", command);
   assert_true(image_read(in_root("d.nii.gz"), &(Wish){.as = READ_NUMBERS}, &v, err));
-  assert_true(v.grid.dim[0] == 8 && v.grid.dim[1] == 5 && v.grid.dim[2] == 5);
+  assert_true(v.grid.dim[0] == 8 && v.grid.dim[2] == 5 && v.grid.placed && v.grid.to_mm[0][0] == -0.75);
   image_free(&v);
 }
 #endif
