@@ -21,7 +21,8 @@ typedef enum {
   V_BUILTIN,
   V_BATCH,
   V_OPT,
-  V_INIT
+  V_INIT,
+  V_AUGMENT
 } ValueKind;
 
 typedef struct Value {
@@ -37,6 +38,7 @@ typedef struct Value {
     const struct Batch *batch;
     const struct Optimiser *opt;
     const Init *init;
+    const Augment *augment;
   } u;
 } Value;
 
@@ -210,8 +212,8 @@ typedef struct Builtin {
   bool scoped; /* owns parameters: takes name = ".." and a place in the network */
   Value (*run)(Eval *c, const Ast *at, Value *arg);
 } Builtin;
-extern const Builtin builtins_basic[], builtins_tensor[], builtins_layer[],
-    builtins_train[];                          /* end with name NULL */
+extern const Builtin builtins_basic[], builtins_tensor[], builtins_layer[], builtins_train[],
+    builtins_augment[];                        /* end with name NULL */
 const Builtin *find_builtin(const char *name); /* builtin_table.c */
 
 /* ---- args.c ---- */
@@ -263,6 +265,15 @@ bool set_common_option(Program *p, const char *name, const char *text, const cha
 void exec_option(Eval *c, const Ast *n);
 void exec_train(Eval *c, const Ast *n);
 void exec_predict(Eval *c, const Ast *n);
+
+/* ---- augment.c ---- */
+Value plain_augment(Eval *c, const char *word);     /* as ir/augment.def says, nothing given */
+const char *augment_str(Eval *c, const Augment *a); /* in the language's syntax */
+/* The argument augment of a batch, or strong: a list of augmentations; `at` is the argument. */
+bool arg_augments(Eval *c, const Ast *at, Value v, bool strong, const Augment **out, int *n);
+bool arg_foreground(Eval *c, const Ast *at, Value v, double *out);
+/* The batch's arguments go with its fields. */
+bool check_views(Eval *c, const Ast *at, const Stream *s);
 
 /* ---- use.c ---- */
 /* Reads, parses and runs the definitions and statements of a file. */

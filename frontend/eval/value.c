@@ -18,10 +18,11 @@ Value v_list(Eval *c, int n, const Value *v) {
 
 const char *kind_str(Value v) {
   static const char *const name[] = {
-      [V_POISON] = "an error",  [V_NONE] = "none",          [V_NUM] = "a number",       [V_BOOL] = "on/off",
-      [V_STR] = "a string",     [V_LIST] = "a list",        [V_TENSOR] = "a tensor",    [V_BLOCK] = "a block",
-      [V_NET] = "a net",        [V_INST] = "a network",     [V_BUILTIN] = "a function", [V_BATCH] = "a batch",
-      [V_OPT] = "an optimiser", [V_INIT] = "an initialiser"};
+      [V_POISON] = "an error",  [V_NONE] = "none",           [V_NUM] = "a number",
+      [V_BOOL] = "on/off",      [V_STR] = "a string",        [V_LIST] = "a list",
+      [V_TENSOR] = "a tensor",  [V_BLOCK] = "a block",       [V_NET] = "a net",
+      [V_INST] = "a network",   [V_BUILTIN] = "a function",  [V_BATCH] = "a batch",
+      [V_OPT] = "an optimiser", [V_INIT] = "an initialiser", [V_AUGMENT] = "an augmentation"};
   return name[v.kind];
 }
 
@@ -45,7 +46,7 @@ static void put(Text *t, const char *s) {
 }
 
 /* Stops when the text is full, so that lists that share parts cannot run away. */
-static void show(Text *t, Value v, int depth) {
+static void show(Eval *c, Text *t, Value v, int depth) {
   char num[40];
   if (t->used + 1 >= t->cap) return;
   switch (v.kind) {
@@ -60,10 +61,11 @@ static void show(Text *t, Value v, int depth) {
     put(t, "[");
     for (int i = 0; i < v.u.list->n && depth < 16; i++) {
       if (i) put(t, ",");
-      show(t, v.u.list->v[i], depth + 1);
+      show(c, t, v.u.list->v[i], depth + 1);
     }
     put(t, "]");
     break;
+  case V_AUGMENT: put(t, augment_str(c, v.u.augment)); break;
   default: put(t, kind_str(v));
   }
 }
@@ -71,7 +73,7 @@ static void show(Text *t, Value v, int depth) {
 const char *value_str(Eval *c, Value v) {
   enum { ROOM = 2048 };
   Text t = {arena_alloc(c->arena, ROOM), 0, ROOM};
-  show(&t, v, 0);
+  show(c, &t, v, 0);
   return t.p;
 }
 

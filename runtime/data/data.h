@@ -78,9 +78,10 @@ typedef struct Sampler Sampler;
 typedef struct {
   int32_t kind;  /* NetcFieldKind */
   int64_t batch; /* N */
-  void *dst;     /* float (IMAGE, SDF) or int32_t (LABEL), in the input's memory order: channels last */
+  void *dst; /* float (IMAGE, STRONG, SDF) or int32_t (LABEL), in the input's memory order: channels last */
 } BatchField;
-Sampler *sampler_new(Dataset *d, int source, uint32_t augment, int stream, uint64_t seed, char err[ERR_MAX]);
+/* number: the stream's among the module's. The data set is borrowed. */
+Sampler *sampler_new(Dataset *d, const NetcStream *stream, int number, uint64_t seed, char err[ERR_MAX]);
 void sampler_free(Sampler *s);
 /* Iterations in which every item of the source is seen once: max(1, items / batch). */
 int64_t sampler_epoch(const Sampler *s, int64_t batch);

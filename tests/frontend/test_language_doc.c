@@ -46,9 +46,10 @@ static bool described(const char *text, const Builtin *b) {
 TEST(every_function_is_described) {
   Arena *a = arena_new();
   char *text = doc(a);
-  const Builtin *const tables[] = {builtins_basic, builtins_tensor, builtins_layer, builtins_train};
+  const Builtin *const tables[] = {builtins_basic, builtins_tensor, builtins_layer, builtins_train,
+                                   builtins_augment};
   int missing = 0;
-  for (int t = 0; t < 4; t++)
+  for (int t = 0; t < 5; t++)
     for (const Builtin *b = tables[t]; b->name; b++)
       if (!described(text, b)) {
         fprintf(stderr, "docs/language.md does not describe %s(%s)\n", b->name, b->params);

@@ -42,7 +42,8 @@ static const char whole[] =
     "var \"teacher.w\" : f32[2,1,3,3] init copy \"student.w\" role ema order [2,3,1,0]\n"
     "var \"student.mean\" : f32[2] init normal 0 0.10000000000000001 role buffer\n"
     "var \"count\" : i32[] init const 7 role optim\n"
-    "stream \"labeled\" source labeled augment [flip,rot90] {\n"
+    "stream \"labeled\" source labeled augment [flip,rotate(15,0,0.5),noise] strong "
+    "[cutout,gamma(0.5,2,1,0.10000000000000001),gamma] foreground 0.33000000000000002 {\n"
     "  image \"image\" : f32[1,1,8,8]\n"
     "  label \"mask\" : i32[1,1,8,8]\n"
     "}\n"
@@ -79,7 +80,12 @@ TEST(a_whole_program_is_read_and_printed_the_same) {
   assert_int_equal(p->nvar, 4);
   assert_int_equal(p->var[1].init.kind, INIT_COPY);
   assert_int_equal(p->var[0].order[0], 2);
-  assert_int_equal(p->stream[0].augment, AUG_FLIP | AUG_ROT90);
+  assert_int_equal(p->stream[0].naugment, 3);
+  assert_int_equal(p->stream[0].augment[1].kind, AUG_ROTATE);
+  assert_true(p->stream[0].augment[1].value[0] == 15 && p->stream[0].augment[1].p == 0.5);
+  assert_true(p->stream[0].augment[2].value[1] == 0.1 && p->stream[0].foreground == 0.33);
+  assert_int_equal(p->stream[0].nstrong, 3);
+  assert_true(p->stream[0].strong[1].value[2] == 1 && p->stream[0].strong[2].value[2] == 0);
   assert_int_equal(p->stream[1].field[1].kind, FIELD_SDF);
   Fn *f = prog_find_fn(p, "step");
   assert_int_equal(f->node[4].at.geom.pad[1], 1);

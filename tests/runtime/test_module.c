@@ -299,7 +299,7 @@ TEST(info_names_networks_kernels_and_batches) {
   info_text(s->module, f);
   fclose(f);
   assert_non_null(strstr(text, "toy: training step, 3 launches"));
-  assert_non_null(strstr(text, "labeled images, fields image, label; augmented by flips"));
+  assert_non_null(strstr(text, "labeled images, fields image, label; augmented by flip"));
   free(text);
   drop(s);
 }

@@ -1,0 +1,28 @@
+/* intensity.h - augmentations that change an image's numbers and leave everything in its place
+ * (ir/augment.def, VALUE). */
+#ifndef NETRUN_INTENSITY_H
+#define NETRUN_INTENSITY_H
+#include "runtime/data/draw.h"
+
+/* A sample's image: `channels` planes of n elements, of three axes. */
+typedef struct {
+  float *plane;
+  int channels;
+  int64_t n, size[3];
+  float *scratch; /* intensity_scratch floats */
+} Picture;
+
+/* Room that intensity_apply wants for a plane of this size. */
+int64_t intensity_scratch(const int64_t size[3]);
+/* Those steps of the list that the dice have for this sample, in the order of the list. */
+void intensity_apply(const Picture *p, const Step *step, int steps, const Dice *d);
+/* Deviation of the sample's noise by this step; 0: it has none. */
+double noise_deviation(const Step *s, const Dice *d);
+
+/* filter.c: what resamples a plane, axis by axis. */
+/* A Gaussian of deviation sigma[a] elements along axis a, cut at 4 sigma and summing to 1; the plane goes on
+ * mirrored beyond its rim. */
+void plane_blur(float *plane, const int64_t size[3], const double sigma[3], float *scratch);
+/* Taken at `factor` of its extents, the nearest elements, and brought back linearly. */
+void plane_coarsen(float *plane, const int64_t size[3], double factor, float *scratch);
+#endif
