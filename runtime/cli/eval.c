@@ -1,5 +1,7 @@
 /* eval.c - netrun eval */
 #include <stdio.h>
+#include <string.h>
+#include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
 #include "runtime/eval/eval.h"
 #include "runtime/session/checkpoint.h"
@@ -22,8 +24,10 @@ static const CliOption options[] = {
     {"split", "NAME", "test, val or train (test)"},
     {"out", "DIR", "write DIR/eval.csv, one row per image, and the pictures"},
     {"overlays", "N", "pictures of N images, spread evenly: image, truth green, prediction red (0)"},
+    {"by", "slice|volume", "what a 2-D module's score on volumes is of (volume)"},
     {"fill", NULL, "fill the holes of predictions before scoring"},
     {"largest", NULL, "keep the largest component of predictions before scoring"},
+    CLI_RECIPE_OPTIONS,
     {"threads", "T", "threads (all CPUs)"},
     {"device", "NAME", "cpu or cuda:N (cpu)"},
     {NULL, NULL, NULL}};
@@ -33,13 +37,19 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
   const char *data, *weights;
   Predictor p;
   Summary sum;
-  if (!cli_required(args, "data", &data, err) || !cli_required(args, "weights", &weights, err) ||
-      !predictor_new(&p, s, err))
+  Recipe recipe = recipe_plain;
+  Notes notes;
+  if (!cli_recipe(args, &recipe, err) || !cli_required(args, "data", &data, err) ||
+      !cli_required(args, "weights", &weights, err) || !predictor_new(&p, s, err))
     return false;
   session_init(s, 0);
+  notes_init(&notes);
+  p.shape.recipe = &recipe, p.shape.notes = &notes;
   Dataset *d = checkpoint_load(s, weights, p.fn, NULL, err) ? data_open(data, &p.shape, err) : NULL;
   bool ok = d && eval_run(&p, d, o, &sum, err);
   if (ok) print_summary(&sum, d, o, p.shape.classes);
+  notes_print(&notes, 0, NOTES_SHOWN, stderr);
+  notes_free(&notes);
   data_close(d);
   predictor_free(&p);
   return ok;
@@ -51,7 +61,10 @@ static bool run(const CliArgs *args, char err[ERR_MAX]) {
                    .largest = cli_given(args, "largest"),
                    .out = cli_value(args, "out"),
                    .progress = stderr};
-  const char *split = cli_value(args, "split");
+  const char *split = cli_value(args, "split"), *by = cli_value(args, "by");
+  if (by && strcmp(by, "slice") != 0 && strcmp(by, "volume") != 0)
+    return err_set(err, "--by is `%s`; it can be slice or volume", by);
+  o.by_slice = by && !strcmp(by, "slice");
   int64_t overlays;
   if (!cli_int(args, "overlays", 0, 0, 1000000, &overlays, err) ||
       (split && !split_named(split, &o.split, err)))

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "runtime/session/checkpoint.h"
+#include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
 #include "runtime/base/file.h"
 #include "runtime/eval/overlay.h"
@@ -14,19 +15,6 @@
 #include "runtime/io/format.h"
 
 /* ---- one file ---- */
-
-/* Own-size masks of a 2-D module's images, from those at its size. A volume's slices come as (Z, H = Y, W =
- * X); a mask file's axes are (X,Y,Z). */
-static void to_own_size(const Sample *x, const DataShape *shape, const uint8_t *small, uint8_t *plane,
-                        uint8_t *own) {
-  int64_t h = x->own_dim[x->own_dim[2] ? 1 : 0], w = x->own_dim[x->own_dim[2] ? 2 : 1];
-  int64_t n = x->own_dim[2] ? x->own_dim[0] : 1;
-  for (int64_t z = 0; z < n; z++) {
-    resize_nearest(small + z * shape->size[0] * shape->size[1], shape->size[0], shape->size[1],
-                   x->own_dim[2] ? plane : own, h, w);
-    for (int64_t i = 0; x->own_dim[2] && i < h * w; i++) own[(i % w * h + i / w) * n + z] = plane[i];
-  }
-}
 
 /* The slice whose prediction has most foreground. */
 static int64_t fullest(const uint8_t *masks, int64_t n, int64_t patch) {
@@ -43,40 +31,31 @@ typedef struct {
   const char *in, *out, *overlay; /* overlay NULL: none */
 } Job;
 
-static bool predict_2d(Predictor *p, const Sample *x, const Job *job, char err[ERR_MAX]) {
-  bool stack = x->own_dim[2] != 0;
-  int64_t n = stack ? x->dim[0] : 1, h = x->own_dim[stack ? 1 : 0], w = x->own_dim[stack ? 2 : 1];
-  uint8_t *small = malloc((size_t)(n * p->patch)), *own = malloc((size_t)(n * h * w)),
-          *plane = malloc((size_t)(h * w));
-  bool ok = (small && own && plane) || err_memory(err, job->in, n * (p->patch + h * w));
-  if (ok) {
-    int64_t dim[3] = {stack ? w : h, stack ? h : w, n};
-    ok = predictor_slices(p, x->image, n, small, err);
-    if (ok) to_own_size(x, &p->shape, small, plane, own);
-    ok = ok && mask_write(job->out, job->in, own, stack ? 3 : 2, dim, err);
-    int64_t z = fullest(small, n, p->patch);
-    if (ok && job->overlay)
-      ok = picture_overlay(job->overlay, x->image + z * p->patch * p->shape.channels, p->shape.channels,
-                           p->shape.size[0], p->shape.size[1], NULL, small + z * p->patch, err);
-  }
-  free(small), free(own), free(plane);
-  return ok;
+static bool write_overlay(const Job *job, const Predictor *p, const Sample *x, const uint8_t *classes,
+                          char err[ERR_MAX]) {
+  if (!job->overlay) return true;
+  if (p->shape.spatial == 3) return overlay_volume(job->overlay, x->image, x->dim, NULL, classes, err);
+  int64_t z = x->slices ? fullest(classes, x->slices, p->patch) : 0;
+  return picture_overlay(job->overlay, x->image + z * p->patch * p->shape.channels, p->shape.channels,
+                         p->shape.size[0], p->shape.size[1], NULL, classes + z * p->patch, err);
 }
 
-static bool predict_3d(Predictor *p, const Sample *x, const Job *job, char err[ERR_MAX]) {
-  int64_t n = x->dim[0] * x->dim[1] * x->dim[2];
-  uint8_t *mask = malloc((size_t)n);
-  bool ok = mask ? predictor_volume(p, x->image, x->dim, mask, err) : err_memory(err, job->in, n);
-  ok = ok && mask_write(job->out, job->in, mask, 3, x->dim, err) &&
-       (!job->overlay || overlay_volume(job->overlay, x->image, x->dim, NULL, mask, err));
-  free(mask);
+static bool predict_sample(Predictor *p, const Sample *x, const Job *job, char err[ERR_MAX]) {
+  int64_t n = predictor_elements(x), own_n = grid_count(&x->own);
+  uint8_t *classes = malloc((size_t)n), *own = malloc((size_t)own_n);
+  bool ok = (classes && own) || err_memory(err, job->in, n + own_n);
+  ok = ok && predictor_sample(p, x, classes, err) && sample_restore(x, classes, own, err);
+  Written mask = {x->own_spatial, 1, x->own, own, NULL, p->shape.classes, NULL};
+  ok = ok && image_write(job->out, job->in, &mask, err) && write_overlay(job, p, x, classes, err);
+  free(classes), free(own);
   return ok;
 }
 
 static bool predict_file(Predictor *p, const Job *job, char err[ERR_MAX]) {
   Sample x;
-  if (!data_load_file(job->in, &p->shape, &x, err)) return false;
-  bool ok = p->shape.spatial == 2 ? predict_2d(p, &x, job, err) : predict_3d(p, &x, job, err);
+  char *name = (char *)(uintptr_t)job->in;
+  if (!data_load_files(&(Files){.image = &name, .nimage = 1}, &p->shape, &x, err)) return false;
+  bool ok = predict_sample(p, &x, job, err);
   sample_free(&x);
   return ok;
 }
@@ -142,6 +121,7 @@ static const CliOption options[] = {
     {"in", "IMAGE|DIR", "a picture or volume (docs/data.md lists the formats), or a directory of them"},
     {"out", "MASK|DIR", ".png for a picture, .nii or .nii.gz for a volume; a directory if --in is one"},
     {"overlay", "PNG", "also a picture: the image, and the prediction's outline in red over it"},
+    CLI_RECIPE_OPTIONS,
     {"threads", "T", "threads (all CPUs)"},
     {"device", "NAME", "cpu or cuda:N (cpu)"},
     {NULL, NULL, NULL}};
@@ -161,16 +141,22 @@ static bool predict(Session *s, const CliArgs *args, void *user, char err[ERR_MA
   const char *weights;
   Job job = {NULL, NULL, cli_value(args, "overlay")};
   Predictor p;
-  if (!cli_required(args, "weights", &weights, err) || !cli_required(args, "in", &job.in, err) ||
-      !cli_required(args, "out", &job.out, err))
+  Recipe recipe = recipe_plain;
+  Notes notes;
+  if (!cli_recipe(args, &recipe, err) || !cli_required(args, "weights", &weights, err) ||
+      !cli_required(args, "in", &job.in, err) || !cli_required(args, "out", &job.out, err))
     return false;
   if (same_file(job.in, job.out)) return err_set(err, "--out %s would overwrite the images of --in", job.out);
   bool many = is_directory(job.in);
   if (many && job.overlay) return err_set(err, "--overlay is for a single image; %s is a directory", job.in);
   if (!predictor_new(&p, s, err)) return false;
   session_init(s, 0);
+  notes_init(&notes);
+  p.shape.recipe = &recipe, p.shape.notes = &notes;
   bool ok = checkpoint_load(s, weights, p.fn, NULL, err) &&
             (many ? predict_directory(&p, job.in, job.out, err) : predict_file(&p, &job, err));
+  notes_print(&notes, 0, NOTES_SHOWN, stderr);
+  notes_free(&notes);
   predictor_free(&p);
   return ok;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "runtime/base/field.h"
 #include "runtime/base/array.h"
+#include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
 #include "runtime/eval/eval.h"
 #include "runtime/base/file.h"
@@ -33,6 +34,8 @@ static void catch_signals(void) {
 typedef struct {
   const Session *session;
   const NetcFn *fn;
+  Recipe recipe;
+  Notes notes;
   Dataset *data;
   Sampler **sampler; /* per stream */
   TrainOptions opt;
@@ -191,6 +194,7 @@ static const CliOption options[] = {
     {"log-every", "N", "without a terminal: a line every N iterations (100)"},
     {"eval-every", "N", "score the val split every N iterations, into val.csv (never)"},
     {"eval-split", "NAME", "the split of --eval-every: val, test or train (val)"},
+    CLI_RECIPE_OPTIONS,
     {NULL, NULL, NULL}};
 
 /* What the run in --out was started with is kept where the command line does not say it again. */
@@ -260,9 +264,10 @@ static bool train(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   DataShape shape;
   Progress at = {.iteration = 0};
   if (!cli_required(args, "data", &spec, err) || !read_options(&t->opt, args, m, &at, err) ||
-      !batch_shape(m, t->fn, &shape, err) || !(t->data = data_open(spec, &shape, err)) ||
-      !same_data(t, &at, err))
+      !cli_recipe(args, &t->recipe, err) || !batch_shape(m, t->fn, &shape, err))
     return false;
+  shape.recipe = &t->recipe, shape.notes = &t->notes;
+  if (!(t->data = data_open(spec, &shape, err)) || !same_data(t, &at, err)) return false;
   if (t->opt.labeled && !data_split_labeled(t->data, t->opt.labeled, t->opt.seed, err)) return false;
   if (!open_samplers(t, err) || !prepare_eval(t, args, err)) return false;
   TrainOptions *o = &t->opt;
@@ -283,7 +288,11 @@ static bool train_on(Session *s, const CliArgs *args, void *user, char err[ERR_M
   if (!t.fn)
     return err_set(err, "%s has no training function: add a `train` block to %s", s->module->path,
                    d->source ? d->source : "its source");
+  t.recipe = recipe_plain;
+  notes_init(&t.notes);
   bool ok = train(&t, args, err);
+  notes_print(&t.notes, 0, NOTES_SHOWN, stderr);
+  notes_free(&t.notes);
   for (int i = 0; t.sampler && i < d->nstreams; i++) sampler_free(t.sampler[i]);
   free(t.sampler);
   predictor_free(&t.predictor);

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "runtime/base/err.h"
+#include "runtime/prepare/prepare.h"
 #include "runtime/session/image_store.h"
 
 /* What the module wants. size: (H,W) in 2-D, (D,H,W) axes in the module's order in 3-D: the patch. */
@@ -23,6 +24,8 @@ typedef struct {
   int spatial, channels;
   int64_t size[3];
   int64_t classes;
+  const Recipe *recipe; /* NULL: recipe_plain */
+  Notes *notes;         /* oddities of files; NULL: dropped */
 } DataShape;
 
 typedef enum { SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST, SPLIT_NONE } Split; /* NONE: in no list, left out */
@@ -32,6 +35,7 @@ typedef struct {
   int patient; /* index of its case */
   Split split;
   bool labeled; /* set by data_split_labeled for training items; test and val items are always labelled */
+  int volume;   /* of a slice: the number of its volume, whose slices are neighbours in the list; else -1 */
 } Item;
 
 typedef struct Dataset {
@@ -45,16 +49,24 @@ typedef struct Dataset {
   void *impl;
 } Dataset;
 
-/* One item. image: float, (C, S) row-major, normalised as docs/data.md says; label: one byte per element of
- * S, or NULL where the item has none. 2-D: already resized to the module's size, and own_label/own_dim hold
- * the mask at the image's own size. 3-D: the whole volume at its own size. */
+/* One item, or one file.
+ *
+ *   a picture       image (C,H,W) at the module's size
+ *   a slice         the same; own: its plane at the volume's resolution
+ *   a stack         every slice of a volume, for a 2-D module: image (slices,C,H,W)
+ *   a volume        image (C,X,Y,Z) at its own size, prepared (docs/data.md); windows slide over it
+ *
+ * label: a byte per element, or NULL where there is no mask. */
 typedef struct {
   float *image;
   uint8_t *label;
-  int64_t dim[3];
+  int64_t dim[3]; /* (H,W,0), or (X,Y,Z) */
+  int64_t slices; /* of a stack; else 0 */
+  /* As the file has it: where predictions are written, and scored. */
+  int own_spatial; /* 2: (H,W,1); 3: (X,Y,Z) */
+  Grid own;
   uint8_t *own_label;
-  int64_t own_dim[3];
-  double spacing[3];
+  Place place; /* volumes and stacks */
 } Sample;
 
 /* spec: NAME:DIR, or NAME to look for $NETRUN_DATA/NAME; names lits, isic2018 (isic), la, folder, phantom (no
@@ -67,10 +79,13 @@ bool data_split_labeled(Dataset *d, const char *how, uint64_t seed, char err[ERR
 int data_count(const Dataset *d, Split split, bool labeled_only);
 bool data_load(const Dataset *d, int item, Sample *out, char err[ERR_MAX]);
 void sample_free(Sample *s);
-/* One image file for predict (2-D image or volume), prepared as the data set's items are; no label, own_dim
- * is set. A 2-D module and a volume (NIfTI): every slice along z. image is then (slices, C, H, W), dim
- * {slices, H, W} and own_dim {slices, own H, own W}; with a single image dim[2] and own_dim[2] are 0. */
-bool data_load_file(const char *path, const DataShape *shape, Sample *out, char err[ERR_MAX]);
+/* The whole volume that a slice belongs to, as a stack; other items as data_load has them. */
+bool data_load_whole(const Dataset *d, int item, Sample *out, char err[ERR_MAX]);
+/* Files that belong to no data set, prepared as its items are: a picture, a volume, or for a 2-D module and a
+ * volume a stack. */
+bool data_load_files(const Files *files, const DataShape *shape, Sample *out, char err[ERR_MAX]);
+/* Classes at the sample's size (dim; slices of them for a stack) on the file's own grid. */
+bool sample_restore(const Sample *s, const uint8_t *classes, uint8_t *own, char err[ERR_MAX]);
 
 /* ---- batches (sampler.c): which items make up batch `iteration` of a stream, and their augmentation, all a
  * pure function of (seed, iteration, stream): a resumed run sees what the first would have seen. ---- */

@@ -7,22 +7,24 @@
 #include "runtime/image/image.h"
 #include "runtime/io/format.h"
 
-/* Where an item's data lie. A raster, a volume, or one slice of a volume along z. */
+/* Where an item's data lie. A picture, a volume, or one slice of a volume along z. */
 typedef struct {
   char *image, *mask; /* paths; mask NULL: none. The same HDF5 file holds both. */
   int slice;          /* -1: not a slice */
   int volume;         /* number of its volume among those taken slice-wise */
 } Source;
 
-/* Volumes taken slice-wise: every slice at the module's size, 8 bits for the image and 8 for the label, in an
- * unlinked temporary file that the system may page out. A volume's slices are made when the first is asked
- * for. */
+/* Volumes taken slice-wise: every slice at the module's size, 16 bits for each channel of the image and 8 for
+ * the label, in an unlinked temporary file that the system may page out. A volume's slices are made when the
+ * first is asked for. */
 typedef struct {
   uint8_t *map;
-  int64_t slices, plane; /* total number; bytes of one image plane */
+  int64_t slices, plane; /* total number; elements of one plane */
+  int64_t bytes;         /* of one slice with its label */
   int nvolume;
   int64_t *first; /* per volume: its first slice in the map */
   bool *ready;
+  float *range; /* per volume and channel: what 0 and 65535 stand for */
 } SliceStore;
 
 typedef struct DataImpl {
@@ -32,7 +34,7 @@ typedef struct DataImpl {
   SliceStore store;
   pthread_mutex_t lock;
   int own_volume; /* volume whose masks are in `own`, -1 = none */
-  Volume own;
+  Prepared own;
 } DataImpl;
 
 /* While scanning: append an item; false when memory is lacking. Strings are copied. */
@@ -41,14 +43,22 @@ bool data_add(Dataset *d, const char *patient, const char *name, const char *ima
 
 /* scan.c: finds the items of a directory. */
 bool scan_directory(Dataset *d, const char *kind, char err[ERR_MAX]);
-/* Number of slices along z of a volume file, read from its header; -1 and a message on failure. */
-int64_t volume_slices(const char *path, char err[ERR_MAX]);
+/* Number of slices a volume file has for a 2-D module, told by its header; -1 and a message on failure. */
+int64_t volume_slices(const char *path, const DataShape *shape, char err[ERR_MAX]);
 /* split.c */
 bool split_cases(Dataset *d, const char *kind, char err[ERR_MAX]);
 uint64_t name_hash(const char *s);
 
 /* load.c: as data_load; own_label only when asked for. */
 bool data_load_part(const Dataset *d, int item, bool own, Sample *out, char err[ERR_MAX]);
+
+/* The recipe, the module's channels and so on, as preparation takes them. */
+Ask ask_of(const DataShape *shape, bool own_label);
+Files files_of(const Source *s);
+
+/* slices.c */
+bool load_slice(const Dataset *d, const Source *s, bool own, Sample *out, char err[ERR_MAX]);
+bool load_stack(const Files *files, const DataShape *shape, Sample *out, char err[ERR_MAX]);
 
 /* phantom.c */
 bool phantom_items(Dataset *d);

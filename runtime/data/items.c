@@ -30,7 +30,7 @@ bool data_add(Dataset *d, const char *patient, const char *name, const char *ima
     if (!(m->patient[d->ncase] = strdup(patient))) return false;
     c = d->ncase++;
   }
-  Item it = {.name = strdup(name), .patient = c};
+  Item it = {.name = strdup(name), .patient = c, .volume = slice >= 0 ? volume : -1};
   Source so = {.image = strdup(image), .mask = mask ? strdup(mask) : NULL, .slice = slice, .volume = volume};
   d->item[d->nitem] = it, m->source[d->nitem] = so;
   d->nitem++;

@@ -13,9 +13,9 @@ void data_close(Dataset *d) {
   DataImpl *m = d->impl;
   for (int i = 0; i < d->nitem; i++) free(d->item[i].name), free(m->source[i].image), free(m->source[i].mask);
   for (int i = 0; i < d->ncase; i++) free(m->patient[i]);
-  if (m->store.map) munmap(m->store.map, (size_t)(m->store.slices * m->store.plane * 2));
-  free(m->store.first), free(m->store.ready), free(m->source), free(m->patient);
-  volume_free(&m->own);
+  if (m->store.map) munmap(m->store.map, (size_t)(m->store.slices * m->store.bytes));
+  free(m->store.first), free(m->store.ready), free(m->store.range), free(m->source), free(m->patient);
+  prepared_free(&m->own);
   pthread_mutex_destroy(&m->lock);
   free(m), free(d->item), free(d->name), free(d->root), free(d);
 }
@@ -60,10 +60,12 @@ static bool store_open(Dataset *d, char err[ERR_MAX]) {
     if (m->source[i].slice >= 0)
       s->slices++, s->nvolume = m->source[i].volume + 1 > s->nvolume ? m->source[i].volume + 1 : s->nvolume;
   if (!s->slices) return true;
-  s->plane = d->shape.size[0] * d->shape.size[1];
+  s->plane = d->shape.size[0] * d->shape.size[1],
+  s->bytes = (s->plane * (2 * d->shape.channels + 1) + 1) & ~(int64_t)1; /* pairs of bytes stay aligned */
+  s->range = calloc((size_t)(s->nvolume * d->shape.channels), 2 * sizeof *s->range);
   s->first = calloc((size_t)s->nvolume + 1, sizeof *s->first),
   s->ready = calloc((size_t)s->nvolume, sizeof *s->ready);
-  if (!s->first || !s->ready) return err_set(err, "%s: not enough memory", d->root);
+  if (!s->first || !s->ready || !s->range) return err_set(err, "%s: not enough memory", d->root);
   for (int i = 0; i < d->nitem; i++) {
     if (m->source[i].slice < 0) continue;
     int64_t end = m->source[i].slice + 1; /* slices in the volume, so far */
@@ -72,7 +74,7 @@ static bool store_open(Dataset *d, char err[ERR_MAX]) {
   for (int v = 0; v < s->nvolume; v++) s->first[v + 1] += s->first[v];
   s->slices = s->first[s->nvolume];
   FILE *f = tmpfile();
-  off_t bytes = (off_t)(s->slices * s->plane * 2);
+  off_t bytes = (off_t)(s->slices * s->bytes);
   if (f && !ftruncate(fileno(f), bytes)) {
     void *map = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(f), 0);
     s->map = map == MAP_FAILED ? NULL : map;
@@ -90,6 +92,7 @@ Dataset *data_open(const char *spec, const DataShape *shape, char err[ERR_MAX]) 
   pthread_mutex_init(&m->lock, NULL);
   m->own_volume = -1;
   d->impl = m, d->shape = *shape;
+  if (!d->shape.recipe) d->shape.recipe = &recipe_plain;
   for (int a = 0; a < 3; a++) d->spacing[a] = 1;
   bool ok = locate(d, spec, err);
   if (ok && !d->root) {
@@ -100,8 +103,4 @@ Dataset *data_open(const char *spec, const DataShape *shape, char err[ERR_MAX]) 
   if (ok && !d->nitem) ok = err_set(err, "%s: its lists name none of the images there", d->root);
   if (!ok) data_close(d), d = NULL;
   return d;
-}
-
-bool data_load(const Dataset *d, int item, Sample *out, char err[ERR_MAX]) {
-  return data_load_part(d, item, true, out, err);
 }

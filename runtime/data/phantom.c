@@ -96,13 +96,15 @@ bool phantom_load(const Dataset *d, int item, Sample *out, char err[ERR_MAX]) {
   for (int a = 0; a < s; a++)
     dim[3 - s + a] = s == 3 ? d->shape.size[a] + d->shape.size[a] / 4 : d->shape.size[a];
   for (int a = 0; a < 3; a++) n *= dim[a];
-  *out = (Sample){.spacing = {1, 1, 1}};
+  *out = (Sample){.own_spatial = s};
   out->image = malloc((size_t)n * (size_t)d->shape.channels * sizeof *out->image),
   out->label = malloc((size_t)n);
-  out->own_label = s == 2 ? malloc((size_t)n) : NULL;
-  if (!out->image || !out->label || (s == 2 && !out->own_label))
+  out->own_label = malloc((size_t)n);
+  if (!out->image || !out->label || !out->own_label)
     return sample_free(out), err_set(err, "phantom: not enough memory for %lld elements", (long long)n);
-  for (int a = 0; a < s; a++) out->dim[a] = out->own_dim[a] = dim[3 - s + a];
+  for (int a = 0; a < s; a++) out->dim[a] = dim[3 - s + a];
+  out->own = grid_plain((int64_t[]){out->dim[0], out->dim[1], s == 3 ? out->dim[2] : 1}, NULL);
+  out->place = place_same(&out->own);
   Anatomy anatomy = anatomy_of(item);
   for (int64_t i = 0; i < n; i++) {
     int64_t c[3] = {i / (dim[1] * dim[2]), i / dim[2] % dim[1], i % dim[2]};
@@ -114,7 +116,7 @@ bool phantom_load(const Dataset *d, int item, Sample *out, char err[ERR_MAX]) {
       noise += 1.7320508 * ((double)philox_uniform(phantom_seed, (uint64_t)item, 2 + k, (uint64_t)i) - 0.5);
     out->image[i] = (float)(v + anatomy.bias * at[1] * v + anatomy.noise * noise);
     out->label[i] = (uint8_t)(d->shape.classes > 2 ? klass : klass > 0);
-    if (out->own_label) out->own_label[i] = out->label[i];
+    out->own_label[i] = out->label[i];
   }
   standardise(out->image, n);
   for (int c = 1; c < d->shape.channels; c++)

@@ -30,10 +30,11 @@ static void stem_of(const char *path, char *out, size_t room) {
   out[format_stem(out)] = 0;
 }
 
-int64_t volume_slices(const char *path, char err[ERR_MAX]) {
-  Volume v;
-  if (!format_of(path)->header(path, "image", &v, err)) return -1;
-  if (v.dim[2] > 0) return v.dim[2];
+int64_t volume_slices(const char *path, const DataShape *shape, char err[ERR_MAX]) {
+  Image v;
+  if (!image_read(path, &(Wish){.header = true, .set = "image"}, &v, err)) return -1;
+  int64_t n = slices_in(&v.grid, shape->recipe);
+  if (n > 0) return n;
   return err_set(err, "%s: not a readable volume (damaged, cut short, or another format)", path), -1;
 }
 
@@ -68,7 +69,7 @@ static bool add_file(Scan *s, const char *name, const char *image, const char *m
   case_of(name, patient, sizeof patient);
   if (!volume || d->shape.spatial == 3) ok = data_add(d, patient, name, image, mask, -1, -1);
   else {
-    int64_t n = volume_slices(image, s->err);
+    int64_t n = volume_slices(image, &d->shape, s->err);
     if (n < 0) return false;
     for (int64_t z = 0; ok && z < n; z++) {
       snprintf(item, sizeof item, "%.4000s_z%03d", name, (int)z);

@@ -12,10 +12,16 @@
 
 enum { GROUP_2D = 32, GROUP_3D = 1 };
 
+/* What is scored at once: an item, or with all its slices the volume that a 2-D module was given. */
+typedef struct {
+  int item;
+  bool whole;
+} Unit;
+
 typedef struct {
   Sample sample;
-  uint8_t *small; /* predicted classes at the sample's size: 2-D the module's, 3-D the volume's */
-  uint8_t *own;   /* the same at the truth's size, cleaned */
+  uint8_t *small; /* predicted classes at the sample's size */
+  uint8_t *own;   /* the same on the file's grid, cleaned */
   Metrics metrics;
   bool ok, overlay;
   char err[ERR_MAX];
@@ -25,37 +31,35 @@ typedef struct {
   Predictor *predictor;
   const Dataset *data;
   const EvalOptions *opt;
-  const int *item; /* of the group */
+  const Unit *unit; /* of the group */
   Scored *scored;
 } Group;
 
 /* ---- one item ---- */
 
 static int spatial_of(const Group *g) { return g->predictor->shape.spatial; }
-static const uint8_t *truth_of(const Group *g, const Scored *s) {
-  return spatial_of(g) == 2 ? s->sample.own_label : s->sample.label;
-}
-static const int64_t *own_dim(const Group *g, const Scored *s) {
-  return spatial_of(g) == 2 ? s->sample.own_dim : s->sample.dim;
-}
 
-static int64_t count_of(int spatial, const int64_t *dim) {
-  int64_t n = 1;
-  for (int a = 0; a < spatial; a++) n *= dim[a];
-  return n;
+static const char *name_of(const Group *g, int i, char room[512]) {
+  const char *name = g->data->item[g->unit[i].item].name, *slice = strrchr(name, '_');
+  bool cut = g->unit[i].whole && slice;
+  snprintf(room, 512, "%.*s", cut ? (int)(slice - name) : (int)strlen(name), name);
+  return room;
 }
 
 static void load_one(void *ctx, int64_t task) {
   Group *g = ctx;
   Scored *s = &g->scored[task];
-  s->ok = data_load(g->data, g->item[task], &s->sample, s->err);
+  const Unit *u = &g->unit[task];
+  char name[512];
+  s->ok = u->whole ? data_load_whole(g->data, u->item, &s->sample, s->err)
+                   : data_load(g->data, u->item, &s->sample, s->err);
   if (!s->ok) return;
-  if (!truth_of(g, s)) {
+  if (!s->sample.own_label) {
     s->ok = err_set(s->err, "%s has no mask to compare with: choose another --split, or use netrun predict",
-                    g->data->item[g->item[task]].name);
+                    name_of(g, (int)task, name));
     return;
   }
-  int64_t small = count_of(spatial_of(g), s->sample.dim), own = count_of(spatial_of(g), own_dim(g, s));
+  int64_t small = predictor_elements(&s->sample), own = grid_count(&s->sample.own);
   s->small = malloc((size_t)small), s->own = malloc((size_t)own);
   s->ok = (s->small && s->own) || err_memory(s->err, "a mask", small + own);
 }
@@ -63,13 +67,12 @@ static void load_one(void *ctx, int64_t task) {
 static void score_one(void *ctx, int64_t task) {
   Group *g = ctx;
   Scored *s = &g->scored[task];
-  const int64_t *dim = own_dim(g, s);
+  const Sample *x = &s->sample;
   int64_t classes = g->predictor->shape.classes;
-  int spatial = spatial_of(g);
-  if (spatial == 2) resize_nearest(s->small, s->sample.dim[0], s->sample.dim[1], s->own, dim[0], dim[1]);
-  else memcpy(s->own, s->small, (size_t)count_of(3, dim));
-  s->ok = clean_mask(s->own, classes, spatial, dim, g->opt->fill, g->opt->largest, s->err) &&
-          score_masks(s->own, truth_of(g, s), classes, spatial, dim, s->sample.spacing, &s->metrics, s->err);
+  const double mm[3] = {grid_spacing(&x->own, 0), grid_spacing(&x->own, 1), grid_spacing(&x->own, 2)};
+  s->ok = sample_restore(x, s->small, s->own, s->err) &&
+          clean_mask(s->own, classes, x->own_spatial, x->own.dim, g->opt->fill, g->opt->largest, s->err) &&
+          score_masks(s->own, x->own_label, classes, x->own_spatial, x->own.dim, mm, &s->metrics, s->err);
 }
 
 /* ---- pictures ---- */
@@ -81,14 +84,13 @@ static bool write_overlay(const Group *g, const Scored *s, const char *name, cha
     if (*c == '/') *c = '_';
   char *path = path_join(g->opt->out, file);
   if (!path) return err_memory(err, "a file name", 0);
-  const int64_t *dim = s->sample.dim;
-  bool ok;
-  if (spatial_of(g) == 3) ok = overlay_volume(path, s->sample.image, dim, s->sample.label, s->own, err);
-  else { /* the image is at the module's size, so the masks are shown there too */
-    resize_nearest(s->own, s->sample.own_dim[0], s->sample.own_dim[1], s->small, dim[0], dim[1]);
-    ok = picture_overlay(path, s->sample.image, g->predictor->shape.channels, dim[0], dim[1], s->sample.label,
-                         s->small, err);
-  }
+  const Sample *x = &s->sample;
+  int64_t patch = g->predictor->patch, z = x->slices / 2;
+  bool ok = spatial_of(g) == 3
+                ? overlay_volume(path, x->image, x->dim, x->label, s->small, err)
+                : picture_overlay(path, x->image + z * patch * g->predictor->shape.channels,
+                                  g->predictor->shape.channels, x->dim[0], x->dim[1],
+                                  x->label ? x->label + z * patch : NULL, s->small + z * patch, err);
   free(path);
   return ok;
 }
@@ -103,13 +105,12 @@ static bool all_ok(const Group *g, int n, char err[ERR_MAX]) {
 
 static bool predict_group(const Group *g, int n, char err[ERR_MAX]) {
   Predictor *p = g->predictor;
-  if (p->shape.spatial == 3) {
+  if (p->shape.spatial == 3 || g->unit[0].whole) {
     for (int i = 0; i < n; i++)
-      if (!predictor_volume(p, g->scored[i].sample.image, g->scored[i].sample.dim, g->scored[i].small, err))
-        return false;
+      if (!predictor_sample(p, &g->scored[i].sample, g->scored[i].small, err)) return false;
     return true;
   }
-  int64_t one = p->patch * p->shape.channels;
+  int64_t one = p->patch * p->shape.channels; /* pictures fill batches together */
   float *images = malloc((size_t)(n * one) * sizeof *images);
   uint8_t *masks = malloc((size_t)(n * p->patch));
   bool ok = images && masks;
@@ -125,7 +126,8 @@ static bool predict_group(const Group *g, int n, char err[ERR_MAX]) {
 static bool report_group(const Group *g, int n, FILE *csv, Summary *sum, char err[ERR_MAX]) {
   for (int i = 0; i < n; i++) {
     const Scored *s = &g->scored[i];
-    const char *name = g->data->item[g->item[i]].name;
+    char room[512];
+    const char *name = name_of(g, i, room);
     summary_add(sum, &s->metrics);
     if (csv) {
       fprintf(csv, "%s", name);
@@ -158,18 +160,18 @@ static bool is_among(int64_t i, int64_t n, int64_t some) {
   return some > 0 && i * some / n != (i + 1) * some / n;
 }
 
-static bool run_items(Predictor *p, const Dataset *d, const EvalOptions *o, const int *item, int n, FILE *csv,
-                      Summary *sum, char err[ERR_MAX]) {
-  int room = p->shape.spatial == 2 ? GROUP_2D : GROUP_3D;
-  Group g = {p, d, o, item, calloc((size_t)room, sizeof *g.scored)};
-  if (!g.scored) return err_memory(err, "a group of images", room * (int64_t)sizeof *g.scored);
+static bool run_units(Predictor *p, const Dataset *d, const EvalOptions *o, const Unit *unit, int n,
+                      FILE *csv, Summary *sum, char err[ERR_MAX]) {
+  Group g = {p, d, o, unit, calloc(GROUP_2D, sizeof *g.scored)};
+  if (!g.scored) return err_memory(err, "a group of images", GROUP_2D * (int64_t)sizeof *g.scored);
   bool ok = true, terminal = o->progress && isatty(fileno(o->progress));
   for (int done = 0; ok && done < n;) {
-    int some = n - done < room ? n - done : room;
-    g.item = item + done;
-    for (int i = 0; i < some; i++) {
-      memset(&g.scored[i], 0, sizeof g.scored[i]);
-      g.scored[i].overlay = o->out && is_among(done + i, n, o->overlays < n ? o->overlays : n);
+    int room = p->shape.spatial == 3 || unit[done].whole ? GROUP_3D : GROUP_2D, some = 0;
+    g.unit = unit + done;
+    while (some < room && done + some < n && unit[done + some].whole == unit[done].whole) {
+      memset(&g.scored[some], 0, sizeof g.scored[some]);
+      g.scored[some].overlay = o->out && is_among(done + some, n, o->overlays < n ? o->overlays : n);
+      some++;
     }
     ok = run_group(&g, some, csv, sum, err);
     done += some;
@@ -178,6 +180,26 @@ static bool run_items(Predictor *p, const Dataset *d, const EvalOptions *o, cons
   }
   free(g.scored);
   return ok;
+}
+
+/* Are all slices of the item's volume in the split? */
+static bool whole_in_split(const Dataset *d, int item, Split split) {
+  for (int i = 0; i < d->nitem; i++)
+    if (d->item[i].volume == d->item[item].volume && d->item[i].split != split) return false;
+  return true;
+}
+
+/* The units of the split: a volume's slices are one where all of them belong to it. */
+static int units_of(const Dataset *d, const EvalOptions *o, Unit *unit) {
+  int n = 0, last = -1;
+  bool whole = false;
+  for (int i = 0; i < d->nitem; i++) {
+    int volume = d->item[i].volume;
+    if (volume >= 0 && volume != last) last = volume, whole = !o->by_slice && whole_in_split(d, i, o->split);
+    else if (volume >= 0 && whole) continue;
+    if (d->item[i].split == o->split) unit[n++] = (Unit){i, volume >= 0 && whole};
+  }
+  return n;
 }
 
 static bool open_csv(AtomicFile *csv, const char *dir, char err[ERR_MAX]) {
@@ -202,16 +224,15 @@ bool split_named(const char *name, Split *out, char err[ERR_MAX]) {
 
 bool eval_run(Predictor *p, const Dataset *d, const EvalOptions *o, Summary *out, char err[ERR_MAX]) {
   *out = (Summary){0};
-  int *item = malloc((size_t)d->nitem * sizeof *item + 1), n = 0;
-  if (!item) return err_memory(err, "the list of images", d->nitem * (int64_t)sizeof *item);
-  for (int i = 0; i < d->nitem; i++)
-    if (d->item[i].split == o->split) item[n++] = i;
+  Unit *unit = malloc((size_t)d->nitem * sizeof *unit + 1);
+  if (!unit) return err_memory(err, "the list of images", d->nitem * (int64_t)sizeof *unit);
+  int n = units_of(d, o, unit);
   AtomicFile csv = {.file = NULL};
   bool ok = n > 0 || err_set(err, "data set %s has no images in its %s split", d->name, split_name[o->split]);
   ok = ok && (!o->out || open_csv(&csv, o->out, err));
-  ok = ok && run_items(p, d, o, item, n, csv.file, out, err);
+  ok = ok && run_units(p, d, o, unit, n, csv.file, out, err);
   if (csv.file && ok) ok = atomic_commit(&csv, err);
   else if (csv.file) atomic_abort(&csv);
-  free(item);
+  free(unit);
   return ok;
 }

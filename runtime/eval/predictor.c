@@ -114,3 +114,12 @@ bool predictor_volume(Predictor *p, const float *image, const int64_t *dim, uint
                       char err[ERR_MAX]) {
   return slide_predict(image, &p->shape, dim, NULL, one_window, p, mask, err);
 }
+
+int64_t predictor_elements(const Sample *x) {
+  return x->dim[0] * x->dim[1] * (x->slices ? x->slices : x->dim[2] ? x->dim[2] : 1);
+}
+
+bool predictor_sample(Predictor *p, const Sample *x, uint8_t *classes, char err[ERR_MAX]) {
+  if (p->shape.spatial == 3) return predictor_volume(p, x->image, x->dim, classes, err);
+  return predictor_slices(p, x->image, x->slices ? x->slices : 1, classes, err);
+}

@@ -27,6 +27,11 @@ typedef struct {
 bool predictor_shape(const Module *m, DataShape *shape, char err[ERR_MAX]);
 bool predictor_new(Predictor *p, const Session *s, char err[ERR_MAX]);
 void predictor_free(Predictor *p);
+/* Elements of the classes of a sample at its own size: of a picture, of all slices of a stack, of a
+ * volume. */
+int64_t predictor_elements(const Sample *x);
+/* A picture, a slice, a stack or a volume; classes: as many elements. */
+bool predictor_sample(Predictor *p, const Sample *x, uint8_t *classes, char err[ERR_MAX]);
 /* image: (n, C, S) row-major; mask: (n, S). */
 bool predictor_slices(Predictor *p, const float *image, int64_t n, uint8_t *mask, char err[ERR_MAX]);
 bool predictor_volume(Predictor *p, const float *image, const int64_t *dim, uint8_t *mask, char err[ERR_MAX]);

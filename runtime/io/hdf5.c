@@ -92,22 +92,19 @@ static bool receive_all(int fd, void *data, size_t size) {
   return true;
 }
 
-static bool receive(int fd, const char *path, bool values, Volume *out, char err[ERR_MAX]) {
+static bool receive(int fd, const char *path, bool values, Image *out, char err[ERR_MAX]) {
   Head head;
   if (!receive_all(fd, &head, sizeof head))
     return err_set(err, "%s: damaged: the HDF5 library failed on it", path);
   if (!head.ok) return err_set(err, "%s", head.err);
-  size_t n = (size_t)(head.dim[0] * head.dim[1] * head.dim[2]);
-  memcpy(out->dim, head.dim, sizeof head.dim);
+  *out = (Image){.spatial = 3, .channels = 1, .grid = grid_plain(head.dim, NULL)};
   if (!values) return true;
-  out->value = malloc(n * sizeof *out->value);
-  if (!out->value) return err_memory(err, path, (int64_t)(n * sizeof *out->value));
-  return receive_all(fd, out->value, n * sizeof *out->value) ||
-         err_set(err, "%s: damaged: the HDF5 library failed on it", path);
+  size_t n = (size_t)grid_count(&out->grid);
+  return image_alloc(out, path, err) && (receive_all(fd, out->value, n * sizeof *out->value) ||
+                                         err_set(err, "%s: damaged: the HDF5 library failed on it", path));
 }
 
-static bool read_in_child(const char *path, const char *dataset, bool values, Volume *out,
-                          char err[ERR_MAX]) {
+static bool read_in_child(const char *path, const char *dataset, bool values, Image *out, char err[ERR_MAX]) {
   int end[2];
   if (pipe2(end, O_CLOEXEC)) return err_sys(err, "%s: cannot make a pipe to read it", path);
   pid_t pid = fork();
@@ -120,23 +117,15 @@ static bool read_in_child(const char *path, const char *dataset, bool values, Vo
   return ok;
 }
 
-static bool read_volume(const char *path, const char *dataset, bool values, Volume *out, char err[ERR_MAX]) {
+static bool read_hdf5(const char *path, const Wish *wish, Image *out, char err[ERR_MAX]) {
   static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
-  *out = (Volume){.spacing = {1, 1, 1}};
+  *out = (Image){.spatial = 3};
   if (access(path, R_OK)) return err_sys(err, "%s", path);
   pthread_mutex_lock(&one_at_a_time);
-  bool ok = read_in_child(path, dataset, values, out, err);
+  bool ok = read_in_child(path, wish->set ? wish->set : "image", !wish->header, out, err);
   pthread_mutex_unlock(&one_at_a_time);
-  if (!ok) volume_free(out);
+  if (!ok) image_free(out);
   return ok;
-}
-
-static bool read_hdf5(const char *path, const char *dataset, Volume *out, char err[ERR_MAX]) {
-  return read_volume(path, dataset, true, out, err);
-}
-
-static bool read_header(const char *path, const char *dataset, Volume *out, char err[ERR_MAX]) {
-  return read_volume(path, dataset, false, out, err);
 }
 
 const Format format_hdf5 = {.name = "HDF5",
@@ -144,5 +133,4 @@ const Format format_hdf5 = {.name = "HDF5",
                             .holds = HOLDS_VOLUME,
                             .sets = true,
                             .prepared = true,
-                            .header = read_header,
                             .read = read_hdf5};

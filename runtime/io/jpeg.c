@@ -21,7 +21,7 @@ static void jpeg_warn(j_common_ptr c, int level) {
   if (level < 0) c->err->num_warnings++; /* corrupt data: counted, and refused below */
 }
 
-static bool read_jpeg(const char *path, FILE *f, Raster *volatile out, char err[ERR_MAX]) {
+static bool decode(const char *path, FILE *f, const Wish *wish, Image *volatile out, char err[ERR_MAX]) {
   struct jpeg_decompress_struct jpeg;
   JpegError error;
   char reason[JMSG_LENGTH_MAX];
@@ -32,7 +32,7 @@ static bool read_jpeg(const char *path, FILE *f, Raster *volatile out, char err[
     error.mgr.format_message((j_common_ptr)&jpeg, reason);
     err_set(err, "%s: not a readable JPEG file: %s", path, reason);
     jpeg_destroy_decompress(&jpeg);
-    raster_free(out);
+    image_free(out);
     return false;
   }
   jpeg_stdio_src(&jpeg, f);
@@ -45,25 +45,37 @@ static bool read_jpeg(const char *path, FILE *f, Raster *volatile out, char err[
     return false;
   }
   jpeg_start_decompress(&jpeg);
-  size_t pitch = (size_t)jpeg.output_width * (size_t)jpeg.output_components;
-  *out = (Raster){.h = jpeg.output_height,
-                  .w = jpeg.output_width,
-                  .c = jpeg.output_components,
-                  .byte = malloc(pitch * jpeg.output_height)};
-  while (out->byte && jpeg.output_scanline < jpeg.output_height) {
-    JSAMPROW row = out->byte + pitch * jpeg.output_scanline;
-    jpeg_read_scanlines(&jpeg, &row, 1);
+  int stored = jpeg.output_components;
+  *out = (Image){.spatial = 2, .channels = wish->as == READ_NUMBERS ? 1 : stored};
+  out->grid = grid_plain((int64_t[]){jpeg.output_height, jpeg.output_width, 1}, NULL);
+  if (wish->header) return jpeg_destroy_decompress(&jpeg), true;
+  JSAMPARRAY row =
+      jpeg.mem->alloc_sarray((j_common_ptr)&jpeg, JPOOL_IMAGE, jpeg.output_width * (JDIMENSION)stored, 1);
+  bool ok = image_alloc(out, path, err);
+  int64_t n = grid_count(&out->grid), w = jpeg.output_width;
+  while (ok && jpeg.output_scanline < jpeg.output_height) {
+    int64_t y = jpeg.output_scanline;
+    jpeg_read_scanlines(&jpeg, row, 1);
+    for (int64_t i = 0; i < w * out->channels; i++)
+      out->value[i / w * n + y * w + i % w] = row[0][i % w * stored + i / w];
   }
-  bool whole = out->byte && error.mgr.num_warnings == 0;
-  if (!whole)
-    err_set(err, "%s: %s", path, out->byte ? "the JPEG data are damaged or end early" : "not enough memory");
+  if (ok && error.mgr.num_warnings) ok = err_set(err, "%s: the JPEG data are damaged or end early", path);
   jpeg_destroy_decompress(&jpeg);
-  if (!whole) raster_free(out);
-  return whole;
+  if (!ok) image_free(out);
+  return ok;
+}
+
+static bool read_jpeg(const char *path, const Wish *wish, Image *out, char err[ERR_MAX]) {
+  FILE *f = fopen(path, "rb");
+  if (!f) return err_sys(err, "%s", path);
+  bool ok = decode(path, f, wish, out, err);
+  fclose(f);
+  return ok;
 }
 
 const Format format_jpeg = {.name = "JPEG",
                             .ending = {".jpg", ".jpeg"},
                             .holds = HOLDS_PICTURE,
                             .magic = "\xff\xd8\xff",
-                            .picture = read_jpeg};
+                            .lossy = true,
+                            .read = read_jpeg};

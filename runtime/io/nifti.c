@@ -27,8 +27,8 @@ static bool nifti_element(const nifti_image *image, int64_t i, float *out) {
 }
 
 /* NIfTI stores x innermost; the volume wants z innermost. */
-static bool nifti_values(const nifti_image *image, Volume *out) {
-  int64_t nx = out->dim[0], ny = out->dim[1], nz = out->dim[2];
+static bool nifti_values(const nifti_image *image, Image *out) {
+  int64_t nx = out->grid.dim[0], ny = out->grid.dim[1], nz = out->grid.dim[2];
   for (int64_t z = 0, i = 0; z < nz; z++)
     for (int64_t y = 0; y < ny; y++)
       for (int64_t x = 0; x < nx; x++, i++)
@@ -36,37 +36,45 @@ static bool nifti_values(const nifti_image *image, Volume *out) {
   return true;
 }
 
-static bool read_nifti(const char *path, const char *set, Volume *out, char err[ERR_MAX]) {
-  (void)set;
-  *out = (Volume){.spacing = {1, 1, 1}};
+static Grid grid_of(const nifti_image *image) {
+  const double step[3] = {image->dx, image->dy, image->dz};
+  double mm[3];
+  for (int a = 0; a < 3; a++) mm[a] = step[a] > 0 && isfinite(step[a]) ? step[a] : 1;
+  Grid g = grid_plain((int64_t[]){image->nx, image->ny, image->nz}, mm);
+  const mat44 *m = image->sform_code > 0 ? &image->sto_xyz : image->qform_code > 0 ? &image->qto_xyz : NULL;
+  g.placed = m != NULL;
+  for (int r = 0; m && r < 3; r++)
+    for (int c = 0; c < 4; c++) g.to_mm[r][c] = (double)m->m[r][c];
+  return g;
+}
+
+static bool read_nifti(const char *path, const Wish *wish, Image *out, char err[ERR_MAX]) {
+  *out = (Image){.spatial = 3, .channels = 1};
   if (access(path, R_OK)) return err_sys(err, "%s", path);
   nifti_set_debug_level(0);
   nifti_image *image = nifti_image_read(path, 0);
   if (!image) return err_set(err, "%s: not a NIfTI file", path);
   bool ok = false;
   int64_t n = (int64_t)image->nx * image->ny * image->nz;
+  out->grid = grid_of(image);
   if (n <= 0 || n > VOLUME_MAX_ELEMENTS || image->nvox != (size_t)n) /* nvox: the product of all seven axes */
     err_set(err, "%s: expected one volume of three axes, found %d axes of %d x %d x %d x %d..", path,
             image->ndim, image->nx, image->ny, image->nz, image->nt);
+  else if (wish->header) ok = true;
   else if (!file_could_hold(path, (double)n * image->nbyper) || nifti_image_load(image))
     err_set(err, "%s: the file ends before its %lld voxels do, or is damaged", path, (long long)n);
-  else if (!(out->value = malloc((size_t)n * sizeof *out->value)))
-    err_set(err, "%s: not enough memory for %lld voxels", path, (long long)n);
-  else {
-    const double step[3] = {image->dx, image->dy, image->dz};
-    out->dim[0] = image->nx, out->dim[1] = image->ny, out->dim[2] = image->nz;
-    for (int a = 0; a < 3; a++) out->spacing[a] = step[a] > 0 && isfinite(step[a]) ? step[a] : 1;
+  else if (image_alloc(out, path, err)) {
     ok = nifti_values(image, out);
     if (!ok)
       err_set(err, "%s: voxels of type %s are not supported", path, nifti_datatype_string(image->datatype));
   }
   nifti_image_free(image);
-  if (!ok) volume_free(out);
+  if (!ok) image_free(out);
   return ok;
 }
 
-static bool write_nifti(const char *path, const char *like, const uint8_t *mask, const int64_t *dim,
-                        char err[ERR_MAX]) {
+static bool write_nifti(const char *path, const char *like, const Written *what, char err[ERR_MAX]) {
+  const int64_t *dim = what->grid.dim;
   const int nd[8] = {3, (int)dim[0], (int)dim[1], (int)dim[2], 1, 1, 1, 1};
   nifti_set_debug_level(0);
   nifti_image *geometry = like && format_of(like) == &format_nifti ? nifti_image_read(like, 0) : NULL;
@@ -89,7 +97,7 @@ static bool write_nifti(const char *path, const char *like, const uint8_t *mask,
     uint8_t *d = image->data;
     for (int64_t z = 0, i = 0; z < dim[2]; z++)
       for (int64_t y = 0; y < dim[1]; y++)
-        for (int64_t x = 0; x < dim[0]; x++, i++) d[i] = mask[(x * dim[1] + y) * dim[2] + z];
+        for (int64_t x = 0; x < dim[0]; x++, i++) d[i] = what->mask[(x * dim[1] + y) * dim[2] + z];
     /* nifticlib does not report failed writes: the file's arrival is checked by reading its header back. */
     ok = !nifti_set_filenames(image, temp, 0, 1);
     if (ok) nifti_image_write(image);
@@ -105,20 +113,8 @@ static bool write_nifti(const char *path, const char *like, const uint8_t *mask,
   return ok;
 }
 
-static bool read_header(const char *path, const char *set, Volume *out, char err[ERR_MAX]) {
-  (void)set;
-  nifti_set_debug_level(0);
-  nifti_image *image = nifti_image_read(path, 0);
-  *out = (Volume){.spacing = {1, 1, 1}};
-  if (!image) return err_set(err, "%s: not a readable volume (damaged, cut short, or another format)", path);
-  out->dim[0] = image->nx, out->dim[1] = image->ny, out->dim[2] = image->nz;
-  nifti_image_free(image);
-  return true;
-}
-
 const Format format_nifti = {.name = "NIfTI",
                              .ending = {".nii.gz", ".nii"},
                              .holds = HOLDS_VOLUME,
-                             .header = read_header,
                              .read = read_nifti,
                              .write = write_nifti};

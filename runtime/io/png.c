@@ -7,9 +7,9 @@
 
 enum { MAX_SIDE = 1 << 16 };
 
-static bool read_png(const char *path, FILE *f, Raster *out, char err[ERR_MAX]) {
+static bool read_png(const char *path, const Wish *wish, Image *out, char err[ERR_MAX]) {
   png_image image = {.version = PNG_IMAGE_VERSION};
-  if (!png_image_begin_read_from_stdio(&image, f))
+  if (!png_image_begin_read_from_file(&image, path))
     return err_set(err, "%s: not a readable PNG file: %s", path, image.message);
   bool colour = image.format & PNG_FORMAT_FLAG_COLOR;
   image.format = colour ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
@@ -24,25 +24,33 @@ static bool read_png(const char *path, FILE *f, Raster *out, char err[ERR_MAX]) 
     png_image_free(&image);
     return false;
   }
-  *out = (Raster){
-      .h = image.height, .w = image.width, .c = colour ? 3 : 1, .byte = malloc(PNG_IMAGE_SIZE(image))};
-  if (out->byte && png_image_finish_read(&image, NULL, out->byte, 0, NULL)) return true;
-  err_set(err, "%s: %s", path, out->byte ? image.message : "not enough memory");
-  png_image_free(&image);
-  raster_free(out);
-  return false;
+  *out = (Image){.spatial = 2, .channels = wish->as == READ_NUMBERS || !colour ? 1 : 3};
+  out->grid = grid_plain((int64_t[]){image.height, image.width, 1}, NULL);
+  if (wish->header) return png_image_free(&image), true;
+  int stored = colour ? 3 : 1;
+  uint8_t *byte = malloc(PNG_IMAGE_SIZE(image));
+  bool ok = byte && image_alloc(out, path, err);
+  if (!byte) err_memory(err, path, (int64_t)PNG_IMAGE_SIZE(image));
+  if (ok && !(ok = png_image_finish_read(&image, NULL, byte, 0, NULL)))
+    err_set(err, "%s: %s", path, image.message);
+  int64_t n = grid_count(&out->grid);
+  for (int64_t i = 0; ok && i < n * out->channels; i++) out->value[i] = byte[i % n * stored + i / n];
+  if (!ok) image_free(out);
+  png_image_free(&image), free(byte);
+  return ok;
 }
 
-/* With one class the mask is 0 and 255, so that people see it. */
-static bool write_mask(const char *path, const char *like, const uint8_t *mask, const int64_t *dim,
-                       char err[ERR_MAX]) {
-  int64_t n = dim[0] * dim[1];
-  uint8_t top = 0, *gray = malloc((size_t)n);
+/* Masks of two classes are 0 and 255, so that people see them. */
+static bool write_mask(const char *path, const char *like, const Written *what, char err[ERR_MAX]) {
+  int64_t n = grid_count(&what->grid);
+  uint8_t *gray = malloc((size_t)n);
   (void)like;
   if (!gray) return err_memory(err, path, n);
-  for (int64_t i = 0; i < n; i++) top = mask[i] > top ? mask[i] : top;
-  for (int64_t i = 0; i < n; i++) gray[i] = top <= 1 ? (uint8_t)(mask[i] * 255) : mask[i];
-  bool ok = png_write_gray(path, gray, dim[0], dim[1], err);
+  for (int64_t i = 0; i < n; i++)
+    gray[i] = what->value          ? (uint8_t)what->value[what->mask[i]]
+              : what->classes <= 2 ? (uint8_t)(what->mask[i] * 255)
+                                   : what->mask[i];
+  bool ok = png_write_gray(path, gray, what->grid.dim[0], what->grid.dim[1], err);
   free(gray);
   return ok;
 }
@@ -51,5 +59,5 @@ const Format format_png = {.name = "PNG",
                            .ending = {".png"},
                            .holds = HOLDS_PICTURE,
                            .magic = "\x89PNG\r\n\x1a\n",
-                           .picture = read_png,
+                           .read = read_png,
                            .write = write_mask};

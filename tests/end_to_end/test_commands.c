@@ -188,12 +188,12 @@ TEST(masks_of_pictures_come_out_at_the_pictures_size) {
   fails("would both be a.png",
         NETRUN_BINARY " predict m.so --weights trained/last.safetensors --in twins --out out2");
   runs("cmp p4.png out/p4.png && test -s o.png && test $(ls out | wc -l) = 6");
-  Raster pred;
-  assert_true(raster_read(in_root("p4.png"), &pred, err));
-  assert_int_equal(pred.h, H);
-  assert_int_equal(pred.w, W);
-  for (int64_t i = 0; i < H * W; i++) assert_true(pred.byte[i] == 0 || pred.byte[i] == 255);
-  raster_free(&pred);
+  Image pred;
+  assert_true(image_read(in_root("p4.png"), &(Wish){.as = READ_NUMBERS}, &pred, err));
+  assert_int_equal(pred.grid.dim[0], H);
+  assert_int_equal(pred.grid.dim[1], W);
+  for (int64_t i = 0; i < H * W; i++) assert_true((int)pred.value[i] == 0 || (int)pred.value[i] == 255);
+  image_free(&pred);
 
   fails("would overwrite", NETRUN_BINARY
         " predict m.so --weights trained/last.safetensors --in set/images/p4.png --out set/images/p4.png");
@@ -223,20 +223,21 @@ static void write_volume(const char *name, const int64_t dim[3]) {
             z = i % dim[2] - dim[2] / 2;
     v[i] = (uint8_t)((x * x + y * y + 2 * z * z < 60 ? 200 : 20) + i * 5 % 13);
   }
-  if (!mask_write(in_root(name), NULL, v, 3, dim, err)) fail_msg("%s", err);
+  Written what = {.spatial = 3, .grid = grid_plain(dim, NULL), .mask = v, .classes = 256};
+  if (!image_write(in_root(name), NULL, &what, err)) fail_msg("%s", err);
   free(v);
 }
 
 TEST(volumes_are_predicted_at_their_own_size) {
   char err[ERR_MAX];
   const int64_t dim[3] = {36, 28, 20};
-  Volume v;
+  Image v;
   write_volume("v.nii.gz", dim);
   runs(NETRUN_BINARY
        " predict m.so --weights one/last.safetensors --in v.nii.gz --out v2.nii.gz --overlay v2.png");
-  assert_true(format_nifti.read(in_root("v2.nii.gz"), "image", &v, err));
-  assert_memory_equal(v.dim, dim, sizeof dim);
-  volume_free(&v);
+  assert_true(image_read(in_root("v2.nii.gz"), &(Wish){.as = READ_NUMBERS}, &v, err));
+  assert_memory_equal(v.grid.dim, dim, sizeof dim);
+  image_free(&v);
   runs(NETC_BINARY
        " %s/models/vnet.net -o v.so -D size=[16,16,16] -D n_filters=2 -D batch=1 -D 'augment=[\"flip\"]'",
        source);
@@ -246,9 +247,9 @@ TEST(volumes_are_predicted_at_their_own_size) {
   runs("test $(ls vev/*.png | wc -l) = 1");
   runs(NETRUN_BINARY
        " predict v.so --weights vrun/last.safetensors --in v.nii.gz --out v3.nii --overlay v3.png");
-  assert_true(format_nifti.read(in_root("v3.nii"), "image", &v, err));
-  assert_memory_equal(v.dim, dim, sizeof dim);
-  volume_free(&v);
+  assert_true(image_read(in_root("v3.nii"), &(Wish){.as = READ_NUMBERS}, &v, err));
+  assert_memory_equal(v.grid.dim, dim, sizeof dim);
+  image_free(&v);
   fails("damaged.h5: ", /* HDF5 itself crashes on this file */
         NETRUN_BINARY " predict v.so --weights vrun/last.safetensors --in "
                       "%s/tests/fuzz/seeds/fuzz_hdf5/damaged.h5 --out v4.nii",

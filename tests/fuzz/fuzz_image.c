@@ -1,15 +1,17 @@
 /* fuzz_image.c - any bytes are a PNG or JPEG picture or an error. */
 #include "tests/fuzz/fuzz_file.h"
-#include "runtime/io/raster.h"
+#include "runtime/io/format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char err[ERR_MAX];
-  Raster r;
-  if (!raster_read(fuzz_file(data, size, ".png"), &r, err)) return 0;
-  volatile unsigned sum = 0;
-  for (int64_t i = 0; i < r.h * r.w * r.c; i++) sum = sum + r.byte[i];
-  raster_free(&r);
+  Image r;
+  if (!image_read(fuzz_file(data, size, ".png"),
+                  &(Wish){.as = size && data[size - 1] & 1 ? READ_IMAGE : READ_NUMBERS}, &r, err))
+    return 0;
+  volatile float sum = 0;
+  for (int64_t i = 0; i < grid_count(&r.grid) * r.channels; i++) sum = sum + r.value[i];
+  image_free(&r);
   return 0;
 }

@@ -7,11 +7,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char err[ERR_MAX];
-  Volume v;
+  Image v;
   const char *path = fuzz_file(data, size, ".nii.gz");
-  if (!format_nifti.read(path, "image", &v, err)) return 0;
+  if (!format_nifti.read(path, &(Wish){.as = READ_IMAGE}, &v, err)) return 0;
   volatile float sum = 0;
-  for (int64_t i = 0; i < v.dim[0] * v.dim[1] * v.dim[2]; i++) sum = sum + v.value[i];
-  volume_free(&v);
+  for (int64_t i = 0; i < grid_count(&v.grid) * v.channels; i++) sum = sum + v.value[i];
+  image_free(&v);
   return 0;
 }

@@ -1,0 +1,15 @@
+/* recipe.h - how a command prepares images: what its module says, and its options say over that. */
+#ifndef NETRUN_CLI_RECIPE_H
+#define NETRUN_CLI_RECIPE_H
+#include "runtime/cli/cli.h"
+#include "runtime/prepare/recipe.h"
+
+/* Rows for a command's table of options. */
+#define CLI_RECIPE_OPTIONS                                                                                   \
+  {"nan", "VALUE", "voxels that are not finite become VALUE (they are an error)"},                           \
+      {"mask-grid", "HOW", "a mask off its image's grid: refuse, resample or trust its array (refuse)"}, {   \
+    "axes", "ORDER", "axes of files that do not say, slowest first: xyz, zyx (xyz)"                          \
+  }
+
+bool cli_recipe(const CliArgs *args, Recipe *out, char err[ERR_MAX]);
+#endif

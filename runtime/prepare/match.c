@@ -1,0 +1,158 @@
+/* match.c - the voxels of one grid in terms of another's: the same, in another order of axes, or
+ * elsewhere. */
+#include "runtime/prepare/match.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double tolerance = 0.1; /* voxels */
+
+/* Voxel v of the image is voxel start + stride . v of the mask, in elements. */
+typedef struct {
+  int64_t start, stride[3];
+} Walk;
+
+static void corner_of(const int64_t dim[3], int corner, double v[3]) {
+  for (int a = 0; a < 3; a++) v[a] = corner >> a & 1 ? (double)(dim[a] - 1) : 0;
+}
+
+/* Where the affine differs most from `whole` over the corners of the box, in voxels. */
+static double deviation(double m[3][4], double whole[3][4], const int64_t dim[3]) {
+  double most = 0, v[3], p[3], q[3];
+  for (int c = 0; c < 8; c++) {
+    corner_of(dim, c, v);
+    affine_apply(m, v, p), affine_apply(whole, v, q);
+    for (int a = 0; a < 3; a++) most = fmax(most, fabs(p[a] - q[a]));
+  }
+  return most;
+}
+
+/* The signed permutation nearest to m, with the offset that maps one box onto the other. Axes of one element
+ * go where they are left. false: m is none. */
+static bool permutation_of(double m[3][4], const int64_t from[3], const int64_t to[3], double whole[3][4]) {
+  bool taken[3] = {false};
+  memset(whole, 0, 12 * sizeof(double));
+  for (int c = 0; c < 3; c++) {
+    int best = -1;
+    for (int r = 0; r < 3; r++)
+      if (!taken[r] && (best < 0 || fabs(m[r][c]) > fabs(m[best][c]))) best = r;
+    if (from[c] != to[best]) return false;
+    taken[best] = true;
+    whole[best][c] = m[best][c] < 0 ? -1 : 1;
+    whole[best][3] = m[best][c] < 0 ? (double)(to[best] - 1) : 0;
+  }
+  return true;
+}
+
+static bool gather(Image *mask, const Grid *image, const Walk *w, const char *path, char err[ERR_MAX]) {
+  Image out = {.spatial = mask->spatial, .channels = mask->channels, .grid = *image};
+  if (!image_room(&out)) return err_memory(err, path, grid_count(image) * mask->channels * 4);
+  float *to = out.value;
+  for (int c = 0; c < mask->channels; c++) {
+    const float *from = mask->value + c * grid_count(&mask->grid) + w->start;
+    for (int64_t i = 0; i < image->dim[0]; i++)
+      for (int64_t j = 0; j < image->dim[1]; j++) {
+        const float *row = from + i * w->stride[0] + j * w->stride[1];
+        for (int64_t k = 0; k < image->dim[2]; k++) *to++ = row[k * w->stride[2]];
+      }
+  }
+  image_free(mask);
+  *mask = out;
+  return true;
+}
+
+static Walk walk_of(double whole[3][4], const int64_t dim[3]) {
+  const int64_t element[3] = {dim[1] * dim[2], dim[2], 1};
+  Walk w = {0, {0}};
+  for (int r = 0; r < 3; r++) {
+    w.start += (int64_t)whole[r][3] * element[r];
+    for (int c = 0; c < 3; c++) w.stride[c] += (int64_t)whole[r][c] * element[r];
+  }
+  return w;
+}
+
+/* The nearest voxel of the mask for each of the image's; 0 beyond it. */
+static bool resample(Image *mask, const Grid *image, double m[3][4], const char *path, char err[ERR_MAX]) {
+  Image out = {.spatial = mask->spatial, .channels = mask->channels, .grid = *image};
+  const int64_t *d = mask->grid.dim;
+  if (!image_room(&out)) return err_memory(err, path, grid_count(image) * mask->channels * 4);
+  int64_t n = grid_count(image);
+  for (int64_t i = 0; i < n; i++) {
+    double v[3] = {(double)(i / (image->dim[1] * image->dim[2])), (double)(i / image->dim[2] % image->dim[1]),
+                   (double)(i % image->dim[2])},
+           at[3];
+    affine_apply(m, v, at);
+    int64_t p[3];
+    bool inside = true;
+    for (int a = 0; a < 3; a++)
+      p[a] = (int64_t)floor(at[a] + 0.5), inside = inside && p[a] >= 0 && p[a] < d[a];
+    for (int c = 0; c < mask->channels; c++)
+      out.value[c * n + i] = inside ? mask->value[((c * d[0] + p[0]) * d[1] + p[1]) * d[2] + p[2]] : 0;
+  }
+  image_free(mask);
+  *mask = out;
+  return true;
+}
+
+static bool same_extents(const Grid *a, const Grid *b) { return !memcmp(a->dim, b->dim, sizeof a->dim); }
+
+static bool extents_differ(const Grid *image, const Image *mask, const char *image_path, const char *path,
+                           const char *what, char err[ERR_MAX]) {
+  const int64_t *m = mask->grid.dim, *i = image->dim;
+  if (mask->spatial == 2)
+    return err_set(err, "%s: the %s is %lld x %lld, its image %lld x %lld (%s)", path, what, (long long)m[0],
+                   (long long)m[1], (long long)i[0], (long long)i[1], image_path);
+  return err_set(err, "%s: the %s is %lld x %lld x %lld, its image %lld x %lld x %lld (%s)", path, what,
+                 (long long)m[0], (long long)m[1], (long long)m[2], (long long)i[0], (long long)i[1],
+                 (long long)i[2], image_path);
+}
+
+static bool elsewhere(const Grid *image, const Image *mask, const char *image_path, const char *path,
+                      const char *what, char err[ERR_MAX]) {
+  double mm = 0, v[3], p[3], q[3];
+  char a[4], b[4];
+  for (int c = 0; c < 8; c++) {
+    corner_of(image->dim, c, v), grid_place(image, v, p);
+    corner_of(mask->grid.dim, c, v), grid_place(&mask->grid, v, q);
+    double square = 0;
+    for (int r = 0; r < 3; r++) square += (p[r] - q[r]) * (p[r] - q[r]);
+    mm = fmax(mm, sqrt(square));
+  }
+  grid_orientation(image, a), grid_orientation(&mask->grid, b);
+  return err_set(
+      err,
+      "%s: the %s does not lie on its image %s: corners are up to %.4g mm apart (%s %lld x %lld x %lld,"
+      " image %s %lld x %lld x %lld). --mask-grid resample takes the nearest voxels, --mask-grid trust "
+      "the arrays as they are",
+      path, what, image_path, mm, b, (long long)mask->grid.dim[0], (long long)mask->grid.dim[1],
+      (long long)mask->grid.dim[2], a, (long long)image->dim[0], (long long)image->dim[1],
+      (long long)image->dim[2]);
+}
+
+bool match_grids(const Grid *image, Image *mask, OtherGrid other, const char *image_path, const char *path,
+                 const char *what, Notes *notes, char err[ERR_MAX]) {
+  double from_mm[3][4], m[3][4], whole[3][4];
+  Grid g = mask->grid, *at = &g;
+  if (!image->placed || !at->placed || other == GRID_TRUST) {
+    if (!same_extents(image, at)) return extents_differ(image, mask, image_path, path, what, err);
+    mask->grid = *image;
+    return true;
+  }
+  if (!grid_inverse(at, from_mm)) return err_set(err, "%s: its affine has no inverse", path);
+  Grid image_copy = *image;
+  affine_after(from_mm, image_copy.to_mm, m); /* voxels of the image in the mask's voxels */
+  if (permutation_of(m, image->dim, at->dim, whole) && deviation(m, whole, image->dim) <= tolerance) {
+    bool same = whole[0][0] > 0 && whole[1][1] > 0 && whole[2][2] > 0;
+    if (same) return mask->grid = *image, true;
+    char a[4], b[4];
+    grid_orientation(image, a), grid_orientation(at, b);
+    note(notes, "%s: stored as %s, its image as %s; brought to the image's order", path, b, a);
+    Walk w = walk_of(whole, at->dim);
+    return gather(mask, image, &w, path, err);
+  }
+  if (other == GRID_RESAMPLE) {
+    note(notes, "%s: on another grid than its image; resampled to it", path);
+    return resample(mask, image, m, path, err);
+  }
+  return elsewhere(image, mask, image_path, path, what, err);
+}
