@@ -36,7 +36,7 @@ static bool device_sample(Sampler *s, int i, uint64_t iteration, uint64_t k, int
                           char err[ERR_MAX]) {
   int64_t dim[3] = {0, 0, 0};
   bool maps = has_host_field(field, nfield), there = store->find(store->user, s->item[i], dim, view);
-  bool owned = false, ok = true, index = s->recipe.foreground > 0 && !s->index[i];
+  bool owned = false, ok = true, index = s->augment.foreground > 0 && !s->index[i];
   Sample x = {.image = NULL};
   if (!there || maps || index) {
     if (!sampler_fetch(s, i, &x, &owned, err)) return false;

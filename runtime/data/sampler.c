@@ -50,7 +50,7 @@ static bool budget(int64_t *bytes, char err[ERR_MAX]) {
   return *bytes = mb << 20, true;
 }
 
-/* ---- the recipe ---- */
+/* ---- augmentations ---- */
 
 /* How many of its kind stand before a[i]. */
 static uint64_t before(const NetcAugment *a, int i) {
@@ -70,7 +70,7 @@ static void place_step(Placing *p, const Step *step) {
   }
 }
 
-static void write_recipe(Recipe *r, const NetcStream *stream) {
+static void sort_augments(Augmentation *r, const NetcStream *stream) {
   NetcAugment *own = r->own, *strong = r->own + NETC_AUGMENT_MOST;
   r->foreground = stream->foreground;
   for (int i = 0; i < stream->naugments; i++) {
@@ -102,12 +102,12 @@ static bool make_room(Sampler *s) {
   s->kept = calloc((size_t)s->n + 1, sizeof *s->kept), s->order = calloc((size_t)s->n + 1, sizeof *s->order);
   s->index = calloc((size_t)s->n + 1, sizeof *s->index);
   s->label = malloc(n), s->mask = malloc(n), s->planes = malloc(floats), s->rows = rows_new(s->size[2]);
-  if (s->recipe.strongs) s->strong = malloc(floats);
-  s->scratch = malloc((size_t)intensity_scratch(s->size) * sizeof *s->scratch);
-  const NetcAugment *elastic = s->recipe.placing.elastic.a;
+  if (s->augment.strongs) s->strong = malloc(floats);
+  s->scratch = malloc((size_t)picture_scratch(s->size) * sizeof *s->scratch);
+  const NetcAugment *elastic = s->augment.placing.elastic.a;
   if (elastic) s->elastic = elastic_new(3 - spatial, s->size, elastic->value[1]);
   return s->kept && s->order && s->index && s->label && s->mask && s->planes && s->rows && s->scratch &&
-         (s->strong || !s->recipe.strongs) && (s->elastic || !elastic);
+         (s->strong || !s->augment.strongs) && (s->elastic || !elastic);
 }
 
 Sampler *sampler_new(Dataset *d, const NetcStream *stream, int number, uint64_t seed, char err[ERR_MAX]) {
@@ -118,7 +118,7 @@ Sampler *sampler_new(Dataset *d, const NetcStream *stream, int number, uint64_t 
   if (!s || !s->item) return free(s), err_set(err, "not enough memory"), NULL;
   pthread_mutex_init(&s->lock, NULL);
   s->data = d, s->seed = seed, s->stream = (uint64_t)number, s->round = UINT64_MAX, s->room = room;
-  write_recipe(&s->recipe, stream);
+  sort_augments(&s->augment, stream);
   choose_items(s, stream->source);
   if (s->n && make_room(s)) return s;
   err_set(err, s->n ? "not enough memory" : "%s: no %straining images", d->name,
@@ -145,16 +145,22 @@ static int64_t sample_bytes(const Sampler *s, const Sample *x) {
   return sample_count(s, x->dim) * (s->data->shape.channels * (int64_t)sizeof(float) + 1);
 }
 
-bool sampler_fetch(Sampler *s, int i, Sample *out, bool *owned, char err[ERR_MAX]) {
-  *owned = false;
-  if (s->kept[i].image) return *out = s->kept[i], true;
+/* Reads the item and keeps it where there is room. */
+static bool load(Sampler *s, int i, Sample *out, bool *owned, char err[ERR_MAX]) {
   if (!data_load_part(s->data, s->item[i], false, out, err)) return false;
   int64_t bytes = sample_bytes(s, out);
   free(out->own_label);
   out->own_label = NULL;
   if (bytes <= s->room) s->kept[i] = *out, s->room -= bytes;
   else *owned = true;
-  if (s->recipe.foreground <= 0 || s->index[i]) return true;
+  return true;
+}
+
+bool sampler_fetch(Sampler *s, int i, Sample *out, bool *owned, char err[ERR_MAX]) {
+  *owned = false;
+  if (s->kept[i].image) *out = s->kept[i];
+  else if (!load(s, i, out, owned, err)) return false;
+  if (s->augment.foreground <= 0 || s->index[i]) return true;
   if ((s->index[i] = foreground_new(out->label, sample_count(s, out->dim)))) return true;
   if (*owned) sample_free(out);
   return err_set(err, "not enough memory for the places of foreground");

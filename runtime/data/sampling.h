@@ -4,7 +4,7 @@
 #define NETRUN_SAMPLING_H
 #include "runtime/base/field.h"
 #include "runtime/data/foreground.h"
-#include "runtime/data/intensity.h"
+#include "runtime/data/change.h"
 #include "runtime/data/internal.h"
 #include "runtime/data/take.h"
 
@@ -15,7 +15,7 @@ typedef struct {
   Step value[NETC_AUGMENT_MOST], strong[NETC_AUGMENT_MOST];
   int values, strongs;
   double foreground;
-} Recipe;
+} Augmentation;
 
 struct Sampler {
   Dataset *data;
@@ -23,7 +23,7 @@ struct Sampler {
   Sample *kept;       /* per item of the source: loaded already, if image is set */
   Foreground **index; /* per item of the source: made already, if set */
   int64_t room;       /* bytes that may still be kept */
-  Recipe recipe;
+  Augmentation augment;
   uint64_t seed, stream;
   uint64_t round; /* round `order` is of */
   int *order;

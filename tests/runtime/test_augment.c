@@ -5,7 +5,7 @@
 #include "tests/test.h"
 #include "tests/text.h"
 #include "tests/runtime/streams.h"
-#include "runtime/data/intensity.h"
+#include "runtime/data/change.h"
 #include "runtime/data/take.h"
 
 /* ---- places ---- */
@@ -207,10 +207,10 @@ static void change_by(Changed *c, const NetcAugment *a) {
   const int64_t size[3] = {5, 6, 7};
   Step s = {a, 0};
   for (int i = 0; i < CHANNELS * SIDES; i++) c->was[i] = c->is[i] = value_at(i);
-  c->scratch = malloc((size_t)intensity_scratch(size) * sizeof *c->scratch);
+  c->scratch = malloc((size_t)picture_scratch(size) * sizeof *c->scratch);
   c->d = (Dice){.seed = 5, .stream = 2, .iteration = 77, .sample = 3};
   Picture p = {c->is, CHANNELS, SIDES, {5, 6, 7}, c->scratch};
-  intensity_apply(&p, &s, 1, &c->d);
+  picture_change(&p, &s, 1, &c->d);
   free(c->scratch);
 }
 
@@ -291,7 +291,7 @@ TEST(noise_has_the_deviation_it_was_drawn) {
     Dice d = {.seed = 8, .sample = k};
     Picture p = {image, 2, (int64_t)SIDE * SIDE, {1, SIDE, SIDE}, NULL};
     memset(image, 0, sizeof image);
-    intensity_apply(&p, &s, 1, &d);
+    picture_change(&p, &s, 1, &d);
     double sum = 0, square = 0, both = 0, sigma = noise_deviation(&s, &d), n = 2.0 * SIDE * SIDE;
     for (int i = 0; i < SIDE * SIDE * 2; i++) {
       sum += (double)image[i], square += (double)image[i] * (double)image[i];

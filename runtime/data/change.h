@@ -1,7 +1,7 @@
-/* intensity.h - augmentations that change an image's numbers and leave everything in its place
+/* change.h - augmentations that change an image's numbers and leave everything in its place
  * (ir/augment.def, VALUE). */
-#ifndef NETRUN_INTENSITY_H
-#define NETRUN_INTENSITY_H
+#ifndef NETRUN_CHANGE_H
+#define NETRUN_CHANGE_H
 #include "runtime/data/draw.h"
 
 /* A sample's image: `channels` planes of n elements, of three axes. */
@@ -9,13 +9,13 @@ typedef struct {
   float *plane;
   int channels;
   int64_t n, size[3];
-  float *scratch; /* intensity_scratch floats */
+  float *scratch; /* picture_scratch floats */
 } Picture;
 
-/* Room that intensity_apply wants for a plane of this size. */
-int64_t intensity_scratch(const int64_t size[3]);
+/* Room that picture_change wants for a plane of this size. */
+int64_t picture_scratch(const int64_t size[3]);
 /* Those steps of the list that the dice have for this sample, in the order of the list. */
-void intensity_apply(const Picture *p, const Step *step, int steps, const Dice *d);
+void picture_change(const Picture *p, const Step *step, int steps, const Dice *d);
 /* Deviation of the sample's noise by this step; 0: it has none. */
 double noise_deviation(const Step *s, const Dice *d);
 

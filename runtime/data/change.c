@@ -1,9 +1,9 @@
-/* intensity.c - one function for each kind that changes the numbers of one channel, and the table of them. */
+/* change.c - one function for each kind that changes the numbers of one channel, and the table of them. */
 #include <math.h>
 #include <string.h>
 #include "ir/gauss.h"
 #include "runtime/base/augment.h"
-#include "runtime/data/intensity.h"
+#include "runtime/data/change.h"
 
 typedef struct {
   const Picture *p;
@@ -137,12 +137,12 @@ static void (*const change[BATCH_AUGMENTS])(const Change *, float *, int) = {
 #undef AUGMENT
 };
 
-int64_t intensity_scratch(const int64_t size[3]) {
+int64_t picture_scratch(const int64_t size[3]) {
   enum { RIM = 64 }; /* plane_blur's rim to both sides of a row */
   return size[0] * size[1] * size[2] + 2 * RIM + size[2];
 }
 
-void intensity_apply(const Picture *p, const Step *step, int steps, const Dice *d) {
+void picture_change(const Picture *p, const Step *step, int steps, const Dice *d) {
   for (int s = 0; s < steps; s++) {
     Change c = {p, &step[s], d};
     if (!change[step[s].a->kind] || !step_taken(d, &step[s])) continue;
