@@ -1,11 +1,11 @@
 /* foreground.c - the index of a mask's foreground. */
 #include <stdlib.h>
 #include "runtime/data/foreground.h"
-
-enum { IGNORED = 255 };
+#include "runtime/prepare/recipe.h"
 
 struct Foreground {
-  int classes, begin[IGNORED + 1]; /* class number k of those there: element[begin[k]..begin[k + 1] - 1] */
+  int classes,
+      begin[CLASS_IGNORE + 1]; /* class number k of those there: element[begin[k]..begin[k + 1] - 1] */
   int32_t element[];
 };
 
@@ -16,14 +16,14 @@ Foreground *foreground_new(const uint8_t *mask, int64_t n) {
   int64_t have[256] = {0}, seen[256] = {0}, total = 0;
   int place[256], classes = 0;
   for (int64_t i = 0; mask && i < n; i++) have[mask[i]]++;
-  have[0] = have[IGNORED] = 0;
-  for (int c = 1; c < IGNORED; c++) classes += have[c] > 0;
+  have[0] = have[CLASS_IGNORE] = 0;
+  for (int c = 1; c < CLASS_IGNORE; c++) classes += have[c] > 0;
   int64_t most = classes ? FOREGROUND_MOST / classes : 0;
-  for (int c = 1; c < IGNORED; c++) total += kept(have[c], most);
+  for (int c = 1; c < CLASS_IGNORE; c++) total += kept(have[c], most);
   Foreground *f = malloc(sizeof *f + (size_t)total * sizeof *f->element);
   if (!f) return NULL;
   f->classes = 0, f->begin[0] = 0;
-  for (int c = 1; c < IGNORED; c++) {
+  for (int c = 1; c < CLASS_IGNORE; c++) {
     if (!have[c]) continue;
     place[c] = f->begin[f->classes];
     f->begin[f->classes + 1] = place[c] + (int)kept(have[c], most);

@@ -95,18 +95,17 @@ static bool make_STRONG(const Taking *t, const BatchField *f, char err[ERR_MAX])
   return true;
 }
 
-enum { IGNORED = 255 }; /* in a mask; -1 in a batch */
-
+/* CLASS_IGNORE of a mask is -1 in a batch. */
 static bool make_LABEL(const Taking *t, const BatchField *f, char err[ERR_MAX]) {
   int32_t *dst = (int32_t *)f->dst + place_of(t, 1);
   (void)err;
-  for (int64_t i = 0; i < t->s->count; i++) dst[i] = t->s->label[i] == IGNORED ? -1 : t->s->label[i];
+  for (int64_t i = 0; i < t->s->count; i++) dst[i] = t->s->label[i] == CLASS_IGNORE ? -1 : t->s->label[i];
   return true;
 }
 
 static bool make_SDF(const Taking *t, const BatchField *f, char err[ERR_MAX]) {
   Sampler *s = t->s;
-  for (int64_t i = 0; i < s->count; i++) s->mask[i] = s->label[i] == IGNORED ? 0 : s->label[i];
+  for (int64_t i = 0; i < s->count; i++) s->mask[i] = s->label[i] == CLASS_IGNORE ? 0 : s->label[i];
   return sdf_map(s->mask, s->data->shape.spatial, s->data->shape.size, (float *)f->dst + place_of(t, 1)) ||
          err_set(err, "not enough memory for a signed distance map");
 }
