@@ -5,7 +5,7 @@
 #include "tests/end_to_end/gpu_models.h"
 #include <stdio.h>
 #include <unistd.h>
-#include "runtime/data/data.h"
+#include "runtime/data/sampling.h"
 
 /* ---- the store ---- */
 
@@ -158,7 +158,7 @@ static void run_stream(Case *c, Emulator *const e[2], int stream, uint64_t itera
   for (int f = 0; f < s->nfield; f++) {
     size_t bytes = (size_t)(type_count(s->field[f].type) / n) * 4;
     for (int64_t k = 0; k < n; k++) /* what the host makes it makes as ever */
-      if (view[k].image < 0 || s->field[f].kind == FIELD_SDF)
+      if (view[k].image < 0 || !field_info[s->field[f].kind].by_device)
         assert_memory_equal((char *)host[f].dst + (size_t)k * bytes,
                             (char *)device[f].dst + (size_t)k * bytes, bytes);
     free(host[f].dst), free(device[f].dst);
@@ -166,17 +166,37 @@ static void run_stream(Case *c, Emulator *const e[2], int stream, uint64_t itera
   free(view);
 }
 
-/* As codegen/module/tables.c writes it. */
-static NetcStream stream_of(const Stream *s, NetcAugment list[NETC_AUGMENT_MOST]) {
-  for (int i = 0; i < s->naugment; i++) {
-    list[i] = (NetcAugment){.kind = (int32_t)s->augment[i].kind, .p = s->augment[i].p};
-    memcpy(list[i].value, s->augment[i].value, sizeof list[i].value);
+static void copy_list(NetcAugment *to, const Augment *from, int n) {
+  for (int i = 0; i < n; i++) {
+    to[i] = (NetcAugment){.kind = (int32_t)from[i].kind, .p = from[i].p};
+    memcpy(to[i].value, from[i].value, sizeof to[i].value);
   }
+}
+
+/* As codegen/module/tables.c writes it. */
+static NetcStream stream_of(const Stream *s, NetcAugment list[2 * NETC_AUGMENT_MOST]) {
+  NetcAugment *strong = list + NETC_AUGMENT_MOST;
+  copy_list(list, s->augment, s->naugment), copy_list(strong, s->strong, s->nstrong);
   return (NetcStream){.name = s->name,
                       .source = (int32_t)s->source,
                       .naugments = s->naugment,
                       .augments = list,
+                      .nstrong = s->nstrong,
+                      .strong = strong,
                       .foreground = s->foreground};
+}
+
+/* Every seventh element of every mask is to be ignored; `ignoring`: so it is in the next check. */
+static bool ignoring;
+static void ignore_some(Sampler *s) {
+  char err[ERR_MAX] = "";
+  for (int i = 0; i < s->n; i++) {
+    Sample x;
+    bool owned;
+    if (!sampler_fetch(s, i, &x, &owned, err)) fail_msg("%s", err);
+    assert_false(owned);
+    for (int64_t k = 0; k < sample_count(s, x.dim); k += 7) x.label[k] = 255;
+  }
 }
 
 /* room: images that the store takes. */
@@ -200,10 +220,11 @@ static void check(const char *text, int fills, int64_t channels, int room, int i
   int device = 0;
   for (int s = 0; s < m.prog->nstream; s++) {
     Case c = {.m = &m, .data = data, .store = {.pool = calloc(POOL, 4), .room = room}, .seed = 77};
-    NetcAugment list[NETC_AUGMENT_MOST];
+    NetcAugment list[2 * NETC_AUGMENT_MOST];
     NetcStream stream = stream_of(&m.prog->stream[s], list);
     for (int i = 0; i < 2; i++)
       if (!(*(i ? &c.made : &c.viewed) = sampler_new(data, &stream, s, c.seed, err))) fail_msg("%s", err);
+    if (ignoring) ignore_some(c.made), ignore_some(c.viewed);
     for (int it = 0; it < iterations; it++) run_stream(&c, e, s, (uint64_t)it * 40);
     device += c.by_device;
     sampler_free(c.made), sampler_free(c.viewed), free(c.store.pool);
@@ -294,6 +315,21 @@ TEST(foreground_has_the_bits_of_the_host) {
   snprintf(text, sizeof text, NET("", ""), "[\"flip\", \"crop\", rotate(20, p = 0.5)], foreground = 0.5",
            "2, 1, 8, 9, 10", "2, 8, 9, 10");
   check(text, 2, 1, ITEMS, 4);
+}
+
+/* Second views are the host's, of the image that the device makes. */
+TEST(second_views_have_the_bits_of_the_host) {
+  char text[1024];
+  snprintf(text, sizeof text, NET("    strong: f32[3, 1, 16, 16]\n", " + mean(student(labeled.strong))"),
+           "[\"flip\", rotate(20), \"noise\"], strong = [brightness(p = 1), cutout(p = 1)]", "3, 1, 16, 16",
+           "3, 16, 16");
+  check(text, 2, 1, ITEMS, 3);
+}
+
+TEST(labels_to_be_ignored_have_the_bits_of_the_host) {
+  ignoring = true;
+  check_net("[\"flip\", \"crop\"]", "3, 1, 20, 20", "3, 20, 20", 1, ITEMS);
+  ignoring = false;
 }
 
 RUN_TESTS(scratch_set_up, scratch_tear_down)

@@ -1,5 +1,5 @@
-/* test_batches.c - what a batch's arguments come to: lists of augmentations with their parameters, the fraction
- * around foreground, second views; on the command line and in the text form, too. */
+/* test_batches.c - what a batch's arguments come to: lists of augmentations with their parameters, the
+ * fraction around foreground, second views; on the command line and in the text form, too. */
 #include <string.h>
 #include "tests/test.h"
 #include "frontend/frontend.h"

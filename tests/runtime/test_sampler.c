@@ -1,6 +1,6 @@
-/* test_sampler.c - what holds of batches as wholes: image and label go through the same, threads and restarts
- * change nothing, patches lie around foreground, second views are of the same place, and what is to be ignored
- * is. */
+/* test_sampler.c - what holds of batches as wholes: image and label go through the same, threads and
+ * restarts change nothing, patches lie around foreground, second views are of the same place, and what is
+ * to be ignored is. */
 #include <math.h>
 #include <pthread.h>
 #include "tests/runtime/augment_data.h"
