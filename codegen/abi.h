@@ -225,6 +225,70 @@ typedef struct {
   const NetcFn *fns; /* as many as the module's, in the same order; launches index `kernels` above */
 } NetcDevice;
 
+/* ---- preparation ----
+ *
+ * How images and masks of files become a module's arrays: the statement `prepare` of the .net file
+ * (docs/language.md says what each setting means, ir/prepare.def lists the words). The host does it; a module
+ * gets, and gives, arrays that are prepared. */
+typedef enum { NETC_SPACING_STORED = 0, NETC_SPACING_FIXED, NETC_SPACING_MEDIAN } NetcSpacing;
+typedef enum { NETC_ORDER_NEAREST = 0, NETC_ORDER_LINEAR, NETC_ORDER_CUBIC } NetcOrder;
+typedef enum {
+  NETC_PLANE_THICK = 0,
+  NETC_PLANE_AXIAL,
+  NETC_PLANE_CORONAL,
+  NETC_PLANE_SAGITTAL,
+  NETC_PLANE_STORED
+} NetcPlane;
+typedef enum { NETC_CROP_NONE = 0, NETC_CROP_NONZERO } NetcCrop;
+typedef enum {
+  NETC_INTENSITY_AUTO = 0,
+  NETC_INTENSITY_NONE,
+  NETC_INTENSITY_ZSCORE,
+  NETC_INTENSITY_NONZERO,
+  NETC_INTENSITY_FOREGROUND,
+  NETC_INTENSITY_MINMAX,
+  NETC_INTENSITY_FIXED
+} NetcIntensityKind;
+typedef enum { NETC_WEIGHT_UNIFORM = 0, NETC_WEIGHT_GAUSSIAN } NetcWeight;
+enum { NETC_POST_LARGEST = 1, NETC_POST_FILL = 2 };
+enum { NETC_MAX_CLASSES = 255, NETC_NO_COLOUR = -1, NETC_CLASS_IGNORED = -1 };
+
+/* What is done to the values x of a channel, which are those of the file: with `clip` they are cut to lo..hi
+ * first. */
+typedef struct {
+  int32_t kind, clip;            /* NetcIntensityKind; 0 or 1 */
+  double lo, hi;                 /* lo < hi; without clip 0 */
+  double mean, deviation, scale; /* FIXED: (x / scale - mean) / deviation; else 0, 1, 1 */
+} NetcIntensity;
+
+/* One value of the mask files, or one colour, and the class it is. Several may be one class. */
+typedef struct {
+  int64_t value;  /* where colour is NETC_NO_COLOUR */
+  int32_t colour; /* 0xRRGGBB, of masks in colour; or NETC_NO_COLOUR */
+  int32_t cls;    /* index into classes, or NETC_CLASS_IGNORED: batches' labels are -1 there */
+} NetcLabelRule;
+
+/* The statement. Lists of three follow the axes of the module's arrays (as many as `spatial`), 0 beyond. */
+typedef struct {
+  const char *const *channels;      /* their names; NULL: unnamed */
+  const NetcIntensity *intensities; /* one for all channels, or one for each */
+  const NetcLabelRule *labels; /* NULL: what docs/data.md says of masks; a value without a rule is an error */
+  const char *const *classes;  /* names, background first; NULL where labels is */
+  int32_t nchannels, nintensities, nlabels, nclasses;
+  int32_t spacing;                 /* NetcSpacing */
+  int32_t image_order, mask_order; /* NetcOrder, for resampling to the spacing; masks: NEAREST or LINEAR */
+  int32_t plane;                   /* NetcPlane, of 2-D modules on volumes */
+  int32_t crop;                    /* NetcCrop */
+  int32_t weight;                  /* NetcWeight, of overlapping patches */
+  uint32_t post;                   /* NETC_POST_ bits, of predicted masks */
+  int32_t ignore;      /* 1: a label is ignored. What is made of masks but labels takes it as class 0 */
+  char orientation[8]; /* "RAS" and so on: what the array's axes point to; "": as stored */
+  double mm[3];        /* FIXED: distance of elements in millimetres; 0: as stored along this axis */
+  int64_t stride[3];   /* from patch to patch, in elements; all 0: by overlap */
+  double overlap;      /* of neighbouring patches, a fraction of their extents in [0, 1) */
+  double drop;         /* components of predicted masks below this many mm^3 are dropped; 0: none */
+} NetcPrepare;
+
 typedef struct {
   uint32_t abi_version, struct_bytes;
   const char *producer; /* "netc 0.1.0" */
@@ -243,6 +307,7 @@ typedef struct {
   int64_t nplaces;
   int64_t classes, epoch_iterations, max_iterations; /* 0 where the file does not say */
   const NetcDevice *device;                          /* NULL: compiled for the host alone */
+  const NetcPrepare *prepare;                        /* NULL: the file does not say; docs/data.md's rules */
 } NetcModule;
 
 typedef const NetcModule *(*NetcQueryFn)(uint32_t abi_version);

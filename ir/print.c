@@ -1,10 +1,11 @@
 /* print.c - the text form of programs (docs/ir.md). What is written here is what parse.c reads; floats are
  * written with 17 digits so that they come back bit for bit. Places in .net files appear as comments. */
+#include "ir/prepare.h"
 #include "ir/text.h"
 #include <math.h>
 #include <string.h>
 
-static void print_string(FILE *out, const char *s) {
+void print_string(FILE *out, const char *s) {
   fputc('"', out);
   for (; *s; s++) {
     unsigned char c = (unsigned char)*s;
@@ -15,7 +16,7 @@ static void print_string(FILE *out, const char *s) {
   fputc('"', out);
 }
 
-static void print_double(FILE *out, double v) {
+void print_double(FILE *out, double v) {
   if (isnan(v)) fputs("nan", out); /* printf may write -nan */
   else fprintf(out, "%.17g", v);
 }
@@ -176,6 +177,7 @@ void ir_print(FILE *out, const Program *p) {
   }
   for (int i = 0; i < p->nvar; i++) print_var(out, p, &p->var[i]);
   for (int i = 0; i < p->nstream; i++) print_stream(out, &p->stream[i]);
+  if (p->prepare) prepare_print(out, p);
   for (int i = 0; i < p->nfn; i++) {
     fputc('\n', out);
     fn_print(out, p->fn[i]);

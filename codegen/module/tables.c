@@ -4,10 +4,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <llvm-c/Core.h>
 #include "codegen/llvm/lower.h"
-#include "codegen/module/module.h"
-#include "codegen/module/source_lines.h"
+#include "codegen/module/constants.h"
 #include "codegen/gpu/simt.h"
 
 /* The graph's enums are the module's. */
@@ -29,34 +27,6 @@ _Static_assert((int)NETC_AUGMENT_VALUES == (int)AUGMENT_VALUES && (int)NETC_AUGM
                "sizes of augmentations");
 _Static_assert((int)NETC_MAX_RANK == (int)MAX_RANK, "ranks");
 
-enum {
-  T_ARRAY,
-  T_VAR,
-  T_NET,
-  T_KERNEL,
-  T_PLACE,
-  T_LAUNCH,
-  T_FN,
-  T_FIELD,
-  T_AUGMENT,
-  T_STREAM,
-  T_DEVICE_TEXT,
-  T_DEVICE_CODE,
-  T_DEVICE_KERNEL,
-  T_DEVICE_FILL,
-  T_DEVICE,
-  T_MODULE,
-  T_COUNT
-};
-
-typedef struct {
-  const Module *mod, *device;
-  LLVMContextRef c;
-  LLVMModuleRef m;
-  LLVMTypeRef ptr, i8, i32, i64, f64, type[T_COUNT];
-  Places *places; /* of the launches written so far */
-} Tables;
-
 static LLVMTypeRef record(const Tables *t, const char *fields) {
   LLVMTypeRef f[32];
   unsigned n = 0;
@@ -69,14 +39,15 @@ static LLVMTypeRef record(const Tables *t, const char *fields) {
     case 'O': f[n++] = LLVMArrayType2(t->i8, NETC_MAX_RANK + 2); break;
     case 'C': f[n++] = LLVMArrayType2(t->ptr, NETC_ISA_COUNT); break;
     case 'V': f[n++] = LLVMArrayType2(t->f64, NETC_AUGMENT_VALUES); break;
+    case 'E': f[n++] = LLVMArrayType2(t->i8, sizeof((NetcPrepare *)0)->orientation); break;
     case 'P': f[n++] = LLVMArrayType2(t->ptr, NETC_SM_COUNT); break;
     default: f[n++] = t->type[T_ARRAY]; break;
     }
   return LLVMStructTypeInContext(t->c, f, n, false);
 }
 
-/* Fields in order: p pointer, i i32, l i64, d double, D dim, O order, C code, P ptx, V values, A
- * NetcArray. */
+/* Fields in order: p pointer, i i32, l i64, d double, D dim, O order, C code, P ptx, V values, E orientation,
+ * A NetcArray. */
 static const struct {
   const char *name, *fields;
   size_t bytes, last; /* size of the struct, offset of its last field */
@@ -98,12 +69,20 @@ static const struct {
                          offsetof(NetcDeviceKernel, params)},
     [T_DEVICE_FILL] = {"NetcDeviceFill", "iiiil", sizeof(NetcDeviceFill), offsetof(NetcDeviceFill, tasks)},
     [T_DEVICE] = {"NetcDevice", "liiiippppp", sizeof(NetcDevice), offsetof(NetcDevice, fns)},
+    [T_INTENSITY] = {"NetcIntensity", "iiddddd", sizeof(NetcIntensity), offsetof(NetcIntensity, scale)},
+    [T_LABEL] = {"NetcLabelRule", "lii", sizeof(NetcLabelRule), offsetof(NetcLabelRule, cls)},
+    [T_PREPARE] = {"NetcPrepare",
+                   "pppp"
+                   "iiiiiiiiiiii"
+                   "Eddd"
+                   "llldd",
+                   sizeof(NetcPrepare), offsetof(NetcPrepare, drop)},
     [T_MODULE] = {"NetcModule",
                   "iippplll"
                   "iiiiii"
                   "pppppp"
-                  "llllp",
-                  sizeof(NetcModule), offsetof(NetcModule, device)},
+                  "llllpp",
+                  sizeof(NetcModule), offsetof(NetcModule, prepare)},
 };
 
 static void make_types(Tables *t) {
@@ -128,40 +107,6 @@ static bool check_layouts(const Tables *t, LLVMTargetMachineRef tm, char err[IR_
   LLVMDisposeTargetData(data);
   return good;
 }
-
-/* ---- constants ---- */
-static LLVMValueRef int32(const Tables *t, int64_t v) { return LLVMConstInt(t->i32, (uint64_t)v, true); }
-static LLVMValueRef int64(const Tables *t, int64_t v) { return LLVMConstInt(t->i64, (uint64_t)v, true); }
-static LLVMValueRef real(const Tables *t, double v) { return LLVMConstReal(t->f64, v); }
-static LLVMValueRef null(const Tables *t) { return LLVMConstNull(t->ptr); }
-
-static LLVMValueRef global(const Tables *t, const char *name, LLVMValueRef value) {
-  LLVMValueRef g = LLVMAddGlobal(t->m, LLVMTypeOf(value), name);
-  LLVMSetInitializer(g, value);
-  LLVMSetGlobalConstant(g, true);
-  LLVMSetLinkage(g, LLVMPrivateLinkage);
-  return g;
-}
-
-static LLVMValueRef text(const Tables *t, const char *s) {
-  if (!s) return null(t);
-  return global(t, "text", LLVMConstStringInContext(t->c, s, (unsigned)strlen(s), false));
-}
-
-static LLVMValueRef *values(const Tables *t, int n) {
-  return arena_alloc(t->mod->arena, (size_t)(n ? n : 1) * sizeof(LLVMValueRef));
-}
-
-/* A constant array of n elements; the null pointer when there are none. */
-static LLVMValueRef table(const Tables *t, const char *name, LLVMTypeRef type, LLVMValueRef *v, int n) {
-  return n ? global(t, name, LLVMConstArray2(type, v, (uint64_t)n)) : null(t);
-}
-
-static LLVMValueRef make(const Tables *t, LLVMValueRef *v, int n) {
-  return LLVMConstStructInContext(t->c, v, (unsigned)n, false);
-}
-#define RECORD(t, ...)                                                                                       \
-  make(t, (LLVMValueRef[]){__VA_ARGS__}, sizeof((LLVMValueRef[]){__VA_ARGS__}) / sizeof(LLVMValueRef))
 
 static LLVMValueRef array(const Tables *t, const char *name, Type type, const uint8_t *order,
                           int64_t offset) {
@@ -413,7 +358,8 @@ static LLVMValueRef module_record(const Tables *t) {
                 int64(t, m->arena_bytes), int64(t, m->var_bytes), int32(t, p->nvar), int32(t, p->nnet),
                 int32(t, m->nkernel), int32(t, p->nfn), int32(t, p->nstream), int32(t, spatial_rank(m)),
                 vars(t), nets(t), kernels(t), fns, streams(t), places(t), int64(t, t->places->n),
-                int64(t, p->classes), int64(t, p->epoch_iterations), int64(t, p->max_iterations), gpu);
+                int64(t, p->classes), int64(t, p->epoch_iterations), int64(t, p->max_iterations), gpu,
+                prepare_table(t));
 }
 
 /* const NetcModule *netc_module_query(uint32_t v) { return v == NETC_ABI_VERSION ? &module : NULL; } */

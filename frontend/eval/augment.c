@@ -45,15 +45,6 @@ const Builtin builtins_augment[] = {
     {NULL, NULL, false, NULL},
 };
 
-const char *augment_str(Eval *c, const Augment *a) {
-  const AugmentInfo *info = &augment_info[a->kind];
-  if (augment_plain(a)) return arena_printf(c->arena, "\"%s\"", info->word);
-  const char *text = arena_printf(c->arena, "%s(", info->word);
-  for (int i = 0; i < augment_params(a->kind); i++)
-    text = arena_printf(c->arena, "%s%.15g,", text, a->value[i]);
-  return arena_printf(c->arena, "%sp=%.15g)", text, a->p);
-}
-
 /* What stands in a list: a call's value, or a word, quoted or not. */
 static bool element(Eval *c, const Ast *at, Value v, bool strong, Augment *out) {
   if (v.kind == V_AUGMENT) return *out = *v.u.augment, true;

@@ -42,6 +42,19 @@ static Value eval_list(Eval *c, const Ast *n) {
   return bad ? v_poison() : list;
 }
 
+Value eval_map(Eval *c, const Ast *n, Value (*of)(Eval *c, const Ast *n)) {
+  int count = ast_count(n->list);
+  if (!eval_charge(c, n, count)) return v_poison();
+  Map *m = arena_alloc(c->arena, sizeof *m + (size_t)count * sizeof *m->e);
+  bool bad = false;
+  for (const Ast *e = n->list; e; e = e->next) {
+    Entry *to = &m->e[m->n++];
+    *to = (Entry){eval_expr(c, e->a), of(c, e->b), of == eval_expr ? e : NULL};
+    bad |= to->key.kind == V_POISON || to->value.kind == V_POISON;
+  }
+  return bad ? v_poison() : (Value){V_MAP, {.map = m}};
+}
+
 static Value eval_logic(Eval *c, const Ast *n) {
   bool ok, t = eval_truth(c, n->a, eval_expr(c, n->a), &ok);
   if (!ok) return v_poison();
@@ -86,6 +99,7 @@ static Value eval_kind(Eval *c, const Ast *n) {
   case N_NONE: return v_none();
   case N_NAME: return eval_name(c, n);
   case N_LIST: return eval_list(c, n);
+  case N_MAP: return eval_map(c, n, eval_expr);
   case N_UNARY: return value_unary(c, n, n->op, eval_expr(c, n->a));
   case N_BINARY: return eval_binary(c, n);
   case N_COND: return eval_choice(c, n);
@@ -234,6 +248,7 @@ static void exec_kind(Eval *c, const Ast *n) {
   case N_LOG: eval_log(c, n, n->name, eval_expr(c, n->a)); break;
   case N_BATCH: exec_batch(c, n); break;
   case N_OPTION: exec_option(c, n); break;
+  case N_PREPARE: exec_prepare(c, n); break;
   case N_TRAIN: exec_train(c, n); break;
   case N_PREDICT:
   case N_FORWARD: exec_predict(c, n); break;

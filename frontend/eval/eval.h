@@ -6,6 +6,7 @@
 #define NETC_EVAL_H
 #include "frontend/syntax/ast.h"
 #include "frontend/frontend.h"
+#include "ir/prepare.h"
 
 typedef enum {
   V_POISON, /* the result of something that failed and was reported */
@@ -22,6 +23,8 @@ typedef enum {
   V_BATCH,
   V_OPT,
   V_INIT,
+  V_MAP,
+  V_INTENSITY,
   V_AUGMENT
 } ValueKind;
 
@@ -38,6 +41,8 @@ typedef struct Value {
     const struct Batch *batch;
     const struct Optimiser *opt;
     const Init *init;
+    const struct Map *map;
+    const Intensity *intensity;
     const Augment *augment;
   } u;
 } Value;
@@ -46,6 +51,15 @@ typedef struct List {
   int n;
   Value v[];
 } List;
+
+typedef struct {
+  Value key, value;
+  const Ast *at; /* NULL: written on the command line */
+} Entry;
+typedef struct Map {
+  int n;
+  Entry e[];
+} Map;
 
 typedef struct {
   const char *name;
@@ -139,8 +153,9 @@ typedef struct Eval {
   const char *include[16]; /* files being read, for circular `use` */
   int ninclude;
   const char **done;
-  int ndone, capdone; /* files read */
-  const Ast *train;   /* the train block, NULL before it */
+  int ndone, capdone;          /* files read */
+  const Ast *train;            /* the train block, NULL before it */
+  struct Preparation *prepare; /* the statement prepare, NULL before it */
   int64_t sites_max;
   const char *who; /* the builtin that runs, for messages */
   int depth, calls, steps;
@@ -151,6 +166,8 @@ typedef struct Eval {
 Value eval_expr(Eval *c, const Ast *n);
 void eval_exec(Eval *c, const Ast *n);
 void eval_exec_list(Eval *c, const Ast *list);
+/* The map that n writes; `of` evaluates its values. */
+Value eval_map(Eval *c, const Ast *n, Value (*of)(Eval *c, const Ast *n));
 
 /* ---- state.c ---- */
 const Loc *eval_loc(Eval *c, const Ast *n); /* the full location: file position, block and callers */
@@ -213,7 +230,7 @@ typedef struct Builtin {
   Value (*run)(Eval *c, const Ast *at, Value *arg);
 } Builtin;
 extern const Builtin builtins_basic[], builtins_tensor[], builtins_layer[], builtins_train[],
-    builtins_augment[];                        /* end with name NULL */
+    builtins_prepare[], builtins_augment[];    /* end with name NULL */
 const Builtin *find_builtin(const char *name); /* builtin_table.c */
 
 /* ---- args.c ---- */
@@ -266,9 +283,17 @@ void exec_option(Eval *c, const Ast *n);
 void exec_train(Eval *c, const Ast *n);
 void exec_predict(Eval *c, const Ast *n);
 
+/* ---- prepare.c, prepare_labels.c ---- */
+void exec_prepare(Eval *c, const Ast *n);
+/* What the statement prepare says against the images and classes that the rest of the file has. */
+void check_prepare(Eval *c);
+/* The names of its settings, by number; NULL behind the last. */
+const char *prepare_setting(int i);
+/* The setting `labels`. */
+bool set_labels(Eval *c, const Ast *at, Value v, Prepare *p);
+
 /* ---- augment.c ---- */
-Value plain_augment(Eval *c, const char *word);     /* as ir/augment.def says, nothing given */
-const char *augment_str(Eval *c, const Augment *a); /* in the language's syntax */
+Value plain_augment(Eval *c, const char *word); /* as ir/augment.def says, nothing given */
 /* The argument augment of a batch, or strong: a list of augmentations; `at` is the argument. */
 bool arg_augments(Eval *c, const Ast *at, Value v, bool strong, const Augment **out, int *n);
 bool arg_foreground(Eval *c, const Ast *at, Value v, double *out);

@@ -8,6 +8,7 @@
 static Value define_value(Eval *c, const Ast *n) {
   if (!n) return v_poison();
   if (n->kind == N_NAME) return v_str(n->name);
+  if (n->kind == N_MAP) return eval_map(c, n, define_value);
   if (n->kind != N_LIST) return eval_expr(c, n);
   Value v[64];
   int count = 0;
@@ -20,12 +21,26 @@ static Value define_value(Eval *c, const Ast *n) {
 }
 
 static bool constant(Value v) {
+  if (v.kind == V_MAP) {
+    for (int i = 0; i < v.u.map->n; i++)
+      if (!constant(v.u.map->e[i].key) || !constant(v.u.map->e[i].value)) return false;
+    return true;
+  }
   if (v.kind == V_LIST) {
     for (int i = 0; i < v.u.list->n; i++)
       if (v.u.list->v[i].kind == V_LIST || !constant(v.u.list->v[i])) return false;
     return true;
   }
-  return v.kind == V_NUM || v.kind == V_BOOL || v.kind == V_STR || v.kind == V_NONE || v.kind == V_AUGMENT;
+  return v.kind == V_NUM || v.kind == V_BOOL || v.kind == V_STR || v.kind == V_NONE ||
+         v.kind == V_INTENSITY || v.kind == V_AUGMENT;
+}
+
+/* v takes the place of the default: one of its kind. For an intensity stand also none, its name, a list of
+ * them; for a map none, and a list, which is one from 0, 1, .. (prepare_labels.c). */
+static bool replaces(Value v, Value initial) {
+  if (v.kind == initial.kind || initial.kind == V_NONE || initial.kind == V_POISON) return true;
+  if (initial.kind == V_MAP) return v.kind == V_NONE || v.kind == V_LIST;
+  return initial.kind == V_INTENSITY && (v.kind == V_NONE || v.kind == V_STR || v.kind == V_LIST);
 }
 
 /* The value given on the command line for option n, or its default. */
@@ -39,7 +54,7 @@ static Value option_value(Eval *c, const Ast *n, Value initial) {
     if (!e || v.kind == V_POISON)
       return eval_fail(c, n, "-D %s=%s: the value must be a number, a list, a string, on or off", d->name,
                        d->value);
-    if (v.kind != initial.kind && initial.kind != V_NONE && initial.kind != V_POISON)
+    if (!replaces(v, initial))
       return eval_fail(c, n, "-D %s=%s: the option is %s (default %s)", d->name, d->value, kind_str(initial),
                        value_str(c, initial));
     initial = v;
@@ -98,7 +113,11 @@ void exec_option(Eval *c, const Ast *n) {
   }
   Value v = eval_expr(c, n->a);
   if (v.kind != V_POISON && !constant(v)) {
-    eval_fail(c, n, "an option is a number, a string, on/off or a flat list of these, not %s", kind_str(v));
+    eval_fail(
+        c, n,
+        "an option is a number, a string, on/off, none, an intensity, an augmentation, or a flat list or "
+        "a map of these, not %s",
+        kind_str(v));
     v = v_poison();
   }
   if (scope_find(&c->globals, n->name)) {

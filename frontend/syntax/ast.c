@@ -5,18 +5,20 @@ const char *const oper_name[] = {
     "+", "-", "*", "/", "//", "%", "**", "<", "<=", ">", ">=", "==", "!=", "and", "or", "-", "not"};
 
 static const char *const kind_name[] = {
-    [N_NUM] = "number",    [N_STR] = "string",        [N_BOOL] = "bool",
-    [N_NONE] = "none",     [N_NAME] = "name",         [N_LIST] = "list",
-    [N_UNARY] = "unary",   [N_BINARY] = "binary",     [N_COND] = "choice",
-    [N_CALL] = "call",     [N_ARG] = "argument",      [N_INDEX] = "index",
-    [N_SLICE] = "slice",   [N_FIELD] = "field",       [N_SEQ] = "statements",
-    [N_ASSIGN] = "assign", [N_APPEND] = "+=",         [N_EXPR] = "do",
-    [N_IF] = "if",         [N_FOR] = "for",           [N_RETURN] = "return",
-    [N_UPDATE] = "update", [N_MINIMIZE] = "minimize", [N_LOG] = "log",
-    [N_WITH] = "with",     [N_NOGRAD] = "nograd",     [N_BATCH] = "batch",
-    [N_TYPED] = "typed",   [N_OPTION] = "option",     [N_USE] = "use",
-    [N_BLOCK] = "block",   [N_NET] = "net",           [N_PARAM] = "parameter",
-    [N_TRAIN] = "train",   [N_PREDICT] = "predict",   [N_FORWARD] = "forward"};
+    [N_NUM] = "number",     [N_STR] = "string",        [N_BOOL] = "bool",
+    [N_NONE] = "none",      [N_NAME] = "name",         [N_LIST] = "list",
+    [N_UNARY] = "unary",    [N_BINARY] = "binary",     [N_COND] = "choice",
+    [N_CALL] = "call",      [N_ARG] = "argument",      [N_INDEX] = "index",
+    [N_SLICE] = "slice",    [N_FIELD] = "field",       [N_SEQ] = "statements",
+    [N_ASSIGN] = "assign",  [N_APPEND] = "+=",         [N_EXPR] = "do",
+    [N_IF] = "if",          [N_FOR] = "for",           [N_RETURN] = "return",
+    [N_UPDATE] = "update",  [N_MINIMIZE] = "minimize", [N_LOG] = "log",
+    [N_WITH] = "with",      [N_NOGRAD] = "nograd",     [N_BATCH] = "batch",
+    [N_TYPED] = "typed",    [N_OPTION] = "option",     [N_USE] = "use",
+    [N_BLOCK] = "block",    [N_NET] = "net",           [N_PARAM] = "parameter",
+    [N_TRAIN] = "train",    [N_PREDICT] = "predict",   [N_FORWARD] = "forward",
+    [N_MAP] = "map",        [N_ENTRY] = "entry",       [N_PREPARE] = "prepare",
+    [N_SETTING] = "setting"};
 
 int ast_count(const Ast *list) {
   int n = 0;

@@ -19,6 +19,8 @@ typedef enum {
   N_INDEX,  /* a: what; list: subscripts (expressions or N_SLICE) */
   N_SLICE,  /* a, b: bounds, NULL = open */
   N_FIELD,  /* a . name */
+  N_MAP,    /* list: entries (N_ENTRY) */
+  N_ENTRY,  /* a: key; b: value */
   /* statements */
   N_SEQ,      /* list */
   N_ASSIGN,   /* list: targets (N_NAME); a: value */
@@ -35,6 +37,8 @@ typedef enum {
   N_BATCH,    /* name; list2: options (N_ARG); list: fields (N_TYPED) */
   N_TYPED,    /* name : type[..]; str: f32, label or sdf; list: extents */
   N_OPTION,   /* name = a */
+  N_PREPARE,  /* list: settings (N_SETTING) */
+  N_SETTING,  /* name = a */
   /* definitions */
   N_USE,     /* name: the path */
   N_BLOCK,   /* name; list: parameters; b: body */

@@ -38,13 +38,13 @@ enum { YYMAXDEPTH_NET = 3000 };
 %token T_FOR "for" T_IN "in" T_IF "if" T_ELSE "else" T_RETURN "return" T_MINIMIZE "minimize" T_WITH "with"
 %token T_NOGRAD "nograd" T_AND "and" T_OR "or" T_NOT "not" T_TRUE "on" T_FALSE "off" T_NONE "none"
 %token T_PREDICT "predict" T_USE "use" T_OPTION "option" T_BLOCK "block" T_NET "net" T_TRAIN "train"
-%token T_BATCH "batch" T_LOG "log" T_UPDATE "update" T_FORWARD "forward"
+%token T_BATCH "batch" T_LOG "log" T_UPDATE "update" T_FORWARD "forward" T_PREPARE "prepare"
 %token T_FLOORDIV "//" T_POW "**" T_LE "<=" T_GE ">=" T_EQ "==" T_NE "!=" T_APPEND "+="
 %token T_VALUE_START "value"
 
-%type <ast> stmt simple compound expr choice body else_part param arg subscript typed
+%type <ast> stmt simple compound expr choice body else_part param arg subscript typed map value entry setting
 %type <list> stmts params names args args1 exprs subscripts typeds option_list batch_options inputs
-%type <list> stmts_more
+%type <list> stmts_more settings settings_more entries entries_more
 
 %right "if"
 %left "or"
@@ -60,7 +60,7 @@ enum { YYMAXDEPTH_NET = 3000 };
 %start file
 %%
 file: stmts { p->result = with_list(p, node(p, N_SEQ, &@1), $1); }
-    | T_VALUE_START choice { p->result = $2; }
+    | T_VALUE_START value { p->result = $2; }
     ;
 
 /* Statements are separated by ends of lines or ';'; a '}' needs none before it. */
@@ -79,7 +79,8 @@ body: '{' stmts '}' { $$ = with_list(p, node(p, N_SEQ, &@1), $2); } ;
 stmt: simple | compound ;
 
 simple:
-    names '=' expr { $$ = with_list(p, children(p, node(p, N_ASSIGN, &@1), $3, NULL, NULL), $1); }
+    names '=' map { $$ = with_list(p, children(p, node(p, N_ASSIGN, &@1), $3, NULL, NULL), $1); }
+  | names '=' expr { $$ = with_list(p, children(p, node(p, N_ASSIGN, &@1), $3, NULL, NULL), $1); }
   | "a name" "+=" expr { $$ = children(p, node(p, N_APPEND, &@1), $3, NULL, NULL); $$->name = $1; }
   | choice { $$ = children(p, node(p, N_EXPR, &@1), $1, NULL, NULL); }
   | "return" exprs { $$ = with_list(p, node(p, N_RETURN, &@1), $2); }
@@ -91,10 +92,10 @@ simple:
   ;
 
 option_list:
-    "a name" '=' choice
+    "a name" '=' value
      { Ast *n = children(p, node(p, N_OPTION, &@1), $3, NULL, NULL); n->name = $1;
        $$ = append((AstList){NULL, NULL, 0}, n); }
-  | option_list ',' "a name" '=' choice
+  | option_list ',' "a name" '=' value
      { Ast *n = children(p, node(p, N_OPTION, &@3), $5, NULL, NULL); n->name = $3; $$ = append($1, n); }
   ;
 
@@ -116,6 +117,7 @@ compound:
   | "net" "a name" '(' params ';' params ')' body
      { $$ = with_list2(p, with_list(p, children(p, node(p, N_NET, &@2), NULL, $8, NULL), $4), $6);
        $$->name = $2; }
+  | "prepare" '{' settings '}' { $$ = with_list(p, node(p, N_PREPARE, &@1), $3); }
   | "train" "a name" body { $$ = children(p, node(p, N_TRAIN, &@2), NULL, $3, NULL); $$->name = $2; }
   | "predict" '(' inputs ')' body
      { $$ = with_list(p, children(p, node(p, N_PREDICT, &@1), NULL, $5, NULL), $3); $$->name = "predict"; }
@@ -135,6 +137,24 @@ typeds: %empty { $$ = (AstList){NULL, NULL, 0}; }
   | typeds typed { $$ = append($1, $2); } | typeds "end of line" | typeds ',' | typeds ';' ;
 typed: "a name" ':' "a name" '[' exprs ']'
      { $$ = with_list(p, node(p, N_TYPED, &@1), $5); $$->name = $1; $$->str = $3; } ;
+
+/* The settings of prepare, apart as statements are. */
+settings: settings_more | settings_more setting { $$ = append($1, $2); } ;
+settings_more: %empty { $$ = (AstList){NULL, NULL, 0}; }
+  | settings_more sep | settings_more setting sep { $$ = append($1, $2); }
+  ;
+setting: "a name" '=' value
+     { $$ = children(p, node(p, N_SETTING, &@1), $3, NULL, NULL); $$->name = $1; } ;
+
+/* A map stands where it is given a name: braces inside an expression would be taken for a body. */
+value: choice | map ;
+map: '{' entries '}' { $$ = with_list(p, node(p, N_MAP, &@1), $2); } ;
+entries: entries_more | entries_more entry { $$ = append($1, $2); } ;
+entries_more: %empty { $$ = (AstList){NULL, NULL, 0}; }
+  | entries_more entry_end | entries_more entry entry_end { $$ = append($1, $2); }
+  ;
+entry_end: "end of line" | ',' ;
+entry: choice ':' choice { $$ = children(p, node(p, N_ENTRY, &@1), $1, $3, NULL); } ;
 
 params: %empty { $$ = (AstList){NULL, NULL, 0}; }
   | param { $$ = append((AstList){NULL, NULL, 0}, $1); }
@@ -273,8 +293,14 @@ static void yyerror(YYLTYPE *loc, Parser *p, const char *msg) {
   parser_error(p, loc->line, loc->col, "nested too deeply");
 }
 
-/* What those mean who come from another language; `last` stands before the token that does not fit. */
-static const char *hint(const Token *at, const Token *last) {
+static bool begins(const Token *t) { /* a statement begins behind it */
+  return !t || t->code == '{' || t->code == ';' || t->code == T_EOL;
+}
+
+/* What those mean who come from another language; `at` is the token that does not fit, the last one read. */
+static const char *hint(const Parser *p, const Token *at) {
+  const Token *last = p->pos >= 2 ? &p->tok[p->pos - 2] : NULL, *before = p->pos >= 3 ? last - 1 : NULL;
+  bool goes_on = p->tok[p->pos].line == at->line;
   static const struct { const char *word, *hint; } words[] = {
     {"elif", "; write else if"}, {"def", "; functions are written block NAME(..) { }"},
     {"function", "; functions are written block NAME(..) { }"},
@@ -287,6 +313,10 @@ static const char *hint(const Token *at, const Token *last) {
     for (size_t i = 0; t && t->code == T_NAME && i < sizeof words / sizeof *words; i++)
       if (!strcmp(t->text, words[i].word)) return words[i].hint;
   }
+  if (last && last->code == T_NAME && begins(before) && goes_on && (at->code == ':' || at->code == T_NUMBER))
+    return "; a value is given by =";
+  if (last && last->code == T_STRING && (at->code == T_NUMBER || at->code == T_STRING))
+    return "; what follows stands behind a comma or in a new line";
   if (at->code == ':') return "; bodies stand in { }";
   if (at->code == '=' && last && (last->code == ']' || last->code == ')'))
     return "; only a name can be given a value";
@@ -307,7 +337,7 @@ static int yyreport_syntax_error(const yypcontext_t *ctx, Parser *p) {
   const char *got = yysymbol_name(yypcontext_token(ctx));
   if (!strncmp(got, "a ", 2)) got += 2;
   bool word = at->code == T_NAME && at->text;
-  const char *more = hint(at, p->pos >= 2 ? &p->tok[p->pos - 2] : NULL);
+  const char *more = hint(p, at);
   parser_error(p, at->line, at->col, "unexpected %s%s%.40s%s%s%s",
                word ? "name" : got, word ? " '" : "", word ? at->text : "",
                word ? "'" : "", *more ? "" : list, more);

@@ -16,15 +16,16 @@ void parser_error(Parser *p, int line, int col, const char *fmt, ...) {
   diag_error(p->diag, loc, "%s", text);
 }
 
-/* Words that are keywords only at the start of a statement and before a name (or a string), so that `batch`,
- * `log` and `train` stay usable as names and functions. */
+/* Words that are keywords only at the start of a statement and before a name (a string, a brace), so that
+ * `batch`, `log` and `train` stay usable as names and functions. */
 static const struct {
   const char *word;
   int code, next;
 } soft[] = {
-    {"use", T_USE, T_STRING}, {"option", T_OPTION, T_NAME}, {"block", T_BLOCK, T_NAME},
-    {"net", T_NET, T_NAME},   {"train", T_TRAIN, T_NAME},   {"batch", T_BATCH, T_NAME},
-    {"log", T_LOG, T_NAME},   {"update", T_UPDATE, T_NAME}, {"forward", T_FORWARD, T_NAME},
+    {"use", T_USE, T_STRING},    {"option", T_OPTION, T_NAME}, {"block", T_BLOCK, T_NAME},
+    {"net", T_NET, T_NAME},      {"train", T_TRAIN, T_NAME},   {"batch", T_BATCH, T_NAME},
+    {"log", T_LOG, T_NAME},      {"update", T_UPDATE, T_NAME}, {"forward", T_FORWARD, T_NAME},
+    {"prepare", T_PREPARE, '{'},
 };
 
 static int soft_keyword(const Token *t, const Token *next) {

@@ -38,6 +38,20 @@ bool cli_number(const CliArgs *a, const char *name, double otherwise, double *ou
   return (end != v && !*end) || err_set(err, "--%s is `%s`; a number is expected", name, v);
 }
 
+bool cli_bytes(const CliArgs *a, const char *name, int64_t otherwise, int64_t *out, char err[ERR_MAX]) {
+  static const char unit[] = "KMGT";
+  const char *v = cli_value(a, name);
+  *out = otherwise;
+  if (!v) return true;
+  char *end;
+  double n = strtod(v, &end), scale = 1;
+  const char *u = *end ? strchr(unit, *end >= 'a' ? *end - 'a' + 'A' : *end) : NULL;
+  for (const char *c = unit; u && c <= u; c++) scale *= 1024;
+  if (end == v || !(n > 0) || (*end && (!u || end[1])) || n * scale > 1e18)
+    return err_set(err, "--%s is `%s`; a size is expected, as 500M or 2G", name, v);
+  return *out = (int64_t)(n * scale), true;
+}
+
 bool cli_required(const CliArgs *a, const char *name, const char **out, char err[ERR_MAX]) {
   *out = cli_value(a, name);
   return *out || err_set(err, "--%s is missing (see --help)", name);

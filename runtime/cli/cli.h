@@ -46,6 +46,8 @@ bool cli_given(const CliArgs *a, const char *name);
 bool cli_int(const CliArgs *a, const char *name, int64_t otherwise, int64_t min, int64_t max, int64_t *out,
              char err[ERR_MAX]);
 bool cli_number(const CliArgs *a, const char *name, double otherwise, double *out, char err[ERR_MAX]);
+/* A size in bytes: 500M, 2G, 1.5G, 800000000. */
+bool cli_bytes(const CliArgs *a, const char *name, int64_t otherwise, int64_t *out, char err[ERR_MAX]);
 bool cli_required(const CliArgs *a, const char *name, const char **out, char err[ERR_MAX]);
 /* --device: "cpu" is ON_HOST (runtime/device/open.h), "cuda:N" is N, "cuda" 0. */
 bool cli_device(const CliArgs *a, int *gpu, char err[ERR_MAX]);

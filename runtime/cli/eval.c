@@ -1,58 +1,129 @@
 /* eval.c - netrun eval */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "runtime/cli/predictor.h"
 #include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
+#include "runtime/eval/bootstrap.h"
 #include "runtime/eval/eval.h"
-#include "runtime/session/checkpoint.h"
 
-static void print_summary(const Summary *s, const Dataset *d, const EvalOptions *o, int64_t classes) {
-  printf("%s, %s split, %d %s%s%s\n", d->name, split_name[o->split], s->items,
-         d->shape.spatial == 2 ? "images" : "volumes", o->fill ? ", holes filled" : "",
-         o->largest ? ", largest component" : "");
-  if (classes > 2)
+/* ---- what is printed ---- */
+
+static void print_head(const ReportAbout *a, const Results *r) {
+  static const char *const then[] = {[EMPTY_ONE] = "agreed values count there (--empty)",
+                                     [EMPTY_NAN] = "what is not defined there is left out",
+                                     [EMPTY_SKIP] = "they are left out"};
+  printf("%s, %s split, %d %ss%s%s\n", a->data, a->split, r->items, r->unit, a->fill ? ", holes filled" : "",
+         a->largest ? ", largest component" : "");
+  if (r->classes > 2)
     printf("each value is the mean over the %lld foreground classes, each against all others\n",
-           (long long)classes - 1);
-  printf("%-6s %10s %10s %6s\n", "", "mean", "sd", "n");
-  for (int k = 0; k < METRIC_COUNT; k++)
-    printf("%-6s %10.4f %10.4f %6d\n", metric_info[k].column, summary_mean(s, k), summary_sd(s, k), s->n[k]);
+           (long long)r->classes - 1);
+  if (metrics_want(&a->metrics, AREAS)) printf("NSD within %g\n", a->metrics.tolerance);
+  char label[CLASS_LABEL];
+  for (int64_t c = 1; c < r->classes; c++) {
+    int without = results_without(r, c);
+    if (without || a->metrics.empty == EMPTY_SKIP)
+      printf("class %s: not in the truth of %d of the %d %ss; %s\n", class_label(a, c, label), without,
+             r->items, r->unit, then[a->metrics.empty]);
+  }
 }
+
+/* A row of metric k for class c, 0 being the mean over the foreground classes. */
+static void print_row(const ReportAbout *a, const Results *r, int k, int64_t c) {
+  char label[CLASS_LABEL], name[CLASS_LABEL + 16];
+  const Statistics *s = results_of(r, c, k);
+  snprintf(name, sizeof name, "%s%s%s", metric_info[k].column, c ? ":" : "",
+           c ? class_label(a, c, label) : "");
+  printf("%-8s %10.4f %10.4f %6d   %10.4f %10.4f\n", name, s->mean, s->sd, s->n, s->low, s->high);
+}
+
+/* r is summarised. */
+static void print_results(const ReportAbout *a, const Results *r) {
+  uint32_t wanted = metrics_wanted(&a->metrics);
+  int cases = 0; /* of the metric that most of them have */
+  print_head(a, r);
+  printf("%-8s %10s %10s %6s   %10s %10s\n", "", "mean", "sd", "n", "from", "to");
+  for (int k = 0; k < METRIC_COUNT; k++) {
+    int some = results_of(r, 0, k)->cases;
+    cases = some > cases ? some : cases;
+    if (wanted >> k & 1) print_row(a, r, k, 0);
+  }
+  for (int k = 0; r->classes > 2 && k < METRIC_COUNT; k++)
+    for (int64_t c = 1; wanted >> k & 1 && c < r->classes; c++) print_row(a, r, k, c);
+  printf("from .. to: %d %% interval of the mean, by %d resamples of the %d cases\n", BOOTSTRAP_PERCENT,
+         BOOTSTRAP_RESAMPLES, cases);
+}
+
+/* ---- the command ---- */
 
 static const CliOption options[] = {
     {"data", "NAME[:DIR]", "data set: lits, isic2018, la, folder or phantom; DIR, or $NETRUN_DATA/NAME"},
-    {"weights", "FILE", "a checkpoint or other .safetensors file with the module's variables"},
+    {"weights", "FILE[,FILE..]", "a checkpoint or other .safetensors file; of several the mean is taken"},
     {"split", "NAME", "test, val or train (test)"},
-    {"out", "DIR", "write DIR/eval.csv, one row per image, and the pictures"},
+    {"out", "DIR", "write DIR/eval.csv, one row per image, DIR/eval.json, and the pictures"},
+    {"metrics", "LIST", "which of di,ja,ac,se,sp,voe,asd,assd,hd95,nsd,rve, or all (the first nine)"},
+    {"tolerance", "MM", "of nsd: how far apart surfaces may be that agree"},
+    {"empty", "RULE", "metrics of empty masks: one (agreed values), nan, or skip (one)"},
     {"overlays", "N", "pictures of N images, spread evenly: image, truth green, prediction red (0)"},
     {"by", "slice|volume", "what a 2-D module's score on volumes is of (volume)"},
     {"fill", NULL, "fill the holes of predictions before scoring"},
     {"largest", NULL, "keep the largest component of predictions before scoring"},
+    CLI_PREDICTOR_OPTIONS,
     CLI_RECIPE_OPTIONS,
     {"threads", "T", "threads (all CPUs)"},
     {"device", "NAME", "cpu or cuda:N (cpu)"},
     {NULL, NULL, NULL}};
 
+/* The session is ready, the options are read. */
+static bool evaluate_data(Predictor *p, const EvalOptions *o, const char *data, char err[ERR_MAX]) {
+  Results r = {0};
+  Dataset *d = data_open(data, &p->shape, err);
+  bool ok = d && eval_run(p, d, o, &r, err) && results_summarise(&r, err);
+  if (ok) {
+    ReportAbout about = eval_about(p, d, o);
+    print_results(&about, &r);
+  }
+  results_free(&r);
+  data_close(d);
+  return ok;
+}
+
 static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_MAX]) {
-  const EvalOptions *o = user;
-  const char *data, *weights;
+  EvalOptions *o = user;
+  const char *data;
+  CliWeights weights = {.n = 0};
   Predictor p;
-  Summary sum;
-  Recipe recipe = recipe_plain;
+  Recipe recipe;
   Notes notes;
-  if (!cli_recipe(args, &recipe, err) || !cli_required(args, "data", &data, err) ||
-      !cli_required(args, "weights", &weights, err) || !predictor_new(&p, s, err))
+  if (!cli_required(args, "data", &data, err) || !cli_required(args, "weights", &(const char *){NULL}, err) ||
+      !predictor_new(&p, s, err))
     return false;
   session_init(s, 0);
   notes_init(&notes);
   p.shape.recipe = &recipe, p.shape.notes = &notes;
-  Dataset *d = checkpoint_load(s, weights, p.fn, NULL, err) ? data_open(data, &p.shape, err) : NULL;
-  bool ok = d && eval_run(&p, d, o, &sum, err);
-  if (ok) print_summary(&sum, d, o, p.shape.classes);
+  o->weights = cli_value(args, "weights");
+  bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
+            cli_predictor(args, &p, &weights, err) && evaluate_data(&p, o, data, err);
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
   notes_free(&notes);
-  data_close(d);
+  cli_weights_free(&weights);
   predictor_free(&p);
   return ok;
+}
+
+static bool read_metrics(const CliArgs *args, MetricOptions *o, char err[ERR_MAX]) {
+  const char *metrics = cli_value(args, "metrics"), *empty = cli_value(args, "empty");
+  if ((metrics && !metrics_named(metrics, &o->metrics, err)) ||
+      (empty && !empty_named(empty, &o->empty, err)) || !cli_number(args, "tolerance", 0, &o->tolerance, err))
+    return false;
+  bool given = cli_given(args, "tolerance");
+  if (metrics_want(o, AREAS) && !given)
+    return err_set(err, "nsd needs --tolerance MM: how far apart surfaces may be that agree");
+  if (given && !metrics_want(o, AREAS))
+    return err_set(err, "--tolerance is for nsd: give --metrics all, or a list with nsd in it");
+  return (isfinite(o->tolerance) && o->tolerance >= 0) ||
+         err_set(err, "--tolerance is `%s`; a distance from 0 on is expected", cli_value(args, "tolerance"));
 }
 
 static bool run(const CliArgs *args, char err[ERR_MAX]) {
@@ -66,7 +137,7 @@ static bool run(const CliArgs *args, char err[ERR_MAX]) {
     return err_set(err, "--by is `%s`; it can be slice or volume", by);
   o.by_slice = by && !strcmp(by, "slice");
   int64_t overlays;
-  if (!cli_int(args, "overlays", 0, 0, 1000000, &overlays, err) ||
+  if (!read_metrics(args, &o.metrics, err) || !cli_int(args, "overlays", 0, 0, 1000000, &overlays, err) ||
       (split && !split_named(split, &o.split, err)))
     return false;
   if (overlays && !o.out) return err_set(err, "--overlays needs --out DIR, where the pictures go");
@@ -76,7 +147,7 @@ static bool run(const CliArgs *args, char err[ERR_MAX]) {
 
 const Command cmd_eval = {"eval",
                           "MODULE --data NAME[:DIR] --weights FILE",
-                          "Scores predictions against masks: Dice, Jaccard, surface distances.",
+                          "Scores predictions against masks: Dice, Jaccard, surface distances, volumes.",
                           1,
                           1,
                           options,

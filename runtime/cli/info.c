@@ -8,6 +8,7 @@
 #include "runtime/base/augment.h"
 #include "runtime/cli/cli.h"
 #include "runtime/session/footprint.h"
+#include "runtime/session/prepare.h"
 #include "runtime/cli/info.h"
 #include "runtime/session/session.h"
 
@@ -135,6 +136,7 @@ void info_text(const Module *m, FILE *out) {
   print_memory(d, out);
   print_functions(d, out);
   print_streams(d, out);
+  prepare_tell(d->prepare, d->spatial, out);
 }
 
 static bool print_module(const CliArgs *args, const Module *m, int gpu, char err[ERR_MAX]) {

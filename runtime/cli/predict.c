@@ -4,11 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "runtime/session/checkpoint.h"
+#include "runtime/cli/predictor.h"
 #include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
 #include "runtime/base/file.h"
 #include "runtime/eval/overlay.h"
+#include "runtime/eval/memory.h"
+#include "runtime/eval/score.h"
+#include "runtime/base/scratch.h"
 #include "runtime/io/picture.h"
 #include "runtime/eval/predictor.h"
 #include "runtime/image/image.h"
@@ -27,34 +30,53 @@ static int64_t fullest(const uint8_t *masks, int64_t n, int64_t patch) {
   return best;
 }
 
+/* One input, or a directory of them. */
 typedef struct {
-  const char *in, *out, *overlay; /* overlay NULL: none */
+  const char *in, *out, *overlay, *prob; /* overlay, prob: NULL: none */
+  bool fill, largest;
+  int64_t memory; /* bytes; 0: what it takes */
 } Job;
 
-static bool write_overlay(const Job *job, const Predictor *p, const Sample *x, const uint8_t *classes,
+static bool write_overlay(const Job *job, const Predictor *p, const Sample *x, const uint8_t *small,
                           char err[ERR_MAX]) {
   if (!job->overlay) return true;
-  if (p->shape.spatial == 3) return overlay_volume(job->overlay, x->image, x->dim, NULL, classes, err);
-  int64_t z = x->slices ? fullest(classes, x->slices, p->patch) : 0;
+  if (p->shape.spatial == 3) return overlay_volume(job->overlay, x->image, x->dim, NULL, small, err);
+  int64_t z = x->slices ? fullest(small, x->slices, p->patch) : 0;
   return picture_overlay(job->overlay, x->image + z * p->patch * p->shape.channels, p->shape.channels,
-                         p->shape.size[0], p->shape.size[1], NULL, classes + z * p->patch, err);
+                         p->shape.size[0], p->shape.size[1], NULL, small + z * p->patch, err);
 }
 
-static bool predict_sample(Predictor *p, const Sample *x, const Job *job, char err[ERR_MAX]) {
-  int64_t n = predictor_elements(x), own_n = grid_count(&x->own);
-  uint8_t *classes = malloc((size_t)n), *own = malloc((size_t)own_n);
-  bool ok = (classes && own) || err_memory(err, job->in, n + own_n);
-  ok = ok && predictor_sample(p, x, classes, err) && sample_restore(x, classes, own, err);
-  Written mask = {x->own_spatial, 1, x->own, own, NULL, p->shape.classes, NULL};
-  ok = ok && image_write(job->out, job->in, &mask, err) && write_overlay(job, p, x, classes, err);
-  free(classes), free(own);
+static bool write_answer(const Predictor *p, const Sample *x, const Job *job, const Answer *a,
+                         char err[ERR_MAX]) {
+  int64_t classes = p->shape.classes;
+  const Written mask = {x->own_spatial, 1, x->own, a->mask, NULL, classes, NULL};
+  const Written prob = {x->own_spatial, (int)classes, x->own, NULL, a->prob, classes, NULL};
+  return clean_mask(a->mask, classes, x->own_spatial, x->own.dim, job->fill, job->largest, err) &&
+         image_write(job->out, job->in, &mask, err) &&
+         (!job->prob || image_write(job->prob, job->in, &prob, err)) &&
+         write_overlay(job, p, x, a->small, err);
+}
+
+static bool predict_sample(Predictor *p, Sample *x, const Job *job, char err[ERR_MAX]) {
+  int64_t own = grid_count(&x->own), small = predictor_elements(x);
+  Answer a = {.mask = malloc((size_t)own), .small = job->overlay ? malloc((size_t)small) : NULL};
+  bool ok = a.mask && (a.small || !job->overlay);
+  if (!ok) err_memory(err, job->in, own + small);
+  if (ok && job->prob) ok = scratch_floats(own * p->shape.classes, &a.prob, err);
+  ok = ok && predictor_answer(p, x, &a, err) && write_answer(p, x, job, &a, err);
+  scratch_free(a.prob, own * p->shape.classes);
+  free(a.mask), free(a.small);
   return ok;
 }
 
 static bool predict_file(Predictor *p, const Job *job, char err[ERR_MAX]) {
   Sample x;
   char *name = (char *)(uintptr_t)job->in;
-  if (!data_load_files(&(Files){.image = &name, .nimage = 1}, &p->shape, &x, err)) return false;
+  const Files files = {.image = &name, .nimage = 1};
+  Plan plan = {.prob = job->prob != NULL, .small = job->overlay != NULL, .clean = job->fill || job->largest};
+  if (!plan_memory(p, &files, &plan, job->memory, err)) return false;
+  plan_print(&plan, job->in, stderr);
+  if (!data_load_files(&files, &p->shape, &x, err)) return false;
   bool ok = predict_sample(p, &x, job, err);
   sample_free(&x);
   return ok;
@@ -70,14 +92,18 @@ static void mask_name(const char *name, char file[512]) {
   snprintf(file, 512, "%.*s%s", (int)format_stem(name), name, f->ending[0]);
 }
 
-static bool predict_named(Predictor *p, const char *in_dir, const char *out_dir, const char *name,
-                          char err[ERR_MAX]) {
-  char file[512];
+static bool predict_named(Predictor *p, const Job *all, const char *name, char err[ERR_MAX]) {
+  char file[512], prob_file[512];
+  Job job = *all;
   mask_name(name, file);
-  char *in = path_join(in_dir, name), *out = path_join(out_dir, file);
-  bool ok = in && out ? predict_file(p, &(Job){in, out, NULL}, err) : err_memory(err, "a file name", 0);
+  snprintf(prob_file, sizeof prob_file, "%.*s.nii.gz", (int)format_stem(name), name);
+  char *in = path_join(all->in, name), *out = path_join(all->out, file);
+  char *prob = all->prob ? path_join(all->prob, prob_file) : NULL;
+  job.in = in, job.out = out, job.prob = prob;
+  bool ok =
+      in && out && (prob || !all->prob) ? predict_file(p, &job, err) : err_memory(err, "a file name", 0);
   if (ok) printf("%s\n", out);
-  free(in), free(out);
+  free(in), free(out), free(prob);
   return ok;
 }
 
@@ -99,15 +125,17 @@ static int by_mask_name(const struct dirent **x, const struct dirent **y) {
   return strcmp(a, b);
 }
 
-static bool predict_directory(Predictor *p, const char *in, const char *out, char err[ERR_MAX]) {
+static bool predict_directory(Predictor *p, const Job *job, char err[ERR_MAX]) {
   struct dirent **list = NULL;
+  const char *in = job->in;
   int n = scandir(in, &list, is_image, by_mask_name);
   if (n < 0) return err_sys(err, "cannot read directory %s", in);
   char endings[ALL_ENDINGS];
   bool ok = n > 0 || err_set(err, "%s holds no images (%s)", in, format_endings(endings));
-  ok = ok && distinct(list, n, in, err) && make_dirs(out, err);
+  ok = ok && distinct(list, n, in, err) && make_dirs(job->out, err) &&
+       (!job->prob || make_dirs(job->prob, err));
   for (int i = 0; i < n; i++) {
-    ok = ok && predict_named(p, in, out, list[i]->d_name, err);
+    ok = ok && predict_named(p, job, list[i]->d_name, err);
     free(list[i]);
   }
   free(list);
@@ -117,10 +145,15 @@ static bool predict_directory(Predictor *p, const char *in, const char *out, cha
 /* ---- the command ---- */
 
 static const CliOption options[] = {
-    {"weights", "FILE", "a checkpoint or other .safetensors file with the module's variables"},
+    {"weights", "FILE[,FILE..]", "a checkpoint or other .safetensors file; of several the mean is taken"},
     {"in", "IMAGE|DIR", "a picture or volume (docs/data.md lists the formats), or a directory of them"},
     {"out", "MASK|DIR", ".png for a picture, .nii or .nii.gz for a volume; a directory if --in is one"},
     {"overlay", "PNG", "also a picture: the image, and the prediction's outline in red over it"},
+    {"prob", "FILE|DIR", "also the probabilities of all classes: a float NIfTI volume of four axes"},
+    {"memory", "SIZE", "take no more than this, as 2G; the result does not depend on it"},
+    {"fill", NULL, "fill the holes of the mask"},
+    {"largest", NULL, "keep the largest component of each class"},
+    CLI_PREDICTOR_OPTIONS,
     CLI_RECIPE_OPTIONS,
     {"threads", "T", "threads (all CPUs)"},
     {"device", "NAME", "cpu or cuda:N (cpu)"},
@@ -136,27 +169,41 @@ static bool same_file(const char *a, const char *b) {
   return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-static bool predict(Session *s, const CliArgs *args, void *user, char err[ERR_MAX]) {
-  (void)user;
-  const char *weights;
-  Job job = {NULL, NULL, cli_value(args, "overlay")};
-  Predictor p;
-  Recipe recipe = recipe_plain;
-  Notes notes;
-  if (!cli_recipe(args, &recipe, err) || !cli_required(args, "weights", &weights, err) ||
-      !cli_required(args, "in", &job.in, err) || !cli_required(args, "out", &job.out, err))
+static bool read_job(const CliArgs *args, Job *job, char err[ERR_MAX]) {
+  *job = (Job){.overlay = cli_value(args, "overlay"),
+               .prob = cli_value(args, "prob"),
+               .fill = cli_given(args, "fill"),
+               .largest = cli_given(args, "largest")};
+  if (!cli_required(args, "weights", &(const char *){NULL}, err) ||
+      !cli_required(args, "in", &job->in, err) || !cli_required(args, "out", &job->out, err) ||
+      !cli_bytes(args, "memory", 0, &job->memory, err))
     return false;
-  if (same_file(job.in, job.out)) return err_set(err, "--out %s would overwrite the images of --in", job.out);
-  bool many = is_directory(job.in);
-  if (many && job.overlay) return err_set(err, "--overlay is for a single image; %s is a directory", job.in);
-  if (!predictor_new(&p, s, err)) return false;
+  if (same_file(job->in, job->out))
+    return err_set(err, "--out %s would overwrite the images of --in", job->out);
+  if (job->prob && (same_file(job->in, job->prob) || !strcmp(job->out, job->prob)))
+    return err_set(err, "--prob %s is the name of --in or --out", job->prob);
+  if (job->overlay && is_directory(job->in))
+    return err_set(err, "--overlay is for a single image; %s is a directory", job->in);
+  return true;
+}
+
+static bool predict(Session *s, const CliArgs *args, void *user, char err[ERR_MAX]) {
+  Job job;
+  CliWeights weights = {.n = 0};
+  Predictor p;
+  Recipe recipe;
+  Notes notes;
+  (void)user;
+  if (!read_job(args, &job, err) || !predictor_new(&p, s, err)) return false;
   session_init(s, 0);
   notes_init(&notes);
   p.shape.recipe = &recipe, p.shape.notes = &notes;
-  bool ok = checkpoint_load(s, weights, p.fn, NULL, err) &&
-            (many ? predict_directory(&p, job.in, job.out, err) : predict_file(&p, &job, err));
+  bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
+            cli_predictor(args, &p, &weights, err) &&
+            (is_directory(job.in) ? predict_directory(&p, &job, err) : predict_file(&p, &job, err));
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
   notes_free(&notes);
+  cli_weights_free(&weights);
   predictor_free(&p);
   return ok;
 }

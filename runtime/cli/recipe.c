@@ -10,10 +10,11 @@ static bool other_grid(const char *how, OtherGrid *out, char err[ERR_MAX]) {
   return err_set(err, "--mask-grid is `%s`; it can be refuse, resample or trust", how);
 }
 
-bool cli_recipe(const CliArgs *args, Recipe *out, char err[ERR_MAX]) {
+bool cli_recipe(const CliArgs *args, const Module *m, int channels, Recipe *out, char err[ERR_MAX]) {
   const char *grid = cli_value(args, "mask-grid"), *axes = cli_value(args, "axes");
   if (axes && strcmp(axes, "xyz") != 0 && strcmp(axes, "zyx") != 0)
     return err_set(err, "--axes is `%s`; it can be xyz or zyx", axes);
+  if (!recipe_of(m->desc->prepare, m->desc->spatial, channels, out, err)) return false;
   out->axes = axes;
   out->fill_nan = cli_given(args, "nan");
   return cli_number(args, "nan", 0, &out->nan_value, err) &&

@@ -3,6 +3,7 @@
 #define NETRUN_CLI_RECIPE_H
 #include "runtime/cli/cli.h"
 #include "runtime/prepare/recipe.h"
+#include "runtime/session/module.h"
 
 /* Rows for a command's table of options. */
 #define CLI_RECIPE_OPTIONS                                                                                   \
@@ -11,5 +12,6 @@
     "axes", "ORDER", "axes of files that do not say, slowest first: xyz, zyx (xyz)"                          \
   }
 
-bool cli_recipe(const CliArgs *args, Recipe *out, char err[ERR_MAX]);
+/* channels: of the module's images. */
+bool cli_recipe(const CliArgs *args, const Module *m, int channels, Recipe *out, char err[ERR_MAX]);
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "runtime/base/field.h"
 #include "runtime/base/array.h"
+#include "runtime/cli/predictor.h"
 #include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
 #include "runtime/eval/eval.h"
@@ -131,18 +132,22 @@ static int64_t epoch_length(const Trainer *t) {
 
 /* ---- evaluation between iterations ---- */
 
-static bool append_row(const char *dir, uint64_t done, const Summary *s, char err[ERR_MAX]) {
+static bool append_row(const char *dir, uint64_t done, const Results *r, const MetricOptions *o,
+                       char err[ERR_MAX]) {
   char *path = path_join(dir, "val.csv");
   FILE *f = path ? fopen(path, "a") : NULL;
   bool ok = f != NULL;
+  uint32_t wanted = metrics_wanted(o);
   if (ok && fseek(f, 0, SEEK_END) == 0 && ftell(f) == 0) {
     fprintf(f, "iteration");
-    for (int k = 0; k < METRIC_COUNT; k++) fprintf(f, ",%s", metric_info[k].column);
+    for (int k = 0; k < METRIC_COUNT; k++)
+      if (wanted >> k & 1) fprintf(f, ",%s", metric_info[k].column);
     fputc('\n', f);
   }
   if (ok) {
     fprintf(f, "%" PRIu64, done);
-    for (int k = 0; k < METRIC_COUNT; k++) fprintf(f, ",%.9g", summary_mean(s, k));
+    for (int k = 0; k < METRIC_COUNT; k++)
+      if (wanted >> k & 1) fprintf(f, ",%.9g", results_mean(r, 0, k));
     fputc('\n', f);
   }
   if (f) ok = fclose(f) == 0;
@@ -153,12 +158,14 @@ static bool append_row(const char *dir, uint64_t done, const Summary *s, char er
 
 static bool evaluate(void *user, uint64_t done, char err[ERR_MAX]) {
   Trainer *t = user;
-  Summary s;
-  if (!eval_run(&t->predictor, t->data, &t->eval, &s, err)) return false;
-  if (t->opt.progress)
+  Results r;
+  bool ok = eval_run(&t->predictor, t->data, &t->eval, &r, err);
+  if (ok && t->opt.progress)
     fprintf(t->opt.progress, "%siteration %" PRIu64 ": DI %.4f over %d images\n",
-            isatty(fileno(t->opt.progress)) ? "\n" : "", done, summary_mean(&s, 0), s.items);
-  return append_row(t->opt.out, done, &s, err);
+            isatty(fileno(t->opt.progress)) ? "\n" : "", done, results_mean(&r, 0, METRIC_di), r.items);
+  ok = ok && append_row(t->opt.out, done, &r, &t->eval.metrics, err);
+  results_free(&r);
+  return ok;
 }
 
 static bool prepare_eval(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
@@ -170,7 +177,8 @@ static bool prepare_eval(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   if (!data_count(t->data, t->eval.split, false))
     return err_set(err, "--eval-every: data set %s has no %s images; choose another --eval-split",
                    t->data->name, split ? split : "val");
-  if (!predictor_new(&t->predictor, t->session, err)) return false;
+  if (!predictor_new(&t->predictor, t->session, err) || !cli_predictor(args, &t->predictor, NULL, err))
+    return false;
   const DataShape *a = &t->predictor.shape, *b = &t->data->shape;
   if (a->channels != b->channels || a->classes != b->classes || memcmp(a->size, b->size, sizeof a->size) != 0)
     return err_set(err, "--eval-every: predict takes images of another shape than the batches");
@@ -194,6 +202,7 @@ static const CliOption options[] = {
     {"log-every", "N", "without a terminal: a line every N iterations (100)"},
     {"eval-every", "N", "score the val split every N iterations, into val.csv (never)"},
     {"eval-split", "NAME", "the split of --eval-every: val, test or train (val)"},
+    CLI_PREDICTOR_OPTIONS,
     CLI_RECIPE_OPTIONS,
     {NULL, NULL, NULL}};
 
@@ -264,7 +273,7 @@ static bool train(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   DataShape shape;
   Progress at = {.iteration = 0};
   if (!cli_required(args, "data", &spec, err) || !read_options(&t->opt, args, m, &at, err) ||
-      !cli_recipe(args, &t->recipe, err) || !batch_shape(m, t->fn, &shape, err))
+      !batch_shape(m, t->fn, &shape, err) || !cli_recipe(args, m, shape.channels, &t->recipe, err))
     return false;
   shape.recipe = &t->recipe, shape.notes = &t->notes;
   if (!(t->data = data_open(spec, &shape, err)) || !same_data(t, &at, err)) return false;
@@ -288,7 +297,6 @@ static bool train_on(Session *s, const CliArgs *args, void *user, char err[ERR_M
   if (!t.fn)
     return err_set(err, "%s has no training function: add a `train` block to %s", s->module->path,
                    d->source ? d->source : "its source");
-  t.recipe = recipe_plain;
   notes_init(&t.notes);
   bool ok = train(&t, args, err);
   notes_print(&t.notes, 0, NOTES_SHOWN, stderr);

@@ -84,9 +84,6 @@ bool data_load_whole(const Dataset *d, int item, Sample *out, char err[ERR_MAX])
 /* Files that belong to no data set, prepared as its items are: a picture, a volume, or for a 2-D module and a
  * volume a stack. */
 bool data_load_files(const Files *files, const DataShape *shape, Sample *out, char err[ERR_MAX]);
-/* Classes at the sample's size (dim; slices of them for a stack) on the file's own grid. */
-bool sample_restore(const Sample *s, const uint8_t *classes, uint8_t *own, char err[ERR_MAX]);
-
 /* ---- batches (sampler.c): which items make up batch `iteration` of a stream, and their augmentation, all a
  * pure function of (seed, iteration, stream): a resumed run sees what the first would have seen. ---- */
 typedef struct Sampler Sampler;

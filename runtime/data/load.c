@@ -99,26 +99,3 @@ bool data_load_whole(const Dataset *d, int item, Sample *out, char err[ERR_MAX])
   Files files = files_of(&m->source[item]);
   return data_load_files(&files, &d->shape, out, err);
 }
-
-/* Slices of a stack in the volume they were cut from. */
-static void stack_to_volume(const Sample *s, const uint8_t *classes, uint8_t *plane, uint8_t *volume) {
-  Slices cut = slices_of(&s->place);
-  for (int64_t z = 0; z < cut.n; z++) {
-    resize_nearest(classes + z * s->dim[0] * s->dim[1], s->dim[0], s->dim[1], plane, cut.h, cut.w);
-    for (int64_t y = 0; y < cut.h; y++)
-      for (int64_t x = 0; x < cut.w; x++)
-        volume[z * cut.slice_step + y * cut.h_step + x * cut.w_step] = plane[y * cut.w + x];
-  }
-}
-
-bool sample_restore(const Sample *s, const uint8_t *classes, uint8_t *own, char err[ERR_MAX]) {
-  if (s->own_spatial == 2)
-    return resize_nearest(classes, s->dim[0], s->dim[1], own, s->own.dim[0], s->own.dim[1]), true;
-  int64_t n = s->place.dim[0] * s->place.dim[1] * s->place.dim[2];
-  uint8_t *volume = s->slices ? malloc((size_t)n) : NULL, *plane = s->slices ? malloc((size_t)n) : NULL;
-  bool ok = !s->slices || (volume && plane);
-  if (ok && s->slices) stack_to_volume(s, classes, plane, volume);
-  ok = ok && place_mask(&s->place, s->slices ? volume : classes, own);
-  free(volume), free(plane);
-  return ok || err_memory(err, "a mask on its file's grid", n);
-}

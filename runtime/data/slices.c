@@ -44,12 +44,12 @@ static void cut_label(const uint8_t *label, const Slices *cut, int64_t z, uint8_
 }
 
 /* The slice's values as the network sees them. */
-static void values_of(const uint16_t *stored, int64_t n, const float range[2], const Intensity *how,
+static void values_of(const uint16_t *stored, int64_t n, const float range[2], const NetcIntensity *how,
                       float *out) {
   float scale = (range[1] - range[0]) / 65535;
   for (int64_t i = 0; i < n; i++) out[i] = range[0] + scale * (float)stored[i];
-  Intensity slice = *how;
-  if (slice.kind == INTENSITY_AUTO) slice = (Intensity){.kind = INTENSITY_ZSCORE};
+  NetcIntensity slice = *how;
+  if (slice.kind == NETC_INTENSITY_AUTO) slice = (NetcIntensity){.kind = NETC_INTENSITY_ZSCORE};
   intensity_apply(out, n, &slice);
 }
 

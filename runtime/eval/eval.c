@@ -7,6 +7,7 @@
 #include "runtime/eval/eval.h"
 #include "runtime/base/file.h"
 #include "runtime/eval/overlay.h"
+#include "runtime/eval/score.h"
 #include "runtime/io/picture.h"
 #include "runtime/image/image.h"
 
@@ -20,9 +21,10 @@ typedef struct {
 
 typedef struct {
   Sample sample;
-  uint8_t *small; /* predicted classes at the sample's size */
+  float *score;   /* (classes, S) of a picture or a slice, which are brought to the file's grid in parallel */
+  uint8_t *small; /* predicted classes at the sample's size, for pictures */
   uint8_t *own;   /* the same on the file's grid, cleaned */
-  Metrics metrics;
+  Metrics *metrics; /* by class, as score_masks gives them */
   bool ok, overlay;
   char err[ERR_MAX];
 } Scored;
@@ -33,6 +35,7 @@ typedef struct {
   const EvalOptions *opt;
   const Unit *unit; /* of the group */
   Scored *scored;
+  float *score; /* room for the scores of GROUP_2D pictures; NULL: volumes */
 } Group;
 
 /* ---- one item ---- */
@@ -60,8 +63,9 @@ static void load_one(void *ctx, int64_t task) {
     return;
   }
   int64_t small = predictor_elements(&s->sample), own = grid_count(&s->sample.own);
-  s->small = malloc((size_t)small), s->own = malloc((size_t)own);
-  s->ok = (s->small && s->own) || err_memory(s->err, "a mask", small + own);
+  s->small = s->overlay ? malloc((size_t)small) : NULL, s->own = malloc((size_t)own);
+  s->metrics = malloc((size_t)g->predictor->shape.classes * sizeof *s->metrics);
+  s->ok = ((s->small || !s->overlay) && s->own && s->metrics) || err_memory(s->err, "a mask", small + own);
 }
 
 static void score_one(void *ctx, int64_t task) {
@@ -70,9 +74,11 @@ static void score_one(void *ctx, int64_t task) {
   const Sample *x = &s->sample;
   int64_t classes = g->predictor->shape.classes;
   const double mm[3] = {grid_spacing(&x->own, 0), grid_spacing(&x->own, 1), grid_spacing(&x->own, 2)};
-  s->ok = sample_restore(x, s->small, s->own, s->err) &&
+  const Answer answer = {.mask = s->own, .small = s->small};
+  MaskPair pair = {s->own, x->own_label, x->own_spatial, x->own.dim, mm};
+  s->ok = (!s->score || answer_of_scores(g->predictor, x, s->score, &answer, s->err)) &&
           clean_mask(s->own, classes, x->own_spatial, x->own.dim, g->opt->fill, g->opt->largest, s->err) &&
-          score_masks(s->own, x->own_label, classes, x->own_spatial, x->own.dim, mm, &s->metrics, s->err);
+          score_masks(&pair, classes, &g->opt->metrics, s->metrics, s->err);
 }
 
 /* ---- pictures ---- */
@@ -107,48 +113,40 @@ static bool predict_group(const Group *g, int n, char err[ERR_MAX]) {
   Predictor *p = g->predictor;
   if (p->shape.spatial == 3 || g->unit[0].whole) {
     for (int i = 0; i < n; i++)
-      if (!predictor_sample(p, &g->scored[i].sample, g->scored[i].small, err)) return false;
+      if (!predictor_answer(p, &g->scored[i].sample,
+                            &(Answer){.mask = g->scored[i].own, .small = g->scored[i].small}, err))
+        return false;
     return true;
   }
-  int64_t one = p->patch * p->shape.channels; /* pictures fill batches together */
-  float *images = malloc((size_t)(n * one) * sizeof *images);
-  uint8_t *masks = malloc((size_t)(n * p->patch));
-  bool ok = images && masks;
-  for (int i = 0; ok && i < n; i++)
-    memcpy(images + i * one, g->scored[i].sample.image, (size_t)one * sizeof *images);
-  bool had = ok;
-  ok = ok && predictor_slices(p, images, n, masks, err);
-  for (int i = 0; ok && i < n; i++) memcpy(g->scored[i].small, masks + i * p->patch, (size_t)p->patch);
-  free(images), free(masks);
-  return had ? ok : err_memory(err, "a group of images", n * one * 5);
+  int64_t out = p->patch * p->shape.classes; /* pictures fill batches together */
+  const float *image[GROUP_2D];
+  for (int i = 0; i < n; i++) image[i] = g->scored[i].sample.image;
+  if (!predictor_scores(p, image, n, g->score, err)) return false;
+  for (int i = 0; i < n; i++) g->scored[i].score = g->score + i * out;
+  return true;
 }
 
-static bool report_group(const Group *g, int n, FILE *csv, Summary *sum, char err[ERR_MAX]) {
+static bool report_group(const Group *g, int n, Results *results, char err[ERR_MAX]) {
   for (int i = 0; i < n; i++) {
     const Scored *s = &g->scored[i];
     char room[512];
     const char *name = name_of(g, i, room);
-    summary_add(sum, &s->metrics);
-    if (csv) {
-      fprintf(csv, "%s", name);
-      for (int k = 0; k < METRIC_COUNT; k++) fprintf(csv, ",%.9g", s->metrics.value[k]);
-      fputc('\n', csv);
-    }
+    if (!results_add(results, name, g->data->item[g->unit[i].item].patient, s->metrics, err)) return false;
     if (s->overlay && !write_overlay(g, s, name, err)) return false;
   }
   return true;
 }
 
-static bool run_group(Group *g, int n, FILE *csv, Summary *sum, char err[ERR_MAX]) {
+static bool run_group(Group *g, int n, Results *results, char err[ERR_MAX]) {
   Pool *pool = g->predictor->session->pool;
   pool_run(pool, load_one, g, n);
   bool ok = all_ok(g, n, err) && predict_group(g, n, err);
   if (ok) pool_run(pool, score_one, g, n);
-  ok = ok && all_ok(g, n, err) && report_group(g, n, csv, sum, err);
+  ok = ok && all_ok(g, n, err) && report_group(g, n, results, err);
   for (int i = 0; i < n; i++) {
     sample_free(&g->scored[i].sample);
-    free(g->scored[i].small), free(g->scored[i].own);
-    g->scored[i].small = g->scored[i].own = NULL;
+    free(g->scored[i].small), free(g->scored[i].own), free(g->scored[i].metrics);
+    g->scored[i].small = g->scored[i].own = NULL, g->scored[i].metrics = NULL;
   }
   return ok;
 }
@@ -161,9 +159,14 @@ static bool is_among(int64_t i, int64_t n, int64_t some) {
 }
 
 static bool run_units(Predictor *p, const Dataset *d, const EvalOptions *o, const Unit *unit, int n,
-                      FILE *csv, Summary *sum, char err[ERR_MAX]) {
-  Group g = {p, d, o, unit, calloc(GROUP_2D, sizeof *g.scored)};
-  if (!g.scored) return err_memory(err, "a group of images", GROUP_2D * (int64_t)sizeof *g.scored);
+                      Results *results, char err[ERR_MAX]) {
+  Group g = {p, d, o, unit, calloc(GROUP_2D, sizeof *g.scored), NULL};
+  int64_t scores = p->shape.spatial == 2 ? GROUP_2D * p->patch * p->shape.classes : 0;
+  if (scores) g.score = malloc((size_t)scores * sizeof *g.score);
+  if (!g.scored || (scores && !g.score)) {
+    free(g.scored), free(g.score);
+    return err_memory(err, "a group of images", scores * 4);
+  }
   bool ok = true, terminal = o->progress && isatty(fileno(o->progress));
   for (int done = 0; ok && done < n;) {
     int room = p->shape.spatial == 3 || unit[done].whole ? GROUP_3D : GROUP_2D, some = 0;
@@ -173,12 +176,12 @@ static bool run_units(Predictor *p, const Dataset *d, const EvalOptions *o, cons
       g.scored[some].overlay = o->out && is_among(done + some, n, o->overlays < n ? o->overlays : n);
       some++;
     }
-    ok = run_group(&g, some, csv, sum, err);
+    ok = run_group(&g, some, results, err);
     done += some;
     if (terminal)
       fprintf(o->progress, "\r\033[K%d/%d%s", done, n, done == n || !ok ? "\n" : ""), fflush(o->progress);
   }
-  free(g.scored);
+  free(g.scored), free(g.score);
   return ok;
 }
 
@@ -202,16 +205,14 @@ static int units_of(const Dataset *d, const EvalOptions *o, Unit *unit) {
   return n;
 }
 
-static bool open_csv(AtomicFile *csv, const char *dir, char err[ERR_MAX]) {
-  if (!make_dirs(dir, err)) return false;
-  char *path = path_join(dir, "eval.csv");
-  bool ok = path ? atomic_open(csv, path, err) : err_memory(err, "a file name", 0);
-  free(path);
-  if (!ok) return false;
-  fprintf(csv->file, "name");
-  for (int k = 0; k < METRIC_COUNT; k++) fprintf(csv->file, ",%s", metric_info[k].column);
-  fputc('\n', csv->file);
-  return true;
+/* What the units are; "image" where some are volumes and some slices. */
+static const char *name_of_units(const Predictor *p, const Dataset *d, const Unit *unit, int n) {
+  int whole = 0, slices = 0;
+  for (int i = 0; i < n; i++) {
+    bool volume = unit[i].whole || p->shape.spatial == 3;
+    whole += volume, slices += !volume && d->item[unit[i].item].volume >= 0;
+  }
+  return whole == n ? "volume" : slices == n ? "slice" : "image";
 }
 
 const char *const split_name[3] = {"train", "val", "test"};
@@ -222,17 +223,27 @@ bool split_named(const char *name, Split *out, char err[ERR_MAX]) {
   return err_set(err, "there is no split `%s`; it can be train, val or test", name);
 }
 
-bool eval_run(Predictor *p, const Dataset *d, const EvalOptions *o, Summary *out, char err[ERR_MAX]) {
-  *out = (Summary){0};
+ReportAbout eval_about(const Predictor *p, const Dataset *d, const EvalOptions *o) {
+  return (ReportAbout){.module = p->session->module->path,
+                       .weights = o->weights,
+                       .data = d->name,
+                       .root = d->root,
+                       .split = split_name[o->split],
+                       .class_name = o->class_names,
+                       .fill = o->fill,
+                       .largest = o->largest,
+                       .metrics = o->metrics};
+}
+
+bool eval_run(Predictor *p, const Dataset *d, const EvalOptions *o, Results *out, char err[ERR_MAX]) {
+  ReportAbout about = eval_about(p, d, o);
+  *out = (Results){.classes = p->shape.classes, .cases = d->ncase};
   Unit *unit = malloc((size_t)d->nitem * sizeof *unit + 1);
   if (!unit) return err_memory(err, "the list of images", d->nitem * (int64_t)sizeof *unit);
   int n = units_of(d, o, unit);
-  AtomicFile csv = {.file = NULL};
+  out->unit = name_of_units(p, d, unit, n);
   bool ok = n > 0 || err_set(err, "data set %s has no images in its %s split", d->name, split_name[o->split]);
-  ok = ok && (!o->out || open_csv(&csv, o->out, err));
-  ok = ok && run_units(p, d, o, unit, n, csv.file, out, err);
-  if (csv.file && ok) ok = atomic_commit(&csv, err);
-  else if (csv.file) atomic_abort(&csv);
+  ok = ok && (!o->out || make_dirs(o->out, err)) && run_units(p, d, o, unit, n, out, err);
   free(unit);
-  return ok;
+  return ok && (!o->out || report_write(o->out, &about, out, err));
 }

@@ -3,19 +3,25 @@
 #define NETRUN_EVAL_H
 #include <stdio.h>
 #include "runtime/eval/predictor.h"
-#include "runtime/eval/score.h"
+#include "runtime/eval/report.h"
 
 typedef struct {
   Split split;
   bool by_slice;      /* a 2-D module on volumes: a row per slice; else per volume */
   bool fill, largest; /* clean_mask before scoring */
-  const char *out;    /* directory for eval.csv and pictures; NULL: neither */
-  int overlays;       /* pictures of so many items, spread evenly over the split */
-  FILE *progress;     /* NULL: silent */
+  MetricOptions metrics;
+  const char *out;                /* directory for eval.csv, eval.json and pictures; NULL: none of them */
+  const char *weights;            /* their file, for the report; NULL: not known */
+  const char *const *class_names; /* by class; NULL: classes are called by their numbers */
+  int overlays;                   /* pictures of so many items, spread evenly over the split */
+  FILE *progress;                 /* NULL: silent */
 } EvalOptions;
 
-/* Predictions are brought to the files' own grids and scored there. */
-bool eval_run(Predictor *p, const Dataset *d, const EvalOptions *o, Summary *out, char err[ERR_MAX]);
+/* Predictions are brought to the files' own grids and scored there. *out is to be freed by results_free,
+ * after a failure too. */
+bool eval_run(Predictor *p, const Dataset *d, const EvalOptions *o, Results *out, char err[ERR_MAX]);
+/* What a report says about such a run. */
+ReportAbout eval_about(const Predictor *p, const Dataset *d, const EvalOptions *o);
 extern const char *const split_name[3]; /* train, val, test */
 bool split_named(const char *name, Split *out, char err[ERR_MAX]);
 #endif

@@ -1,10 +1,10 @@
-/* predictor.c - a module's predict function on batches of slices and on windows of a volume: classes by the
- * largest value. */
+/* predictor.c - a module's predict function on batches of images of its size, averaged over models and flips.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/base/array.h"
 #include "runtime/eval/predictor.h"
-#include "runtime/eval/slide.h"
+#include "runtime/session/checkpoint.h"
 
 /* The one input that is an image: float, (N,C,S). */
 static const NetcArray *image_input(const NetcFn *f, int spatial) {
@@ -53,9 +53,10 @@ bool predictor_shape(const Module *m, DataShape *shape, char err[ERR_MAX]) {
 }
 
 bool predictor_new(Predictor *p, const Session *s, char err[ERR_MAX]) {
-  *p = (Predictor){.session = s};
+  *p = (Predictor){.session = s, .plan = window_plan_plain, .models = 1, .tiles = 1};
   p->fn = find(s->module, &p->in, &p->shape, err);
   if (!p->fn) return false;
+  window_plan_of(s->module->desc->prepare, &p->plan);
   p->out = &p->fn->outputs[0];
   p->batch = p->in->dim[0], p->patch = 1;
   for (int a = 0; a < p->shape.spatial; a++) p->patch *= p->shape.size[a];
@@ -71,11 +72,10 @@ void predictor_free(Predictor *p) {
   p->images = p->scores = NULL;
 }
 
-/* Scores of n <= batch images; the rest of the batch is zeros. */
-static bool score_batch(Predictor *p, const float *image, int64_t n, char err[ERR_MAX]) {
+/* Scores of n <= batch images that lie in p->images; the rest of the batch is zeros. */
+static bool score_batch(Predictor *p, int64_t n, char err[ERR_MAX]) {
   int64_t one = p->patch * p->shape.channels;
-  memcpy(p->images, image, (size_t)(n * one) * sizeof *image);
-  memset(p->images + n * one, 0, (size_t)((p->batch - n) * one) * sizeof *image);
+  memset(p->images + n * one, 0, (size_t)((p->batch - n) * one) * sizeof *p->images);
   array_to_memory(p->in, p->images, session_at(p->session, p->in));
   session_scalars(p->session, p->fn, 0, 0, 0);
   if (!fn_run(p->session, p->fn, (NetcStep){0, 0}, err)) return false;
@@ -83,7 +83,57 @@ static bool score_batch(Predictor *p, const float *image, int64_t n, char err[ER
   return true;
 }
 
-static void largest_class(const float *scores, int64_t classes, int64_t patch, uint8_t *mask) {
+/* One channel (S) with the axes whose bits are set the other way round. */
+static void flip(const DataShape *shape, int axes, const float *in, float *out) {
+  int64_t dim[3] = {1, 1, 1};
+  bool back[3] = {false, false, false};
+  int first = 3 - shape->spatial;
+  for (int a = 0; a < shape->spatial; a++) dim[first + a] = shape->size[a], back[first + a] = axes >> a & 1;
+  for (int64_t i = 0; i < dim[0]; i++)
+    for (int64_t j = 0; j < dim[1]; j++) {
+      int64_t y = back[0] ? dim[0] - 1 - i : i, x = back[1] ? dim[1] - 1 - j : j;
+      const float *row = in + (y * dim[1] + x) * dim[2];
+      for (int64_t k = 0; k < dim[2]; k++) *out++ = row[back[2] ? dim[2] - 1 - k : k];
+    }
+}
+
+/* Adds the scores of n <= batch images, for every flip that is asked for. */
+bool predictor_add(Predictor *p, const float *const *image, int64_t n, float *score, char err[ERR_MAX]) {
+  int ways = p->flips ? 1 << p->shape.spatial : 1;
+  int64_t channels = p->shape.channels, classes = p->shape.classes;
+  float scale = 1 / (float)(ways * p->models), *turned = malloc((size_t)p->patch * sizeof *turned);
+  bool ok = turned || err_memory(err, "a flipped image", p->patch * 4);
+  for (int w = 0; ok && w < ways; w++) {
+    for (int64_t k = 0; k < n * channels; k++)
+      flip(&p->shape, w, image[k / channels] + k % channels * p->patch, p->images + k * p->patch);
+    ok = score_batch(p, n, err);
+    for (int64_t k = 0; ok && k < n * classes; k++) {
+      flip(&p->shape, w, p->scores + k * p->patch, turned);
+      for (int64_t i = 0; i < p->patch; i++) score[k * p->patch + i] += scale * turned[i];
+    }
+  }
+  free(turned);
+  return ok;
+}
+
+bool predictor_choose(Predictor *p, int m, char err[ERR_MAX]) {
+  return p->models == 1 || checkpoint_load(p->session, p->weights[m], p->fn, NULL, err);
+}
+
+bool predictor_scores(Predictor *p, const float *const *image, int64_t n, float *score, char err[ERR_MAX]) {
+  int64_t out = p->patch * p->shape.classes;
+  memset(score, 0, (size_t)(n * out) * sizeof *score);
+  for (int m = 0; m < p->models; m++) {
+    if (!predictor_choose(p, m, err)) return false;
+    for (int64_t i = 0; i < n; i += p->batch) {
+      int64_t some = n - i < p->batch ? n - i : p->batch;
+      if (!predictor_add(p, image + i, some, score + i * out, err)) return false;
+    }
+  }
+  return true;
+}
+
+void largest_class(const float *scores, int64_t classes, int64_t patch, uint8_t *mask) {
   for (int64_t i = 0; i < patch; i++) {
     int64_t best = 0;
     for (int64_t c = 1; c < classes; c++)
@@ -93,33 +143,13 @@ static void largest_class(const float *scores, int64_t classes, int64_t patch, u
 }
 
 bool predictor_slices(Predictor *p, const float *image, int64_t n, uint8_t *mask, char err[ERR_MAX]) {
-  for (int64_t i = 0; i < n; i += p->batch) {
-    int64_t some = n - i < p->batch ? n - i : p->batch;
-    if (!score_batch(p, image + i * p->patch * p->shape.channels, some, err)) return false;
-    for (int64_t k = 0; k < some; k++)
-      largest_class(p->scores + k * p->patch * p->shape.classes, p->shape.classes, p->patch,
-                    mask + (i + k) * p->patch);
+  float *score = malloc((size_t)(p->patch * p->shape.classes) * sizeof *score);
+  bool ok = score || err_memory(err, "scores of an image", p->patch * p->shape.classes * 4);
+  for (int64_t i = 0; ok && i < n; i++) {
+    const float *one = image + i * p->patch * p->shape.channels;
+    ok = predictor_scores(p, &one, 1, score, err);
+    if (ok) largest_class(score, p->shape.classes, p->patch, mask + i * p->patch);
   }
-  return true;
-}
-
-static bool one_window(void *user, const float *image, float *prob, char err[ERR_MAX]) {
-  Predictor *p = user;
-  if (!score_batch(p, image, 1, err)) return false;
-  memcpy(prob, p->scores, (size_t)(p->patch * p->shape.classes) * sizeof *prob);
-  return true;
-}
-
-bool predictor_volume(Predictor *p, const float *image, const int64_t *dim, uint8_t *mask,
-                      char err[ERR_MAX]) {
-  return slide_predict(image, &p->shape, dim, NULL, one_window, p, mask, err);
-}
-
-int64_t predictor_elements(const Sample *x) {
-  return x->dim[0] * x->dim[1] * (x->slices ? x->slices : x->dim[2] ? x->dim[2] : 1);
-}
-
-bool predictor_sample(Predictor *p, const Sample *x, uint8_t *classes, char err[ERR_MAX]) {
-  if (p->shape.spatial == 3) return predictor_volume(p, x->image, x->dim, classes, err);
-  return predictor_slices(p, x->image, x->slices ? x->slices : 1, classes, err);
+  free(score);
+  return ok;
 }

@@ -10,6 +10,7 @@
 #ifndef NETRUN_PREDICTOR_H
 #define NETRUN_PREDICTOR_H
 #include "runtime/data/data.h"
+#include "runtime/eval/windows.h"
 #include "runtime/session/session.h"
 
 typedef struct {
@@ -20,7 +21,20 @@ typedef struct {
   int64_t batch;          /* images per call of fn */
   int64_t patch;          /* elements of one channel */
   float *images, *scores; /* a batch in and out, row-major */
+  /* How; set between predictor_new and the first image. */
+  WindowPlan plan;
+  bool flips;                 /* mean over all flips of the image along its axes: 4 in 2-D, 8 in 3-D */
+  int models;                 /* 1: the session's variables; more: the mean over those of these files */
+  const char *const *weights; /* .safetensors */
+  int64_t tiles;              /* volumes: 1, or more to take less memory (slide.h) */
 } Predictor;
+
+/* What is wanted of a sample; NULL: not that. */
+typedef struct {
+  uint8_t *mask;  /* classes on the file's grid (Sample.own) */
+  float *prob;    /* (classes, own): what predict says, averaged */
+  uint8_t *small; /* classes at the sample's own size (predictor_elements) */
+} Answer;
 
 /* What images the module's predict function takes. Refuses functions that are not image (N,C,S) -> scores
  * (N,classes,S). */
@@ -30,8 +44,21 @@ void predictor_free(Predictor *p);
 /* Elements of the classes of a sample at its own size: of a picture, of all slices of a stack, of a
  * volume. */
 int64_t predictor_elements(const Sample *x);
-/* A picture, a slice, a stack or a volume; classes: as many elements. */
-bool predictor_sample(Predictor *p, const Sample *x, uint8_t *classes, char err[ERR_MAX]);
+/* A picture, a slice, a stack or a volume. */
+bool predictor_answer(Predictor *p, const Sample *x, const Answer *out, char err[ERR_MAX]);
+/* Scores of n images (C,S) at the module's size: score (n, classes, S), averaged over models and flips. */
+bool predictor_scores(Predictor *p, const float *const *image, int64_t n, float *score, char err[ERR_MAX]);
+/* The answer for a picture or a slice from its scores (classes, S). */
+bool answer_of_scores(const Predictor *p, const Sample *x, const float *score, const Answer *out,
+                      char err[ERR_MAX]);
+/* Bytes of memory that predictor_answer takes beside the sample and the answer. */
+int64_t predictor_bytes(const Predictor *p, int spatial_of_file, const int64_t dim[3]);
+/* What predictor_scores is made of. Makes the variables those of model m. */
+bool predictor_choose(Predictor *p, int m, char err[ERR_MAX]);
+/* Adds this model's part of the scores of n <= batch images, for every flip that is asked for. */
+bool predictor_add(Predictor *p, const float *const *image, int64_t n, float *score, char err[ERR_MAX]);
+/* scores (classes, patch) to mask (patch): the first among equals. */
+void largest_class(const float *scores, int64_t classes, int64_t patch, uint8_t *mask);
 /* image: (n, C, S) row-major; mask: (n, S). */
 bool predictor_slices(Predictor *p, const float *image, int64_t n, uint8_t *mask, char err[ERR_MAX]);
 bool predictor_volume(Predictor *p, const float *image, const int64_t *dim, uint8_t *mask, char err[ERR_MAX]);

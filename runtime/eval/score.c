@@ -1,4 +1,4 @@
-/* score.c - metrics of masks with several classes, and their means. */
+/* score.c - metrics of masks with several classes, and cleaning of masks. */
 #include <math.h>
 #include <stdlib.h>
 #include "runtime/eval/score.h"
@@ -14,25 +14,30 @@ static void pick_class(const uint8_t *mask, int64_t n, int64_t c, uint8_t *out) 
   for (int64_t i = 0; i < n; i++) out[i] = mask[i] == c;
 }
 
-bool score_masks(const uint8_t *pred, const uint8_t *truth, int64_t classes, int spatial, const int64_t *dim,
-                 const double *spacing, Metrics *out, char err[ERR_MAX]) {
-  int64_t n = count_of(spatial, dim);
-  uint8_t *p = malloc((size_t)n * 2), *t = p ? p + n : NULL;
-  double sum[METRIC_COUNT] = {0};
-  int defined[METRIC_COUNT] = {0};
-  bool ok = p != NULL;
-  for (int64_t c = 1; ok && c < classes; c++) {
-    Metrics one;
-    pick_class(pred, n, c, p), pick_class(truth, n, c, t);
-    ok = metrics_of(p, t, spatial, dim, spacing, &one);
-    for (int i = 0; ok && i < METRIC_COUNT; i++) {
-      double v = one.value[i];
-      if (!isnan(v)) sum[i] += v, defined[i]++;
-    }
+static void average(Metrics *of, int64_t classes) {
+  of[0] = (Metrics){.pred = 0};
+  for (int64_t c = 1; c < classes; c++) of[0].pred += of[c].pred, of[0].truth += of[c].truth;
+  for (int i = 0; i < METRIC_COUNT; i++) {
+    double sum = 0;
+    int defined = 0;
+    for (int64_t c = 1; c < classes; c++)
+      if (!isnan(of[c].value[i])) sum += of[c].value[i], defined++;
+    of[0].value[i] = defined ? sum / defined : NAN;
   }
-  for (int i = 0; i < METRIC_COUNT; i++) out->value[i] = defined[i] ? sum[i] / defined[i] : NAN;
-  free(p);
-  return ok || err_memory(err, "the metrics of a mask", n * 18);
+}
+
+bool score_masks(const MaskPair *m, int64_t classes, const MetricOptions *o, Metrics *out,
+                 char err[ERR_MAX]) {
+  if (classes > NETC_MAX_CLASSES)
+    return err_set(err,
+                   "masks of %lld classes cannot be scored: %d is the most, as %d in the truth means "
+                   "that an element is ignored",
+                   (long long)classes, NETC_MAX_CLASSES, CLASS_IGNORE);
+  for (int64_t c = 1; c < classes; c++)
+    if (!metrics_of(m, (uint8_t)c, o, &out[c]))
+      return err_memory(err, "the metrics of a mask", count_of(m->spatial, m->dim) * 12);
+  average(out, classes);
+  return true;
 }
 
 bool clean_mask(uint8_t *mask, int64_t classes, int spatial, const int64_t *dim, bool fill, bool largest,
@@ -50,20 +55,4 @@ bool clean_mask(uint8_t *mask, int64_t classes, int spatial, const int64_t *dim,
   }
   free(one);
   return ok || err_memory(err, "cleaning a mask", n * 5);
-}
-
-void summary_add(Summary *s, const Metrics *m) {
-  s->items++;
-  for (int i = 0; i < METRIC_COUNT; i++) {
-    double v = m->value[i], before = v - s->mean[i];
-    if (isnan(v)) continue;
-    s->mean[i] += before / ++s->n[i];
-    s->squares[i] += before * (v - s->mean[i]);
-  }
-}
-
-double summary_mean(const Summary *s, int metric) { return s->n[metric] ? s->mean[metric] : NAN; }
-
-double summary_sd(const Summary *s, int metric) {
-  return s->n[metric] > 1 ? sqrt(s->squares[metric] / (s->n[metric] - 1)) : NAN;
 }

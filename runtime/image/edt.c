@@ -13,9 +13,11 @@ typedef struct {
   int64_t *root;
 } Line;
 
-/* f[0..n) becomes its distance transform with squared spacing ss. */
-static void transform_line(Line *l, int64_t n, double ss, double *out) {
+/* f[0..n) becomes its distance transform with spacing s. Distances are rounded as products of a number of
+ * steps and the spacing, as in SciPy, so that a tolerance of three steps holds three steps. */
+static void transform_line(Line *l, int64_t n, double s, double *out) {
   int64_t k = -1;
+  double ss = s * s;
   for (int64_t q = 0; q < n; q++) {
     if (isinf(l->f[q])) continue; /* no parabola here */
     double start = -INFINITY;
@@ -33,8 +35,8 @@ static void transform_line(Line *l, int64_t n, double ss, double *out) {
   }
   for (int64_t p = 0, i = 0; p < n; p++) {
     while (i < k && l->from[i + 1] < (double)p) i++;
-    double d = (double)(p - l->root[i]);
-    out[p] = d * d * ss + l->f[l->root[i]];
+    double d = (double)(p - l->root[i]) * s;
+    out[p] = d * d + l->f[l->root[i]];
   }
 }
 
@@ -47,14 +49,16 @@ bool edt_squared(const uint8_t *mask, int spatial, const int64_t *dim, const dou
   Line l = {.f = room, .from = room + n, .root = (int64_t *)(room + 3 * n)};
   double *result = room + 2 * n;
   for (int64_t i = 0; i < total; i++) out[i] = mask[i] ? 0 : INFINITY;
-  int64_t stride = 1;
-  for (int a = spatial - 1; a >= 0; stride *= dim[a--])
+  int64_t stride = total;
+  for (int a = 0; a < spatial; a++) {
+    stride /= dim[a];
     for (int64_t line = 0; line < total / dim[a]; line++) {
       double *at = out + line / stride * stride * dim[a] + line % stride;
       for (int64_t i = 0; i < dim[a]; i++) l.f[i] = at[i * stride];
-      transform_line(&l, dim[a], spacing[a] * spacing[a], result);
+      transform_line(&l, dim[a], spacing[a], result);
       for (int64_t i = 0; i < dim[a]; i++) at[i * stride] = result[i];
     }
+  }
   free(room);
   return true;
 }

@@ -37,16 +37,16 @@ static void nonzero(float *v, int64_t n) {
     if (v[i] != 0) v[i] = (float)(((double)v[i] - mean) * scale);
 }
 
-void intensity_apply(float *v, int64_t n, const Intensity *how) {
+void intensity_apply(float *v, int64_t n, const NetcIntensity *how) {
   if (how->clip) clip(v, n, how->lo, how->hi);
   switch (how->kind) {
-  case INTENSITY_AUTO:
-  case INTENSITY_NONE: break;
-  case INTENSITY_ZSCORE: standardise(v, n); break;
-  case INTENSITY_NONZERO: nonzero(v, n); break;
-  case INTENSITY_MINMAX: minmax(v, n); break;
-  case INTENSITY_FOREGROUND:
-  case INTENSITY_FIXED: shift(v, n, how->mean * how->scale, how->deviation * how->scale); break;
+  case NETC_INTENSITY_AUTO:
+  case NETC_INTENSITY_NONE: break;
+  case NETC_INTENSITY_ZSCORE: standardise(v, n); break;
+  case NETC_INTENSITY_NONZERO: nonzero(v, n); break;
+  case NETC_INTENSITY_MINMAX: minmax(v, n); break;
+  case NETC_INTENSITY_FOREGROUND:
+  case NETC_INTENSITY_FIXED: shift(v, n, how->mean * how->scale, how->deviation * how->scale); break;
   }
 }
 
@@ -56,18 +56,19 @@ static bool is_ct(const float *v, int64_t n) {
   return false;
 }
 
-Intensity intensity_of_volume(const float *v, int64_t n, bool prepared) {
-  if (prepared) return (Intensity){.kind = INTENSITY_NONE, .scale = 1};
-  if (!is_ct(v, n)) return (Intensity){.kind = INTENSITY_ZSCORE, .scale = 1};
-  return (Intensity){.kind = INTENSITY_ZSCORE, .clip = true, .lo = window_lo, .hi = window_hi, .scale = 1};
+NetcIntensity intensity_of_volume(const float *v, int64_t n, bool prepared) {
+  if (prepared) return (NetcIntensity){.kind = NETC_INTENSITY_NONE, .scale = 1};
+  if (!is_ct(v, n)) return (NetcIntensity){.kind = NETC_INTENSITY_ZSCORE, .scale = 1};
+  return (NetcIntensity){
+      .kind = NETC_INTENSITY_ZSCORE, .clip = 1, .lo = window_lo, .hi = window_hi, .scale = 1};
 }
 
-Intensity intensity_of_picture(int channel, int channels, double full) {
-  if (channels != 3) return (Intensity){.kind = INTENSITY_ZSCORE, .scale = 1};
-  return (Intensity){.kind = INTENSITY_FIXED,
-                     .mean = rgb_mean[channel],
-                     .deviation = rgb_deviation[channel],
-                     .scale = full > 0 ? full : 255};
+NetcIntensity intensity_of_picture(int channel, int channels, double full) {
+  if (channels != 3) return (NetcIntensity){.kind = NETC_INTENSITY_ZSCORE, .scale = 1};
+  return (NetcIntensity){.kind = NETC_INTENSITY_FIXED,
+                         .mean = rgb_mean[channel],
+                         .deviation = rgb_deviation[channel],
+                         .scale = full > 0 ? full : 255};
 }
 
 static int by_value(const void *a, const void *b) {
@@ -87,10 +88,11 @@ static bool percentiles(const float *v, int64_t n, float *lo, float *hi) {
   return true;
 }
 
-bool intensity_range(const float *v, int64_t n, const Intensity *how, float *lo, float *hi) {
+bool intensity_range(const float *v, int64_t n, const NetcIntensity *how, float *lo, float *hi) {
   if (how->clip) return *lo = (float)how->lo, *hi = (float)how->hi, true;
-  if (how->kind == INTENSITY_AUTO && is_ct(v, n)) return *lo = (float)window_lo, *hi = (float)window_hi, true;
-  if (how->kind == INTENSITY_AUTO) return percentiles(v, n, lo, hi);
+  if (how->kind == NETC_INTENSITY_AUTO && is_ct(v, n))
+    return *lo = (float)window_lo, *hi = (float)window_hi, true;
+  if (how->kind == NETC_INTENSITY_AUTO) return percentiles(v, n, lo, hi);
   *lo = INFINITY, *hi = -INFINITY;
   for (int64_t i = 0; i < n; i++) *lo = v[i] < *lo ? v[i] : *lo, *hi = v[i] > *hi ? v[i] : *hi;
   return true;

@@ -3,14 +3,15 @@
 #define NETRUN_INTENSITY_H
 #include "runtime/prepare/recipe.h"
 
-/* In place, one channel of n elements. INTENSITY_AUTO has to be resolved first. */
-void intensity_apply(float *v, int64_t n, const Intensity *how);
-/* What INTENSITY_AUTO means: for volumes, told by their values. prepared: the format's files come
+/* In place, one channel of n elements. NETC_INTENSITY_AUTO has to be resolved first. */
+void intensity_apply(float *v, int64_t n, const NetcIntensity *how);
+/* What NETC_INTENSITY_AUTO means: for volumes, told by their values. prepared: the format's files come
  * normalised. */
-Intensity intensity_of_volume(const float *v, int64_t n, bool prepared);
+NetcIntensity intensity_of_volume(const float *v, int64_t n, bool prepared);
 /* For a picture of `channels` whose white is `full`. */
-Intensity intensity_of_picture(int channel, int channels, double full);
+NetcIntensity intensity_of_picture(int channel, int channels, double full);
 /* The range that slices of a volume are kept in, in 16 bits: where the scheme clips, or the CT window, or
- * with INTENSITY_AUTO the percentiles 0.1 and 99.9; else least and greatest value. false without memory. */
-bool intensity_range(const float *v, int64_t n, const Intensity *how, float *lo, float *hi);
+ * with NETC_INTENSITY_AUTO the percentiles 0.1 and 99.9; else least and greatest value. false without
+ * memory. */
+bool intensity_range(const float *v, int64_t n, const NetcIntensity *how, float *lo, float *hi);
 #endif

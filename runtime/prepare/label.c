@@ -81,9 +81,9 @@ static int neither(const Values *s) {
   return s->n - 1;
 }
 
-static const LabelRule *rule_of(const Recipe *r, double v, bool colours) {
+static const NetcLabelRule *rule_of(const Recipe *r, double v, bool colours) {
   for (int i = 0; i < r->nlabel; i++) {
-    const LabelRule *l = &r->label[i];
+    const NetcLabelRule *l = &r->label[i];
     if (colours ? l->colour >= 0 && (double)l->colour == v : l->colour < 0 && (double)l->value == v) return l;
   }
   return NULL;
@@ -93,10 +93,10 @@ static const LabelRule *rule_of(const Recipe *r, double v, bool colours) {
 static int assign(Values *s, const Recipe *r, int64_t classes, bool colours) {
   for (int i = 0; i < s->n; i++) {
     double v = s->v[i].value;
-    const LabelRule *l = rule_of(r, v, colours);
+    const NetcLabelRule *l = rule_of(r, v, colours);
     if (r->nlabel && !l) return i;
     if (!r->nlabel && !(v >= 0 && v < (double)classes)) return i;
-    s->v[i].klass = (uint8_t)(l ? l->klass : (int)v);
+    s->v[i].klass = (uint8_t)(l ? (l->cls == NETC_CLASS_IGNORED ? CLASS_IGNORE : l->cls) : (int)v);
   }
   return -1;
 }

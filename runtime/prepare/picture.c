@@ -12,7 +12,7 @@ bool prepare_picture(const Files *files, const Ask *ask, PreparedPicture *out, c
 }
 
 void picture_intensities(float *v, int64_t n, int c, int channels, double full, const Recipe *r) {
-  Intensity how = r->intensity[c];
-  if (how.kind == INTENSITY_AUTO) how = intensity_of_picture(c, channels, full);
+  NetcIntensity how = r->intensity[c];
+  if (how.kind == NETC_INTENSITY_AUTO) how = intensity_of_picture(c, channels, full);
   intensity_apply(v, n, &how);
 }

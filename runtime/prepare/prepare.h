@@ -2,7 +2,6 @@
  *
  *   Files files = {.image = {"x_0000.nii.gz", ..}, .nimage = 2, .mask = "x.nii.gz"};
  *   prepare_volume(&files, &ask, &prepared, err);      // oriented, cropped, resampled
- *   place_mask(&prepared.place, mask, own)             // mask: classes on prepared.dim; own: on prepared.own
  *
  *   file (own grid) -> nan -> mask onto it, labels -> orientation -> crop -> spacing -> intensities */
 #ifndef NETRUN_PREPARE_H
@@ -66,9 +65,6 @@ bool prepare_picture(const Files *files, const Ask *ask, PreparedPicture *out, c
 void picture_intensities(float *v, int64_t n, int c, int channels, double full, const Recipe *r);
 
 Place place_same(const Grid *g); /* nothing is changed */
-/* A mask of classes on the prepared grid, on the file's; what was cropped away is background. false without
- * memory. */
-bool place_mask(const Place *p, const uint8_t *mask, uint8_t *own);
 /* The plane of one slice of a prepared volume: height and width, and the stride of its rows and columns in
  * elements. The later of the two axes is the height. */
 typedef struct {
@@ -77,6 +73,10 @@ typedef struct {
   int h_axis, w_axis;
 } Slices;
 Slices slices_of(const Place *p);
+/* The grid a file is brought to; crop is not known before it is read, and left out. */
+Grid prepared_grid(const Grid *g, const Recipe *r, int spatial);
+/* Elements of the copies that preparation makes of one channel beside the stored one, at most at a time. */
+int64_t prepare_copies(const Grid *g, const Recipe *r, int spatial);
 /* How many slices a volume on that grid has. */
 int64_t slices_in(const Grid *g, const Recipe *r);
 #endif

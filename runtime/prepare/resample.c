@@ -24,13 +24,13 @@ static int64_t mirrored(int64_t i, int64_t n) {
   return i < n ? i : period - i;
 }
 
-static Tap tap_of(double x, int64_t n, Order order) {
+static Tap tap_of(double x, int64_t n, NetcOrder order) {
   Tap t = {.n = 1, .weight = {1}};
   x = x < 0 ? 0 : x > (double)(n - 1) ? (double)(n - 1) : x;
   int64_t i = (int64_t)floor(x);
   double f = x - (double)i, g = 1 - f;
-  if (order == ORDER_NEAREST) t.at[0] = (int64_t)floor(x + 0.5);
-  else if (order == ORDER_LINEAR) {
+  if (order == NETC_ORDER_NEAREST) t.at[0] = (int64_t)floor(x + 0.5);
+  else if (order == NETC_ORDER_LINEAR) {
     t.n = 2, t.at[0] = i, t.at[1] = i + 1 < n ? i + 1 : i;
     t.weight[0] = g, t.weight[1] = f;
   } else {
@@ -65,15 +65,16 @@ static void spline_rows(float *row, int64_t n, int64_t inner, double *sum) {
       row[k * inner + i] = (float)(pole * ((double)row[(k + 1) * inner + i] - (double)row[k * inner + i]));
 }
 
-/* in (outer, n, inner) to out (outer, axis.n, inner). in is overwritten with ORDER_CUBIC. */
-static bool along(float *in, int64_t outer, int64_t n, int64_t inner, Axis axis, Order order, float *out) {
+/* in (outer, n, inner) to out (outer, axis.n, inner). in is overwritten with NETC_ORDER_CUBIC. */
+static bool along(float *in, int64_t outer, int64_t n, int64_t inner, Axis axis, NetcOrder order,
+                  float *out) {
   Tap *tap = malloc((size_t)axis.n * sizeof *tap);
   double *sum = malloc((size_t)inner * sizeof *sum);
   bool ok = tap && sum;
   for (int64_t m = 0; ok && m < axis.n; m++) tap[m] = tap_of(axis.from + axis.step * (double)m, n, order);
   for (int64_t o = 0; ok && o < outer; o++) {
     float *rows = in + o * n * inner;
-    if (order == ORDER_CUBIC) spline_rows(rows, n, inner, sum);
+    if (order == NETC_ORDER_CUBIC) spline_rows(rows, n, inner, sum);
     for (int64_t m = 0; m < axis.n; m++) {
       float *to = out + (o * axis.n + m) * inner;
       const Tap *t = &tap[m];
@@ -89,7 +90,7 @@ static bool along(float *in, int64_t outer, int64_t n, int64_t inner, Axis axis,
 
 static bool unchanged(Axis a, int64_t n) { return a.n == n && a.from == 0 && a.step == 1; }
 
-bool resample_volume(const float *in, const int64_t dim[3], const Axis axis[3], Order order, float *out) {
+bool resample_volume(const float *in, const int64_t dim[3], const Axis axis[3], NetcOrder order, float *out) {
   int64_t d[3] = {dim[0], dim[1], dim[2]}, n = d[0] * d[1] * d[2];
   float *now = malloc((size_t)n * sizeof *now);
   if (!now) return false;
@@ -128,7 +129,7 @@ static uint8_t heaviest(const uint8_t *in, const int64_t dim[3], const Tap t[3],
   return best;
 }
 
-void resample_classes(const uint8_t *in, const int64_t dim[3], const Axis axis[3], Order order,
+void resample_classes(const uint8_t *in, const int64_t dim[3], const Axis axis[3], NetcOrder order,
                       uint8_t *out) {
   for (int64_t i = 0; i < axis[0].n; i++)
     for (int64_t j = 0; j < axis[1].n; j++)
@@ -138,9 +139,9 @@ void resample_classes(const uint8_t *in, const int64_t dim[3], const Axis axis[3
         Tap t[3];
         for (int a = 0; a < 3; a++) {
           double x = axis[a].from + axis[a].step * (double)m[a];
-          at = at * dim[a] + tap_of(x, dim[a], ORDER_NEAREST).at[0];
-          if (order == ORDER_LINEAR) t[a] = tap_of(x, dim[a], ORDER_LINEAR);
+          at = at * dim[a] + tap_of(x, dim[a], NETC_ORDER_NEAREST).at[0];
+          if (order == NETC_ORDER_LINEAR) t[a] = tap_of(x, dim[a], NETC_ORDER_LINEAR);
         }
-        *out++ = order == ORDER_LINEAR ? heaviest(in, dim, t, in[at]) : in[at];
+        *out++ = order == NETC_ORDER_LINEAR ? heaviest(in, dim, t, in[at]) : in[at];
       }
 }

@@ -13,8 +13,9 @@ typedef struct {
 
 /* One channel: in (dim) to out (axis[0].n, axis[1].n, axis[2].n). Axes that are left as they are (from 0,
  * step 1, n = dim) cost nothing. false without memory. */
-bool resample_volume(const float *in, const int64_t dim[3], const Axis axis[3], Order order, float *out);
-/* Classes: the nearest element, or with ORDER_LINEAR the class with the greatest weight among the neighbours
- * (the nearest one's among equals). */
-void resample_classes(const uint8_t *in, const int64_t dim[3], const Axis axis[3], Order order, uint8_t *out);
+bool resample_volume(const float *in, const int64_t dim[3], const Axis axis[3], NetcOrder order, float *out);
+/* Classes: the nearest element, or with NETC_ORDER_LINEAR the class with the greatest weight among the
+ * neighbours (the nearest one's among equals). */
+void resample_classes(const uint8_t *in, const int64_t dim[3], const Axis axis[3], NetcOrder order,
+                      uint8_t *out);
 #endif

@@ -116,35 +116,47 @@ static bool crop(State *s, const Ask *ask, Place *p) {
   return true;
 }
 
-/* The new spacing is exact; what does not divide is shared by both ends. */
-static bool respace(State *s, const Ask *ask, Place *p) {
-  const Recipe *r = ask->recipe;
-  Axis axis[3];
+/* The new spacing is exact; what does not divide is shared by both ends. Returns whether all is left as it
+ * is. */
+static bool new_axes(const Grid *g, const Recipe *r, int spatial, Axis axis[3]) {
   bool same = true;
-  int64_t n = 1, before = grid_count(&s->grid);
   for (int a = 0; a < 3; a++) {
-    int64_t d = s->grid.dim[a];
-    double mm = grid_spacing(&s->grid, a), step = r->resample && ask->spatial == 3 ? r->spacing[a] / mm : 1;
+    int64_t d = g->dim[a];
+    double mm = grid_spacing(g, a),
+           step = r->resample && spatial == 3 && r->spacing[a] > 0 ? r->spacing[a] / mm : 1;
     bool keep = fabs(step - 1) < 1e-3 || !(mm > 0);
     axis[a].n = keep ? d : (int64_t)fmax(1, rint((double)d / step)), axis[a].step = keep ? 1 : step;
     axis[a].from = keep ? 0 : ((double)d - step * (double)axis[a].n) / 2 + 0.5 * step - 0.5;
-    p->from[a] = (p->from[a] - axis[a].from) / axis[a].step, p->step[a] /= axis[a].step;
-    same = same && keep, n *= axis[a].n;
+    same = same && keep;
   }
-  if (same) return true;
+  return same;
+}
+
+static Grid respaced(const Grid *g, const Axis axis[3]) {
+  Grid out = *g;
+  for (int a = 0; a < 3; a++) {
+    out.dim[a] = axis[a].n;
+    for (int k = 0; k < 3; k++)
+      out.to_mm[k][3] += g->to_mm[k][a] * axis[a].from, out.to_mm[k][a] *= axis[a].step;
+  }
+  return out;
+}
+
+static bool respace(State *s, const Ask *ask, Place *p) {
+  Axis axis[3];
+  if (new_axes(&s->grid, ask->recipe, ask->spatial, axis)) return true;
+  Grid g = respaced(&s->grid, axis);
+  int64_t n = grid_count(&g), before = grid_count(&s->grid);
   float *image = malloc((size_t)(n * s->channels) * sizeof *image);
   uint8_t *label = s->label ? malloc((size_t)n) : NULL;
   bool ok = image && (label || !s->label);
   for (int c = 0; ok && c < s->channels; c++)
-    ok = resample_volume(s->image + c * before, s->grid.dim, axis, r->image_order, image + c * n);
-  if (ok && label) resample_classes(s->label, s->grid.dim, axis, r->mask_order, label);
+    ok = resample_volume(s->image + c * before, s->grid.dim, axis, ask->recipe->image_order, image + c * n);
+  if (ok && label) resample_classes(s->label, s->grid.dim, axis, ask->recipe->mask_order, label);
   free(s->image), free(s->label);
-  s->image = image, s->label = label;
-  for (int a = 0; a < 3; a++) {
-    s->grid.dim[a] = axis[a].n;
-    for (int k = 0; k < 3; k++)
-      s->grid.to_mm[k][3] += s->grid.to_mm[k][a] * axis[a].from, s->grid.to_mm[k][a] *= axis[a].step;
-  }
+  s->image = image, s->label = label, s->grid = g;
+  for (int a = 0; a < 3; a++)
+    p->from[a] = (p->from[a] - axis[a].from) / axis[a].step, p->step[a] /= axis[a].step;
   return ok;
 }
 
@@ -161,14 +173,15 @@ static int thick_axis(const Grid *g) {
 
 /* The prepared axis along which slices lie: that of the body the plane is perpendicular to. */
 static int slice_axis(const Grid *g, const Recipe *r) {
-  static const char along[][3] = {[PLANE_AXIAL] = "SI", [PLANE_CORONAL] = "AP", [PLANE_SAGITTAL] = "RL"};
-  Plane plane = r->plane;
+  static const char along[][3] = {
+      [NETC_PLANE_AXIAL] = "SI", [NETC_PLANE_CORONAL] = "AP", [NETC_PLANE_SAGITTAL] = "RL"};
+  int plane = r->plane;
   char code[4];
-  if (!g->placed || plane == PLANE_STORED) return 2;
-  if (plane == PLANE_THICK) {
+  if (!g->placed || plane == NETC_PLANE_STORED) return 2;
+  if (plane == NETC_PLANE_THICK) {
     int a = thick_axis(g);
     if (a >= 0) return a;
-    plane = PLANE_AXIAL;
+    plane = NETC_PLANE_AXIAL;
   }
   grid_orientation(g, code);
   for (int a = 0; a < 3; a++)
@@ -178,11 +191,31 @@ static int slice_axis(const Grid *g, const Recipe *r) {
 
 /* ---- all of it ---- */
 
-int64_t slices_in(const Grid *g, const Recipe *r) {
+static Grid oriented(const Grid *g, const Recipe *r) {
   Turn t = {{0, 1, 2}, {false}};
   if (*r->orientation && g->placed) grid_turn(g, r->orientation, &t);
-  Grid turned = grid_turned(g, &t);
+  return grid_turned(g, &t);
+}
+
+int64_t slices_in(const Grid *g, const Recipe *r) {
+  Grid turned = oriented(g, r);
   return turned.dim[slice_axis(&turned, r)];
+}
+
+Grid prepared_grid(const Grid *g, const Recipe *r, int spatial) {
+  Grid turned = oriented(g, r);
+  Axis axis[3];
+  return new_axes(&turned, r, spatial, axis) ? turned : respaced(&turned, axis);
+}
+
+int64_t prepare_copies(const Grid *g, const Recipe *r, int spatial) {
+  Grid turned = oriented(g, r), end = prepared_grid(g, r, spatial);
+  int64_t n = grid_count(g), resampled = grid_count(&end), most = 0;
+  Axis axis[3];
+  if (memcmp(g->to_mm, turned.to_mm, sizeof g->to_mm) != 0 || r->crop) most = n;
+  if (new_axes(&turned, r, spatial, axis)) return most;
+  int64_t larger = resampled > n ? resampled : n;
+  return resampled + 2 * larger; /* the result, and a channel before and after an axis */
 }
 
 static bool steps(State *s, const Ask *ask, Prepared *out) {
@@ -215,8 +248,8 @@ bool prepare_volume(const Files *files, const Ask *ask, Prepared *out, char err[
 void prepare_intensities(Prepared *p, int channels, const Recipe *r) {
   int64_t n = p->place.dim[0] * p->place.dim[1] * p->place.dim[2];
   for (int c = 0; c < channels; c++) {
-    Intensity how = r->intensity[c];
-    if (how.kind == INTENSITY_AUTO) how = intensity_of_volume(p->image + c * n, n, p->as_stored);
+    NetcIntensity how = r->intensity[c];
+    if (how.kind == NETC_INTENSITY_AUTO) how = intensity_of_volume(p->image + c * n, n, p->as_stored);
     intensity_apply(p->image + c * n, n, &how);
   }
 }

@@ -10,6 +10,7 @@
 #include "runtime/base/array.h"
 #include "runtime/base/augment.h"
 #include "runtime/session/module.h"
+#include "runtime/session/prepare.h"
 
 const char *isa_name(NetcIsa isa) {
   static const char *const name[NETC_ISA_COUNT] = {"avx2", "avx512", "avx512_bf16"};
@@ -173,7 +174,7 @@ bool module_check(const NetcModule *d, char err[ERR_MAX]) {
     if (!check_fn(d, &d->fns[i], err)) return false;
   for (int i = 0; i < d->nstreams; i++)
     if (!check_stream(d, &d->streams[i], err)) return false;
-  return check_device(d, err);
+  return prepare_check(d, err) && check_device(d, err);
 }
 
 static bool module_has(const NetcModule *d, NetcIsa isa) {

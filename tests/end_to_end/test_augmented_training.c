@@ -1,5 +1,5 @@
-/* test_augmented_training.c - a module with every augmentation, patches around foreground and a second view is
- * compiled, says so, and trains to the same weights on any number of threads and after a restart. */
+/* test_augmented_training.c - a module with every augmentation, patches around foreground and a second view
+ * is compiled, says so, and trains to the same weights on any number of threads and after a restart. */
 #include "tests/end_to_end/shell.h"
 
 static const char net[] =

@@ -159,6 +159,69 @@ TEST(evaluation_is_the_same_for_any_number_of_threads) {
   fails("No such file", NETRUN_BINARY " eval m.so --data phantom --weights none.safetensors");
 }
 
+/* ---- scores ---- */
+
+/* Pictures of odd names, of which the second has an empty mask. */
+static void write_named(int n, const char *const *names) {
+  enum { SIDE = 32 };
+  char err[ERR_MAX], path[256];
+  runs("mkdir -p named/images named/masks; : > named/test.list");
+  for (int k = 0; k < n; k++) {
+    uint8_t gray[SIDE * SIDE], mask[SIDE * SIDE];
+    for (int i = 0; i < SIDE * SIDE; i++) {
+      int y = i / SIDE - 16, x = i % SIDE - 12 - k;
+      mask[i] = k != 1 && y * y + x * x < 60 ? 255 : 0;
+      gray[i] = (uint8_t)(mask[i] / 2 + 40 + i * 7 % 23);
+    }
+    for (int m = 0; m < 2; m++) {
+      snprintf(path, sizeof path, "%s/named/%s/%s.png", root, m ? "masks" : "images", names[k]);
+      if (!png_write_gray(path, m ? mask : gray, SIDE, SIDE, err)) fail_msg("%s", err);
+    }
+    snprintf(path, sizeof path, "%s/named/test.list", root);
+    FILE *list = fopen(path, "a");
+    assert_non_null(list);
+    fprintf(list, "%s\n", names[k]);
+    fclose(list);
+  }
+}
+
+#define SCORE NETRUN_BINARY " eval m.so --data folder:named --weights one/last.safetensors "
+
+TEST(scores_are_told_by_name_and_metric) {
+  static const char *const names[] = {"pat 1", "p\u00e4t.v1.2", "a,b", "q\"x", "x_s1"};
+  write_named(5, names);
+  runs(SCORE "--out names");
+  says("5 images");
+  says("95 % interval of the mean, by 10000 resamples of the 5 cases");
+  runs("awk -F, '{ print NF }' names/eval.csv | sort -n | uniq -c");
+  says("5 10\n"); /* the header too */
+  says("1 11\n"); /* a comma in the name */
+  runs("cat names/eval.csv");
+  says("\n\"a,b\","), says("\n\"q\"\"x\","), says("\np\u00e4t.v1.2,");
+  runs(SCORE "--metrics di,NSD,rve --tolerance 2 --empty skip --out chosen");
+  says("NSD within 2"), says("class 1: not in the truth of 1 of the 5 images; they are left out");
+  runs("head -1 chosen/eval.csv; grep -c nan chosen/eval.csv");
+  says("name,DI,NSD,RVE\n1\n");
+  runs("cat chosen/eval.json");
+  cJSON *j = cJSON_Parse(said);
+  assert_non_null(j);
+  assert_string_equal(cJSON_GetObjectItem(j, "unit")->valuestring, "image");
+  assert_string_equal(cJSON_GetObjectItem(j, "weights")->valuestring, "one/last.safetensors");
+  assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(j, "items")), 5);
+  cJSON_Delete(j);
+}
+
+TEST(metrics_that_cannot_be_told_are_refused) {
+  fails("nsd needs --tolerance MM", SCORE "--metrics all");
+  fails("--tolerance is for nsd", SCORE "--tolerance 2");
+  fails("a distance from 0 on", SCORE "--metrics nsd --tolerance -1");
+  fails("a distance from 0 on", SCORE "--metrics nsd --tolerance inf");
+  fails("there is no metric `dice`", SCORE "--metrics ja,dice");
+  fails("one, nan or skip", SCORE "--empty zero");
+}
+
+/* ---- predictions ---- */
+
 /* A folder of pictures larger than the module's size: masks come out at the pictures' size. */
 TEST(masks_of_pictures_come_out_at_the_pictures_size) {
   char err[ERR_MAX], path[256];
@@ -255,7 +318,7 @@ TEST(volumes_are_predicted_at_their_own_size) {
                       "%s/tests/fuzz/seeds/fuzz_hdf5/damaged.h5 --out v4.nii",
         source);
   fails("wants a volume",
-        NETRUN_BINARY " predict v.so --weights vrun/last.safetensors --in ev1/x.png --out v.png");
+        NETRUN_BINARY " predict v.so --weights vrun/last.safetensors --in p4.png --out v.png");
   fails(".nii.gz", NETRUN_BINARY " predict v.so --weights vrun/last.safetensors --in v.nii.gz --out v.png");
 }
 

@@ -46,10 +46,10 @@ static bool described(const char *text, const Builtin *b) {
 TEST(every_function_is_described) {
   Arena *a = arena_new();
   char *text = doc(a);
-  const Builtin *const tables[] = {builtins_basic, builtins_tensor, builtins_layer, builtins_train,
-                                   builtins_augment};
+  const Builtin *const tables[] = {builtins_basic, builtins_tensor,  builtins_layer,
+                                   builtins_train, builtins_prepare, builtins_augment};
   int missing = 0;
-  for (int t = 0; t < 5; t++)
+  for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
     for (const Builtin *b = tables[t]; b->name; b++)
       if (!described(text, b)) {
         fprintf(stderr, "docs/language.md does not describe %s(%s)\n", b->name, b->params);
@@ -81,6 +81,56 @@ TEST(every_batch_field_is_described) {
     const char *type = arena_printf(a, "`%s[", field_info[i].type);
     if (!strstr(text, type)) fail_msg("docs/language.md does not say what %s..]` of a batch is", type);
   }
+  arena_free(a);
+}
+
+TEST(every_setting_of_prepare_and_its_words_are_described) {
+  static const char *const *const words[] = {word_order, word_plane, word_crop, word_weight, word_post};
+  Arena *a = arena_new();
+  char *text = doc(a), *from = strstr(text, "\n## Preparation\n"),
+       *to = strstr(text, "\n## Predict and forward\n");
+  assert_non_null(from);
+  assert_non_null(to);
+  *to = 0;
+  for (int i = 0; prepare_setting(i); i++)
+    if (!strstr(from, arena_printf(a, "\n| `%s` |", prepare_setting(i))))
+      fail_msg("docs/language.md does not say what prepare's setting %s is", prepare_setting(i));
+  for (size_t w = 0; w < sizeof words / sizeof *words; w++)
+    for (int i = 0; words[w][i]; i++)
+      if (!strstr(from, arena_printf(a, "`\"%s\"`", words[w][i])))
+        fail_msg("docs/language.md does not say what \"%s\" is in prepare", words[w][i]);
+  arena_free(a);
+}
+
+/* The example of the section stands alone in front of a predict. */
+TEST(the_example_of_prepare_compiles) {
+  Arena *a = arena_new();
+  char *text = doc(a), *from = strstr(text, "    option intensity = auto()"),
+       *to = strstr(from, "\n| setting");
+  assert_non_null(to);
+  const char *program = arena_printf(a,
+                                     "%.*s\nnet n(x) { return conv(x, 3, 1) }\ns = n()\n"
+                                     "predict(image: f32[1, 1, 8, 8, 8]) { return softmax(s(image)) }",
+                                     (int)(to - from), from);
+  FrontendOptions opt = {.diag = stderr};
+  Program *p = frontend_compile_text(a, "models/example.net", program, &opt, NULL);
+  assert_non_null(p);
+  assert_int_equal(p->prepare->nclass, 3);
+  arena_free(a);
+}
+
+/* The loss of the section leaves ignored labels out. */
+TEST(the_example_of_a_loss_compiles) {
+  Arena *a = arena_new();
+  char *text = doc(a), *from = strstr(text, "    block focal("), *to = strstr(from, "\n    }\n");
+  assert_non_null(to);
+  const char *program =
+      arena_printf(a,
+                   "use \"blocks/losses.net\"\nprepare { labels = [\"background\", \"liver\", \"ignore\"] }\n"
+                   "%.*s\n}\nforward f(x: f32[1, 2, 8], l: label[1, 8]) { return focal(x, l) }",
+                   (int)(to - from), from);
+  FrontendOptions opt = {.diag = stderr};
+  assert_non_null(frontend_compile_text(a, "models/example.net", program, &opt, NULL));
   arena_free(a);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tests/test.h"
+#include "ir/prepare.h"
 #include "tests/ir/gen.h"
 
 /* The printed program, to be freed. */
@@ -46,6 +47,16 @@ static const char whole[] =
     "[cutout,gamma(0.5,2,1,0.10000000000000001),gamma] foreground 0.33000000000000002 {\n"
     "  image \"image\" : f32[1,1,8,8]\n"
     "  label \"mask\" : i32[1,1,8,8]\n"
+    "}\n"
+    "prepare {\n"
+    "  channel \"t1\"\n"
+    "  spacing fixed [0.77000000000000002,0]\n"
+    "  image_order linear mask_order linear\n"
+    "  orientation \"LPS\" plane axial crop nonzero\n"
+    "  intensity fixed clip -1 2 mean 0.5 deviation 0.25 scale 255\n"
+    "  class \"background\" class \"a \\\"b\\\"\"\n"
+    "  label -3 class 0 label colour 16711680 class 1 label 255 ignored\n"
+    "  overlap 0.25 stride [4,8] weight gaussian post largest post fill drop 1.5\n"
     "}\n"
     "stream \"u\" source all { image \"image\" : f32[1,1,8,8] sdf \"sdf\" : f32[1,1,8,8] }\n"
     "fn train \"step\" {\n"
@@ -99,6 +110,21 @@ TEST(a_whole_program_is_read_and_printed_the_same) {
   assert_int_equal(type_bytes(f->node[5].type), 2 * 128);
   assert_int_equal(f->node[6].type.dt, F32);
   assert_int_equal(f->node[6].at.axes, 15);
+  const Prepare *r = p->prepare;
+  assert_non_null(r);
+  assert_int_equal(r->nchannel, 1);
+  assert_int_equal(r->spacing, SPACING_FIXED);
+  assert_true(r->mm[0] == 0.77 && r->mm[1] == 0);
+  assert_int_equal(r->nintensity, 1);
+  assert_true(r->intensity->clip && r->intensity->hi == 2 && r->intensity->scale == 255);
+  assert_string_equal(r->class_name[1], "a \"b\"");
+  assert_int_equal(r->nlabel, 3);
+  assert_int_equal(r->label[0].value, -3);
+  assert_int_equal(r->label[1].colour, 0xff0000);
+  assert_true(prepare_ignores(r));
+  assert_int_equal(r->stride[1], 8);
+  assert_int_equal(r->post, 1 << POST_LARGEST | 1 << POST_FILL);
+  assert_true(r->drop == 1.5);
   round_trip(p);
   arena_free(a);
 }

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tests/test.h"
-#include "ir/ir.h"
+#include "ir/prepare.h"
 
 static const char sound[] = "net \"n\"\n"
                             "var \"w\" : f32[2,1,3,3] role param net \"n\"\n"
@@ -80,6 +80,75 @@ DAMAGE(var_order, p->var[0].order[0] = 6)
 DAMAGE(copy_of_nothing, p->var[1].init.from = "x")
 DAMAGE(copy_of_copy, p->var[1].init.from = "e")
 DAMAGE(copy_type, p->var[1].init.from = "s")
+
+/* ---- prepare ---- */
+
+typedef void PrepareDamage(Prepare *p, LabelRule *rule, Intensity *each);
+
+/* A statement that is sound with the program above, and then damaged. */
+static void check_prepare(PrepareDamage *damage, const char *words) {
+  char err[IR_ERR] = "";
+  Arena *a = arena_new();
+  Program *p = ir_parse(a, sound, err);
+  if (!p) fail_msg("%s", err);
+  const char *name[] = {"background", "liver"};
+  LabelRule rule[2] = {{0, NO_COLOUR, 0}, {7, NO_COLOUR, 1}};
+  Intensity each[2] = {intensity_of(INTENSITY_ZSCORE), intensity_of(INTENSITY_NONE)};
+  Prepare r = prepare_default(a);
+  r.intensity = each, r.nintensity = 1;
+  r.class_name = name, r.nclass = 2;
+  r.label = rule, r.nlabel = 2;
+  p->prepare = &r;
+  p->classes = 2;
+  if (!ir_verify(p, err)) fail_msg("%s", err);
+  damage(&r, rule, each);
+  if (ir_verify(p, err)) fail_msg("not found: %s", words);
+  if (!strstr(err, words)) fail_msg("expected %s, got %s", words, err);
+  arena_free(a);
+}
+
+#define PREPARE_DAMAGE(name, ...)                                                                            \
+  static void name(Prepare *p, LabelRule *rule, Intensity *each) {                                           \
+    (void)p, (void)rule, (void)each;                                                                         \
+    __VA_ARGS__;                                                                                             \
+  }
+PREPARE_DAMAGE(cubic_masks, p->mask_order = ORDER_CUBIC)
+PREPARE_DAMAGE(unknown_plane, p->plane = PLANE_KINDS)
+PREPARE_DAMAGE(unknown_post, p->post = 1u << POST_KINDS)
+PREPARE_DAMAGE(no_orientation, p->orientation = "RAL")
+PREPARE_DAMAGE(whole_overlap, p->overlap = 1)
+PREPARE_DAMAGE(negative_drop, p->drop = -1)
+PREPARE_DAMAGE(no_deviation, each->deviation = 0)
+PREPARE_DAMAGE(empty_clip, each->clip = true)
+PREPARE_DAMAGE(class_beyond, rule[1].cls = 2)
+PREPARE_DAMAGE(colour_beyond, rule[1].colour = 1 << 24)
+PREPARE_DAMAGE(value_twice, rule[1].value = 0)
+PREPARE_DAMAGE(third_class, p->nclass = 3)
+PREPARE_DAMAGE(no_labels, p->nlabel = 0)
+PREPARE_DAMAGE(second_channel, p->nchannel = 2)
+PREPARE_DAMAGE(second_intensity, p->nintensity = 2)
+PREPARE_DAMAGE(third_axis, p->mm[2] = 1)
+PREPARE_DAMAGE(backward_stride, p->stride[0] = -1)
+
+TEST(damage_of_prepare_is_found) {
+  check_prepare(cubic_masks, "a choice that is none");
+  check_prepare(unknown_plane, "a choice that is none");
+  check_prepare(unknown_post, "a choice that is none");
+  check_prepare(no_orientation, "the orientation RAL is none");
+  check_prepare(whole_overlap, "an overlap of 1");
+  check_prepare(negative_drop, "parts below -1 mm3");
+  check_prepare(no_deviation, "intensity 0 is broken");
+  check_prepare(empty_clip, "intensity 0 is broken");
+  check_prepare(class_beyond, "label 1 is of class 2, there are 2");
+  check_prepare(colour_beyond, "label 1 has the colour 16777216");
+  check_prepare(value_twice, "labels 0 and 1 are of one value");
+  check_prepare(third_class, "3 classes of labels, the program has 2");
+  check_prepare(no_labels, "classes without labels");
+  check_prepare(second_channel, "2 channels are named, images have 1");
+  check_prepare(second_intensity, "2 intensities for 1 channels");
+  check_prepare(third_axis, "along axis 2, images have 2");
+  check_prepare(backward_stride, "along axis 0 below 0");
+}
 
 TEST(every_kind_of_damage_is_found) {
   check(late_operand, "fn step, %2: operand %3 of conv is not defined before it");

@@ -14,7 +14,6 @@
 #include "runtime/data/data.h"
 #include "runtime/io/picture.h"
 #include "runtime/io/format.h"
-#include "runtime/eval/slide.h"
 
 static char err[ERR_MAX];
 
@@ -343,29 +342,6 @@ TEST(the_phantom_is_the_same_every_time) {
       sample_free(&a), sample_free(&b);
     }
     data_close(d);
-  }
-}
-
-/* A "network" that says 1 where the image is positive: windows must agree with the image everywhere. */
-static bool sign_window(void *user, const float *image, float *prob, char message[ERR_MAX]) {
-  int64_t n = *(int64_t *)user;
-  (void)message;
-  for (int64_t i = 0; i < n; i++) prob[i] = image[i] > 0 ? 0.2f : 0.8f, prob[n + i] = 1 - prob[i];
-  return true;
-}
-
-TEST(windows_cover_the_image) {
-  for (int spatial = 2; spatial <= 3; spatial++) {
-    DataShape shape = {.spatial = spatial, .channels = 1, .size = {6, 5, 4}, .classes = 2};
-    int64_t dim[3] = {13, 4, 9}, stride[3] = {4, 2, 3}, patch = spatial == 2 ? 30 : 120,
-            n = spatial == 2 ? 52 : 468;
-    float image[468];
-    uint8_t mask[468];
-    for (int64_t i = 0; i < n; i++) image[i] = i % 5 < 2 ? 1 : -1;
-    for (int k = 0; k < 2; k++) {
-      assert_true(slide_predict(image, &shape, dim, k ? stride : NULL, sign_window, &patch, mask, err));
-      for (int64_t i = 0; i < n; i++) assert_int_equal(mask[i], image[i] > 0);
-    }
   }
 }
 

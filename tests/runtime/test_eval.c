@@ -7,6 +7,7 @@
 #include "tests/test.h"
 #include "runtime/device/open.h"
 #include "runtime/eval/eval.h"
+#include "runtime/eval/score.h"
 #include "runtime/base/file.h"
 
 #include "tests/scratch.h"
@@ -75,22 +76,51 @@ TEST(a_module_that_cannot_predict_is_refused) {
 /* ---- scores ---- */
 
 /* Class 1 agrees, class 2 is missed: Dice (1 + 0) / 2; distances are those of class 1 alone. */
-TEST(scores_are_means_over_the_classes) {
+TEST(scores_are_of_each_class_and_their_mean) {
   const int64_t dim[2] = {4, 4};
   const double spacing[2] = {1, 1};
   const uint8_t truth[16] = {1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2};
   uint8_t pred[16];
-  Metrics m;
+  const MetricOptions usual = {0};
+  Metrics m[3];
   memcpy(pred, truth, 16);
   pred[14] = pred[15] = 0;
-  assert_true(score_masks(pred, truth, 3, 2, dim, spacing, &m, err));
-  assert_true(fabs(m.value[METRIC_di] - 0.5) < 1e-6 && fabs(m.value[METRIC_se] - 0.5) < 1e-6 &&
-              m.value[METRIC_hd95] == 0);
-  assert_true(score_masks(truth, truth, 3, 2, dim, spacing, &m, err));
-  assert_true(m.value[METRIC_di] == 1 && m.value[METRIC_assd] == 0);
+  MaskPair pair = {pred, truth, 2, dim, spacing}, same = {truth, truth, 2, dim, spacing};
+  assert_true(score_masks(&pair, 3, &usual, m, err));
+  assert_true(m[0].value[METRIC_di] == 0.5 && m[0].value[METRIC_se] == 0.5 && m[0].value[METRIC_hd95] == 0);
+  assert_true(m[1].value[METRIC_di] == 1 && m[2].value[METRIC_di] == 0 && isnan(m[2].value[METRIC_hd95]));
+  assert_int_equal(m[0].truth, 6), assert_int_equal(m[0].pred, 4), assert_int_equal(m[2].truth, 2);
+  assert_true(isnan(m[1].value[METRIC_rve])); /* it was not asked for */
+  assert_true(score_masks(&same, 3, &usual, m, err));
+  assert_true(m[0].value[METRIC_di] == 1 && m[0].value[METRIC_assd] == 0);
   memset(pred, 0, 16);
-  assert_true(score_masks(pred, truth, 3, 2, dim, spacing, &m, err));
-  assert_true(isnan(m.value[METRIC_assd]));
+  assert_true(score_masks(&pair, 3, &usual, m, err));
+  assert_true(isnan(m[0].value[METRIC_assd]));
+}
+
+/* Class 3 is nowhere in the truth: left out, the mean is that of the others. */
+TEST(a_class_left_out_is_left_out_of_the_mean) {
+  const int64_t dim[2] = {2, 3};
+  const double spacing[2] = {1, 1};
+  const uint8_t truth[6] = {1, 1, 2, 2, 0, 0}, pred[6] = {1, 1, 2, 0, 3, 0};
+  MaskPair pair = {pred, truth, 2, dim, spacing};
+  Metrics m[4];
+  assert_true(score_masks(&pair, 4, &(MetricOptions){.empty = EMPTY_SKIP}, m, err));
+  assert_true(isnan(m[3].value[METRIC_di]) && isnan(m[3].value[METRIC_sp]));
+  assert_true(fabs(m[0].value[METRIC_di] - (1 + 2 / 3.) / 2) < 1e-12);
+  assert_true(score_masks(&pair, 4, &(MetricOptions){.empty = EMPTY_ONE}, m, err));
+  assert_true(fabs(m[0].value[METRIC_di] - (1 + 2 / 3.) / 3) < 1e-12);
+}
+
+TEST(classes_that_could_not_be_told_from_what_is_ignored_are_refused) {
+  const int64_t dim[2] = {1, 1};
+  const double spacing[2] = {1, 1};
+  const uint8_t one = 1;
+  static Metrics m[256];
+  MaskPair pair = {&one, &one, 2, dim, spacing};
+  assert_true(score_masks(&pair, 255, &(MetricOptions){0}, m, err));
+  assert_false(score_masks(&pair, 256, &(MetricOptions){0}, m, err));
+  assert_non_null(strstr(err, "255 is the most"));
 }
 
 TEST(cleaning_fills_holes_and_drops_specks) {
@@ -112,19 +142,6 @@ TEST(cleaning_fills_holes_and_drops_specks) {
   assert_memory_equal(m, filled, 30);
 }
 
-TEST(a_summary_leaves_out_what_is_not_a_number) {
-  Summary s = {0};
-  summary_add(&s, &(Metrics){.value = {[METRIC_di] = 0.5, [METRIC_asd] = NAN}});
-  assert_true(isnan(summary_sd(&s, 0)) && isnan(summary_mean(&s, 6)));
-  summary_add(&s, &(Metrics){.value = {[METRIC_di] = 0.8, [METRIC_asd] = 3}});
-  summary_add(&s, &(Metrics){.value = {[METRIC_di] = 0.8, [METRIC_asd] = NAN}});
-  assert_int_equal(s.items, 3);
-  assert_int_equal(s.n[6], 1);
-  assert_true(fabs(summary_mean(&s, 0) - 0.7) < 1e-12);
-  assert_true(fabs(summary_sd(&s, 0) - sqrt(0.03)) < 1e-12);
-  assert_true(summary_mean(&s, 6) == 3);
-}
-
 /* ---- eval ---- */
 
 static char *text_of(const char *path) {
@@ -138,7 +155,7 @@ static char *text_of(const char *path) {
 }
 
 /* The table of the phantom's test images; the weights decide by brightness. */
-static char *table(const char *name, int threads, int overlays, Summary *sum) {
+static char *table(const char *name, int threads, int overlays, Results *r) {
   Toy t = toy_new(threads, 4, -2);
   char dir[128], path[160];
   snprintf(dir, sizeof dir, "%s/%s", root, name);
@@ -146,7 +163,7 @@ static char *table(const char *name, int threads, int overlays, Summary *sum) {
   Dataset *d = data_open("phantom", &t.predictor.shape, err);
   assert_non_null(d);
   EvalOptions o = {.split = SPLIT_TEST, .out = dir, .overlays = overlays};
-  if (!eval_run(&t.predictor, d, &o, sum, err)) fail_msg("%s", err);
+  if (!eval_run(&t.predictor, d, &o, r, err)) fail_msg("%s", err);
   data_close(d);
   toy_free(&t);
   return text_of(path);
@@ -154,11 +171,11 @@ static char *table(const char *name, int threads, int overlays, Summary *sum) {
 
 /* Rows against the images themselves; the same table whatever the threads. */
 TEST(the_table_is_the_same_for_any_number_of_threads) {
-  Summary a, b;
+  Results a, b;
   char *one = table("one", 1, 2, &a), *three = table("three", 3, 0, &b);
   assert_string_equal(one, three);
-  assert_memory_equal(&a, &b, sizeof a);
   assert_int_equal(a.items, 16);
+  for (int i = 0; i < 16; i++) assert_memory_equal(a.item[i].of, b.item[i].of, 2 * sizeof *a.item[i].of);
   Toy t = toy_new(1, 1, 0);
   Dataset *d = data_open("phantom", &t.predictor.shape, err);
   assert_non_null(d);
@@ -181,11 +198,12 @@ TEST(the_table_is_the_same_for_any_number_of_threads) {
     row = strchr(row, '\n') + 1;
   }
   assert_int_equal(*row, '\0');
-  assert_true(fabs(mean - summary_mean(&a, 0)) < 1e-9);
+  assert_true(fabs(mean - results_mean(&a, 0, METRIC_di)) < 1e-9);
   assert_true(mean > 0.01 && mean < 0.99);
   data_close(d);
   toy_free(&t);
   free(one), free(three);
+  results_free(&a), results_free(&b);
   char path[128];
   snprintf(path, sizeof path, "%s/one/phantom071.png", root);
   assert_true(file_exists(path));
@@ -197,8 +215,9 @@ TEST(a_split_without_images_is_refused) {
   Toy t = toy_new(1, 1, 0);
   Dataset *d = data_open("phantom", &t.predictor.shape, err);
   assert_non_null(d);
-  Summary s;
-  assert_false(eval_run(&t.predictor, d, &(EvalOptions){.split = SPLIT_VAL}, &s, err));
+  Results r;
+  assert_false(eval_run(&t.predictor, d, &(EvalOptions){.split = SPLIT_VAL}, &r, err));
+  results_free(&r);
   assert_non_null(strstr(err, "no images in its val split"));
   data_close(d);
   toy_free(&t);

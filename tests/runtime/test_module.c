@@ -155,6 +155,47 @@ TEST(a_table_that_is_wrong_is_refused) {
   g.arena_bytes = 8, broken(d, "a table for GPUs");
 }
 
+TEST(a_wrong_statement_of_preparation_is_refused) {
+  char err[ERR_MAX];
+  static const char *const name[] = {"background", "liver"};
+  const char *holes[] = {"background", NULL};
+  NetcIntensity x = {.kind = NETC_INTENSITY_FIXED, .deviation = 1, .scale = 1}, sound = x;
+  NetcLabelRule rule[2] = {{0, NETC_NO_COLOUR, 0}, {7, NETC_NO_COLOUR, 1}};
+  const NetcPrepare good = {.intensities = &x,
+                            .nintensities = 1,
+                            .labels = rule,
+                            .nlabels = 2,
+                            .classes = name,
+                            .nclasses = 2,
+                            .orientation = "RAS",
+                            .overlap = 0.5};
+  NetcPrepare p = good;
+  NetcModule d = {.prepare = &p};
+  if (!module_check(&d, err)) fail_msg("%s", err);
+  p.classes = NULL, broken(d, "a table of prepare"), p = good;
+  p.nchannels = 1, broken(d, "a table of prepare"), p = good;
+  p.nintensities = 0, broken(d, "a table of prepare"), p = good;
+  p.classes = holes, broken(d, "class without name"), p = good;
+  p.plane = 5, broken(d, "unknown"), p = good;
+  p.mask_order = NETC_ORDER_CUBIC, broken(d, "unknown"), p = good;
+  p.post = 4, broken(d, "unknown"), p = good;
+  p.orientation[1] = 'L', broken(d, "unknown"), p = good;
+  memset(p.orientation, 'R', sizeof p.orientation), broken(d, "unknown"), p = good;
+  p.overlap = 1, broken(d, "overlap"), p = good;
+  p.drop = NAN, broken(d, "drop"), p = good;
+  p.mm[2] = -1, broken(d, "spacing"), p = good;
+  p.stride[0] = -1, broken(d, "stride"), p = good;
+  p.ignore = 1, broken(d, "ignored"), p = good;
+  p.nlabels = 0, broken(d, "0 labels of 2 classes"), p = good;
+  x.kind = 7, broken(d, "intensity 0"), x = sound;
+  x.scale = 0, broken(d, "intensity 0"), x = sound;
+  x.clip = 1, broken(d, "intensity 0"), x = sound;
+  rule[1].cls = 2, broken(d, "label 1"), rule[1].cls = NETC_CLASS_IGNORED;
+  broken(d, "ignored");
+  p.ignore = 1;
+  assert_true(module_check(&d, err));
+}
+
 /* ---- variables ---- */
 
 static const NetcArray *variable(const Session *s, int i) { return &s->module->desc->vars[i].array; }

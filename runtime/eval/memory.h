@@ -1,0 +1,23 @@
+/* memory.h - what predicting a file will take, told by its header before it is read. */
+#ifndef NETRUN_EVAL_MEMORY_H
+#define NETRUN_EVAL_MEMORY_H
+#include <stdio.h>
+#include "runtime/eval/predictor.h"
+
+typedef struct {
+  bool prob, small, clean; /* what is wanted beside the mask */
+  /* In bytes. */
+  int64_t before;                 /* of the process, before the file is read */
+  int64_t reading;                /* the file's values, and their copy in the module's order and spacing */
+  int64_t image, mask, sums, net; /* while the network runs */
+  int64_t cleaning;               /* after it */
+  int64_t peak;                   /* the most of all that, at any one time */
+} Plan;
+
+/* Chooses p->tiles so that the peak stays below `limit` bytes (0: one tile); false and a message where it
+ * cannot, or where the header cannot be read. Probabilities lie in a file (runtime/base/scratch.h) and are
+ * not counted. */
+bool plan_memory(Predictor *p, const Files *files, Plan *plan, int64_t limit, char err[ERR_MAX]);
+/* "case7.nii.gz: 2.31 GiB of memory at most (..)" for volumes. */
+void plan_print(const Plan *plan, const char *path, FILE *out);
+#endif
