@@ -321,6 +321,7 @@ static void stream(Parser *p) {
   if (accept_word(p, "augment")) s.augment = augments(p, false, &s.naugment);
   if (accept_word(p, "strong")) s.strong = augments(p, true, &s.nstrong);
   if (accept_word(p, "foreground")) s.foreground = number(p);
+  if (!(s.foreground >= 0 && s.foreground <= 1)) FAIL(p, "foreground must be from 0 to 1");
   expect(p, '{');
   while (!p->bad && !accept(p, '}')) {
     Field fd = {.kind = (FieldKind)choice(p, word_field, "a field")};

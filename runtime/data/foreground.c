@@ -12,13 +12,18 @@ struct Foreground {
 /* How many of a class that has `have` are kept, where each may keep `most`. */
 static int64_t kept(int64_t have, int64_t most) { return have < most ? have : most; }
 
-Foreground *foreground_new(const uint8_t *mask, int64_t n) {
+int64_t foreground_most(int64_t items) {
+  const int64_t all = (int64_t)256 << 20, least = 256, each = all / 4 / (items > 0 ? items : 1);
+  return each > FOREGROUND_MOST ? FOREGROUND_MOST : each < least ? least : each;
+}
+
+Foreground *foreground_new(const uint8_t *mask, int64_t n, int64_t most) {
   int64_t have[256] = {0}, seen[256] = {0}, total = 0;
   int place[256], classes = 0;
   for (int64_t i = 0; mask && i < n; i++) have[mask[i]]++;
   have[0] = have[CLASS_IGNORE] = 0;
   for (int c = 1; c < CLASS_IGNORE; c++) classes += have[c] > 0;
-  int64_t most = classes ? FOREGROUND_MOST / classes : 0;
+  most = classes ? most / classes : 0;
   for (int c = 1; c < CLASS_IGNORE; c++) total += kept(have[c], most);
   Foreground *f = malloc(sizeof *f + (size_t)total * sizeof *f->element);
   if (!f) return NULL;

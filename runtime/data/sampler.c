@@ -161,7 +161,8 @@ bool sampler_fetch(Sampler *s, int i, Sample *out, bool *owned, char err[ERR_MAX
   if (s->kept[i].image) *out = s->kept[i];
   else if (!load(s, i, out, owned, err)) return false;
   if (s->augment.foreground <= 0 || s->index[i]) return true;
-  if ((s->index[i] = foreground_new(out->label, sample_count(s, out->dim)))) return true;
+  s->index[i] = foreground_new(out->label, sample_count(s, out->dim), foreground_most(s->n));
+  if (s->index[i]) return true;
   if (*owned) sample_free(out);
   return err_set(err, "not enough memory for the places of foreground");
 }

@@ -221,6 +221,12 @@ TEST(errors_name_line_column_and_cause) {
   refused("var \"a\" : f32[] var \"a\" : f32[]", "1:21:", "two variables");
   refused("var \"a", "1:7:", "not closed");
   refused("net \"a\" macs 99999999999999999999", "1:14:", "must lie in");
+  refused("stream \"a\" augment [flip,shear] {}", "1:26:", "one of flip, rot90, crop, rotate");
+  refused("stream \"a\" augment [rotate(10,0)] {}", "1:32:", "expected ','");
+  refused("stream \"a\" augment [rotate(200,0,1)] {}", "1:19:", "angle must be from 0 to 180, it is 200");
+  refused("stream \"a\" augment [noise(nan,1,1)] {}", "1:19:", "lo must be from 0 to 100");
+  refused("stream \"a\" strong [flip] {}", "1:18:", "flip moves the image");
+  refused("stream \"a\" foreground 2 {}", "", "foreground must be from 0 to 1");
   refused("garbage", "1:1:", "expected program");
 }
 

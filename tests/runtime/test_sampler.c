@@ -213,19 +213,24 @@ TEST(the_index_of_foreground_is_bounded_and_even) {
   enum { N = 300000 };
   uint8_t *mask = calloc(N, 1);
   for (int i = 0; i < N; i++) mask[i] = i < 100 ? 0 : i < 150000 ? 7 : i < 150010 ? 9 : i % 2 ? 255 : 0;
-  Foreground *f = foreground_new(mask, N), *none = foreground_new(NULL, 0);
-  int of7 = 0, of9 = 0;
+  Foreground *f = foreground_new(mask, N, 100), *none = foreground_new(NULL, 0, 100);
+  int of7 = 0, of9 = 0, places = 0;
+  uint8_t *met = calloc(N, 1);
   double sum = 0;
   assert_true(f && none);
   for (uint64_t k = 0; k < 4000; k++) {
     Dice d = {.seed = 1, .iteration = k};
     int64_t at = foreground_draw(f, &d);
     assert_true(at >= 0 && at < N && (mask[at] == 7 || mask[at] == 9));
+    places += !met[at], met[at] = 1;
     of7 += mask[at] == 7, of9 += mask[at] == 9, sum += mask[at] == 7 ? (double)at : 0;
     assert_int_equal(foreground_draw(none, &d), -1);
   }
   assert_true(abs(of7 - of9) < 200 && fabs(sum / of7 - 75050) < 4000);
-  free(f), free(none), free(mask);
+  assert_int_equal(places, 60); /* half of 100, and all ten of class 9 */
+  assert_int_equal(foreground_most(100), FOREGROUND_MOST);
+  assert_int_equal(foreground_most(100000), 671);
+  free(f), free(none), free(mask), free(met);
 }
 
 /* ---- second views ---- */
