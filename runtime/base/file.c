@@ -83,6 +83,23 @@ bool atomic_commit(AtomicFile *f, char err[ERR_MAX]) {
   return ok;
 }
 
+const char *temporary_directory(void) {
+  const char *dir = getenv("TMPDIR");
+  return dir && *dir ? dir : "/tmp";
+}
+
+int temporary_file(char err[ERR_MAX]) {
+  char *path = path_join(temporary_directory(), "netrun.XXXXXX");
+  if (!path) return err_memory(err, "a file name", 0), -1;
+  int fd = mkostemp(path, O_CLOEXEC);
+  if (fd < 0)
+    err_sys(err, "cannot make a temporary file in %s (set TMPDIR to a directory that can be written)",
+            temporary_directory());
+  else unlink(path);
+  free(path);
+  return fd;
+}
+
 bool make_dirs(const char *path, char err[ERR_MAX]) {
   char *p = strdup(path);
   if (!p) return err_memory(err, "a file name", (int64_t)strlen(path));

@@ -26,6 +26,11 @@ bool atomic_commit(AtomicFile *f,
                    char err[ERR_MAX]); /* on failure the temporary file is gone and PATH untouched */
 void atomic_abort(AtomicFile *f);
 
+/* $TMPDIR, or /tmp. */
+const char *temporary_directory(void);
+/* A file without a name there, empty, for reading and writing; -1 and a message on failure. */
+int temporary_file(char err[ERR_MAX]);
+
 /* mkdir -p */
 bool make_dirs(const char *path, char err[ERR_MAX]);
 bool file_exists(const char *path);

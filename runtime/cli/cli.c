@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "codegen/abi.h"
+#include "runtime/base/spell.h"
 #include "runtime/cli/cli.h"
 
 static const Command *const commands[] = {&cmd_train, &cmd_eval, &cmd_predict,
@@ -12,32 +13,9 @@ enum { COMMANDS = sizeof commands / sizeof *commands, MAX_OPTIONS = 32, MAX_WORD
 
 /* ---- spelling ---- */
 
-/* Levenshtein distance of two short words. */
-static int edit_distance(const char *a, const char *b) {
-  int n = (int)strlen(a), m = (int)strlen(b), row[MAX_WORD + 1];
-  if (n > MAX_WORD || m > MAX_WORD) return MAX_WORD;
-  for (int j = 0; j <= m; j++) row[j] = j;
-  for (int i = 1; i <= n; i++) {
-    int corner = row[0];
-    row[0] = i;
-    for (int j = 1; j <= m; j++) {
-      int best = corner + (a[i - 1] != b[j - 1]);
-      corner = row[j];
-      if (row[j] + 1 < best) best = row[j] + 1;
-      if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-      row[j] = best;
-    }
-  }
-  return row[m];
-}
-
 const char *cli_closest(const char *word, const char *const *names, int n) {
   const char *best = NULL;
-  int least = (int)strlen(word) / 3 + 2;
-  for (int i = 0; i < n; i++) {
-    int d = edit_distance(word, names[i]);
-    if (d < least) least = d, best = names[i];
-  }
+  nearest_names(word, names, n, (int)strlen(word) / 3 + 1, &best, 1);
   return best;
 }
 

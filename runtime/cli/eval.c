@@ -2,6 +2,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+#include "runtime/cli/plan.h"
 #include "runtime/cli/predictor.h"
 #include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
@@ -61,6 +63,7 @@ static const CliOption options[] = {
     {"data", "NAME[:DIR]", "data set: lits, isic2018, la, folder or phantom; DIR, or $NETRUN_DATA/NAME"},
     {"weights", "FILE[,FILE..]", "a checkpoint or other .safetensors file; of several the mean is taken"},
     {"split", "NAME", "test, val or train (test)"},
+    SPLIT_OPTIONS,
     {"out", "DIR", "write DIR/eval.csv, one row per image, DIR/eval.json, and the pictures"},
     {"metrics", "LIST", "which of di,ja,ac,se,sp,voe,asd,assd,hd95,nsd,rve, or all (the first nine)"},
     {"tolerance", "MM", "of nsd: how far apart surfaces may be that agree"},
@@ -75,17 +78,65 @@ static const CliOption options[] = {
     {"device", "NAME", "cpu or cuda:N (cpu)"},
     {NULL, NULL, NULL}};
 
+/* Does --data name the data set that the checkpoint was trained on? Its directory may be another one. */
+static bool same_data(const char *spec, const Progress *at) {
+  size_t n = strcspn(spec, ":");
+  return strlen(at->data) == n && !strncasecmp(spec, at->data, n);
+}
+
+/* What the weights say of how this data set was divided; *path: which of them does, NULL: none. Those of
+ * several folds have no images in common that none was trained on. */
+static bool remembered(const CliWeights *w, const char *spec, const char **path, Progress *at,
+                       char err[ERR_MAX]) {
+  *path = NULL;
+  for (int i = 0; i < w->n; i++) {
+    Progress one;
+    char none[ERR_MAX]; /* weights of others say nothing */
+    if (!checkpoint_progress(w->file[i], &one, none) || !same_data(spec, &one)) continue;
+    if (*path && (strcmp(at->fold, one.fold) != 0 || strcmp(at->val, one.val) != 0))
+      return err_set(
+          err,
+          "%s and %s were trained on other parts of the data set (--fold, --val): together they can "
+          "be scored on the test split only",
+          *path, w->file[i]);
+    if (!*path) *path = w->file[i], *at = one;
+  }
+  return true;
+}
+
+/* The data set, divided as the weights were trained, where they say how: validation images have not been
+ * trained on then. */
+static Dataset *open_data(const CliArgs *args, const char *spec, const CliWeights *weights,
+                          const Predictor *p, const EvalOptions *o, char err[ERR_MAX]) {
+  Progress at = {.iteration = 0};
+  SplitPlan plan;
+  const char *path = NULL;
+  if ((o->split != SPLIT_TEST && !remembered(weights, spec, &path, &at, err)) ||
+      !cli_split_plan(args, path, &at, &plan, err))
+    return NULL;
+  Dataset *d = data_open_split(spec, &p->shape, &plan, err);
+  if (d && at.split && at.split != data_split_hash(d))
+    note(p->shape.notes,
+         "the images of %s, or how train, val and test share them, are not as they were when %s was trained",
+         spec, path);
+  if (!d || data_count(d, o->split, false)) return d;
+  char has[SPLITS_STR];
+  err_set(err, "data set %s has no images in its %s split, only %s: choose another --split%s", d->name,
+          split_name[o->split], splits_str(d, has),
+          o->split == SPLIT_VAL ? ", or make one with --val or --fold" : "");
+  data_close(d);
+  return NULL;
+}
+
 /* The session is ready, the options are read. */
-static bool evaluate_data(Predictor *p, const EvalOptions *o, const char *data, char err[ERR_MAX]) {
+static bool evaluate_data(Predictor *p, const EvalOptions *o, const Dataset *d, char err[ERR_MAX]) {
   Results r = {0};
-  Dataset *d = data_open(data, &p->shape, err);
-  bool ok = d && eval_run(p, d, o, &r, err) && results_summarise(&r, err);
+  bool ok = eval_run(p, d, o, &r, err) && results_summarise(&r, err);
   if (ok) {
     ReportAbout about = eval_about(p, d, o);
     print_results(&about, &r);
   }
   results_free(&r);
-  data_close(d);
   return ok;
 }
 
@@ -103,10 +154,13 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
   notes_init(&notes);
   p.shape.recipe = &recipe, p.shape.notes = &notes;
   o->weights = cli_value(args, "weights");
+  Dataset *d = NULL;
   bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
-            cli_predictor(args, &p, &weights, err) && evaluate_data(&p, o, data, err);
+            cli_predictor(args, &p, &weights, err) && (d = open_data(args, data, &weights, &p, o, err)) &&
+            evaluate_data(&p, o, d, err);
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
   notes_free(&notes);
+  data_close(d);
   cli_weights_free(&weights);
   predictor_free(&p);
   return ok;

@@ -1,12 +1,15 @@
 /* train.c - netrun train: options, data sets as batches, evaluation between iterations. The loop itself is
  * runtime/train/train.c. */
 #include <inttypes.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 #include "runtime/base/field.h"
 #include "runtime/base/array.h"
+#include "runtime/cli/plan.h"
 #include "runtime/cli/predictor.h"
 #include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
@@ -37,11 +40,14 @@ typedef struct {
   const NetcFn *fn;
   Recipe recipe;
   Notes notes;
+  int told; /* of the notes: how many are printed */
   Dataset *data;
   Sampler **sampler; /* per stream */
   TrainOptions opt;
   Predictor predictor; /* where eval_every > 0 */
   EvalOptions eval;
+  int metric;    /* of eval, by which the best weights are kept */
+  bool recalled; /* opt.origin is that of a checkpoint */
 } Trainer;
 
 /* ---- batches ---- */
@@ -156,10 +162,14 @@ static bool append_row(const char *dir, uint64_t done, const Results *r, const M
   return ok;
 }
 
-static bool evaluate(void *user, uint64_t done, char err[ERR_MAX]) {
+static bool evaluate(void *user, uint64_t done, double *score, char err[ERR_MAX]) {
   Trainer *t = user;
   Results r;
   bool ok = eval_run(&t->predictor, t->data, &t->eval, &r, err);
+  if (ok) {
+    double v = results_mean(&r, 0, t->metric);
+    *score = metric_info[t->metric].better == NEARER ? fabs(v) : v;
+  }
   if (ok && t->opt.progress)
     fprintf(t->opt.progress, "%siteration %" PRIu64 ": DI %.4f over %d images\n",
             isatty(fileno(t->opt.progress)) ? "\n" : "", done, results_mean(&r, 0, METRIC_di), r.items);
@@ -168,15 +178,68 @@ static bool evaluate(void *user, uint64_t done, char err[ERR_MAX]) {
   return ok;
 }
 
+/* One metric by its name, which is measured from now on. */
+static bool metric_named(Trainer *t, const char *name, char err[ERR_MAX]) {
+  uint32_t bits;
+  if (!metrics_named(name, &bits, err)) return false;
+  if (bits & (bits - 1)) return err_set(err, "--best %s: it is one metric, or none", name);
+  while (!(bits >> t->metric & 1)) t->metric++;
+  if (metric_info[t->metric].made == AREAS)
+    return err_set(err, "--best %s: it needs a tolerance, which only netrun eval takes", name);
+  t->eval.metrics.metrics = metrics_wanted(&t->eval.metrics) | bits;
+  return true;
+}
+
+/* The metric of --best, or the one that the run goes on with; DI where neither says. Weights are kept by
+ * their score on the validation split: another one has to be asked for. */
+static bool choose_best(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
+  TrainOptions *o = &t->opt;
+  Progress before = {.iteration = 0};
+  const char *name = cli_value(args, "best");
+  if (name && !o->eval_every) return err_set(err, "--best needs --eval-every N");
+  if ((name && !strcmp(name, "none")) || (!name && t->eval.split != SPLIT_VAL)) return true;
+  char *path = path_join(o->out, "best.safetensors");
+  bool ok = path || err_memory(err, "a file name", 0);
+  if (ok && !name && o->resume && file_exists(path)) ok = checkpoint_progress(path, &before, err);
+  free(path);
+  if (!ok || !metric_named(t, name ? name : *before.best ? before.best : "DI", err)) return false;
+  o->best = metric_info[t->metric].column, o->best_split = split_name[t->eval.split];
+  o->best_is_least = metric_info[t->metric].better != HIGHER;
+  if (t->eval.split == SPLIT_TEST)
+    fprintf(stderr, "note: weights chosen by their score on the test split score too well on it\n");
+  return true;
+}
+
+/* Where there is nothing to validate on and nobody said what, a part of the training cases is set aside. */
+static bool make_val(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
+  static const char how[] = "20%";
+  if (data_count(t->data, SPLIT_VAL, false) || t->recalled || cli_given(args, "val") ||
+      cli_given(args, "eval-split") || !t->opt.eval_every)
+    return true;
+  if (!data_split_val(t->data, how, err)) return false;
+  strcpy(t->opt.origin.val, how);
+  note(&t->notes,
+       "%s has no validation cases: --eval-every makes %s of the training cases those, by name (--val says "
+       "how many, --eval-split what else to score)",
+       t->data->name, how);
+  return true;
+}
+
+static bool nothing_to_score(const Trainer *t, char err[ERR_MAX]) {
+  char has[SPLITS_STR];
+  return err_set(err, "--eval-every: data set %s has no %s images, only %s; choose another --eval-split%s",
+                 t->data->name, split_name[t->eval.split], splits_str(t->data, has),
+                 t->recalled ? " (the run began without validation cases)" : ", or make some with --val");
+}
+
 static bool prepare_eval(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   const char *split = cli_value(args, "eval-split");
   t->eval.split = SPLIT_VAL;
   if (split && !split_named(split, &t->eval.split, err)) return false;
   if (split && !t->opt.eval_every) return err_set(err, "--eval-split needs --eval-every N");
+  if (!choose_best(t, args, err)) return false;
   if (!t->opt.eval_every) return true;
-  if (!data_count(t->data, t->eval.split, false))
-    return err_set(err, "--eval-every: data set %s has no %s images; choose another --eval-split",
-                   t->data->name, split ? split : "val");
+  if (!data_count(t->data, t->eval.split, false)) return nothing_to_score(t, err);
   if (!predictor_new(&t->predictor, t->session, err) || !cli_predictor(args, &t->predictor, NULL, err))
     return false;
   const DataShape *a = &t->predictor.shape, *b = &t->data->shape;
@@ -190,7 +253,8 @@ static bool prepare_eval(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
 
 static const CliOption options[] = {
     {"data", "NAME[:DIR]", "data set: lits, isic2018, la, folder or phantom; DIR, or $NETRUN_DATA/NAME"},
-    {"labeled", "HOW", "labelled training cases: 10%, a number, or a file that lists them (100%)"},
+    {"labeled", "HOW", "labelled training cases: 10%, a number, first:N, or a list (all with masks)"},
+    SPLIT_OPTIONS,
     {"iterations", "N", "length of the run (what the module says)"},
     {"seed", "S", "seed of initial values, batches and noise (0)"},
     {"threads", "T", "threads (all CPUs); results do not depend on it"},
@@ -202,32 +266,44 @@ static const CliOption options[] = {
     {"log-every", "N", "without a terminal: a line every N iterations (100)"},
     {"eval-every", "N", "score the val split every N iterations, into val.csv (never)"},
     {"eval-split", "NAME", "the split of --eval-every: val, test or train (val)"},
+    {"best", "METRIC", "keep the weights that are best on val by this, or none (DI)"},
     CLI_PREDICTOR_OPTIONS,
     CLI_RECIPE_OPTIONS,
     {NULL, NULL, NULL}};
 
 /* What the run in --out was started with is kept where the command line does not say it again. */
-static bool recall(TrainOptions *o, const CliArgs *args, Progress *at, char err[ERR_MAX]) {
+static bool recall(Trainer *t, const char *path, const CliArgs *args, char err[ERR_MAX]) {
+  TrainOptions *o = &t->opt;
+  const char *labeled = cli_value(args, "labeled");
+  if (!checkpoint_progress(path, &o->origin, err)) return false;
+  const Progress *at = &o->origin;
+  if (!cli_given(args, "seed")) o->seed = at->seed;
+  if (!cli_given(args, "iterations")) o->iterations = at->max_iterations;
+  if (labeled && strncmp(labeled, at->labeled, sizeof at->labeled - 1) != 0)
+    return err_set(err, "%s was started %s%s, not with --labeled %s", path,
+                   at->labeled[0] ? "with --labeled " : "without --labeled", at->labeled, labeled);
+  return t->recalled = true;
+}
+
+/* Where the run comes from: its checkpoint, where there is one (else train_run says what to do), and options.
+ * */
+static bool read_origin(Trainer *t, const CliArgs *args, SplitPlan *plan, char err[ERR_MAX]) {
+  TrainOptions *o = &t->opt;
+  const char *labeled = cli_value(args, "labeled");
   char *path = path_join(o->out, "last.safetensors");
-  bool ok = path ? true : err_memory(err, "a file name", 0);
-  if (ok && file_exists(path)) { /* without one, train_run says what to do */
-    ok = checkpoint_progress(path, at, err);
-    if (ok && !cli_given(args, "seed")) o->seed = at->seed;
-    if (ok && !cli_given(args, "iterations")) o->iterations = at->max_iterations;
-    if (!o->labeled && at->labeled[0]) o->labeled = at->labeled;
-    else if (ok && o->labeled && strncmp(o->labeled, at->labeled, sizeof at->labeled - 1) != 0)
-      ok = err_set(err, "%s was started %s%s, not with --labeled %s", path,
-                   at->labeled[0] ? "with --labeled " : "without --labeled", at->labeled, o->labeled);
-  }
+  bool ok = path || err_memory(err, "a file name", 0);
+  if (ok && o->resume && file_exists(path)) ok = recall(t, path, args, err);
+  else if (ok && labeled) snprintf(o->origin.labeled, sizeof o->origin.labeled, "%s", labeled);
+  ok = ok && cli_split_plan(args, t->recalled ? path : NULL, &o->origin, plan, err);
   free(path);
   return ok;
 }
 
-static bool read_options(TrainOptions *o, const CliArgs *args, const Module *m, Progress *at,
-                         char err[ERR_MAX]) {
+static bool read_options(Trainer *t, const CliArgs *args, SplitPlan *plan, char err[ERR_MAX]) {
+  TrainOptions *o = &t->opt;
+  const Module *m = t->session->module;
   int64_t seed, iterations;
   o->out = cli_value(args, "out") ? cli_value(args, "out") : "run";
-  o->labeled = cli_value(args, "labeled");
   o->resume = cli_given(args, "resume"), o->force = cli_given(args, "force");
   if (o->resume && o->force) return err_set(err, "--resume and --force exclude each other");
   if (!cli_int(args, "seed", 0, 0, INT64_MAX, &seed, err) ||
@@ -237,24 +313,68 @@ static bool read_options(TrainOptions *o, const CliArgs *args, const Module *m, 
       !cli_int(args, "eval-every", 0, 1, INT64_MAX, &o->eval_every, err))
     return false;
   o->seed = (uint64_t)seed, o->iterations = iterations;
-  if (o->resume && !recall(o, args, at, err)) return false;
+  if (!read_origin(t, args, plan, err)) return false;
   return o->iterations > 0 || err_set(err, "how long? %s does not say; give --iterations N", m->path);
 }
 
-static bool same_data(const Trainer *t, const Progress *at, char err[ERR_MAX]) {
+/* ---- the data set ---- */
+
+static bool same_data(const Trainer *t, char err[ERR_MAX]) {
+  const Progress *at = &t->opt.origin;
   if (!at->data[0] || strcmp(at->data, t->data->name) == 0) return true;
   return err_set(err, "the run in %s was started with --data %s, not %s", t->opt.out, at->data,
                  t->data->name);
 }
 
-static bool draw_curves(const char *dir, FILE *progress, int64_t rows, char err[ERR_MAX]) {
-  if (rows < 2) return true;
-  char *csv = path_join(dir, "metrics.csv"), *png = path_join(dir, "curves.png");
-  bool ok = csv && png ? picture_curves(csv, png, err) : err_memory(err, "a file name", 0);
-  if (ok && progress) fprintf(progress, "curves in %s\n", png);
-  free(csv), free(png);
-  return ok;
+static bool same_split(Trainer *t, char err[ERR_MAX]) {
+  uint64_t before = t->opt.origin.split, now = data_split_hash(t->data);
+  t->opt.origin.split = now;
+  if (!before || before == now) return true;
+  return err_set(err,
+                 "the images of %s are not those that the run in %s was started with, or train, val and test "
+                 "share them otherwise: bring them and their lists back, or start anew with another --out",
+                 t->data->root ? t->data->root : t->data->name, t->opt.out);
 }
+
+static bool learns_without_masks(const NetcModule *d) {
+  for (int i = 0; i < d->nstreams; i++)
+    if (d->streams[i].source == NETC_SRC_UNLABELED) return true;
+  return false;
+}
+
+/* Images without a mask are the unlabelled ones, where the module has a use for such. */
+static bool check_masks(const Trainer *t, char err[ERR_MAX]) {
+  const Dataset *d = t->data;
+  int images = data_count(d, SPLIT_TRAIN, false), bare = images - data_count(d, SPLIT_TRAIN, true), first = 0;
+  if (!bare || *t->opt.origin.labeled || learns_without_masks(t->session->module->desc)) return true;
+  while (d->item[first].labeled) first++;
+  return err_set(
+      err,
+      "%d of the %d training images of %s have no mask, the first is %s, and %s learns from labelled "
+      "images only: add the mask, leave the case out of train.list, or say with --labeled N how many "
+      "cases are labelled",
+      bare, images, d->root, d->item[first].name, t->session->module->path);
+}
+
+static bool open_data(Trainer *t, const CliArgs *args, const SplitPlan *plan, char err[ERR_MAX]) {
+  TrainOptions *o = &t->opt;
+  DataShape shape;
+  const Module *m = t->session->module;
+  if (!batch_shape(m, t->fn, &shape, err) || !cli_recipe(args, m, shape.channels, &t->recipe, err))
+    return false;
+  shape.recipe = &t->recipe, shape.notes = &t->notes;
+  t->data = data_open_split(cli_value(args, "data"), &shape, plan, err);
+  if (!t->data || !same_data(t, err) || !make_val(t, args, err) || !same_split(t, err)) return false;
+  const char *labeled = cli_given(args, "labeled") ? cli_value(args, "labeled") : o->origin.labeled;
+  if (*labeled && !data_split_labeled(t->data, labeled, o->seed, err)) return false;
+  t->told = notes_print(&t->notes, t->told, NOTES_SHOWN, stderr);
+  if (!data_count(t->data, SPLIT_TRAIN, false))
+    return err_set(err, "%s has no images to train on", t->data->root);
+  snprintf(o->origin.data, sizeof o->origin.data, "%s", t->data->name);
+  return check_masks(t, err);
+}
+
+/* ---- the run ---- */
 
 /* Rows of metrics.csv, without its header. */
 static int64_t count_rows(const char *dir) {
@@ -267,27 +387,40 @@ static int64_t count_rows(const char *dir) {
   return lines - 1;
 }
 
+static bool draw_curves(void *user, char err[ERR_MAX]) {
+  const TrainOptions *o = &((const Trainer *)user)->opt;
+  if (count_rows(o->out) < 2) return true;
+  char *csv = path_join(o->out, "metrics.csv"), *png = path_join(o->out, "curves.png");
+  bool ok = csv && png ? picture_curves(csv, png, err) : err_memory(err, "a file name", 0);
+  if (ok && o->progress) fprintf(o->progress, "curves in %s\n", png);
+  free(csv), free(png);
+  return ok;
+}
+
+static void tell_data(const Trainer *t) {
+  const Dataset *d = t->data;
+  int val = data_count(d, SPLIT_VAL, false);
+  char validating[64] = "";
+  if (val) snprintf(validating, sizeof validating, ", %d validation images", val);
+  fprintf(stderr,
+          "%s: %d training images (%d labelled)%s, %" PRId64 " iterations, epochs of %" PRId64 ", %s\n",
+          d->name, data_count(d, SPLIT_TRAIN, false), data_count(d, SPLIT_TRAIN, true), validating,
+          t->opt.iterations, t->opt.epoch_iterations, t->session->where);
+}
+
 static bool train(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
-  const Module *m = t->session->module;
   const char *spec;
-  DataShape shape;
-  Progress at = {.iteration = 0};
-  if (!cli_required(args, "data", &spec, err) || !read_options(&t->opt, args, m, &at, err) ||
-      !batch_shape(m, t->fn, &shape, err) || !cli_recipe(args, m, shape.channels, &t->recipe, err))
+  SplitPlan plan;
+  if (!cli_required(args, "data", &spec, err) || !read_options(t, args, &plan, err) ||
+      !open_data(t, args, &plan, err) || !open_samplers(t, err) || !prepare_eval(t, args, err))
     return false;
-  shape.recipe = &t->recipe, shape.notes = &t->notes;
-  if (!(t->data = data_open(spec, &shape, err)) || !same_data(t, &at, err)) return false;
-  if (t->opt.labeled && !data_split_labeled(t->data, t->opt.labeled, t->opt.seed, err)) return false;
-  if (!open_samplers(t, err) || !prepare_eval(t, args, err)) return false;
   TrainOptions *o = &t->opt;
-  o->fn = t->fn, o->epoch_iterations = epoch_length(t), o->data = t->data->name;
+  o->fn = t->fn, o->epoch_iterations = epoch_length(t);
   o->views = fill_views, o->items = t->data->nitem, o->bytes = data_bytes(t->data);
-  o->batch = fill_batch, o->user = t, o->stop = &stop, o->progress = stderr;
-  fprintf(stderr, "%s: %d training images (%d labelled), %" PRId64 " iterations, epochs of %" PRId64 ", %s\n",
-          t->data->name, data_count(t->data, SPLIT_TRAIN, false), data_count(t->data, SPLIT_TRAIN, true),
-          o->iterations, o->epoch_iterations, t->session->where);
+  o->batch = fill_batch, o->user = t, o->stop = &stop, o->progress = stderr, o->finish = draw_curves;
+  tell_data(t);
   catch_signals();
-  return train_run(t->session, o, err) && draw_curves(o->out, o->progress, count_rows(o->out), err);
+  return train_run(t->session, o, err);
 }
 
 static bool train_on(Session *s, const CliArgs *args, void *user, char err[ERR_MAX]) {
@@ -299,7 +432,7 @@ static bool train_on(Session *s, const CliArgs *args, void *user, char err[ERR_M
                    d->source ? d->source : "its source");
   notes_init(&t.notes);
   bool ok = train(&t, args, err);
-  notes_print(&t.notes, 0, NOTES_SHOWN, stderr);
+  notes_print(&t.notes, t.told, NOTES_SHOWN, stderr);
   notes_free(&t.notes);
   for (int i = 0; t.sampler && i < d->nstreams; i++) sampler_free(t.sampler[i]);
   free(t.sampler);

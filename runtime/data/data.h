@@ -34,7 +34,7 @@ typedef struct {
   char *name;  /* case00012_z031, ISIC_0000000, ... unique */
   int patient; /* index of its case */
   Split split;
-  bool labeled; /* set by data_split_labeled for training items; test and val items are always labelled */
+  bool labeled; /* training items: it has a mask, and data_split_labeled takes it; others always */
   int volume;   /* of a slice: the number of its volume, whose slices are neighbours in the list; else -1 */
 } Item;
 
@@ -69,12 +69,26 @@ typedef struct {
   Place place; /* volumes and stacks */
 } Sample;
 
+/* How a data set is divided into training, validation and test cases, beyond what its lists say
+ * (docs/data.md, Cases and splits). All depends on the names of the cases only, never on a seed. */
+typedef struct {
+  const char *fold;  /* "2/5": of five parts of the training cases the second validates; NULL: no folds */
+  const char *val;   /* "20%" or "12" of the training cases validate; "none", NULL: those of val.list */
+  bool skip_missing; /* names in lists that fit nothing are left out with a note; else an error */
+} SplitPlan;
+
 /* spec: NAME:DIR, or NAME to look for $NETRUN_DATA/NAME; names lits, isic2018 (isic), la, folder, phantom (no
- * directory needed). */
+ * directory needed). plan may be NULL. */
+Dataset *data_open_split(const char *spec, const DataShape *shape, const SplitPlan *plan, char err[ERR_MAX]);
 Dataset *data_open(const char *spec, const DataShape *shape, char err[ERR_MAX]);
 void data_close(Dataset *d);
-/* how: "10%", "12" (cases), or the path of a text file with one case or item name a line. Chosen by (seed,
- * name) so that the 10 % cases are among the 20 % cases. */
+/* Makes part of the training cases the validation split, which must be empty. how: as SplitPlan.val. */
+bool data_split_val(Dataset *d, const char *how, char err[ERR_MAX]);
+/* Says which items are in which split: the same number for the same division, whatever the order. */
+uint64_t data_split_hash(const Dataset *d);
+/* Which training cases are labelled, of those that have masks. how: "10%" of the training cases, "12" of
+ * them, both drawn by (seed, name) so that the 10 % cases are among the 20 % cases; "first:8" of train.list;
+ * or the path of a list (list.h). */
 bool data_split_labeled(Dataset *d, const char *how, uint64_t seed, char err[ERR_MAX]);
 int data_count(const Dataset *d, Split split, bool labeled_only);
 bool data_load(const Dataset *d, int item, Sample *out, char err[ERR_MAX]);

@@ -15,10 +15,11 @@ typedef struct {
 } Source;
 
 /* Volumes taken slice-wise: every slice at the module's size, 16 bits for each channel of the image and 8 for
- * the label, in an unlinked temporary file that the system may page out. A volume's slices are made when the
- * first is asked for. */
+ * the label, in a temporary file that the system may page out. A volume's slices are made when the first is
+ * asked for. */
 typedef struct {
   uint8_t *map;
+  int file;
   int64_t slices, plane; /* total number; elements of one plane */
   int64_t bytes;         /* of one slice with its label */
   int nvolume;
@@ -31,6 +32,9 @@ typedef struct DataImpl {
   Source *source; /* per item */
   char **patient; /* per case: name */
   int room;
+  int *order; /* cases of train.list in its order; NULL: there is none */
+  int norder;
+  bool skip_missing; /* of the SplitPlan */
   SliceStore store;
   pthread_mutex_t lock;
   int own_volume; /* volume whose masks are in `own`, -1 = none */
@@ -45,9 +49,26 @@ bool data_add(Dataset *d, const char *patient, const char *name, const char *ima
 bool scan_directory(Dataset *d, const char *kind, char err[ERR_MAX]);
 /* Number of slices a volume file has for a 2-D module, told by its header; -1 and a message on failure. */
 int64_t volume_slices(const char *path, const DataShape *shape, char err[ERR_MAX]);
+/* store.c: room for the slices of all volumes; nothing where there are none. */
+bool store_open(Dataset *d, char err[ERR_MAX]);
+/* Takes the disk's blocks for a volume's slices, to be called before they are written. */
+bool store_reserve(const Dataset *d, int volume, char err[ERR_MAX]);
+void store_close(SliceStore *s);
+
 /* split.c */
-bool split_cases(Dataset *d, const char *kind, char err[ERR_MAX]);
+bool split_cases(Dataset *d, const char *kind, const SplitPlan *plan, char err[ERR_MAX]);
 uint64_t name_hash(const char *s);
+typedef struct {
+  uint64_t key;
+  int patient;
+} Ranked;
+/* Cases in an order that depends on their names and the seed only; where use is given, those with use[case]
+ * == 0 left out. To be freed; NULL without memory. */
+Ranked *rank_cases(const Dataset *d, const uint8_t *use, uint64_t seed, int *n);
+/* "10%" or "12" of n: how many those are, a positive fraction at least 1. False where `how` is neither. */
+bool split_amount(const char *how, int n, int *want);
+/* Cases with a training item, one byte per case; *n: how many. To be freed; NULL without memory. */
+uint8_t *training_cases(const Dataset *d, int *n);
 
 /* load.c: as data_load; own_label only when asked for. */
 bool data_load_part(const Dataset *d, int item, bool own, Sample *out, char err[ERR_MAX]);

@@ -82,7 +82,7 @@ static bool store_volume(const Dataset *d, const Source *source, char err[ERR_MA
   Prepared p;
   Scratch s = {NULL, NULL, NULL};
   float *range = st->range + (int64_t)source->volume * shape->channels * 2;
-  if (!prepare_volume(&files, &ask, &p, err)) return false;
+  if (!store_reserve(d, source->volume, err) || !prepare_volume(&files, &ask, &p, err)) return false;
   Slices cut = slices_of(&p.place);
   int64_t room = st->first[source->volume + 1] - st->first[source->volume];
   bool ok = scratch_new(&s, &cut, shape) && ranges_of(&p, shape, ask.recipe, range);

@@ -21,6 +21,8 @@ typedef struct {
   int spatial;  /* 2: a picture (H,W); 3: a volume (X,Y,Z) */
   int channels; /* colours, frames of a 4-D file, or 1 */
   Grid grid;
+  bool lossy;   /* its file packs it so that numbers near the meant ones come back (JPEG) */
+  double full;  /* the value that means white: 255, 65535, 1, ..; 0: unknown (floats, volumes) */
   float *value; /* (C, dim) row-major: Z, or W, innermost; NULL where only the header was asked for */
 } Image;
 

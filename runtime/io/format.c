@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 const Format *const format_table[] = {
 #define FORMAT(name) &format_##name,
@@ -73,17 +74,33 @@ char *format_endings(char out[ALL_ENDINGS]) {
 
 /* ---- reading ---- */
 
-/* The format whose magic the file begins with; NULL: none. */
-static const Format *by_content(const char *path, char err[ERR_MAX], bool *opened) {
-  char magic[16] = {0};
-  FILE *f = fopen(path, "rb");
-  *opened = f != NULL;
-  if (!f) return err_sys(err, "%s", path), NULL;
-  size_t got = fread(magic, 1, sizeof magic, f);
+/* How a file begins. */
+typedef struct {
+  uint8_t byte[CONTENT_HEAD];
+  size_t size;
+  bool directory;
+} Head;
+
+static bool read_head(const char *path, Head *head, char err[ERR_MAX]) {
+  struct stat st;
+  FILE *f = fopen(path, "rbe");
+  if (!f) return err_sys(err, "%s", path);
+  *head = (Head){.directory = !fstat(fileno(f), &st) && S_ISDIR(st.st_mode)};
+  if (!head->directory) head->size = fread(head->byte, 1, sizeof head->byte, f);
+  bool ok = !ferror(f) || err_sys(err, "%s", path);
   fclose(f);
+  return ok;
+}
+
+static bool told_by_content(const Format *f) { return f->magic || f->is; }
+
+/* The format that the file's beginning tells; NULL: none. */
+static const Format *by_content(const Head *head) {
   for (int i = 0; format_table[i]; i++) {
-    const char *m = format_table[i]->magic;
-    if (m && got >= strlen(m) && !memcmp(magic, m, strlen(m))) return format_table[i];
+    const Format *f = format_table[i];
+    if (f->magic && head->size >= strlen(f->magic) && !memcmp(head->byte, f->magic, strlen(f->magic)))
+      return f;
+    if (f->is && f->is(head->byte, head->size)) return f;
   }
   return NULL;
 }
@@ -96,20 +113,45 @@ static void format_names(char out[ALL_ENDINGS]) {
   }
 }
 
-bool image_read(const char *path, const Wish *wish, Image *out, char err[ERR_MAX]) {
-  const Format *named = format_of(path), *found = NULL;
-  bool opened = true;
+/* The content is none of the formats that content tells. */
+static bool refuse_content(const char *path, const Format *named, const Head *head, char err[ERR_MAX]) {
+  const char *says = head->directory ? "a directory" : content_says(head->byte, head->size);
   char names[ALL_ENDINGS];
-  *out = (Image){.spatial = 0};
-  if (!named || named->magic) found = by_content(path, err, &opened);
-  if (!opened) return false;
-  if (!named || (named->magic && !found)) {
-    format_names(names);
-    if (!found)
-      return err_set(err, "%s: none of the formats that are read (%s); convert it to one of them", path,
-                     names);
+  format_names(names);
+  if (named && says) return err_set(err, "%s: named as %s, but it holds %s", path, named->name, says);
+  if (named)
+    return err_set(
+        err, "%s: named as %s, but it does not begin as such a file does: damaged, or of another format",
+        path, named->name);
+  return err_set(err, "%s: %s%snone of the formats that are read (%s); convert it to one of them", path,
+                 says ? says : "", says ? "; " : "", names);
+}
+
+/* The content is of another format than the name says: good for pictures alone. */
+static bool read_as_content(const char *path, const Format *named, const Format *found, const Wish *wish,
+                            Image *out, char err[ERR_MAX]) {
+  bool pictures = named->holds != HOLDS_VOLUME && found->holds != HOLDS_VOLUME;
+  if (pictures) {
+    note(wish->notes, "%s: named as %s, but read as %s, which it holds", path, named->name, found->name);
+    if (!found->read(path, wish, out, err)) return false;
+    if (out->spatial == 2 || named->holds == HOLDS_EITHER) return true;
+    image_free(out);
   }
-  return (found ? found : named)->read(path, wish, out, err);
+  return err_set(err, "%s: named as %s, but it holds %s%s; give its name the ending %s", path, named->name,
+                 found->name, pictures ? " of several pages, a volume" : "", found->ending[0]);
+}
+
+bool image_read(const char *path, const Wish *wish, Image *out, char err[ERR_MAX]) {
+  const Format *named = format_of(path);
+  Head head;
+  *out = (Image){.spatial = 0};
+  if (!read_head(path, &head, err)) return false;
+  const Format *found = by_content(&head);
+  if (found && named && found != named) return read_as_content(path, named, found, wish, out, err);
+  if (found) return found->read(path, wish, out, err);
+  if (!named || told_by_content(named)) return refuse_content(path, named, &head, err);
+  const char *says = head.directory ? NULL : content_says(head.byte, head.size);
+  return says ? refuse_content(path, named, &head, err) : named->read(path, wish, out, err);
 }
 
 bool image_alloc(Image *image, const char *path, char err[ERR_MAX]) {
@@ -122,7 +164,8 @@ bool image_alloc(Image *image, const char *path, char err[ERR_MAX]) {
 bool image_write(const char *path, const char *like, const Written *what, char err[ERR_MAX]) {
   Holds wanted = what->spatial == 3 ? HOLDS_VOLUME : HOLDS_PICTURE;
   const Format *f = format_of(path), *good = format_of_masks(wanted);
-  if (f && f->write && f->holds == wanted) return f->write(path, like, what, err);
+  if (f && f->write && (f->holds == wanted || f->holds == HOLDS_EITHER))
+    return f->write(path, like, what, err);
   if (f && f->write)
     return err_set(err, "%s: %s mask is written as %s; give the name a %s ending", path,
                    what->spatial == 3 ? "a volume's" : "a 2-D", good->name, good->ending[0]);

@@ -51,22 +51,30 @@ typedef struct Format {
   Holds holds;
   bool sets;     /* a file holds image and label as data sets; else a mask is a file of its own */
   bool prepared; /* intensities are taken as they are: who publishes such files has normalised them */
-  bool lossy;    /* numbers near the stored ones come back */
   /* The bytes a file begins with; NULL: not told by them. A file whose ending and content disagree is read by
    * its content where both formats hold pictures. */
   const char *magic;
+  /* The same of formats that no fixed bytes tell: of the first CONTENT_HEAD bytes of a file. */
+  bool (*is)(const uint8_t *head, size_t size);
   bool (*read)(const char *path, const Wish *wish, Image *out, char err[ERR_MAX]);
   /* Writes atomically; NULL: not written in this format. like: NULL, or the file whose geometry and header it
    * takes over where it is of the same format (else what->grid). */
   bool (*write)(const char *path, const char *like, const Written *what, char err[ERR_MAX]);
 } Format;
 
+enum { CONTENT_HEAD = 512 };
+/* What a file that begins so holds, where it is none of our formats: "a ZIP archive: ..", for messages; NULL:
+ * nothing known. */
+const char *content_says(const uint8_t *head, size_t size);
+
 #define FORMAT(name) extern const Format format_##name;
 #include "runtime/io/formats.def"
 #undef FORMAT
 extern const Format *const format_table[]; /* ends with NULL */
 
-/* Reads a file in the format that its name (pictures: its content) asks for. */
+/* Reads a file in the format that its name (pictures: its content) asks for. A picture of another format than
+ * its name says is read, with a note; a file that holds something else (a web page, an archive, a pointer of
+ * Git LFS, nothing) is an error that says what. */
 bool image_read(const char *path, const Wish *wish, Image *out, char err[ERR_MAX]);
 /* Writes in the format that the name asks for; an error where that is none or holds other dimensions. */
 bool image_write(const char *path, const char *like, const Written *what, char err[ERR_MAX]);

@@ -2,6 +2,7 @@
  * runtime/train/curves.c. */
 #include <math.h>
 #include <png.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,29 +11,73 @@
 
 enum { GAP = 4, PANEL = 256 }; /* pixels between panels; small images are enlarged to this height */
 
-static bool write_png(const char *path, const uint8_t *bytes, int64_t h, int64_t w, uint32_t format,
-                      char err[ERR_MAX]) {
-  char temp[4096];
-  if (snprintf(temp, sizeof temp, "%s.part", path) >= (int)sizeof temp)
-    return err_set(err, "%.200s...: path too long", path);
-  png_image image = {
-      .version = PNG_IMAGE_VERSION, .width = (uint32_t)w, .height = (uint32_t)h, .format = format};
-  if (!png_image_write_to_file(&image, temp, 0, bytes, 0, NULL)) {
-    err_set(err, "%s: cannot write picture: %s", path, image.message);
-    unlink(temp);
-    return false;
-  }
-  if (rename(temp, path)) return err_sys(err, "%s", path), unlink(temp), false;
+/* ---- PNG files ---- */
+
+typedef struct {
+  const char *path;
+  char *err;
+  FILE *file;
+  const uint8_t *byte; /* samples as the file has them */
+  int64_t h, w;
+  int type, bits; /* of libpng */
+} Picture;
+
+static void failed(png_structp png, png_const_charp message) {
+  Picture *p = png_get_error_ptr(png);
+  err_set(p->err, "%s: cannot write picture: %s", p->path, message);
+  png_longjmp(png, 1);
+}
+
+/* What libpng warns of while it writes is of no consequence for what is read back. */
+static void warned(png_structp png, png_const_charp message) { (void)png, (void)message; }
+
+/* libpng returns from errors to the setjmp here. */
+static bool put(Picture *p, png_structp png, png_infop info) {
+  if (setjmp(png_jmpbuf(png))) return false;
+  png_init_io(png, p->file);
+  png_set_IHDR(png, info, (png_uint_32)p->w, (png_uint_32)p->h, p->bits, p->type, PNG_INTERLACE_NONE,
+               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  png_write_info(png, info);
+  size_t pitch = png_get_rowbytes(png, info);
+  for (int64_t y = 0; y < p->h; y++) png_write_row(png, p->byte + (size_t)y * pitch);
+  png_write_end(png, info);
   return true;
 }
 
+static bool put_file(Picture *p, const char *temp) {
+  p->file = fopen(temp, "wbe");
+  if (!p->file) return err_sys(p->err, "%s: cannot write picture", p->path);
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, p, failed, warned);
+  png_infop info = png ? png_create_info_struct(png) : NULL;
+  bool ok = info ? put(p, png, info) : err_memory(p->err, p->path, 0);
+  png_destroy_write_struct(&png, &info);
+  if (fclose(p->file) && ok) ok = err_sys(p->err, "%s: cannot write picture", p->path);
+  return ok;
+}
+
+static bool write_png(Picture *p) {
+  char temp[4096];
+  if (snprintf(temp, sizeof temp, "%s.part", p->path) >= (int)sizeof temp)
+    return err_set(p->err, "%.200s...: path too long", p->path);
+  bool ok = put_file(p, temp);
+  if (ok && rename(temp, p->path)) ok = err_sys(p->err, "%s", p->path);
+  if (!ok) unlink(temp);
+  return ok;
+}
+
 bool png_write_rgb(const char *path, const uint8_t *rgb, int64_t h, int64_t w, char err[ERR_MAX]) {
-  return write_png(path, rgb, h, w, PNG_FORMAT_RGB, err);
+  return write_png(&(Picture){path, err, NULL, rgb, h, w, PNG_COLOR_TYPE_RGB, 8});
 }
 
 bool png_write_gray(const char *path, const uint8_t *gray, int64_t h, int64_t w, char err[ERR_MAX]) {
-  return write_png(path, gray, h, w, PNG_FORMAT_GRAY, err);
+  return write_png(&(Picture){path, err, NULL, gray, h, w, PNG_COLOR_TYPE_GRAY, 8});
 }
+
+bool png_write_gray16(const char *path, const uint8_t *gray, int64_t h, int64_t w, char err[ERR_MAX]) {
+  return write_png(&(Picture){path, err, NULL, gray, h, w, PNG_COLOR_TYPE_GRAY, 16});
+}
+
+/* ---- overlays ---- */
 
 /* Where the panels lie: each shows every element as a square of `zoom` pixels. */
 typedef struct {

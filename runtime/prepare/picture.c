@@ -4,8 +4,9 @@
 #include "runtime/prepare/read.h"
 
 bool prepare_picture(const Files *files, const Ask *ask, PreparedPicture *out, char err[ERR_MAX]) {
-  *out = (PreparedPicture){.full = 255};
+  *out = (PreparedPicture){.full = 0};
   if (!read_channels(files, ask, 2, &out->image, err)) return false;
+  out->full = out->image.full;
   bool ok = !files->mask || read_mask(files, ask, &out->image.grid, 2, &out->label, err);
   if (!ok) image_free(&out->image);
   return ok;

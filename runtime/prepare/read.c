@@ -98,18 +98,18 @@ bool read_channels(const Files *files, const Ask *ask, int spatial, Image *out, 
 bool read_mask(const Files *files, const Ask *ask, const Grid *image, int spatial, uint8_t **out,
                char err[ERR_MAX]) {
   const Recipe *r = ask->recipe;
-  const Format *format = format_of(files->mask);
   bool colours = recipe_has_colours(r);
   Image mask;
   if (!read_one(files->mask, "label", ask, colours ? READ_COLOURS : READ_NUMBERS, spatial, &mask, err))
     return false;
+  const bool lossy = mask.lossy;
   int64_t n = grid_count(image);
   bool ok = mask.channels == (colours ? 3 : 1) ||
             err_set(err, "%s: a mask has one channel; this file has %d", files->mask, mask.channels);
   ok = ok && match_grids(image, &mask, r->other_grid, files->image[0], files->mask, "mask", ask->notes, err);
   *out = ok ? malloc((size_t)n) : NULL;
   if (ok && !*out) ok = err_memory(err, files->mask, n);
-  ok = ok && labels_of(&mask, r, ask->classes, format && format->lossy, files->mask, *out, err);
+  ok = ok && labels_of(&mask, r, ask->classes, lossy, files->mask, *out, err);
   image_free(&mask);
   if (!ok) free(*out), *out = NULL;
   return ok;

@@ -2,12 +2,14 @@
  * the iterations done, seed, data set and options in the header's metadata. */
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/base/array.h"
 #include "runtime/session/checkpoint.h"
 
-enum { META_COUNT = 10, MAX_DIFFERENCES = 4 };
+enum { MOST_META = 20, MAX_DIFFERENCES = 4 };
 
 static bool finite_values(const NetcArray *a, const void *data, char err[ERR_MAX], const char *where) {
   int64_t n = array_count(a);
@@ -37,6 +39,50 @@ static bool fill_variable(void *user, int i, void *dst, char err[ERR_MAX]) {
   return finite_values(a, dst, err, where);
 }
 
+typedef struct {
+  StMeta entry[MOST_META];
+  char text[MOST_META][32];
+  int n;
+} Meta;
+
+static void meta_add(Meta *m, const char *key, const char *value) {
+  m->entry[m->n++] = (StMeta){(char *)(uintptr_t)key, (char *)(uintptr_t)value};
+}
+
+/* What a run may not have is written only where it has. */
+static void meta_add_some(Meta *m, const char *key, const char *value) {
+  if (*value) meta_add(m, key, value);
+}
+
+__attribute__((format(printf, 3, 4))) static void meta_number(Meta *m, const char *key, const char *fmt,
+                                                              ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(m->text[m->n], sizeof m->text[m->n], fmt, ap);
+  va_end(ap);
+  meta_add(m, key, m->text[m->n]);
+}
+
+static void progress_meta(Meta *m, const NetcModule *d, const Progress *at) {
+  meta_add(m, "format", "netc");
+  meta_add(m, "producer", "netrun " NETC_VERSION);
+  meta_number(m, "iteration", "%" PRIu64, at->iteration);
+  meta_number(m, "seed", "%" PRIu64, at->seed);
+  meta_number(m, "epoch", "%.17g", at->epoch);
+  meta_number(m, "max_iterations", "%" PRId64, at->max_iterations);
+  meta_number(m, "fingerprint", "%016" PRIx64, d->fingerprint);
+  meta_add(m, "options", d->options ? d->options : "");
+  meta_add(m, "data", at->data);
+  meta_add(m, "labeled", at->labeled);
+  if (at->split) meta_number(m, "split", "%" PRIu64, at->split);
+  meta_add_some(m, "fold", at->fold);
+  meta_add_some(m, "val", at->val);
+  meta_add_some(m, "missing", at->missing);
+  meta_add_some(m, "best", at->best);
+  meta_add_some(m, "best_split", at->best_split);
+  if (*at->best) meta_number(m, "best_value", "%.17g", at->best_value);
+}
+
 bool checkpoint_save(const Session *s, const char *path, const Progress *at, char err[ERR_MAX]) {
   const NetcModule *d = s->module->desc;
   if (!vars_download(s, err)) return false;
@@ -48,24 +94,10 @@ bool checkpoint_save(const Session *s, const char *path, const Progress *at, cha
         .name = (char *)(uintptr_t)a->name, .type = a->dtype == NETC_I32 ? ST_I32 : ST_F32, .rank = a->rank};
     memcpy(t[i].dim, a->dim, sizeof a->dim);
   }
-  char number[5][32], producer[] = "netrun " NETC_VERSION;
-  snprintf(number[0], 32, "%" PRIu64, at->iteration);
-  snprintf(number[1], 32, "%" PRIu64, at->seed);
-  snprintf(number[2], 32, "%.17g", at->epoch);
-  snprintf(number[3], 32, "%" PRId64, at->max_iterations);
-  snprintf(number[4], 32, "%016" PRIx64, d->fingerprint);
-  StMeta meta[META_COUNT] = {{"format", "netc"},
-                             {"producer", producer},
-                             {"iteration", number[0]},
-                             {"seed", number[1]},
-                             {"epoch", number[2]},
-                             {"max_iterations", number[3]},
-                             {"fingerprint", number[4]},
-                             {"options", (char *)(uintptr_t)(d->options ? d->options : "")},
-                             {"data", (char *)(uintptr_t)at->data},
-                             {"labeled", (char *)(uintptr_t)at->labeled}};
+  Meta meta = {.n = 0};
+  progress_meta(&meta, d, at);
   Saver saver = {s, path};
-  bool ok = st_write(path, t, d->nvars, meta, META_COUNT, fill_variable, &saver, err);
+  bool ok = st_write(path, t, d->nvars, meta.entry, meta.n, fill_variable, &saver, err);
   free(t);
   return ok;
 }
@@ -134,18 +166,34 @@ static bool meta_u64(const StFile *f, const char *key, uint64_t *out) {
   return *end == '\0';
 }
 
+static void meta_text(const StFile *f, const char *key, char *out, size_t size) {
+  const char *v = st_meta(f, key);
+  snprintf(out, size, "%s", v ? v : "");
+}
+
+static double meta_double(const StFile *f, const char *key) {
+  const char *v = st_meta(f, key);
+  return v ? atof(v) : 0;
+}
+
 static bool read_progress(const StFile *f, const char *path, Progress *at, char err[ERR_MAX]) {
   uint64_t max = 0;
-  const char *data = st_meta(f, "data"), *labeled = st_meta(f, "labeled"), *epoch = st_meta(f, "epoch");
   memset(at, 0, sizeof *at);
   if (!meta_u64(f, "iteration", &at->iteration) || !meta_u64(f, "seed", &at->seed) ||
       !meta_u64(f, "max_iterations", &max))
     return err_set(err, "%s does not say at which iteration it was written: it is no checkpoint of netrun",
                    path);
   at->max_iterations = (int64_t)max;
-  at->epoch = epoch ? atof(epoch) : 0;
-  snprintf(at->data, sizeof at->data, "%s", data ? data : "");
-  snprintf(at->labeled, sizeof at->labeled, "%s", labeled ? labeled : "");
+  at->epoch = meta_double(f, "epoch");
+  meta_u64(f, "split", &at->split);
+  at->best_value = meta_double(f, "best_value");
+  meta_text(f, "data", at->data, sizeof at->data);
+  meta_text(f, "labeled", at->labeled, sizeof at->labeled);
+  meta_text(f, "fold", at->fold, sizeof at->fold);
+  meta_text(f, "val", at->val, sizeof at->val);
+  meta_text(f, "missing", at->missing, sizeof at->missing);
+  meta_text(f, "best", at->best, sizeof at->best);
+  meta_text(f, "best_split", at->best_split, sizeof at->best_split);
   return true;
 }
 

@@ -5,13 +5,17 @@
 #include "runtime/session/session.h"
 #include "runtime/io/safetensors.h"
 
-/* What a checkpoint says of the run it belongs to. */
+/* What a checkpoint says of the run it belongs to. Empty strings and zeros: it says nothing of that. */
 typedef struct {
   uint64_t iteration; /* iterations done */
   uint64_t seed;
   double epoch;
   int64_t max_iterations;
-  char data[128], labeled[128]; /* name of the data set, --labeled */
+  uint64_t split;                     /* how the data set was divided: data_split_hash */
+  double best_value;                  /* of the metric `best` */
+  char data[128], labeled[128];       /* name of the data set, --labeled */
+  char fold[24], val[24], missing[8]; /* --fold, --val, --missing */
+  char best[16], best_split[8];       /* the weights are the best so far by this metric, on this split */
 } Progress;
 
 /* Refuses to write a variable that is not finite, naming it. */

@@ -1,4 +1,6 @@
-/* rundir.c - the directory of a run: its CSV files, cut back to the last checkpoint when a run is resumed. */
+/* rundir.c - the directory of a run: its CSV files, cut back to the last checkpoint when a run is resumed,
+ * and the lock by which it belongs to one process. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,12 +8,23 @@
 #include "runtime/base/file.h"
 #include "runtime/train/rundir.h"
 
-static const char *const result_files[] = {"last.safetensors", "metrics.csv", "timing.csv", "val.csv"};
-enum { RESULT_FILES = sizeof result_files / sizeof *result_files };
+/* What a run leaves. A directory that has one of those that begin a run holds one; all go by --force. */
+static const struct {
+  const char *name;
+  bool begins; /* is there from the start of a run on */
+  bool rows;   /* a csv file whose rows begin with the iteration */
+} result[] = {{"last.safetensors", true, false}, {"best.safetensors", true, false},
+              {"metrics.csv", true, true},       {"timing.csv", true, true},
+              {"val.csv", true, true},           {"curves.png", false, false}};
+enum { RESULTS = sizeof result / sizeof *result };
 
-static bool set_names(RunDir *r, const char *dir, char err[ERR_MAX]) {
-  *r = (RunDir){strdup(dir), path_join(dir, "last.safetensors"), NULL, NULL};
-  return (r->dir && r->checkpoint) || err_memory(err, "a file name", 0);
+bool rundir_open(RunDir *r, const char *dir, char err[ERR_MAX]) {
+  *r = (RunDir){
+      strdup(dir),  path_join(dir, "last.safetensors"), path_join(dir, "best.safetensors"), NULL, NULL,
+      DIR_LOCK_NONE};
+  if (!r->dir || !r->checkpoint || !r->best) return err_memory(err, "a file name", 0);
+  return make_dirs(dir, err) &&
+         dir_lock(&r->lock, dir, "choose another --out, or wait for its end and go on with --resume", err);
 }
 
 static FILE *open_csv(const char *dir, const char *name, const char *mode, char err[ERR_MAX]) {
@@ -28,23 +41,37 @@ static void write_header(FILE *f, const NetcFn *fn) {
   fprintf(f, "\n");
 }
 
-bool rundir_create(RunDir *r, const char *dir, const NetcFn *fn, bool force, char err[ERR_MAX]) {
-  if (!set_names(r, dir, err) || !make_dirs(dir, err)) return false;
-  for (int i = 0; i < RESULT_FILES; i++) {
-    char *path = path_join(dir, result_files[i]);
-    if (!path) return err_memory(err, "a file name", 0);
-    bool there = file_exists(path);
-    bool ok = !there || (force && unlink(path) == 0);
+static bool holds_run(const RunDir *r, char err[ERR_MAX]) {
+  for (int i = 0; i < RESULTS; i++) {
+    char *path = path_join(r->dir, result[i].name);
+    bool there = path && result[i].begins && file_exists(path);
     free(path);
-    if (!ok)
-      return err_set(
-          err,
-          "%s holds the results of a run (%s): continue it with --resume, choose another --out, or throw "
-          "them away with --force",
-          dir, result_files[i]);
+    if (!path) return err_memory(err, "a file name", 0), true;
+    if (!there) continue;
+    err_set(err,
+            "%s holds the results of a run (%s): continue it with --resume, choose another --out, or throw "
+            "them away with --force",
+            r->dir, result[i].name);
+    return true;
   }
-  r->metrics = open_csv(dir, "metrics.csv", "w", err);
-  r->timing = r->metrics ? open_csv(dir, "timing.csv", "w", err) : NULL;
+  return false;
+}
+
+static bool remove_results(const RunDir *r, char err[ERR_MAX]) {
+  for (int i = 0; i < RESULTS; i++) {
+    char *path = path_join(r->dir, result[i].name);
+    if (!path) return err_memory(err, "a file name", 0);
+    bool ok = unlink(path) == 0 || errno == ENOENT || err_sys(err, "cannot remove %s", path);
+    free(path);
+    if (!ok) return false;
+  }
+  return true;
+}
+
+bool rundir_create(RunDir *r, const NetcFn *fn, bool force, char err[ERR_MAX]) {
+  if (force ? !remove_results(r, err) : holds_run(r, err)) return false;
+  r->metrics = open_csv(r->dir, "metrics.csv", "w", err);
+  r->timing = r->metrics ? open_csv(r->dir, "timing.csv", "w", err) : NULL;
   if (!r->timing) return false;
   write_header(r->metrics, fn);
   fprintf(r->timing, "iteration,seconds\n");
@@ -72,12 +99,11 @@ static bool drop_rows(const char *dir, const char *name, uint64_t iteration, cha
   return ok;
 }
 
-bool rundir_resume(RunDir *r, const char *dir, const NetcFn *fn, uint64_t iteration, char err[ERR_MAX]) {
-  if (!set_names(r, dir, err)) return false;
-  for (int i = 1; i < RESULT_FILES; i++)
-    if (!drop_rows(dir, result_files[i], iteration, err)) return false;
-  r->metrics = open_csv(dir, "metrics.csv", "a", err);
-  r->timing = r->metrics ? open_csv(dir, "timing.csv", "a", err) : NULL;
+bool rundir_resume(RunDir *r, const NetcFn *fn, uint64_t iteration, char err[ERR_MAX]) {
+  for (int i = 0; i < RESULTS; i++)
+    if (result[i].rows && !drop_rows(r->dir, result[i].name, iteration, err)) return false;
+  r->metrics = open_csv(r->dir, "metrics.csv", "a", err);
+  r->timing = r->metrics ? open_csv(r->dir, "timing.csv", "a", err) : NULL;
   if (!r->timing) return false;
   if (ftell(r->metrics) == 0) write_header(r->metrics, fn);
   if (ftell(r->timing) == 0) fprintf(r->timing, "iteration,seconds\n");
@@ -85,11 +111,12 @@ bool rundir_resume(RunDir *r, const char *dir, const NetcFn *fn, uint64_t iterat
 }
 
 void rundir_close(RunDir *r) {
+  if (!r->dir) return; /* never opened */
   if (r->metrics) fclose(r->metrics);
   if (r->timing) fclose(r->timing);
-  free(r->dir);
-  free(r->checkpoint);
-  *r = (RunDir){NULL, NULL, NULL, NULL};
+  dir_unlock(&r->lock);
+  free(r->dir), free(r->checkpoint), free(r->best);
+  *r = RUN_DIR_NONE;
 }
 
 bool rundir_log(RunDir *r, uint64_t iteration, const double *value, int nvalue, double seconds,

@@ -19,20 +19,59 @@ typedef struct {
   double *value;  /* of the outputs */
   double since;   /* the last iteration was logged, or the loop went on */
   uint64_t saved; /* iterations done when the checkpoint was written */
+  Progress best;  /* of best.safetensors; its `best` is empty while there is none */
 } Run;
 
-static bool save(Run *r, uint64_t done, char err[ERR_MAX]) {
+static Progress progress_at(const Run *r, uint64_t done) {
   const TrainOptions *o = r->opt;
-  Progress at = {.iteration = done,
-                 .seed = o->seed,
-                 .epoch = floor((double)done / (double)o->epoch_iterations),
-                 .max_iterations = o->iterations};
-  snprintf(at.data, sizeof at.data, "%s", o->data ? o->data : "");
-  snprintf(at.labeled, sizeof at.labeled, "%s", o->labeled ? o->labeled : "");
+  Progress at = o->origin;
+  at.iteration = done, at.seed = o->seed, at.max_iterations = o->iterations;
+  at.epoch = floor((double)done / (double)o->epoch_iterations);
+  *at.best = *at.best_split = '\0';
+  return at;
+}
+
+static bool save(Run *r, uint64_t done, char err[ERR_MAX]) {
+  Progress at = progress_at(r, done);
   if (!rundir_sync(&r->dir, err) || !checkpoint_save(r->session, r->dir.checkpoint, &at, err)) return false;
   r->saved = done;
   return true;
 }
+
+/* ---- the best weights ---- */
+
+static bool is_better(const Run *r, double score) {
+  if (isnan(score)) return false;
+  if (!*r->best.best) return true;
+  return r->opt->best_is_least ? score < r->best.best_value : score > r->best.best_value;
+}
+
+static bool keep_best(Run *r, uint64_t done, double score, char err[ERR_MAX]) {
+  const TrainOptions *o = r->opt;
+  if (!o->best || !is_better(r, score)) return true;
+  Progress at = progress_at(r, done);
+  snprintf(at.best, sizeof at.best, "%s", o->best);
+  snprintf(at.best_split, sizeof at.best_split, "%s", o->best_split);
+  at.best_value = score;
+  if (!checkpoint_save(r->session, r->dir.best, &at, err)) return false;
+  r->best = at;
+  meter_say(&r->meter, "best %s so far, weights in %s", o->best, r->dir.best);
+  return true;
+}
+
+/* The bar that was reached before. It may be later than the checkpoint: a run goes the same way again and
+ * finds it as it is. */
+static bool recall_best(Run *r, char err[ERR_MAX]) {
+  const TrainOptions *o = r->opt;
+  if (!o->best || !file_exists(r->dir.best)) return true;
+  if (!checkpoint_progress(r->dir.best, &r->best, err)) return false;
+  if (!strcmp(r->best.best, o->best) && !strcmp(r->best.best_split, o->best_split)) return true;
+  return err_set(err,
+                 "%s was chosen by %s on the %s split, not by %s on %s: go on with these, or move it away",
+                 r->dir.best, r->best.best, r->best.best_split, o->best, o->best_split);
+}
+
+/* ---- beginning ---- */
 
 static bool resume(Run *r, uint64_t *first, char err[ERR_MAX]) {
   const TrainOptions *o = r->opt;
@@ -41,24 +80,26 @@ static bool resume(Run *r, uint64_t *first, char err[ERR_MAX]) {
   bool ok = path ? true : err_memory(err, "a file name", 0);
   if (ok && !file_exists(path))
     ok = err_set(err, "%s has no last.safetensors to resume from: start it without --resume", o->out);
-  ok = ok && checkpoint_load(r->session, path, NULL, &at, err);
+  ok = ok && rundir_open(&r->dir, o->out, err) && checkpoint_load(r->session, path, NULL, &at, err);
   if (ok && at.seed != o->seed)
     ok = err_set(err, "%s was started with --seed %" PRIu64 ", not %" PRIu64, path, at.seed, o->seed);
   free(path);
-  if (!ok) return false;
+  if (!ok || !recall_best(r, err)) return false;
   *first = r->saved = at.iteration;
-  return rundir_resume(&r->dir, o->out, o->fn, at.iteration, err);
+  return rundir_resume(&r->dir, o->fn, at.iteration, err);
 }
 
 static bool begin(Run *r, uint64_t *first, char err[ERR_MAX]) {
   const TrainOptions *o = r->opt;
   if (o->resume) return resume(r, first, err);
   *first = 0;
-  if (!rundir_create(&r->dir, o->out, o->fn, o->force, err)) return false;
+  if (!rundir_open(&r->dir, o->out, err) || !rundir_create(&r->dir, o->fn, o->force, err)) return false;
   session_init(r->session, o->seed);
   return save(r, 0,
               err); /* --resume works from here on, and a directory that takes no checkpoint is found now */
 }
+
+/* ---- the loop ---- */
 
 /* The outputs; false and the first one that is not finite. */
 static bool read_values(Run *r, uint64_t iteration, char err[ERR_MAX]) {
@@ -110,6 +151,11 @@ static bool may_run_ahead(const Run *r, uint64_t done) {
          !divides(o->save_every, done) && !(o->eval && divides(o->eval_every, done));
 }
 
+static bool evaluate(Run *r, uint64_t done, char err[ERR_MAX]) {
+  double score = NAN;
+  return r->opt->eval(r->opt->user, done, &score, err) && keep_best(r, done, score, err);
+}
+
 /* While an iteration is logged, the next one runs (on devices where runs overlap). A stop that is asked for
  * meanwhile comes after that one. */
 static bool loop(Run *r, uint64_t first, char err[ERR_MAX]) {
@@ -122,7 +168,7 @@ static bool loop(Run *r, uint64_t first, char err[ERR_MAX]) {
     if (ahead && !begin_iteration(r, t + 1, err)) return false;
     if (!end_iteration(r, t, err)) return false;
     if (ahead) continue;
-    if (o->eval && divides(o->eval_every, t + 1) && !o->eval(o->user, t + 1, err)) return false;
+    if (o->eval && divides(o->eval_every, t + 1) && !evaluate(r, t + 1, err)) return false;
     bool stop = stopped(r), last = t + 1 == (uint64_t)o->iterations;
     if ((stop || last || divides(o->save_every, t + 1)) && !save(r, t + 1, err)) return false;
     if (stop && !last) {
@@ -136,7 +182,7 @@ static bool loop(Run *r, uint64_t first, char err[ERR_MAX]) {
 }
 
 bool train_run(const Session *s, const TrainOptions *o, char err[ERR_MAX]) {
-  Run r = {.session = s, .opt = o};
+  Run r = {.session = s, .opt = o, .dir = RUN_DIR_NONE};
   uint64_t first = 0;
   for (int i = 0; i < o->fn->noutputs; i++)
     if (o->fn->outputs[i].rank != 0)
@@ -155,7 +201,11 @@ bool train_run(const Session *s, const TrainOptions *o, char err[ERR_MAX]) {
   if (!ok && r.meter.line_open) fputc('\n', o->progress);
   char memory[256];
   s->device->memory_str(s, o->fn, memory, sizeof memory);
+  if (ok && *r.best.best)
+    meter_say(&r.meter, "best %s on the %s split: %.4f after iteration %" PRIu64 ", weights in %s",
+              r.best.best, r.best.best_split, r.best.best_value, r.best.iteration, r.dir.best);
   if (ok && r.prefetch) meter_say(&r.meter, "%s", memory);
+  ok = ok && (!o->finish || o->finish(o->user, err));
   prefetch_free(r.prefetch);
   rundir_close(&r.dir);
   free(r.value);

@@ -7,8 +7,9 @@
 #include "runtime/session/checkpoint.h"
 #include "runtime/train/prefetch.h"
 
-/* Called between iterations, with `done` iterations behind. */
-typedef bool (*EvalFn)(void *user, uint64_t done, char err[ERR_MAX]);
+/* Called between iterations, with `done` iterations behind. score: of the weights as they are, by which the
+ * best ones are kept; NaN where there is none. */
+typedef bool (*EvalFn)(void *user, uint64_t done, double *score, char err[ERR_MAX]);
 
 typedef struct {
   const NetcFn *fn;
@@ -17,19 +18,25 @@ typedef struct {
   int64_t epoch_iterations;                  /* epoch = floor(iteration / epoch_iterations) */
   int64_t save_every, log_every, eval_every; /* 0 = never */
   uint64_t seed;
-  const char *data, *labeled; /* kept in checkpoints */
+  Progress origin;        /* what checkpoints say of the data: data, labeled, split, fold, val, missing */
+  const char *best;       /* metric of the score that is kept in OUT/best.safetensors; NULL: none is */
+  const char *best_split; /* what it is the metric of: val */
+  bool best_is_least;     /* of that metric */
   bool resume, force;
   BatchFn batch;
   ViewsFn views; /* NULL: batches are made on the host; with items and bytes as in BatchSource */
   int items;
   int64_t bytes;
   EvalFn eval;
-  void *user;                        /* of batch, views and eval */
+  /* NULL: none. When the run has ended well, while its directory is still held. */
+  bool (*finish)(void *user, char err[ERR_MAX]);
+  void *user;                        /* of batch, views, eval and finish */
   const volatile sig_atomic_t *stop; /* non-zero: save after the iteration and return; may be NULL */
   FILE *progress;                    /* NULL: silent */
 } TrainOptions;
 
-/* Leaves OUT/last.safetensors and OUT/metrics.csv. The former is valid at any time from the first iteration
- * on. */
+/* Leaves OUT/last.safetensors and OUT/metrics.csv, and where scores are kept OUT/best.safetensors: the
+ * weights of the best score of the whole run, through stop and resume, the earliest among equals. What has
+ * been written is valid at any time. */
 bool train_run(const Session *s, const TrainOptions *o, char err[ERR_MAX]);
 #endif

@@ -52,9 +52,9 @@ static bool batch(void *user, int stream, uint64_t iteration, void *const *dst, 
   return true;
 }
 
-static bool eval(void *user, uint64_t done, char why[ERR_MAX]) {
+static bool eval(void *user, uint64_t done, double *score, char why[ERR_MAX]) {
   Host *h = user;
-  (void)why;
+  (void)score, (void)why;
   if (done == h->stop_at) h->stop = 1;
   return true;
 }

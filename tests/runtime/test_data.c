@@ -74,8 +74,8 @@ TEST(a_folder_is_split_by_cases) {
   assert_true(data_split_labeled(d, "50%", 3, err));
   for (int i = 0; i < 20; i++) assert_true(!few[i] || d->item[i].labeled); /* 25 % lies within 50 % */
   for (int i = 0; i < 20; i += 2) assert_int_equal(d->item[i].labeled, d->item[i + 1].labeled); /* by case */
-  write_bytes("some.list", "case01\nimages/case02_z004.png\n", 31);
-  assert_true(data_split_labeled(d, in_root("some.list"), 0, err) || strstr(err, "no training case"));
+  write_bytes("some.list", "case01\nimages/case02_z004.png\n", 30);
+  assert_true(data_split_labeled(d, in_root("some.list"), 0, err) || strstr(err, "is a test case"));
   assert_false(data_split_labeled(d, "0%", 0, err));
   assert_false(data_split_labeled(d, "300%", 0, err));
   assert_false(data_split_labeled(d, "99", 0, err));
@@ -241,7 +241,7 @@ TEST_WITH(fresh, NULL, what_is_wrong_with_a_file_is_told) {
   write_bytes("masks/case00_z000.png", "\x89PNG\r\n\x1a\n half", 13);
   expect_failure(spec_of("folder"), &plain, "case00_z000.png");
   write_bytes("images/case00_z000.png", "GIF89a", 6);
-  expect_failure(spec_of("folder"), &plain, "none of the formats that are read");
+  expect_failure(spec_of("folder"), &plain, "named as PNG, but it holds a GIF picture");
 }
 
 static void write_h5(const char *name, const float *image, const uint8_t *label, const hsize_t *dim,
@@ -386,6 +386,7 @@ TEST(every_layout_of_real_data_is_read) {
 
 /* docs/data.md has a row for every format, as the table says. */
 TEST(every_format_is_described) {
+  static const char *const holds[] = {"pictures", "volumes", "pictures, volumes"};
   char *text = read_text("docs/data.md"), row[256];
   assert_non_null(text);
   for (int i = 0; format_table[i]; i++) {
@@ -393,8 +394,7 @@ TEST(every_format_is_described) {
     int n = snprintf(row, sizeof row, "| %s | ", f->name);
     for (int e = 0; f->ending[e]; e++)
       n += snprintf(row + n, sizeof row - (size_t)n, "%s`%s`", e ? ", " : "", f->ending[e]);
-    snprintf(row + n, sizeof row - (size_t)n, " | %s | %s |\n",
-             f->holds == HOLDS_VOLUME ? "volumes" : "pictures", f->write ? "yes" : "no");
+    snprintf(row + n, sizeof row - (size_t)n, " | %s | %s |\n", holds[f->holds], f->write ? "yes" : "no");
     if (!strstr(text, row)) fail_msg("docs/data.md lacks the row %s", row);
   }
   free(text);

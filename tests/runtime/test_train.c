@@ -20,6 +20,7 @@ typedef struct {
   uint64_t fail_at, nan_at, stop_at, kill_at; /* iterations + 1; 0 = never */
   volatile sig_atomic_t stop;
   int evals;
+  const double *scores; /* per iteration; NULL: none */
 } Host;
 
 static bool batch(void *user, int stream, uint64_t iteration, void *const *dst, char err[ERR_MAX]) {
@@ -35,9 +36,10 @@ static bool batch(void *user, int stream, uint64_t iteration, void *const *dst, 
   return true;
 }
 
-static bool eval(void *user, uint64_t done, char err[ERR_MAX]) {
+static bool eval(void *user, uint64_t done, double *score, char err[ERR_MAX]) {
   Host *h = user;
   (void)err;
+  *score = h->scores ? h->scores[done - 1] : NAN;
   h->evals++;
   if (done == h->stop_at) h->stop = 1;
   return true;
@@ -173,6 +175,75 @@ TEST(a_batch_that_fails_ends_the_run_at_its_checkpoint) {
   assert_non_null(strstr(message, "after 8 iterations"));
   assert_true(checkpoint_progress(in_root("nan/last.safetensors"), &at, err));
   assert_int_equal(at.iteration, 8);
+}
+
+/* What best.safetensors says; its iteration 0: there is none. */
+static Progress best_of(const char *name) {
+  Progress at = {.iteration = 0};
+  char path[64], err[ERR_MAX];
+  snprintf(path, sizeof path, "%s/best.safetensors", name);
+  if (file_exists(in_root(path)) && !checkpoint_progress(in_root(path), &at, err)) fail_msg("%s", err);
+  return at;
+}
+
+TEST(the_best_weights_are_kept) {
+  static const double scores[12] = {NAN, 0.5, 0.4, 0.7, 0.6, 0.7, NAN, 0.1, 0.2, 0.3, 0.69, 0};
+  TrainOptions o = {.seed = 3, .best = "DI", .best_split = "val"};
+  assert_string_equal(train("best", 1, o, &(Host){.scores = scores}), "");
+  Progress at = best_of("best");
+  assert_int_equal(at.iteration, 4); /* the earliest among equals */
+  assert_true(at.best_value == 0.7 && !strcmp(at.best, "DI") && !strcmp(at.best_split, "val"));
+  /* these are the weights that four iterations make */
+  assert_string_equal(train("four", 1, (TrainOptions){.seed = 3}, &(Host){.stop_at = 4}), "");
+  Progress last;
+  char err[ERR_MAX];
+  assert_true(checkpoint_progress(in_root("four/last.safetensors"), &last, err));
+  assert_int_equal(last.iteration, 4);
+  assert_string_equal(last.best, "");
+  StFile *a = st_open(in_root("best/best.safetensors"), err),
+         *b = st_open(in_root("four/last.safetensors"), err);
+  const StTensor *x = st_find(a, "net.weight"), *y = st_find(b, "net.weight");
+  assert_memory_equal(x->data, y->data, 8);
+  st_close(a), st_close(b);
+  o.best = "ASD", o.best_is_least = true, o.force = true;
+  assert_string_equal(train("best", 1, o, &(Host){.scores = scores}), "");
+  assert_int_equal(best_of("best").iteration, 12);
+  assert_string_equal(train("none", 1, (TrainOptions){.seed = 3}, &(Host){.scores = scores}), "");
+  assert_int_equal(best_of("none").iteration, 0);
+}
+
+/* Stopped before, at and behind the best score: a lesser one that comes after does not take its place, and a
+ * run that is killed behind it goes the same way again. */
+TEST(the_best_weights_outlive_a_resume) {
+  static const double scores[12] = {0.1, 0.2, 0.3, 0.9, 0.4, 0.5, 0.8, 0.1, 0.2, 0.3, 0.6, 0};
+  TrainOptions o = {.seed = 3, .best = "DI", .best_split = "val"};
+  assert_string_equal(train("straight", 1, o, &(Host){.scores = scores}), "");
+  for (uint64_t at = 3; at <= 5; at++) {
+    char name[16], file[64];
+    snprintf(name, sizeof name, "stop%d", (int)at);
+    assert_string_equal(train(name, 1, o, &(Host){.scores = scores, .stop_at = at}), "");
+    o.resume = true;
+    assert_string_equal(train(name, 1, o, &(Host){.scores = scores}), "");
+    o.resume = false;
+    snprintf(file, sizeof file, "%s/best.safetensors", name);
+    same_file("straight/best.safetensors", file);
+    same_run("straight", name);
+  }
+  o.save_every = 3; /* the best one is written after iteration 4, the last one after 3 */
+  pid_t child = fork();
+  if (child == 0) {
+    train("killed", 1, o, &(Host){.scores = scores, .kill_at = 6});
+    _exit(9);
+  }
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFSIGNALED(status));
+  o.resume = true;
+  assert_string_equal(train("killed", 1, o, &(Host){.scores = scores}), "");
+  same_file("straight/best.safetensors", "killed/best.safetensors");
+  o.best = "JA";
+  assert_non_null(
+      strstr(train("killed", 1, o, &(Host){.scores = scores}), "was chosen by DI on the val split"));
 }
 
 RUN_TESTS(scratch_set_up, scratch_tear_down)
