@@ -8,12 +8,12 @@
 typedef struct {
   const Picture *p;
   const Step *step;
-  const Dice *dice;
+  const Chance *chance;
 } Change;
 
 /* The step's number `number` of a channel. */
 static double of_channel(const Change *c, int channel, int number) {
-  return dice_step(c->dice, c->step, DRAW_CHANNEL + 8 * (uint64_t)channel + (uint64_t)number);
+  return chance_step(c->chance, c->step, DRAW_CHANNEL + 8 * (uint64_t)channel + (uint64_t)number);
 }
 
 static double factor_of(const Change *c, int channel) {
@@ -41,19 +41,19 @@ static Stats stats_of(const float *x, int64_t n) {
 
 /* ---- one function for each VALUE of ir/augment.def ---- */
 
-double noise_deviation(const Step *s, const Dice *d) {
-  return step_taken(d, s) ? between(s->a->value[0], s->a->value[1], dice_step(d, s, DRAW_VALUE)) : 0;
+double noise_deviation(const Step *s, const Chance *d) {
+  return step_taken(d, s) ? between(s->a->value[0], s->a->value[1], chance_step(d, s, DRAW_VALUE)) : 0;
 }
 
 /* By the numbers of codegen/abi.h. */
 static void change_NOISE(const Change *c, float *x, int channel) {
-  const Dice *d = c->dice;
+  const Chance *d = c->chance;
   int64_t n = c->p->n;
   double deviation = noise_deviation(c->step, d);
   for (int64_t i = 0; i < n; i++) {
     uint64_t e = 2 * ((d->sample * (uint64_t)n + (uint64_t)i) * (uint64_t)c->p->channels + (uint64_t)channel);
     uint64_t site = NETC_SITE_NOISE + c->step->turn;
-    double u = 1 - dice_at(d, site, e), w = dice_at(d, site, e + 1);
+    double u = 1 - chance_at(d, site, e), w = chance_at(d, site, e + 1);
     x[i] += (float)(deviation * gauss_of(u, w));
   }
 }
@@ -113,9 +113,10 @@ static void cut_box(const Change *c, float *x, uint64_t box) {
   int64_t lo[3], hi[3];
   for (int a = 0; a < 3; a++) {
     uint64_t number = DRAW_VALUE + 6 * box + 2 * (uint64_t)a;
-    double part = between(c->step->a->value[0], c->step->a->value[1], dice_step(c->dice, c->step, number));
+    double part =
+        between(c->step->a->value[0], c->step->a->value[1], chance_step(c->chance, c->step, number));
     int64_t side = size[a] == 1 ? 1 : (int64_t)(part * (double)size[a] + 0.5);
-    lo[a] = (int64_t)(dice_step(c->dice, c->step, number + 1) * (double)(size[a] - side + 1));
+    lo[a] = (int64_t)(chance_step(c->chance, c->step, number + 1) * (double)(size[a] - side + 1));
     hi[a] = lo[a] + side;
   }
   for (int64_t i = lo[0]; i < hi[0]; i++)
@@ -142,7 +143,7 @@ int64_t picture_scratch(const int64_t size[3]) {
   return size[0] * size[1] * size[2] + 2 * RIM + size[2];
 }
 
-void picture_change(const Picture *p, const Step *step, int steps, const Dice *d) {
+void picture_change(const Picture *p, const Step *step, int steps, const Chance *d) {
   for (int s = 0; s < steps; s++) {
     Change c = {p, &step[s], d};
     if (!change[step[s].a->kind] || !step_taken(d, &step[s])) continue;

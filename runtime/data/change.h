@@ -14,10 +14,10 @@ typedef struct {
 
 /* Room that picture_change wants for a plane of this size. */
 int64_t picture_scratch(const int64_t size[3]);
-/* Those steps of the list that the dice have for this sample, in the order of the list. */
-void picture_change(const Picture *p, const Step *step, int steps, const Dice *d);
+/* Those steps of the list that fall to this sample, in the order of the list. */
+void picture_change(const Picture *p, const Step *step, int steps, const Chance *d);
 /* Deviation of the sample's noise by this step; 0: it has none. */
-double noise_deviation(const Step *s, const Dice *d);
+double noise_deviation(const Step *s, const Chance *d);
 
 /* filter.c: what resamples a plane, axis by axis. */
 /* A Gaussian of deviation sigma[a] elements along axis a, cut at 4 sigma and summing to 1; the plane goes on

@@ -8,9 +8,9 @@
 
 typedef struct {
   uint64_t seed, stream, iteration, sample;
-} Dice;
+} Chance;
 
-static inline double dice_at(const Dice *d, uint64_t site, uint64_t index) {
+static inline double chance_at(const Chance *d, uint64_t site, uint64_t index) {
   return (double)philox_uniform(d->seed, d->iteration, netc_batch_site(d->stream, site), index);
 }
 
@@ -26,13 +26,13 @@ enum { DRAW_P = 0, DRAW_VALUE = 1, DRAW_CHANNEL = 8 };
 static inline uint64_t step_site(const Step *s) {
   return NETC_SITE_DRAWS + 256 * (uint64_t)s->a->kind + s->turn;
 }
-static inline double dice_step(const Dice *d, const Step *s, uint64_t number) {
-  return dice_at(d, step_site(s), d->sample << 16 | number);
+static inline double chance_step(const Chance *d, const Step *s, uint64_t number) {
+  return chance_at(d, step_site(s), d->sample << 16 | number);
 }
 
 /* Does the sample have it? */
-static inline bool step_taken(const Dice *d, const Step *s) {
-  return s->a && dice_step(d, s, DRAW_P) < s->a->p;
+static inline bool step_taken(const Chance *d, const Step *s) {
+  return s->a && chance_step(d, s, DRAW_P) < s->a->p;
 }
 
 static inline double between(double lo, double hi, double u) { return lo + (hi - lo) * u; }

@@ -66,10 +66,11 @@ void elastic_free(Elastic *e) {
   free(e->control), free(e->line), free(e->row), free(e);
 }
 
-void elastic_draw(Elastic *e, const Step *s, const Dice *d) {
-  double most = s->a->value[0] * e->spacing * dice_step(d, s, DRAW_VALUE);
+void elastic_draw(Elastic *e, const Step *s, const Chance *d) {
+  double most = s->a->value[0] * e->spacing * chance_step(d, s, DRAW_VALUE);
   uint64_t site = step_site(s) + 128, n = (uint64_t)(3 * e->count);
-  for (uint64_t i = 0; i < n; i++) e->control[i] = between(-most, most, dice_at(d, site, d->sample * n + i));
+  for (uint64_t i = 0; i < n; i++)
+    e->control[i] = between(-most, most, chance_at(d, site, d->sample * n + i));
 }
 
 /* Sums over the first two axes: what is left is a spline along the row. */

@@ -12,7 +12,7 @@ Elastic *elastic_new(int first, const int64_t size[3], double spacing);
 void elastic_free(Elastic *e);
 /* A field for a sample: each coordinate of each control point is drawn from -m to m, m from 0 to amount x
  * spacing. */
-void elastic_draw(Elastic *e, const Step *s, const Dice *d);
+void elastic_draw(Elastic *e, const Step *s, const Chance *d);
 /* Displacements of the elements (o0, o1, 0..size[2]-1): along axis a in *u[a]; of axes that are not there 0.
  * They last until the next call. */
 void elastic_row(Elastic *e, int64_t o0, int64_t o1, const double *u[3]);

@@ -44,9 +44,9 @@ Foreground *foreground_new(const uint8_t *mask, int64_t n, int64_t most) {
   return f;
 }
 
-int64_t foreground_draw(const Foreground *f, const Dice *d) {
+int64_t foreground_draw(const Foreground *f, const Chance *d) {
   if (!f || !f->classes) return -1;
-  int k = (int)(dice_at(d, NETC_SITE_FOREGROUND, 2 * d->sample) * f->classes);
+  int k = (int)(chance_at(d, NETC_SITE_FOREGROUND, 2 * d->sample) * f->classes);
   int n = f->begin[k + 1] - f->begin[k];
-  return f->element[f->begin[k] + (int)(dice_at(d, NETC_SITE_FOREGROUND, 2 * d->sample + 1) * n)];
+  return f->element[f->begin[k] + (int)(chance_at(d, NETC_SITE_FOREGROUND, 2 * d->sample + 1) * n)];
 }

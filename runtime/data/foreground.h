@@ -14,5 +14,5 @@ int64_t foreground_most(int64_t items);
  * or none (mask NULL), has an index that is empty. */
 Foreground *foreground_new(const uint8_t *mask, int64_t n, int64_t most);
 /* Draws a class of those that are there, then an element of it; -1: there is none. */
-int64_t foreground_draw(const Foreground *f, const Dice *d);
+int64_t foreground_draw(const Foreground *f, const Chance *d);
 #endif

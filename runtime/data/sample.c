@@ -12,7 +12,7 @@ static bool of_fraction(uint64_t number, double fraction) {
 }
 
 /* Element of the image that the sample shall have; false: any. */
-static bool draw_voxel(const Sampler *s, int i, const int64_t *dim, uint64_t number, const Dice *d,
+static bool draw_voxel(const Sampler *s, int i, const int64_t *dim, uint64_t number, const Chance *d,
                        int64_t voxel[3]) {
   if (!of_fraction(number, s->augment.foreground)) return false;
   int64_t at = foreground_draw(s->index[i], d);
@@ -23,15 +23,15 @@ static bool draw_voxel(const Sampler *s, int i, const int64_t *dim, uint64_t num
 }
 
 Taking sample_begin(Sampler *s, int i, const int64_t *dim, uint64_t iteration, uint64_t k, int64_t batch) {
-  Taking t = {.s = s, .item = s->item[i], .dice = {s->seed, s->stream, iteration, k}};
+  Taking t = {.s = s, .item = s->item[i], .chance = {s->seed, s->stream, iteration, k}};
   const DataShape *shape = &s->data->shape;
   int64_t voxel[3];
-  bool around = draw_voxel(s, i, dim, iteration * (uint64_t)batch + k, &t.dice, voxel);
-  t.view = view_draw(&s->augment.placing, shape->spatial, shape->size, dim, around ? voxel : NULL, &t.dice);
-  t.bent = step_taken(&t.dice, &s->augment.placing.elastic);
+  bool around = draw_voxel(s, i, dim, iteration * (uint64_t)batch + k, &t.chance, voxel);
+  t.view = view_draw(&s->augment.placing, shape->spatial, shape->size, dim, around ? voxel : NULL, &t.chance);
+  t.bent = step_taken(&t.chance, &s->augment.placing.elastic);
   for (int j = 0; j < s->augment.values; j++) /* a device makes one noise at most, and nothing else */
     if (s->augment.value[j].a->kind == NETC_AUG_NOISE)
-      t.view.of.noise = noise_deviation(&s->augment.value[j], &t.dice);
+      t.view.of.noise = noise_deviation(&s->augment.value[j], &t.chance);
   return t;
 }
 
@@ -54,11 +54,11 @@ static Picture picture_of(const Taking *t, float *planes) {
 static bool take(Taking *t, char err[ERR_MAX]) {
   Sampler *s = t->s;
   if (t->masks && !t->x->label) return no_mask(s->data, t->item, err);
-  if (t->bent) elastic_draw(s->elastic, &s->augment.placing.elastic, &t->dice);
+  if (t->bent) elastic_draw(s->elastic, &s->augment.placing.elastic, &t->chance);
   take_sample(&t->view, t->bent ? s->elastic : NULL, s->rows, t->pictures ? t->x->image : NULL,
               s->data->shape.channels, s->planes, t->masks ? t->x->label : NULL, s->label);
   Picture p = picture_of(t, s->planes);
-  if (t->pictures) picture_change(&p, s->augment.value, s->augment.values, &t->dice);
+  if (t->pictures) picture_change(&p, s->augment.value, s->augment.values, &t->chance);
   return true;
 }
 
@@ -66,7 +66,7 @@ static bool take(Taking *t, char err[ERR_MAX]) {
 
 /* Place of the sample in a field of `channels` numbers per element. */
 static int64_t place_of(const Taking *t, int channels) {
-  return (int64_t)t->dice.sample * t->s->count * channels;
+  return (int64_t)t->chance.sample * t->s->count * channels;
 }
 
 /* Channels last. */
@@ -90,7 +90,7 @@ static bool make_STRONG(const Taking *t, const BatchField *f, char err[ERR_MAX])
   Picture p = picture_of(t, s->strong);
   (void)err;
   memcpy(s->strong, s->planes, (size_t)(s->count * p.channels) * sizeof *s->strong);
-  picture_change(&p, s->augment.strong, s->augment.strongs, &t->dice);
+  picture_change(&p, s->augment.strong, s->augment.strongs, &t->chance);
   write_picture(t, f, s->strong);
   return true;
 }

@@ -11,11 +11,11 @@
 
 /* Fisher-Yates by numbers of (seed, round). */
 static void shuffle(Sampler *s, uint64_t round) {
-  const Dice d = {.seed = s->seed, .stream = s->stream, .iteration = round};
+  const Chance d = {.seed = s->seed, .stream = s->stream, .iteration = round};
   if (round == s->round) return;
   for (int i = 0; i < s->n; i++) s->order[i] = i;
   for (int i = s->n - 1; i > 0; i--) {
-    int j = (int)(dice_at(&d, NETC_SITE_ORDER, (uint64_t)i) * (i + 1)), t = s->order[i];
+    int j = (int)(chance_at(&d, NETC_SITE_ORDER, (uint64_t)i) * (i + 1)), t = s->order[i];
     s->order[i] = s->order[j], s->order[j] = t;
   }
   s->round = round;

@@ -45,7 +45,7 @@ typedef struct {
   bool bent;     /* by s->elastic */
   bool pictures; /* s->planes has its image */
   bool masks;    /* s->label has its labels */
-  Dice dice;
+  Chance chance;
 } Taking;
 
 /* ---- sampler.c ---- */

@@ -49,25 +49,25 @@ static double window_start(const View *v, int a, double zoom, double u, const in
   return voxel ? clamp((double)(voxel[a] - v->size[a] / 2), 0, spare) : floor(u * (spare + 1));
 }
 
-static void draw_window(View *v, const Placing *p, const int64_t *voxel, const Dice *d) {
+static void draw_window(View *v, const Placing *p, const int64_t *voxel, const Chance *d) {
   uint64_t at = d->sample * 16;
   bool crop = step_taken(d, &p->crop);
   double cut = crop && v->first == 1 ? p->crop.a->value[0] : 0;
-  double zoom = cut > 0 ? (1 - cut) + cut * dice_at(d, NETC_SITE_AUGMENT, at + 4) : 1;
+  double zoom = cut > 0 ? (1 - cut) + cut * chance_at(d, NETC_SITE_AUGMENT, at + 4) : 1;
   for (int a = v->first; a < 3; a++) {
-    double u = crop ? dice_at(d, NETC_SITE_AUGMENT, at + 5 + (uint64_t)a) : 0.5;
+    double u = crop ? chance_at(d, NETC_SITE_AUGMENT, at + 5 + (uint64_t)a) : 0.5;
     v->of.axis[a].scale = zoom, v->of.axis[a].start = window_start(v, a, zoom, u, voxel);
   }
   v->whole = zoom == 1;
 }
 
-static void draw_mirror(View *v, const Placing *p, const Dice *d) {
+static void draw_mirror(View *v, const Placing *p, const Chance *d) {
   Mirror m = {.turns = 0};
   uint64_t at = d->sample * 16;
   for (int a = v->first; p->flip.a && a < 3; a++)
-    m.flip[a] = dice_at(d, NETC_SITE_AUGMENT, at + (uint64_t)a) < p->flip.a->p;
+    m.flip[a] = chance_at(d, NETC_SITE_AUGMENT, at + (uint64_t)a) < p->flip.a->p;
   if (step_taken(d, &p->rot90)) { /* unequal sides allow half turns only */
-    int t = (int)(4 * dice_at(d, NETC_SITE_AUGMENT, at + 3));
+    int t = (int)(4 * chance_at(d, NETC_SITE_AUGMENT, at + 3));
     m.turns = v->size[v->first] == v->size[v->first + 1] ? t : t & 2;
   }
   mirror_map(v, &m);
@@ -142,23 +142,24 @@ static void keep_voxel(View *v, const int64_t *voxel) {
   for (int a = v->first; !inside && a < 3; a++) v->of.axis[a].from += (double)voxel[a] - at[a];
 }
 
-static void draw_turn(View *v, const Placing *p, const int64_t *voxel, const Dice *d) {
+static void draw_turn(View *v, const Placing *p, const int64_t *voxel, const Chance *d) {
   bool rotate = step_taken(d, &p->rotate), scale = step_taken(d, &p->scale);
   double degrees[3] = {0, 0, 0}, enlarge = 1;
   for (int i = 0; rotate && i < 3; i++) {
     double most = p->rotate.a->value[i > 0];
-    degrees[i] = between(-most, most, dice_step(d, &p->rotate, DRAW_VALUE + (uint64_t)i));
+    degrees[i] = between(-most, most, chance_step(d, &p->rotate, DRAW_VALUE + (uint64_t)i));
   }
   if (scale)
-    enlarge = factor_between(p->scale.a->value[0], p->scale.a->value[1], dice_step(d, &p->scale, DRAW_VALUE),
-                             dice_step(d, &p->scale, DRAW_VALUE + 1));
+    enlarge =
+        factor_between(p->scale.a->value[0], p->scale.a->value[1], chance_step(d, &p->scale, DRAW_VALUE),
+                       chance_step(d, &p->scale, DRAW_VALUE + 1));
   if (!rotate && !scale) return;
   view_turn(v, degrees, enlarge);
   if (voxel) keep_voxel(v, voxel);
 }
 
 View view_draw(const Placing *p, int spatial, const int64_t *size, const int64_t *dim, const int64_t *voxel,
-               const Dice *d) {
+               const Chance *d) {
   View v = {.first = 3 - spatial, .size = {1, 1, 1}, .dim = {1, 1, 1}};
   for (int a = 0; a < 3; a++) v.of.axis[a].scale = 1;
   for (int a = v.first; a < 3; a++) v.size[a] = size[a - v.first], v.dim[a] = dim[a - v.first];

@@ -21,7 +21,7 @@ typedef struct {
 /* dim: the image's extents, `spatial` of them. voxel: element of the image (always three axes) that the
  * sample shall have, as near its middle as the image's borders allow; NULL: none. */
 View view_draw(const Placing *p, int spatial, const int64_t *size, const int64_t *dim, const int64_t *voxel,
-               const Dice *d);
+               const Chance *d);
 /* Turns the view around its middle, by degrees in the planes of axes (first, first + 1) and, in 3-D, (0, 2)
  * and (1, 2), and enlarges what it shows. */
 void view_turn(View *v, const double degrees[3], double enlarge);

@@ -14,7 +14,7 @@ static const int64_t flat[2] = {9, 9}, oblong[2] = {12, 17}, cube[3] = {9, 9, 9}
 
 static View plain_view(int spatial, const int64_t *size) {
   Placing none = {.flip = {NULL, 0}};
-  Dice d = {.seed = 1};
+  Chance d = {.seed = 1};
   return view_draw(&none, spatial, size, size, NULL, &d);
 }
 
@@ -120,9 +120,9 @@ static double cubic(double t) { /* the cubic B-spline */
 }
 
 /* The displacement at o: the sum over all control points, whose coordinates are drawn anew. */
-static void displacement(const Step *s, const Dice *d, int first, const int64_t *size, const double o[3],
+static void displacement(const Step *s, const Chance *d, int first, const int64_t *size, const double o[3],
                          double u[3]) {
-  double spacing = s->a->value[1], most = s->a->value[0] * spacing * dice_step(d, s, DRAW_VALUE);
+  double spacing = s->a->value[1], most = s->a->value[0] * spacing * chance_step(d, s, DRAW_VALUE);
   int64_t n[3], count = 1;
   for (int a = 0; a < 3; a++)
     n[a] = a < first ? 1 : (int64_t)((double)(size[a] - 1) / spacing) + 4, count *= n[a];
@@ -133,7 +133,7 @@ static void displacement(const Step *s, const Dice *d, int first, const int64_t 
     for (int a = first; a < 3; a++) w *= cubic(o[a] / spacing - (double)(at[a] - 1));
     for (int a = first; w > 0 && a < 3; a++) {
       uint64_t index = (d->sample * 3 + (uint64_t)a) * (uint64_t)count + (uint64_t)p;
-      u[a] += w * (2 * dice_at(d, step_site(s) + 128, index) - 1) * most;
+      u[a] += w * (2 * chance_at(d, step_site(s) + 128, index) - 1) * most;
     }
   }
 }
@@ -145,7 +145,7 @@ TEST(an_elastic_field_is_the_sum_of_its_splines) {
   for (int first = 0; first < 2; first++) {
     const int64_t here[3] = {first ? 1 : size[0], size[1], size[2]};
     Elastic *e = elastic_new(first, here, 5);
-    Dice d = {.seed = 3, .stream = 1, .iteration = 12, .sample = 2};
+    Chance d = {.seed = 3, .stream = 1, .iteration = 12, .sample = 2};
     double largest = 0;
     assert_non_null(e);
     elastic_draw(e, &s, &d);
@@ -176,7 +176,7 @@ TEST(an_elastic_map_does_not_fold) {
   View v = plain_view(2, size);
   NetcAugment none = augment_always(NETC_AUG_ELASTIC, 0, 6), most = augment_always(NETC_AUG_ELASTIC, 0.4, 6);
   Step s = {&none, 0};
-  Dice d = {.seed = 4};
+  Chance d = {.seed = 4};
   Elastic *e = elastic_new(1, here, 6);
   elastic_draw(e, &s, &d);
   take_from(&v, e, image, out);
@@ -199,7 +199,7 @@ enum { SIDES = 5 * 6 * 7, CHANNELS = 3 };
 typedef struct {
   float was[CHANNELS * SIDES], is[CHANNELS * SIDES];
   float *scratch;
-  Dice d;
+  Chance d;
 } Changed;
 
 /* What one augmentation makes of three channels of 5 x 6 x 7. */
@@ -208,7 +208,7 @@ static void change_by(Changed *c, const NetcAugment *a) {
   Step s = {a, 0};
   for (int i = 0; i < CHANNELS * SIDES; i++) c->was[i] = c->is[i] = value_at(i);
   c->scratch = malloc((size_t)picture_scratch(size) * sizeof *c->scratch);
-  c->d = (Dice){.seed = 5, .stream = 2, .iteration = 77, .sample = 3};
+  c->d = (Chance){.seed = 5, .stream = 2, .iteration = 77, .sample = 3};
   Picture p = {c->is, CHANNELS, SIDES, {5, 6, 7}, c->scratch};
   picture_change(&p, &s, 1, &c->d);
   free(c->scratch);
@@ -216,7 +216,7 @@ static void change_by(Changed *c, const NetcAugment *a) {
 
 static double number_of(const Changed *c, const NetcAugment *a, int channel, int number) {
   Step s = {a, 0};
-  return dice_step(&c->d, &s, DRAW_CHANNEL + 8 * (uint64_t)channel + (uint64_t)number);
+  return chance_step(&c->d, &s, DRAW_CHANNEL + 8 * (uint64_t)channel + (uint64_t)number);
 }
 
 static double factor_of(const Changed *c, const NetcAugment *a, int channel) {
@@ -288,7 +288,7 @@ TEST(noise_has_the_deviation_it_was_drawn) {
   NetcAugment a = augment_always(NETC_AUG_NOISE, 0.2, 0.6);
   Step s = {&a, 0};
   for (uint64_t k = 0; k < 4; k++) {
-    Dice d = {.seed = 8, .sample = k};
+    Chance d = {.seed = 8, .sample = k};
     Picture p = {image, 2, (int64_t)SIDE * SIDE, {1, SIDE, SIDE}, NULL};
     memset(image, 0, sizeof image);
     picture_change(&p, &s, 1, &d);
@@ -402,7 +402,7 @@ TEST(a_sample_has_an_augmentation_with_its_probability) {
     int taken = 0, both = 0;
     a.p = 0.3;
     for (uint64_t k = 0; k < MANY; k++) {
-      Dice d = {.seed = 1, .stream = 1, .iteration = k / 8, .sample = k % 8};
+      Chance d = {.seed = 1, .stream = 1, .iteration = k / 8, .sample = k % 8};
       taken += step_taken(&d, &first), both += step_taken(&d, &first) && step_taken(&d, &second);
     }
     assert_true(fabs(taken / (double)MANY - 0.3) < 3 * sqrt(0.3 * 0.7 / MANY));
@@ -417,7 +417,7 @@ TEST(angles_lie_in_their_range) {
   Placing p = {.rotate = {&a, 0}};
   double sum = 0, square = 0, largest = 0;
   for (uint64_t k = 0; k < MANY; k++) {
-    Dice d = {.seed = 2, .iteration = k};
+    Chance d = {.seed = 2, .iteration = k};
     View v = view_draw(&p, 3, cube, cube, NULL, &d);
     double angle = atan2(v.of.axis[1].by[0], v.of.axis[0].by[0]) * 180 / M_PI;
     assert_true(v.of.axis[2].by[2] == 1 && v.of.axis[2].by[0] == 0); /* no tilt */

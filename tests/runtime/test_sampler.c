@@ -219,7 +219,7 @@ TEST(the_index_of_foreground_is_bounded_and_even) {
   double sum = 0;
   assert_true(f && none);
   for (uint64_t k = 0; k < 4000; k++) {
-    Dice d = {.seed = 1, .iteration = k};
+    Chance d = {.seed = 1, .iteration = k};
     int64_t at = foreground_draw(f, &d);
     assert_true(at >= 0 && at < N && (mask[at] == 7 || mask[at] == 9));
     places += !met[at], met[at] = 1;
