@@ -1,7 +1,6 @@
 /* change.c - one function for each kind that changes the numbers of one channel, and the table of them. */
 #include <math.h>
 #include <string.h>
-#include "ir/gauss.h"
 #include "runtime/base/augment.h"
 #include "runtime/data/change.h"
 
@@ -48,14 +47,9 @@ double noise_deviation(const Step *s, const Chance *d) {
 /* By the numbers of codegen/abi.h. */
 static void change_NOISE(const Change *c, float *x, int channel) {
   const Chance *d = c->chance;
-  int64_t n = c->p->n;
-  double deviation = noise_deviation(c->step, d);
-  for (int64_t i = 0; i < n; i++) {
-    uint64_t e = 2 * ((d->sample * (uint64_t)n + (uint64_t)i) * (uint64_t)c->p->channels + (uint64_t)channel);
-    uint64_t site = NETC_SITE_NOISE + c->step->turn;
-    double u = 1 - chance_at(d, site, e), w = chance_at(d, site, e + 1);
-    x[i] += (float)(deviation * gauss_of(u, w));
-  }
+  uint64_t channels = (uint64_t)c->p->channels, first = d->sample * (uint64_t)c->p->n * channels;
+  noise_add(x, c->p->n, 2 * (first + (uint64_t)channel), 2 * channels, NETC_SITE_NOISE + c->step->turn,
+            noise_deviation(c->step, d), d);
 }
 
 /* nnU-Net's: the power between least and most, then mean and deviation as before. */

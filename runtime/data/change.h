@@ -19,6 +19,10 @@ void picture_change(const Picture *p, const Step *step, int steps, const Chance 
 /* Deviation of the sample's noise by this step; 0: it has none. */
 double noise_deviation(const Step *s, const Chance *d);
 
+/* noise.c: adds noise to x[i] by the numbers first + i step and the one behind it, of a site. */
+void noise_add(float *x, int64_t n, uint64_t first, uint64_t step, uint64_t site, double deviation,
+               const Chance *d);
+
 /* filter.c: what resamples a plane, axis by axis. */
 /* A Gaussian of deviation sigma[a] elements along axis a, cut at 4 sigma and summing to 1; the plane goes on
  * mirrored beyond its rim. */

@@ -5,6 +5,7 @@
 #include "tests/test.h"
 #include "tests/text.h"
 #include "tests/runtime/streams.h"
+#include "ir/gauss.h"
 #include "runtime/data/change.h"
 #include "runtime/data/take.h"
 
@@ -279,6 +280,21 @@ TEST(gamma_is_a_power_that_keeps_mean_and_deviation) {
       assert_true(fabs(m - mean) < 1e-5 && fabs(s - deviation) < 1e-5);
     }
   }
+}
+
+/* To the bit what codegen/abi.h says, element by element. */
+TEST(noise_is_made_of_the_numbers_it_is_said_to_be) {
+  Changed c;
+  NetcAugment a = augment_always(NETC_AUG_NOISE, 0.2, 0.6);
+  Step s = {&a, 0};
+  change_by(&c, &a);
+  double sigma = noise_deviation(&s, &c.d);
+  for (uint64_t i = 0; i < CHANNELS * SIDES; i++) {
+    uint64_t channel = i / SIDES, e = 2 * ((c.d.sample * SIDES + i % SIDES) * CHANNELS + channel);
+    double u = 1 - chance_at(&c.d, NETC_SITE_NOISE, e), w = chance_at(&c.d, NETC_SITE_NOISE, e + 1);
+    assert_true(c.is[i] == c.was[i] + (float)(sigma * gauss_of(u, w)));
+  }
+  assert_true(sigma > 0.2 && sigma < 0.6);
 }
 
 /* Each channel of its own, of the deviation that was drawn. */
