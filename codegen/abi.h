@@ -47,7 +47,7 @@ enum { NETC_AUGMENT_VALUES = 3, NETC_AUGMENT_MOST = 32 };
  * draw the noise alike: element e of an image field (samples, their places, channels, in this order) gains
  * deviation * gauss_of(1 - u, w) of ir/gauss.h, where u is number 2 e and w number 2 e + 1 and the deviation
  * is the sample's. NOISE is the site of the first noise of a list, DRAWS that of the first numbers that are
- * drawn for a sample as a whole; what else is drawn has sites behind these (runtime/data/draw.h). */
+ * drawn for a sample as a whole; what else is drawn has sites behind these (runtime/batch/draw.h). */
 enum {
   NETC_SITE_ORDER = 1000,
   NETC_SITE_AUGMENT = 2000,

@@ -1,6 +1,6 @@
-/* device_batch.c - kernels that take a batch from images on the device, by any affine map and with noise, as
- * runtime/data/take.c does on the host, in the same doubles and with the same bits (codegen/abi.h, NetcView).
- * A task is a row of a sample, lanes are its elements. */
+/* device_batch.c - kernels that take a batch from images on the device, by any affine map and with noise,
+ * as runtime/batch/take.c does on the host, in the same doubles and with the same bits (codegen/abi.h,
+ * NetcView). A task is a row of a sample, lanes are its elements. */
 #include <string.h>
 #include "ir/gauss.h"
 #include "codegen/module/module.h"

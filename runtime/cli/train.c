@@ -12,6 +12,7 @@
 #include "runtime/cli/plan.h"
 #include "runtime/cli/predictor.h"
 #include "runtime/cli/recipe.h"
+#include "runtime/batch/sampler.h"
 #include "runtime/cli/session.h"
 #include "runtime/eval/eval.h"
 #include "runtime/base/file.h"

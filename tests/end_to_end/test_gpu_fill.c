@@ -5,7 +5,7 @@
 #include "tests/end_to_end/gpu_models.h"
 #include <stdio.h>
 #include <unistd.h>
-#include "runtime/data/sampling.h"
+#include "runtime/batch/sampling.h"
 
 /* ---- the store ---- */
 

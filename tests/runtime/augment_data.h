@@ -5,7 +5,7 @@
 #include <string.h>
 #include "tests/test.h"
 #include "tests/runtime/streams.h"
-#include "runtime/data/sampling.h"
+#include "runtime/batch/sampling.h"
 
 static char err[ERR_MAX];
 

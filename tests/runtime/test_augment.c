@@ -6,8 +6,8 @@
 #include "tests/text.h"
 #include "tests/runtime/streams.h"
 #include "ir/gauss.h"
-#include "runtime/data/change.h"
-#include "runtime/data/take.h"
+#include "runtime/batch/change.h"
+#include "runtime/batch/take.h"
 
 /* ---- places ---- */
 

@@ -11,7 +11,7 @@
 #include "codegen/abi.h"
 #include "tests/text.h"
 #include "tests/runtime/streams.h"
-#include "runtime/data/data.h"
+#include "runtime/batch/sampler.h"
 #include "runtime/io/picture.h"
 #include "runtime/io/format.h"
 

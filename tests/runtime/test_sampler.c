@@ -4,6 +4,7 @@
 #include <math.h>
 #include <pthread.h>
 #include "tests/runtime/augment_data.h"
+#include "runtime/image/edt.h"
 
 /* Every augmentation, as often as not. */
 static int all_augments(NetcAugment *list) {

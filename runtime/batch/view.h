@@ -2,7 +2,7 @@
  * scale, drawn for each sample. */
 #ifndef NETRUN_VIEW_H
 #define NETRUN_VIEW_H
-#include "runtime/data/draw.h"
+#include "runtime/batch/draw.h"
 
 /* Always three axes; those that a 2-D module lacks come first and have extent 1. The map is that of NetcView:
  * the sample's element o is the image's place start + scale * (from + by . o). */

@@ -2,7 +2,7 @@
  * (ir/augment.def, VALUE). */
 #ifndef NETRUN_CHANGE_H
 #define NETRUN_CHANGE_H
-#include "runtime/data/draw.h"
+#include "runtime/batch/draw.h"
 
 /* A sample's image: `channels` planes of n elements, of three axes. */
 typedef struct {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/base/augment.h"
-#include "runtime/data/sampling.h"
+#include "runtime/batch/sampling.h"
 
 /* ---- items ---- */
 

@@ -1,7 +1,7 @@
 /* view.c - drawing where in its image a sample lies. */
 #include <math.h>
 #include <string.h>
-#include "runtime/data/view.h"
+#include "runtime/batch/view.h"
 
 typedef struct {
   bool flip[3];

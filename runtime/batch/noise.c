@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "ir/gauss.h"
-#include "runtime/data/change.h"
+#include "runtime/batch/change.h"
 
 enum { MANY = 64 };
 

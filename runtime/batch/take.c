@@ -4,7 +4,7 @@
  * Every product and every sum of a place is rounded one by one and in the order of codegen/abi.h, so that a
  * device, which computes the same places, has the same bits. */
 #include <stdlib.h>
-#include "runtime/data/take.h"
+#include "runtime/batch/take.h"
 
 /* Per element of a row. */
 struct Rows {

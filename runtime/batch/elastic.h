@@ -4,7 +4,7 @@
  * 2000). */
 #ifndef NETRUN_ELASTIC_H
 #define NETRUN_ELASTIC_H
-#include "runtime/data/draw.h"
+#include "runtime/batch/draw.h"
 
 typedef struct Elastic Elastic;
 /* For samples of `size` (three axes, `first` the first that is there). NULL: no memory. */

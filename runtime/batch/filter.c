@@ -1,7 +1,7 @@
 /* filter.c - blur and low resolution of a plane: along one axis after the other. */
 #include <math.h>
 #include <string.h>
-#include "runtime/data/change.h"
+#include "runtime/batch/change.h"
 
 enum { RADIUS = 40 }; /* 4 sigma of the largest deviation, ir/augment.def */
 

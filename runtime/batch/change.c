@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 #include "runtime/base/augment.h"
-#include "runtime/data/change.h"
+#include "runtime/batch/change.h"
 
 typedef struct {
   const Picture *p;

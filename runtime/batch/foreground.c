@@ -1,6 +1,6 @@
 /* foreground.c - the index of a mask's foreground. */
 #include <stdlib.h>
-#include "runtime/data/foreground.h"
+#include "runtime/batch/foreground.h"
 #include "runtime/prepare/recipe.h"
 
 struct Foreground {

@@ -1,7 +1,7 @@
 /* foreground.h - places of foreground in masks, kept for items that are drawn again and again. */
 #ifndef NETRUN_FOREGROUND_H
 #define NETRUN_FOREGROUND_H
-#include "runtime/data/draw.h"
+#include "runtime/batch/draw.h"
 
 /* Of each class that a mask has (not of 0, the background, nor of CLASS_IGNORE) some elements, spread evenly
  * over all that it has. */

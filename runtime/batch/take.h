@@ -1,8 +1,8 @@
 /* take.h - taking a sample from its image through a view: between elements linearly, labels the nearest. */
 #ifndef NETRUN_TAKE_H
 #define NETRUN_TAKE_H
-#include "runtime/data/elastic.h"
-#include "runtime/data/view.h"
+#include "runtime/batch/elastic.h"
+#include "runtime/batch/view.h"
 
 typedef struct Rows Rows; /* where a row's elements lie; room for one */
 Rows *rows_new(int64_t width);

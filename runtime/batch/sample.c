@@ -1,7 +1,8 @@
 /* sample.c - makes one sample of a batch: draws how it is taken from its item, takes it, changes its numbers,
  * and writes its fields. */
 #include <string.h>
-#include "runtime/data/sampling.h"
+#include "runtime/batch/sampling.h"
+#include "runtime/image/edt.h"
 
 /* ---- how it is taken ---- */
 

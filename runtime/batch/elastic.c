@@ -1,7 +1,7 @@
 /* elastic.c - smooth displacements by B-splines. */
 #include <stdlib.h>
 #include <string.h>
-#include "runtime/data/elastic.h"
+#include "runtime/batch/elastic.h"
 
 enum { TAPS = 4 };
 

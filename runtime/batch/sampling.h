@@ -2,11 +2,12 @@
  * a sample, device_sample.c those that a device does not make itself. */
 #ifndef NETRUN_SAMPLING_H
 #define NETRUN_SAMPLING_H
+#include <pthread.h>
 #include "runtime/base/field.h"
-#include "runtime/data/foreground.h"
-#include "runtime/data/change.h"
-#include "runtime/data/internal.h"
-#include "runtime/data/take.h"
+#include "runtime/batch/foreground.h"
+#include "runtime/batch/change.h"
+#include "runtime/batch/sampler.h"
+#include "runtime/batch/take.h"
 
 /* A stream's augmentations, sorted by what they are. */
 typedef struct {

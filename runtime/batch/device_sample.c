@@ -1,6 +1,6 @@
 /* device_sample.c - samples that a device takes itself, of images that it keeps: their views, and what of
  * them the host makes all the same. */
-#include "runtime/data/sampling.h"
+#include "runtime/batch/sampling.h"
 
 /* Has the batch a field that only the host makes? */
 static bool has_host_field(const BatchField *field, int nfield) {
