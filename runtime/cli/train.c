@@ -14,6 +14,7 @@
 #include "runtime/cli/predictor.h"
 #include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
+#include "runtime/data/fingerprint.h"
 #include "runtime/eval/eval.h"
 #include "runtime/base/file.h"
 #include "runtime/train/curves.h"
@@ -217,7 +218,6 @@ static const CliOption options[] = {
     {"data", "NAME[:DIR]", "data set: lits, isic2018, la, folder or phantom; DIR, or $NETRUN_DATA/NAME"},
     {"labeled", "HOW", "labelled training cases: 10%, a number, first:N, or a list (all with masks)"},
     SPLIT_OPTIONS,
-    {"case-by", "REGEX", "cases of images by their paths: the first group (names without _z031, _slice_3)"},
     {"iterations", "N", "length of the run (what the module says)"},
     {"seed", "S", "seed of initial values, batches and noise (0)"},
     {"threads", "T", "threads (all CPUs); results do not depend on it"},
@@ -232,6 +232,7 @@ static const CliOption options[] = {
     {"best", "METRIC", "keep the weights that are best on val by this, or none (DI)"},
     CLI_PREDICTOR_OPTIONS,
     CLI_RECIPE_OPTIONS,
+    CLI_FINGERPRINT_OPTION,
     {NULL, NULL, NULL}};
 
 /* What the run in --out was started with is kept where the command line does not say it again. */
@@ -339,6 +340,27 @@ static bool open_data(Trainer *t, const CliArgs *args, const SplitPlan *plan, ch
   return check_masks(t, err);
 }
 
+/* What the recipe takes from the training set: what the run began with, or a file says, or else measured
+ * now. */
+static bool resolve_recipe(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
+  const Dataset *d = t->data;
+  char *known = t->opt.origin.fingerprint;
+  int channels = d->shape.channels;
+  bool given,
+      wanted = recipe_unresolved(&t->recipe, channels) ||
+               (d->shape.spatial == 2 && t->recipe.plane == NETC_PLANE_THICK && d->item[0].volume >= 0);
+  Fingerprint f;
+  if (!wanted && !*known) return true;
+  if (!cli_fingerprint(args, &f, &given, err)) return false;
+  if (*known && !fingerprint_parse(known, &f))
+    return err_set(err, "%s: the fingerprint in its checkpoint cannot be read: %.200s", t->opt.out, known);
+  if (!*known && !given && !fingerprint_measure(d, recipe_unresolved(&t->recipe, channels), &f, err))
+    return false;
+  fingerprint_text(&f, known);
+  if (recipe_unresolved(&t->recipe, channels)) fprintf(stderr, "%s: fingerprint: %s\n", d->name, known);
+  return recipe_resolve(&t->recipe, channels, &f, err);
+}
+
 /* ---- the run ---- */
 
 /* Rows of metrics.csv, without its header. */
@@ -377,7 +399,8 @@ static bool train(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   const char *spec;
   SplitPlan plan;
   if (!cli_required(args, "data", &spec, err) || !read_options(t, args, &plan, err) ||
-      !open_data(t, args, &plan, err) || !open_samplers(t, err) || !prepare_eval(t, args, err))
+      !open_data(t, args, &plan, err) || !resolve_recipe(t, args, err) || !open_samplers(t, err) ||
+      !prepare_eval(t, args, err))
     return false;
   TrainOptions *o = &t->opt;
   o->fn = t->fn, o->epoch_iterations = epoch_length(t);
