@@ -52,7 +52,6 @@ static bool run(const CliArgs *args, char err[ERR_MAX]) {
   if (!m) return false;
   notes_init(&notes);
   bool ok = predictor_shape(m, &shape, err) && cli_recipe(args, m, shape.channels, &recipe, err);
-  shape.case_by = cli_value(args, "case-by");
   shape.recipe = &recipe, shape.notes = &notes;
   ok = ok && measure(args, &shape, err);
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
