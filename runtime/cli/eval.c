@@ -64,7 +64,6 @@ static const CliOption options[] = {
     {"weights", "FILE[,FILE..]", "a checkpoint or other .safetensors file; of several the mean is taken"},
     {"split", "NAME", "test, val or train (test)"},
     SPLIT_OPTIONS,
-    {"case-by", "REGEX", "cases of images by their paths: the first group (names without _z031, _slice_3)"},
     {"out", "DIR", "write DIR/eval.csv, one row per image, DIR/eval.json, and the pictures"},
     {"metrics", "LIST", "which of di,ja,ac,se,sp,voe,asd,assd,hd95,nsd,rve, or all (the first nine)"},
     {"tolerance", "MM", "of nsd: how far apart surfaces may be that agree"},
@@ -86,15 +85,18 @@ static bool same_data(const char *spec, const Progress *at) {
 }
 
 /* What the weights say of how this data set was divided; *path: which of them does, NULL: none. Those of
- * several folds have no images in common that none was trained on. */
-static bool remembered(const CliWeights *w, const char *spec, const char **path, Progress *at,
+ * several folds have no images in common that none was trained on. Test cases depend on what a case is. */
+static bool remembered(const CliWeights *w, const char *spec, Split split, const char **path, Progress *at,
                        char err[ERR_MAX]) {
   *path = NULL;
   for (int i = 0; i < w->n; i++) {
     Progress one;
     char none[ERR_MAX]; /* weights of others say nothing */
     if (!checkpoint_progress(w->file[i], &one, none) || !same_data(spec, &one)) continue;
-    if (*path && (strcmp(at->fold, one.fold) != 0 || strcmp(at->val, one.val) != 0))
+    if (*path && strcmp(at->case_by, one.case_by) != 0)
+      return err_set(err, "%s and %s were trained with another --case-by: they share no test split", *path,
+                     w->file[i]);
+    if (*path && split != SPLIT_TEST && (strcmp(at->fold, one.fold) != 0 || strcmp(at->val, one.val) != 0))
       return err_set(
           err,
           "%s and %s were trained on other parts of the data set (--fold, --val): together they can "
@@ -102,7 +104,10 @@ static bool remembered(const CliWeights *w, const char *spec, const char **path,
           *path, w->file[i]);
     if (!*path) *path = w->file[i], *at = one;
   }
-  return true;
+  if (split != SPLIT_TEST) return true;
+  Progress cases = {.iteration = 0}; /* folds and validation leave the test cases as they are */
+  memcpy(cases.case_by, at->case_by, sizeof cases.case_by);
+  return *path = NULL, *at = cases, true;
 }
 
 /* The data set, divided as the weights were trained, where they say how: validation images have not been
@@ -112,8 +117,7 @@ static Dataset *open_data(const CliArgs *args, const char *spec, const CliWeight
   Progress at = {.iteration = 0};
   SplitPlan plan;
   const char *path = NULL;
-  if ((o->split != SPLIT_TEST && !remembered(weights, spec, &path, &at, err)) ||
-      !cli_split_plan(args, path, &at, &plan, err))
+  if (!remembered(weights, spec, o->split, &path, &at, err) || !cli_split_plan(args, path, &at, &plan, err))
     return NULL;
   Dataset *d = data_open_split(spec, &p->shape, &plan, err);
   if (d && at.split && at.split != data_split_hash(d))
@@ -153,7 +157,6 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
     return false;
   session_init(s, 0);
   notes_init(&notes);
-  p.shape.case_by = cli_value(args, "case-by");
   p.shape.recipe = &recipe, p.shape.notes = &notes;
   o->weights = cli_value(args, "weights");
   o->class_names = s->module->desc->prepare ? s->module->desc->prepare->classes : NULL;

@@ -26,7 +26,6 @@ typedef struct {
   int64_t classes;
   const Recipe *recipe; /* NULL: recipe_plain */
   Notes *notes;         /* oddities of files; NULL: dropped */
-  const char *case_by;  /* which images are one case: FindOptions.case_by */
 } DataShape;
 
 typedef enum { SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST, SPLIT_NONE } Split; /* NONE: in no list, left out */
@@ -73,9 +72,10 @@ typedef struct {
 /* How a data set is divided into training, validation and test cases, beyond what its lists say
  * (docs/data.md, Cases and splits). All depends on the names of the cases only, never on a seed. */
 typedef struct {
-  const char *fold;  /* "2/5": of five parts of the training cases the second validates; NULL: no folds */
-  const char *val;   /* "20%" or "12" of the training cases validate; "none", NULL: those of val.list */
-  bool skip_missing; /* names in lists that fit nothing are left out with a note; else an error */
+  const char *fold;    /* "2/5": of five parts of the training cases the second validates; NULL: no folds */
+  const char *val;     /* "20%" or "12" of the training cases validate; "none", NULL: those of val.list */
+  bool skip_missing;   /* names in lists that fit nothing are left out with a note; else an error */
+  const char *case_by; /* which images are one case: FindOptions.case_by */
 } SplitPlan;
 
 /* spec: NAME:DIR, or NAME to look for $NETRUN_DATA/NAME; names lits, isic2018 (isic), la, folder, phantom (no

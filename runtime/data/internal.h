@@ -52,7 +52,7 @@ bool data_add(Dataset *d, const char *patient, const char *name, const Source *f
 void source_free(Source *s);
 
 /* scan.c: finds the items of a directory. */
-bool scan_directory(Dataset *d, char err[ERR_MAX]);
+bool scan_directory(Dataset *d, const char *case_by, char err[ERR_MAX]);
 /* Number of slices a volume file has for a 2-D module, told by its header; -1 and a message on failure.
  * axes: Wish.axes. */
 int64_t volume_slices(const char *path, const char *axes, const DataShape *shape, char err[ERR_MAX]);
