@@ -64,6 +64,7 @@ static const CliOption options[] = {
     {"weights", "FILE[,FILE..]", "a checkpoint or other .safetensors file; of several the mean is taken"},
     {"split", "NAME", "test, val or train (test)"},
     SPLIT_OPTIONS,
+    {"case-by", "REGEX", "cases of images by their paths: the first group (names without _z031, _slice_3)"},
     {"out", "DIR", "write DIR/eval.csv, one row per image, DIR/eval.json, and the pictures"},
     {"metrics", "LIST", "which of di,ja,ac,se,sp,voe,asd,assd,hd95,nsd,rve, or all (the first nine)"},
     {"tolerance", "MM", "of nsd: how far apart surfaces may be that agree"},
@@ -74,6 +75,7 @@ static const CliOption options[] = {
     {"largest", NULL, "keep the largest component of predictions before scoring"},
     CLI_PREDICTOR_OPTIONS,
     CLI_RECIPE_OPTIONS,
+    CLI_FINGERPRINT_OPTION,
     {"threads", "T", "threads (all CPUs)"},
     {"device", "NAME", "cpu or cuda:N (cpu)"},
     {NULL, NULL, NULL}};
@@ -84,21 +86,41 @@ static bool same_data(const char *spec, const Progress *at) {
   return strlen(at->data) == n && !strncasecmp(spec, at->data, n);
 }
 
+/* What the weights say of how this data set was divided; *path: which of them does, NULL: none. Those of
+ * several folds have no images in common that none was trained on. */
+static bool remembered(const CliWeights *w, const char *spec, const char **path, Progress *at,
+                       char err[ERR_MAX]) {
+  *path = NULL;
+  for (int i = 0; i < w->n; i++) {
+    Progress one;
+    char none[ERR_MAX]; /* weights of others say nothing */
+    if (!checkpoint_progress(w->file[i], &one, none) || !same_data(spec, &one)) continue;
+    if (*path && (strcmp(at->fold, one.fold) != 0 || strcmp(at->val, one.val) != 0))
+      return err_set(
+          err,
+          "%s and %s were trained on other parts of the data set (--fold, --val): together they can "
+          "be scored on the test split only",
+          *path, w->file[i]);
+    if (!*path) *path = w->file[i], *at = one;
+  }
+  return true;
+}
+
 /* The data set, divided as the weights were trained, where they say how: validation images have not been
  * trained on then. */
-static Dataset *open_data(const CliArgs *args, const char *spec, const char *weights, const Predictor *p,
-                          const EvalOptions *o, char err[ERR_MAX]) {
+static Dataset *open_data(const CliArgs *args, const char *spec, const CliWeights *weights,
+                          const Predictor *p, const EvalOptions *o, char err[ERR_MAX]) {
   Progress at = {.iteration = 0};
   SplitPlan plan;
-  char none[ERR_MAX]; /* weights of others say nothing */
-  bool known = checkpoint_progress(weights, &at, none) && same_data(spec, &at) && o->split != SPLIT_TEST;
-  if (!known) at = (Progress){.iteration = 0};
-  if (!cli_split_plan(args, known ? weights : NULL, &at, &plan, err)) return NULL;
+  const char *path = NULL;
+  if ((o->split != SPLIT_TEST && !remembered(weights, spec, &path, &at, err)) ||
+      !cli_split_plan(args, path, &at, &plan, err))
+    return NULL;
   Dataset *d = data_open_split(spec, &p->shape, &plan, err);
   if (d && at.split && at.split != data_split_hash(d))
     note(p->shape.notes,
          "the images of %s, or how train, val and test share them, are not as they were when %s was trained",
-         spec, weights);
+         spec, path);
   if (!d || data_count(d, o->split, false)) return d;
   char has[SPLITS_STR];
   err_set(err, "data set %s has no images in its %s split, only %s: choose another --split%s", d->name,
@@ -109,17 +131,14 @@ static Dataset *open_data(const CliArgs *args, const char *spec, const char *wei
 }
 
 /* The session is ready, the options are read. */
-static bool evaluate_data(const CliArgs *args, Predictor *p, const EvalOptions *o, const char *weights,
-                          char err[ERR_MAX]) {
+static bool evaluate_data(Predictor *p, const EvalOptions *o, const Dataset *d, char err[ERR_MAX]) {
   Results r = {0};
-  Dataset *d = open_data(args, cli_value(args, "data"), weights, p, o, err);
-  bool ok = d && eval_run(p, d, o, &r, err) && results_summarise(&r, err);
+  bool ok = eval_run(p, d, o, &r, err) && results_summarise(&r, err);
   if (ok) {
     ReportAbout about = eval_about(p, d, o);
     print_results(&about, &r);
   }
   results_free(&r);
-  data_close(d);
   return ok;
 }
 
@@ -135,12 +154,17 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
     return false;
   session_init(s, 0);
   notes_init(&notes);
+  p.shape.case_by = cli_value(args, "case-by");
   p.shape.recipe = &recipe, p.shape.notes = &notes;
   o->weights = cli_value(args, "weights");
+  Dataset *d = NULL;
   bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
-            cli_predictor(args, &p, &weights, err) && evaluate_data(args, &p, o, weights.file[0], err);
+            cli_resolve(args, weights.file, weights.n, p.shape.channels, &recipe, err) &&
+            cli_predictor(args, &p, &weights, err) && (d = open_data(args, data, &weights, &p, o, err)) &&
+            evaluate_data(&p, o, d, err);
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
   notes_free(&notes);
+  data_close(d);
   cli_weights_free(&weights);
   predictor_free(&p);
   return ok;

@@ -63,11 +63,12 @@ static bool label_some(Dataset *d, const char *how, uint64_t seed, char err[ERR_
   return ok;
 }
 
-/* The first N of train.list: the protocol of papers that publish one. All of the first N must have masks. */
+/* The first N of train.list: the protocol of papers that publish one. Those that validate are passed over;
+ * the others must have masks. */
 static bool label_first(Dataset *d, const char *how, char err[ERR_MAX]) {
   const DataImpl *m = d->impl;
   const char *number = how + strlen("first:");
-  int n, masked, want = 0, seen = 0;
+  int n, masked, want = 0, seen = 0, passed = 0;
   if (strchr(number, '%') || !split_amount(number, 0, &want))
     return err_set(err, "--labeled %s: expected first:N, a whole number of cases from the top of train.list",
                    how);
@@ -78,12 +79,17 @@ static bool label_first(Dataset *d, const char *how, char err[ERR_MAX]) {
   bool ok = train || err_memory(err, "the labelled cases", d->ncase);
   ok = ok && enough(d, how, want, n, masked, err);
   for (int k = 0; ok && k < m->norder && seen < want; k++) {
-    if (!train[m->order[k]]) continue; /* a fold has it */
+    if (!train[m->order[k]] && k < want) passed++;
+    if (!train[m->order[k]]) continue;
     seen++;
     if (!with[m->order[k]])
       ok = err_set(err, "--labeled %s: case %s is among the first %d of train.list, but has no mask", how,
                    m->patient[m->order[k]], want);
   }
+  if (ok && passed)
+    note(d->shape.notes,
+         "--labeled %s: %d of the first %d cases of train.list validate; the next ones take their place", how,
+         passed, want);
   if (ok) label_cases(d, with, m->order, m->norder, want);
   free(train), free(with);
   return ok;

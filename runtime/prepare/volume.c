@@ -197,6 +197,17 @@ static Grid oriented(const Grid *g, const Recipe *r) {
   return grid_turned(g, &t);
 }
 
+int plane_of(const Grid *g, const Recipe *r) {
+  Grid turned = oriented(g, r);
+  char code[4];
+  grid_orientation(&turned, code);
+  char along = code[slice_axis(&turned, r)];
+  if (!g->placed || r->plane == NETC_PLANE_STORED) return NETC_PLANE_STORED;
+  return strchr("SI", along)   ? NETC_PLANE_AXIAL
+         : strchr("AP", along) ? NETC_PLANE_CORONAL
+                               : NETC_PLANE_SAGITTAL;
+}
+
 int64_t slices_in(const Grid *g, const Recipe *r) {
   Grid turned = oriented(g, r);
   return turned.dim[slice_axis(&turned, r)];

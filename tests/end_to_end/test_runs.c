@@ -73,6 +73,10 @@ TEST(a_fold_is_remembered) {
         NETRUN_BINARY " eval m.so --data phantom --weights fold/last.safetensors --split val --fold 1/4");
   /* another fold has other cases, and the test split is the same for all */
   runs(TRAIN "--fold 1/4 --out one && " EVALUATED("one/last.safetensors") " >first.txt");
+  fails("trained on other parts of the data set",
+        NETRUN_BINARY " eval m.so --data phantom --weights fold/last.safetensors,one/last.safetensors "
+                      "--split val");
+  runs(NETRUN_BINARY " eval m.so --data phantom --weights fold/last.safetensors,one/last.safetensors");
   runs("grep -h phantom0 first.txt second  | sort -u | wc -l");
   assert_string_equal(said, "32\n");
   runs(NETRUN_BINARY " eval m.so --data phantom --weights fold/last.safetensors");
@@ -96,10 +100,14 @@ TEST(a_validation_part_is_made_where_one_is_needed) {
   fails("the run began without validation cases",
         TRAIN "--resume --eval-every 2 --iterations 14 --out plain");
   fails("--best needs --eval-every", TRAIN "--best DI --out new");
-  fails("it can be DI, JA, ", TRAIN "--eval-every 4 --best dicee --out new");
+  fails("there is no metric `dicee`; there are di, ja", TRAIN "--eval-every 4 --best dicee --out new");
   runs(TRAIN "--eval-every 4 --best none --out bare && test ! -e bare/best.safetensors");
   runs(TRAIN "--eval-every 4 --best 95hd --out far");
   says("best 95HD");
+  runs(TRAIN "--eval-every 4 --best rve --out volume && head -1 volume/val.csv");
+  says("95HD,RVE");
+  fails("needs a tolerance", TRAIN "--eval-every 4 --best nsd --out new");
+  fails("it is one metric, or none", TRAIN "--eval-every 4 --best di,ja --out new");
   runs(TRAIN "--eval-every 4 --eval-split test --out tested && test ! -e tested/best.safetensors");
   runs(TRAIN
        "--eval-every 4 --eval-split test --best DI --out tested --force && test -e tested/best.safetensors");

@@ -54,7 +54,7 @@ static bool batch(void *user, int stream, uint64_t iteration, void *const *dst, 
 
 static bool eval(void *user, uint64_t done, double *score, char why[ERR_MAX]) {
   Host *h = user;
-  (void)why, (void)score;
+  (void)score, (void)why;
   if (done == h->stop_at) h->stop = 1;
   return true;
 }

@@ -297,6 +297,9 @@ TEST(the_first_of_the_list_are_those_of_the_literature) {
   d = must_open(&(SplitPlan){.fold = "1/5"}); /* of those that train, in this fold */
   assert_true(data_split_labeled(d, "first:4", 1, err));
   assert_int_equal(data_count(d, SPLIT_TRAIN, true), 4);
+  bool among =
+      !strstr("case5 ", names(d, SPLIT_VAL, false)); /* the last one of the list validates, or another */
+  assert_int_equal(strstr(notes_of(d), "1 of the first 4 cases of train.list validate") != NULL, among);
   data_close(d);
   write_cases(12, 12);
   d = must_open(NULL);
