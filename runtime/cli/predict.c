@@ -63,19 +63,28 @@ static bool predict_sample(Predictor *p, Sample *x, const Job *job, char err[ERR
   bool ok = a.mask && (a.small || !job->overlay);
   if (!ok) err_memory(err, job->in, own + small);
   if (ok && job->prob) ok = scratch_floats(own * p->shape.classes, &a.prob, err);
-  ok = ok && predictor_answer(p, x, &a, err) && write_answer(p, x, job, &a, err);
+  ok = ok && predictor_answer(p, x, &a, err);
+  if (!job->overlay) free(x->image), x->image = NULL;
+  ok = ok && write_answer(p, x, job, &a, err);
   scratch_free(a.prob, own * p->shape.classes);
   free(a.mask), free(a.small);
   return ok;
 }
 
+enum { TOLD = 256 << 20 }; /* bytes; nobody's memory is short of less */
+
+static bool plan_file(Predictor *p, const Job *job, const Files *files, Plan *plan, char err[ERR_MAX]) {
+  *plan = (Plan){.overlay = job->overlay != NULL, .clean = job->fill || job->largest};
+  return plan_memory(p, files, plan, job->memory, err);
+}
+
 static bool predict_file(Predictor *p, const Job *job, char err[ERR_MAX]) {
   Sample x;
+  Plan plan;
   char *name = (char *)(uintptr_t)job->in;
   const Files files = {.image = &name, .nimage = 1};
-  Plan plan = {.prob = job->prob != NULL, .small = job->overlay != NULL, .clean = job->fill || job->largest};
-  if (!plan_memory(p, &files, &plan, job->memory, err)) return false;
-  plan_print(&plan, job->in, stderr);
+  if (!plan_file(p, job, &files, &plan, err)) return false;
+  if (job->memory || plan.peak >= TOLD) plan_print(&plan, job->in, stderr);
   if (!data_load_files(&files, &p->shape, &x, err)) return false;
   bool ok = predict_sample(p, &x, job, err);
   sample_free(&x);
@@ -125,6 +134,19 @@ static int by_mask_name(const struct dirent **x, const struct dirent **y) {
   return strcmp(a, b);
 }
 
+/* An image that takes more memory than there may be is told before the first is predicted. */
+static bool all_fit(Predictor *p, const Job *job, struct dirent *const *list, int n, char err[ERR_MAX]) {
+  for (int i = 0; job->memory && i < n; i++) {
+    Plan plan;
+    char *name = path_join(job->in, list[i]->d_name);
+    bool ok = name ? plan_file(p, job, &(Files){.image = &name, .nimage = 1}, &plan, err)
+                   : err_memory(err, "a file name", 0);
+    free(name);
+    if (!ok) return false;
+  }
+  return true;
+}
+
 static bool predict_directory(Predictor *p, const Job *job, char err[ERR_MAX]) {
   struct dirent **list = NULL;
   const char *in = job->in;
@@ -132,7 +154,7 @@ static bool predict_directory(Predictor *p, const Job *job, char err[ERR_MAX]) {
   if (n < 0) return err_sys(err, "cannot read directory %s", in);
   char endings[ALL_ENDINGS];
   bool ok = n > 0 || err_set(err, "%s holds no images (%s)", in, format_endings(endings));
-  ok = ok && distinct(list, n, in, err) && make_dirs(job->out, err) &&
+  ok = ok && distinct(list, n, in, err) && all_fit(p, job, list, n, err) && make_dirs(job->out, err) &&
        (!job->prob || make_dirs(job->prob, err));
   for (int i = 0; i < n; i++) {
     ok = ok && predict_named(p, job, list[i]->d_name, err);

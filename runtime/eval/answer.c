@@ -179,3 +179,11 @@ int64_t predictor_bytes(const Predictor *p, int spatial_of_file, const int64_t d
   windows_free(&w);
   return bytes;
 }
+
+int64_t predictor_tiles(const Predictor *p, const int64_t dim[3]) {
+  Windows w;
+  if (!windows_new(&w, &p->shape, dim, &p->plan)) return 1;
+  int64_t tiles = slide_tiles(&w);
+  windows_free(&w);
+  return tiles;
+}
