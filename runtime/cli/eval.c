@@ -64,6 +64,7 @@ static const CliOption options[] = {
     {"weights", "FILE[,FILE..]", "a checkpoint or other .safetensors file; of several the mean is taken"},
     {"split", "NAME", "test, val or train (test)"},
     SPLIT_OPTIONS,
+    {"case-by", "REGEX", "cases of images by their paths: the first group (names without _z031, _slice_3)"},
     {"out", "DIR", "write DIR/eval.csv, one row per image, DIR/eval.json, and the pictures"},
     {"metrics", "LIST", "which of di,ja,ac,se,sp,voe,asd,assd,hd95,nsd,rve, or all (the first nine)"},
     {"tolerance", "MM", "of nsd: how far apart surfaces may be that agree"},
@@ -74,6 +75,7 @@ static const CliOption options[] = {
     {"largest", NULL, "keep the largest component of predictions before scoring"},
     CLI_PREDICTOR_OPTIONS,
     CLI_RECIPE_OPTIONS,
+    CLI_FINGERPRINT_OPTION,
     {"threads", "T", "threads (all CPUs)"},
     {"device", "NAME", "cpu or cuda:N (cpu)"},
     {NULL, NULL, NULL}};
@@ -152,10 +154,12 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
     return false;
   session_init(s, 0);
   notes_init(&notes);
+  p.shape.case_by = cli_value(args, "case-by");
   p.shape.recipe = &recipe, p.shape.notes = &notes;
   o->weights = cli_value(args, "weights");
   Dataset *d = NULL;
   bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
+            cli_resolve(args, weights.file, weights.n, p.shape.channels, &recipe, err) &&
             cli_predictor(args, &p, &weights, err) && (d = open_data(args, data, &weights, &p, o, err)) &&
             evaluate_data(&p, o, d, err);
   notes_print(&notes, 0, NOTES_SHOWN, stderr);

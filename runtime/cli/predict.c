@@ -177,6 +177,7 @@ static const CliOption options[] = {
     {"largest", NULL, "keep the largest component of each class"},
     CLI_PREDICTOR_OPTIONS,
     CLI_RECIPE_OPTIONS,
+    CLI_FINGERPRINT_OPTION,
     {"threads", "T", "threads (all CPUs)"},
     {"device", "NAME", "cpu or cuda:N (cpu)"},
     {NULL, NULL, NULL}};
@@ -221,6 +222,7 @@ static bool predict(Session *s, const CliArgs *args, void *user, char err[ERR_MA
   notes_init(&notes);
   p.shape.recipe = &recipe, p.shape.notes = &notes;
   bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
+            cli_resolve(args, weights.file, weights.n, p.shape.channels, &recipe, err) &&
             cli_predictor(args, &p, &weights, err) &&
             (is_directory(job.in) ? predict_directory(&p, &job, err) : predict_file(&p, &job, err));
   notes_print(&notes, 0, NOTES_SHOWN, stderr);

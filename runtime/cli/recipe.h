@@ -11,7 +11,15 @@
       {"mask-grid", "HOW", "a mask off its image's grid: refuse, resample or trust its array (refuse)"}, {   \
     "axes", "ORDER", "axes of files that do not say, slowest first: xyz, zyx (xyz)"                          \
   }
+#define CLI_FINGERPRINT_OPTION                                                                               \
+  { "fingerprint", "FILE", "what preparation takes from the training set (netrun fingerprint)" }
 
-/* channels: of the module's images. */
+/* m: NULL where a command does without a module. channels: of the module's images. */
 bool cli_recipe(const CliArgs *args, const Module *m, int channels, Recipe *out, char err[ERR_MAX]);
+/* What the training set adds: from --fingerprint, or else from what the checkpoints say, `n` of them,
+ * which must agree. */
+bool cli_resolve(const CliArgs *args, const char *const *weights, int n, int channels, Recipe *r,
+                 char err[ERR_MAX]);
+/* The text of --fingerprint's file; *given false: there is none. */
+bool cli_fingerprint(const CliArgs *args, Fingerprint *out, bool *given, char err[ERR_MAX]);
 #endif

@@ -15,6 +15,7 @@
 #define NETRUN_DATA_H
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include "runtime/base/err.h"
 #include "runtime/prepare/prepare.h"
 #include "runtime/session/image_store.h"
@@ -26,6 +27,7 @@ typedef struct {
   int64_t classes;
   const Recipe *recipe; /* NULL: recipe_plain */
   Notes *notes;         /* oddities of files; NULL: dropped */
+  const char *case_by;  /* which images are one case: FindOptions.case_by */
 } DataShape;
 
 typedef enum { SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST, SPLIT_NONE } Split; /* NONE: in no list, left out */
@@ -81,7 +83,11 @@ typedef struct {
  * directory needed). plan may be NULL. */
 Dataset *data_open_split(const char *spec, const DataShape *shape, const SplitPlan *plan, char err[ERR_MAX]);
 Dataset *data_open(const char *spec, const DataShape *shape, char err[ERR_MAX]);
+/* The layout, how many images and masks, sizes; then what is odd about the files. Nothing for the phantom. */
+void data_print_summary(const Dataset *d, FILE *out);
 void data_close(Dataset *d);
+/* The name of a spec and its directory (NULL for the phantom), both to be freed, after a failure, too. */
+bool data_locate(const char *spec, char **name, char **root, char err[ERR_MAX]);
 /* Makes part of the training cases the validation split, which must be empty. how: as SplitPlan.val. */
 bool data_split_val(Dataset *d, const char *how, char err[ERR_MAX]);
 /* Says which items are in which split: the same number for the same division, whatever the order. */

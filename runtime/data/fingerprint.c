@@ -23,36 +23,59 @@ static int by_float(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Is item i the first of its file among the training items? Slices share one. */
+/* Is item i the first of its file among those that train or validate? Slices share one. */
 static bool is_case(const Dataset *d, int i) {
-  if (d->item[i].split != SPLIT_TRAIN) return false;
-  return d->item[i].volume < 0 || i == 0 || d->item[i - 1].volume != d->item[i].volume ||
-         d->item[i - 1].split != SPLIT_TRAIN;
+  const Item *it = &d->item[i], *before = it - 1;
+  if (it->split != SPLIT_TRAIN && it->split != SPLIT_VAL) return false;
+  return it->volume < 0 || i == 0 || before->volume != it->volume || before->split == SPLIT_TEST;
 }
 
-static bool spacings(const Dataset *d, double median[3], char err[ERR_MAX]) {
+static bool header_of(const Dataset *d, int item, Image *header, char err[ERR_MAX]) {
   const DataImpl *m = d->impl;
-  int n = 0;
+  Files f = files_of(&m->source[item]);
+  const Wish wish = {.header = true, .set = "image", .axes = d->shape.recipe->axes};
+  return image_read(f.image[0], &wish, header, err);
+}
+
+static double median_of(double *v, int n) {
+  qsort(v, (size_t)n, sizeof *v, by_double);
+  return n == 0 ? 1 : n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+/* The plane that the slices of all volumes lie in, for a 2-D module. */
+static bool choose_plane(const Dataset *d, const int count[NETC_PLANE_STORED + 1], Fingerprint *out,
+                         char err[ERR_MAX]) {
+  int best = NETC_PLANE_THICK, n = 0;
+  for (int p = NETC_PLANE_AXIAL; p <= NETC_PLANE_STORED; p++) {
+    n += count[p];
+    if (count[p] > (best ? count[best] : 0)) best = p;
+  }
+  out->plane = best;
+  return !best || count[best] == n ||
+         err_set(err,
+                 "%s: the thick slices of %d of its %d volumes lie in another plane than those of the "
+                 "others; say "
+                 "which plane is wanted: prepare { plane = \"axial\" } (or coronal, sagittal, stored)",
+                 d->name, n - count[best], n);
+}
+
+static bool spacings(const Dataset *d, Fingerprint *out, char err[ERR_MAX]) {
+  int n = 0, plane[NETC_PLANE_STORED + 1] = {0};
   double *mm = malloc((size_t)(3 * d->nitem + 3) * sizeof *mm);
   bool ok = mm || err_memory(err, "spacings", 0);
+  Recipe stored = *d->shape.recipe;
+  stored.resample = false;
   for (int i = 0; ok && i < d->nitem; i++) {
-    if (!is_case(d, i)) continue;
-    Files f = files_of(&m->source[i]);
     Image header;
-    ok = image_read(f.image[0], &(Wish){.header = true, .set = "image", .axes = d->shape.recipe->axes},
-                    &header, err);
-    if (!ok) break;
-    Recipe stored = *d->shape.recipe;
-    stored.resample = false;
+    if (!is_case(d, i)) continue;
+    if (!(ok = header_of(d, i, &header, err))) break;
     Grid g = prepared_grid(&header.grid, &stored, d->shape.spatial);
     for (int a = 0; a < 3; a++) mm[a * d->nitem + n] = grid_spacing(&g, a);
+    if (d->item[i].volume >= 0) plane[plane_of(&header.grid, &stored)]++;
     n++;
   }
-  for (int a = 0; ok && a < 3; a++) {
-    double *v = mm + a * d->nitem;
-    qsort(v, (size_t)n, sizeof *v, by_double);
-    median[a] = n ? n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2 : 1;
-  }
+  for (int a = 0; ok && a < 3; a++) out->spacing[a] = median_of(mm + a * d->nitem, n);
+  ok = ok && choose_plane(d, plane, out, err);
   free(mm);
   return ok;
 }
@@ -128,5 +151,5 @@ static bool foregrounds(const Dataset *d, Fingerprint *out, char err[ERR_MAX]) {
 bool fingerprint_measure(const Dataset *d, bool foreground, Fingerprint *out, char err[ERR_MAX]) {
   *out = (Fingerprint){.channels = d->shape.channels, .spacing = {1, 1, 1}};
   if (!d->root) return !foreground || err_set(err, "the phantom's intensities have no foreground statistics");
-  return spacings(d, out->spacing, err) && (!foreground || foregrounds(d, out, err));
+  return spacings(d, out, err) && (!foreground || foregrounds(d, out, err));
 }

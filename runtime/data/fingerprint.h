@@ -4,7 +4,8 @@
 #define NETRUN_FINGERPRINT_H
 #include "runtime/data/data.h"
 
-/* Of the items of the training split; foreground of those that are labelled. Reads headers, and voxels
- * only where `foreground` is wanted. */
+/* Of the cases that train and validate, so that all folds of a data set have one fingerprint; foreground
+ * of those that are labelled. Reads headers, and voxels only where `foreground` is wanted. Volumes whose
+ * slices lie in different planes are an error. */
 bool fingerprint_measure(const Dataset *d, bool foreground, Fingerprint *out, char err[ERR_MAX]);
 #endif

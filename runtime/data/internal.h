@@ -3,15 +3,20 @@
 #define NETRUN_DATA_IMPL_H
 #include <pthread.h>
 #include "runtime/data/data.h"
+#include "runtime/find/find.h"
 #include "runtime/image/edt.h"
 #include "runtime/image/image.h"
 #include "runtime/io/format.h"
 
 /* Where an item's data lie. A picture, a volume, or one slice of a volume along z. */
 typedef struct {
-  char *image, *mask; /* paths; mask NULL: none. The same HDF5 file holds both. */
-  int slice;          /* -1: not a slice */
-  int volume;         /* number of its volume among those taken slice-wise */
+  int nfile;        /* of the phantom 0 */
+  char **file;      /* paths, one per channel */
+  char *mask;       /* path, NULL: none. The same HDF5 file holds both. */
+  int slice;        /* -1: not a slice */
+  int volume;       /* number of its volume among those taken slice-wise */
+  FoundPart part;   /* what its folders say */
+  const char *axes; /* Wish.axes, NULL: as the format says */
 } Source;
 
 /* Volumes taken slice-wise: every slice at the module's size, 16 bits for each channel of the image and 8 for
@@ -32,7 +37,8 @@ typedef struct DataImpl {
   Source *source; /* per item */
   char **patient; /* per case: name */
   int room;
-  int *order; /* cases of train.list in its order; NULL: there is none */
+  Found found; /* empty for the phantom */
+  int *order;  /* cases of train.list in its order; NULL: there is none */
   int norder;
   bool skip_missing; /* of the SplitPlan */
   SliceStore store;
@@ -42,13 +48,14 @@ typedef struct DataImpl {
 } DataImpl;
 
 /* While scanning: append an item; false when memory is lacking. Strings are copied. */
-bool data_add(Dataset *d, const char *patient, const char *name, const char *image, const char *mask,
-              int slice, int volume);
+bool data_add(Dataset *d, const char *patient, const char *name, const Source *from);
+void source_free(Source *s);
 
 /* scan.c: finds the items of a directory. */
-bool scan_directory(Dataset *d, const char *kind, char err[ERR_MAX]);
-/* Number of slices a volume file has for a 2-D module, told by its header; -1 and a message on failure. */
-int64_t volume_slices(const char *path, const DataShape *shape, char err[ERR_MAX]);
+bool scan_directory(Dataset *d, char err[ERR_MAX]);
+/* Number of slices a volume file has for a 2-D module, told by its header; -1 and a message on failure.
+ * axes: Wish.axes. */
+int64_t volume_slices(const char *path, const char *axes, const DataShape *shape, char err[ERR_MAX]);
 /* store.c: room for the slices of all volumes; nothing where there are none. */
 bool store_open(Dataset *d, char err[ERR_MAX]);
 /* Takes the disk's blocks for a volume's slices, to be called before they are written. */

@@ -11,8 +11,22 @@ static int find_case(Dataset *d, const char *patient) {
   return -1;
 }
 
-bool data_add(Dataset *d, const char *patient, const char *name, const char *image, const char *mask,
-              int slice, int volume) {
+void source_free(Source *s) {
+  for (int i = 0; s->file && i < s->nfile; i++) free(s->file[i]);
+  free(s->file), free(s->mask);
+  *s = (Source){.nfile = 0};
+}
+
+static bool source_copy(Source *to, const Source *from) {
+  *to = *from;
+  to->mask = from->mask ? strdup(from->mask) : NULL;
+  to->file = calloc((size_t)from->nfile + 1, sizeof *to->file);
+  bool ok = to->file && (to->mask || !from->mask);
+  for (int i = 0; to->file && i < from->nfile; i++) ok = (to->file[i] = strdup(from->file[i])) && ok;
+  return ok;
+}
+
+bool data_add(Dataset *d, const char *patient, const char *name, const Source *from) {
   DataImpl *m = d->impl;
   if (d->nitem == m->room) {
     int room = m->room ? 2 * m->room : 256;
@@ -30,11 +44,10 @@ bool data_add(Dataset *d, const char *patient, const char *name, const char *ima
     if (!(m->patient[d->ncase] = strdup(patient))) return false;
     c = d->ncase++;
   }
-  Item it = {.name = strdup(name), .patient = c, .volume = slice >= 0 ? volume : -1};
-  Source so = {.image = strdup(image), .mask = mask ? strdup(mask) : NULL, .slice = slice, .volume = volume};
-  d->item[d->nitem] = it, m->source[d->nitem] = so;
-  d->nitem++;
-  return it.name && so.image && (so.mask || !mask);
+  Item it = {.name = strdup(name), .patient = c, .volume = from->slice >= 0 ? from->volume : -1};
+  bool ok = source_copy(&m->source[d->nitem], from) && it.name;
+  d->item[d->nitem++] = it;
+  return ok;
 }
 
 int data_count(const Dataset *d, Split split, bool labeled_only) {

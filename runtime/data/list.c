@@ -157,8 +157,21 @@ static const Key *find_file(const Index *x, const char *path, Key *room) {
   const DataImpl *m = x->d->impl;
   for (int i = 0; i < x->d->nitem; i++) {
     const Source *s = &m->source[i];
-    if (!ends_with(s->image, path)) continue;
+    if (!s->nfile || !ends_with(s->file[0], path)) continue;
     *room = (Key){x->d->item[i].name, s->slice < 0 ? i : -1, x->d->item[i].patient};
+    return room;
+  }
+  return NULL;
+}
+
+/* A volume whose slices are the items, where its case is a patient of several volumes: the case. */
+static const Key *find_volume(const Index *x, const char *name, Key *room) {
+  char volume[NAME_ROOM];
+  for (int i = 0; i < x->d->nitem; i++) {
+    const Item *it = &x->d->item[i];
+    if (strncmp(it->name, name, strlen(name)) || strcmp(case_in_name(it->name, volume, sizeof volume), name))
+      continue;
+    *room = (Key){it->name, -1, it->patient};
     return room;
   }
   return NULL;
@@ -178,7 +191,7 @@ static const Key *find_path(const Index *x, const char *text, Key *room) {
     if (k) return k;
     if (p[strcspn(p, "/")] == '\0' || strcspn(p, ",;\t ") < strcspn(p, "/")) break;
   }
-  return strchr(at, '/') ? find_file(x, at, room) : NULL;
+  return strchr(at, '/') ? find_file(x, at, room) : find_volume(x, at, room);
 }
 
 /* The first column, where the separators are those of `between`; without the quotes around it. */

@@ -12,7 +12,7 @@ Ask ask_of(const DataShape *shape, bool own_label) {
                .notes = shape->notes};
 }
 
-Files files_of(const Source *s) { return (Files){.image = &s->image, .nimage = 1, .mask = s->mask}; }
+Files files_of(const Source *s) { return (Files){s->file, s->nfile, s->mask, s->axes}; }
 
 /* Every channel at the module's size. */
 static bool resize_channels(const PreparedPicture *p, const DataShape *shape, const Recipe *r, float *out) {

@@ -9,45 +9,46 @@
 void data_close(Dataset *d) {
   if (!d) return;
   DataImpl *m = d->impl;
-  for (int i = 0; i < d->nitem; i++) free(d->item[i].name), free(m->source[i].image), free(m->source[i].mask);
+  for (int i = 0; i < d->nitem; i++) free(d->item[i].name), source_free(&m->source[i]);
   for (int i = 0; i < d->ncase; i++) free(m->patient[i]);
   store_close(&m->store);
   free(m->source), free(m->patient), free(m->order);
   prepared_free(&m->own);
+  found_free(&m->found);
   pthread_mutex_destroy(&m->lock);
   free(m), free(d->item), free(d->name), free(d->root), free(d);
 }
 
-/* Splits "NAME:DIR"; without a directory it is $NETRUN_DATA/NAME. */
-static bool locate(Dataset *d, const char *spec, char err[ERR_MAX]) {
+bool data_locate(const char *spec, char **name, char **root, char err[ERR_MAX]) {
   static const char *const known[] = {"lits", "isic2018", "isic", "la", "folder", "phantom"};
   const char *colon = strchr(spec, ':'), *base = getenv("NETRUN_DATA");
   bool is_known = false;
-  d->name = colon ? strndup(spec, (size_t)(colon - spec)) : strdup(spec);
-  if (!d->name) return err_set(err, "not enough memory");
+  *root = NULL;
+  *name = colon ? strndup(spec, (size_t)(colon - spec)) : strdup(spec);
+  if (!*name) return err_set(err, "not enough memory");
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-    is_known = is_known || !strcasecmp(d->name, known[i]);
+    is_known = is_known || !strcasecmp(*name, known[i]);
   if (!is_known)
     return err_set(err,
                    "--data %s: unknown data set '%s'; expected lits, isic2018, la, folder or phantom, as "
                    "NAME:DIR or "
                    "NAME under $NETRUN_DATA",
-                   spec, d->name);
-  if (!strcasecmp(d->name, "phantom")) return true;
+                   spec, *name);
+  if (!strcasecmp(*name, "phantom")) return true;
   if (!colon && (!base || !*base))
     return err_set(
         err, "--data %s: where is it? Give --data %s:DIR, or set NETRUN_DATA to the folder that holds %s/",
-        spec, d->name, d->name);
+        spec, *name, *name);
   char path[4096];
   if (colon) snprintf(path, sizeof path, "%s", colon + 1);
-  else snprintf(path, sizeof path, "%s/%s", base, d->name);
+  else snprintf(path, sizeof path, "%s/%s", base, *name);
   struct stat st;
-  if (!colon && stat(path, &st) && !strcasecmp(d->name, "isic"))
+  if (!colon && stat(path, &st) && !strcasecmp(*name, "isic"))
     snprintf(path, sizeof path, "%s/isic2018", base);
   if (stat(path, &st)) return err_sys(err, "--data %s: %s", spec, path);
   if (!S_ISDIR(st.st_mode)) return err_set(err, "--data %s: %s is not a directory", spec, path);
-  d->root = strdup(path);
-  return d->root ? true : err_set(err, "not enough memory");
+  *root = strdup(path);
+  return *root ? true : err_set(err, "not enough memory");
 }
 
 /* Training items with a mask are labelled, until data_split_labeled says less. */
@@ -67,8 +68,8 @@ Dataset *data_open_split(const char *spec, const DataShape *shape, const SplitPl
   d->impl = m, d->shape = *shape;
   if (!d->shape.recipe) d->shape.recipe = &recipe_plain;
   for (int a = 0; a < 3; a++) d->spacing[a] = 1;
-  bool ok = locate(d, spec, err);
-  if (ok && d->root) ok = scan_directory(d, d->name, err);
+  bool ok = data_locate(spec, &d->name, &d->root, err);
+  if (ok && d->root) ok = scan_directory(d, err);
   else if (ok && !phantom_items(d)) ok = err_set(err, "not enough memory");
   m->skip_missing = plan && plan->skip_missing;
   ok = ok && split_cases(d, d->name, plan ? plan : &as_lists_say, err) && store_open(d, err);

@@ -83,7 +83,7 @@ bool phantom_items(Dataset *d) {
   char name[32];
   for (int i = 0; i < PHANTOM_TRAIN + PHANTOM_TEST; i++) {
     snprintf(name, sizeof name, "phantom%03d", i);
-    if (!data_add(d, name, name, "", NULL, -1, 0)) return false;
+    if (!data_add(d, name, name, &(Source){.slice = -1})) return false;
     d->item[i].split = i < PHANTOM_TRAIN ? SPLIT_TRAIN : SPLIT_TEST;
   }
   return true;

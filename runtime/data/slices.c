@@ -96,7 +96,7 @@ static bool store_volume(const Dataset *d, const Source *source, char err[ERR_MA
   }
   st->ready[source->volume] = ok;
   scratch_free(&s), prepared_free(&p);
-  return ok || err_memory(err, source->image, st->plane * 4);
+  return ok || err_memory(err, source->file[0], st->plane * 4);
 }
 
 /* The slice's mask at the volume's resolution; the volume last used stays in memory. With the lock held. */
@@ -135,7 +135,7 @@ bool load_slice(const Dataset *d, const Source *s, bool own, Sample *out, char e
   const uint16_t *stored = (const uint16_t *)(const void *)at;
   out->image = malloc((size_t)(st->plane * channels) * sizeof *out->image);
   out->label = s->mask ? malloc((size_t)st->plane) : NULL;
-  if (!out->image || (s->mask && !out->label)) return err_memory(err, s->image, st->plane * 4 * channels);
+  if (!out->image || (s->mask && !out->label)) return err_memory(err, s->file[0], st->plane * 4 * channels);
   for (int c = 0; c < channels; c++)
     values_of(stored + c * st->plane, st->plane, st->range + ((int64_t)s->volume * channels + c) * 2,
               &r->intensity[c], out->image + c * st->plane);

@@ -109,7 +109,7 @@ static void drop_left_out(Dataset *d) {
   int n = 0, all = d->nitem;
   for (int i = 0; i < d->nitem; i++) {
     if (d->item[i].split == SPLIT_NONE) {
-      free(d->item[i].name), free(m->source[i].image), free(m->source[i].mask);
+      free(d->item[i].name), source_free(&m->source[i]);
       continue;
     }
     d->item[n] = d->item[i], m->source[n] = m->source[i], n++;
@@ -159,6 +159,15 @@ static bool split_by_lists(Dataset *d, bool *done, char err[ERR_MAX]) {
 }
 
 /* ---- without lists ---- */
+
+/* Parts that the data set's folders name. */
+static void split_by_folders(Dataset *d) {
+  const DataImpl *m = d->impl;
+  for (int i = 0; i < d->nitem; i++)
+    d->item[i].split = m->source[i].part == PART_TEST  ? SPLIT_TEST
+                       : m->source[i].part == PART_VAL ? SPLIT_VAL
+                                                       : SPLIT_TRAIN;
+}
 
 /* The literature's ten test volumes of LiTS. */
 static bool lits_test_volume(const char *patient) {
@@ -242,6 +251,7 @@ bool split_cases(Dataset *d, const char *kind, const SplitPlan *plan, char err[E
   if (plan->fold && plan->val && strcmp(plan->val, "none") != 0)
     return err_set(err, "--fold and --val exclude each other: a fold is the validation split");
   if (d->root && !split_by_lists(d, &done, err)) return false;
+  if (!done && ((const DataImpl *)d->impl)->found.parts) split_by_folders(d), done = true;
   if (!done && !split_by_name(d, kind, err)) return false;
   if (plan->fold) return split_fold(d, plan->fold, err);
   return !plan->val || data_split_val(d, plan->val, err);

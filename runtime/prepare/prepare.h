@@ -35,6 +35,7 @@ typedef struct {
   char *const *image; /* one file with all channels, or one for each */
   int nimage;
   const char *mask; /* NULL: none */
+  const char *axes; /* of files that do not say theirs, where the recipe does not: Wish.axes */
 } Files;
 
 typedef struct {
@@ -77,6 +78,9 @@ Slices slices_of(const Place *p);
 Grid prepared_grid(const Grid *g, const Recipe *r, int spatial);
 /* Elements of the copies that preparation makes of the channels beside the stored ones, at most at a time. */
 int64_t prepare_copies(const Grid *g, const Recipe *r, int spatial, int channels);
+/* The plane (NetcPlane) of the slices of a volume on that grid; STORED where its file does not say where
+ * it lies. */
+int plane_of(const Grid *g, const Recipe *r);
 /* How many slices a volume on that grid has. */
 int64_t slices_in(const Grid *g, const Recipe *r);
 #endif

@@ -35,9 +35,10 @@ static bool right_spatial(const Image *image, int spatial, const char *path, cha
                  format_endings_of(HOLDS_PICTURE, endings));
 }
 
-static bool read_one(const char *path, const char *set, const Ask *ask, ReadAs as, int spatial, Image *out,
-                     char err[ERR_MAX]) {
-  const Wish wish = {.as = as, .set = set, .axes = ask->recipe->axes, .notes = ask->notes};
+static bool read_one(const char *path, const char *set, const Files *files, const Ask *ask, ReadAs as,
+                     int spatial, Image *out, char err[ERR_MAX]) {
+  const char *axes = ask->recipe->axes ? ask->recipe->axes : files->axes;
+  const Wish wish = {.as = as, .set = set, .axes = axes, .notes = ask->notes};
   if (!image_read(path, &wish, out, err)) return false;
   bool ok = right_spatial(out, spatial, path, err) &&
             (as != READ_IMAGE || finite_values(out, ask->recipe, path, ask->notes, err));
@@ -57,6 +58,10 @@ static bool append(Image *all, Image *more, const char *path, char err[ERR_MAX])
   return v || err_memory(err, path, n * 4);
 }
 
+bool channels_suit(int have, int want) {
+  return have == want || (have == 3 && want == 1) || (have == 1 && want == 3);
+}
+
 /* Colours to grey by luminance (ITU-R BT.601), grey to three equal colours. */
 static bool suit_channels(Image *image, int wanted, const char *path, char err[ERR_MAX]) {
   int64_t n = grid_count(&image->grid);
@@ -68,7 +73,7 @@ static bool suit_channels(Image *image, int wanted, const char *path, char err[E
     if ((v = realloc(image->value, (size_t)n * sizeof *v))) image->value = v;
     return true;
   }
-  if (image->channels != 1 || wanted != 3)
+  if (!channels_suit(image->channels, wanted))
     return err_set(err, "%s: it has %d channel%s, but the module wants %d (-D channels=%d)", path,
                    image->channels, image->channels == 1 ? "" : "s", wanted, image->channels);
   v = realloc(image->value, (size_t)(3 * n) * sizeof *v);
@@ -80,11 +85,11 @@ static bool suit_channels(Image *image, int wanted, const char *path, char err[E
 
 bool read_channels(const Files *files, const Ask *ask, int spatial, Image *out, char err[ERR_MAX]) {
   const char *first = files->image[0];
-  if (!read_one(first, "image", ask, READ_IMAGE, spatial, out, err)) return false;
+  if (!read_one(first, "image", files, ask, READ_IMAGE, spatial, out, err)) return false;
   bool ok = true;
   for (int i = 1; ok && i < files->nimage; i++) {
     Image more;
-    ok = read_one(files->image[i], "image", ask, READ_IMAGE, spatial, &more, err);
+    ok = read_one(files->image[i], "image", files, ask, READ_IMAGE, spatial, &more, err);
     if (!ok) break;
     ok = match_grids(&out->grid, &more, ask->recipe->other_grid, first, files->image[i], "channel",
                      ask->notes, err);
@@ -101,7 +106,7 @@ bool read_mask(const Files *files, const Ask *ask, const Grid *image, int spatia
   const Recipe *r = ask->recipe;
   bool colours = recipe_has_colours(r);
   Image mask;
-  if (!read_one(files->mask, "label", ask, colours ? READ_COLOURS : READ_NUMBERS, spatial, &mask, err))
+  if (!read_one(files->mask, "label", files, ask, colours ? READ_COLOURS : READ_NUMBERS, spatial, &mask, err))
     return false;
   const bool lossy = mask.lossy;
   int64_t n = grid_count(image);

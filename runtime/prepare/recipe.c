@@ -25,7 +25,8 @@ bool recipe_of(const NetcPrepare *p, int spatial, int channels, Recipe *out, cha
   out->image_order = (NetcOrder)p->image_order, out->mask_order = (NetcOrder)p->mask_order;
   for (int c = 0; c < channels && p->nintensities; c++)
     out->intensity[c] = p->intensities[p->nintensities == 1 ? 0 : c];
-  out->nlabel = p->nlabels, out->label = p->labels, out->channel = p->channels;
+  out->nlabel = p->nlabels, out->label = p->labels,
+  out->channel = p->nchannels == channels ? p->channels : NULL;
   return true;
 }
 
@@ -39,6 +40,7 @@ bool recipe_resolve(Recipe *r, int channels, const Fingerprint *f, char err[ERR_
   if (f->channels != channels)
     return err_set(err, "the fingerprint is of images of %d channels; the module takes %d", f->channels,
                    channels);
+  if (r->plane == NETC_PLANE_THICK) r->plane = f->plane;
   if (r->median) memcpy(r->spacing, f->spacing, sizeof r->spacing);
   for (int c = 0; c < channels; c++) {
     NetcIntensity *i = &r->intensity[c];
@@ -49,9 +51,15 @@ bool recipe_resolve(Recipe *r, int channels, const Fingerprint *f, char err[ERR_
   return true;
 }
 
+static const char *const plane_word[] = {
+#define PLANE(name, word) [NETC_PLANE_##name] = word,
+#include "ir/prepare.def"
+};
+enum { PLANES = sizeof plane_word / sizeof *plane_word };
+
 void fingerprint_text(const Fingerprint *f, char out[FINGERPRINT_TEXT]) {
-  int at =
-      snprintf(out, FINGERPRINT_TEXT, "spacing %.9g %.9g %.9g", f->spacing[0], f->spacing[1], f->spacing[2]);
+  int at = snprintf(out, FINGERPRINT_TEXT, "spacing %.9g %.9g %.9g plane %s", f->spacing[0], f->spacing[1],
+                    f->spacing[2], plane_word[f->plane]);
   for (int c = 0; c < f->channels; c++)
     at +=
         snprintf(out + at, (size_t)(FINGERPRINT_TEXT - at), " foreground %.9g %.9g %.9g %.9g",
@@ -75,7 +83,12 @@ static bool numbers(const char **at, const char *word, int n, double *out) {
 bool fingerprint_parse(const char *text, Fingerprint *out) {
   double v[4];
   *out = (Fingerprint){.channels = 0};
-  if (!numbers(&text, "spacing", 3, out->spacing)) return false;
+  if (!numbers(&text, "spacing", 3, out->spacing) || !numbers(&text, "plane", 0, NULL)) return false;
+  size_t n = strcspn(text += strspn(text, " "), " \n");
+  for (out->plane = 0; out->plane < PLANES; out->plane++)
+    if (strlen(plane_word[out->plane]) == n && !strncmp(text, plane_word[out->plane], n)) break;
+  if (out->plane == PLANES) return false;
+  text += n;
   while (out->channels < RECIPE_CHANNELS && numbers(&text, "foreground", 4, v)) {
     int c = out->channels++;
     out->foreground[c].lo = v[0], out->foreground[c].hi = v[1];

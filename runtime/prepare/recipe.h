@@ -37,6 +37,7 @@ typedef struct {
 typedef struct {
   int channels;
   double spacing[3]; /* median along each axis after orientation, mm */
+  int plane;         /* NetcPlane of the slices of most volumes, 2-D modules; THICK: there were none */
   struct {
     double lo, hi, mean, deviation; /* percentiles 0.5 and 99.5 of foreground voxels, as files have them */
   } foreground[RECIPE_CHANNELS];
@@ -50,8 +51,8 @@ bool recipe_of(const NetcPrepare *p, int spatial, int channels, Recipe *out, cha
 /* Does it need a fingerprint? */
 bool recipe_unresolved(const Recipe *r, int channels);
 bool recipe_resolve(Recipe *r, int channels, const Fingerprint *f, char err[ERR_MAX]);
-/* One line of text: "spacing 0.76 0.76 1.5 foreground -200 250 80 40 ..", and back. */
-enum { FINGERPRINT_TEXT = 2048 };
+/* One line of text: "spacing 0.76 0.76 1.5 plane axial foreground -200 250 80 40 ..", and back. */
+enum { FINGERPRINT_TEXT = 2048 }; /* as Progress.fingerprint */
 void fingerprint_text(const Fingerprint *f, char out[FINGERPRINT_TEXT]);
 bool fingerprint_parse(const char *text, Fingerprint *out);
 #endif

@@ -202,6 +202,18 @@ static int slice_axis(const Grid *g, const int stored[3], const Recipe *r) {
 
 /* ---- all of it ---- */
 
+int plane_of(const Grid *g, const Recipe *r) {
+  Turn t = turn_of(g, r);
+  Grid turned = grid_turned(g, &t);
+  char code[4];
+  grid_orientation(&turned, code);
+  char along = code[slice_axis(&turned, t.axis, r)];
+  if (!g->placed || r->plane == NETC_PLANE_STORED) return NETC_PLANE_STORED;
+  return strchr("SI", along)   ? NETC_PLANE_AXIAL
+         : strchr("AP", along) ? NETC_PLANE_CORONAL
+                               : NETC_PLANE_SAGITTAL;
+}
+
 int64_t slices_in(const Grid *g, const Recipe *r) {
   Turn t = turn_of(g, r);
   Grid turned = grid_turned(g, &t);

@@ -16,6 +16,7 @@ typedef struct {
   char data[128], labeled[128];       /* name of the data set, --labeled */
   char fold[24], val[24], missing[8]; /* --fold, --val, --missing */
   char best[16], best_split[8];       /* the weights are the best so far by this metric, on this split */
+  char fingerprint[2048];             /* what preparation took from the training set: fingerprint_text */
 } Progress;
 
 /* Refuses to write a variable that is not finite, naming it. */
