@@ -93,7 +93,7 @@ static bool predict_file(Predictor *p, const Job *job, char err[ERR_MAX]) {
 
 /* ---- a directory ---- */
 
-static int is_image(const struct dirent *e) { return e->d_name[0] != '.' && format_of(e->d_name); }
+static int is_image(const struct dirent *e) { return e->d_name[0] != '.' && format_of_image(e->d_name); }
 
 /* The name of an image's mask. */
 static void mask_name(const char *name, char file[512]) {
@@ -169,7 +169,7 @@ static bool predict_directory(Predictor *p, const Job *job, char err[ERR_MAX]) {
 static const CliOption options[] = {
     {"weights", "FILE[,FILE..]", "a checkpoint or other .safetensors file; of several the mean is taken"},
     {"in", "IMAGE|DIR", "a picture or volume (docs/data.md lists the formats), or a directory of them"},
-    {"out", "MASK|DIR", ".png for a picture, .nii or .nii.gz for a volume; a directory if --in is one"},
+    {"out", "MASK|DIR", ".png; for a volume .nii.gz, .nii, .nrrd or .mha; a directory if --in is one"},
     {"overlay", "PNG", "also a picture: the image, and the prediction's outline in red over it"},
     {"prob", "FILE|DIR", "also the probabilities of all classes: a float NIfTI volume of four axes"},
     {"memory", "SIZE", "take no more than this, as 2G; the result does not depend on it"},
