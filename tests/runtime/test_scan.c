@@ -466,7 +466,7 @@ TEST_WITH(fresh, NULL, images_without_masks_are_found) {
 TEST_WITH(fresh, NULL, a_folder_without_images_says_what_is_there) {
   tree("notes/a.txt\nnotes/b.txt\nc.bvh\n");
   expect_error(&(FindOptions){.spatial = 3},
-               "no images found; there are 2 .txt, 1 .bvh. Formats that are read");
+               "no images found; there are 2 .txt, 1 .bvh. Formats: .png");
   tree("images/a.png\nmasks/a.png\n");
   expect_error(&(FindOptions){.spatial = 3}, "use a 2-D module");
   Found f;
