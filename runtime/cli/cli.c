@@ -7,8 +7,8 @@
 #include "runtime/base/spell.h"
 #include "runtime/cli/cli.h"
 
-static const Command *const commands[] = {&cmd_check, &cmd_train, &cmd_eval,  &cmd_predict,
-                                          &cmd_info,  &cmd_exec,  &cmd_bench, &cmd_fingerprint};
+static const Command *const commands[] = {&cmd_check,   &cmd_fingerprint, &cmd_train, &cmd_eval,
+                                          &cmd_predict, &cmd_info,        &cmd_exec,  &cmd_bench};
 enum { COMMANDS = sizeof commands / sizeof *commands, MAX_OPTIONS = 32, MAX_WORD = 32 };
 
 /* ---- spelling ---- */

@@ -34,8 +34,8 @@ typedef struct Command {
   bool (*run)(const CliArgs *args, char err[ERR_MAX]);
 } Command;
 
-extern const Command cmd_check, cmd_train, cmd_eval, cmd_predict, cmd_info, cmd_exec, cmd_bench,
-    cmd_fingerprint;
+extern const Command cmd_check, cmd_fingerprint, cmd_train, cmd_eval, cmd_predict, cmd_info, cmd_exec,
+    cmd_bench;
 
 /* Runs what the command line says; the exit status: 0, or 1 after a message on stderr. */
 int cli_main(int argc, char **argv);

@@ -16,8 +16,8 @@ static void print_head(const ReportAbout *a, const Results *r) {
   static const char *const then[] = {[EMPTY_ONE] = "agreed values count there (--empty)",
                                      [EMPTY_NAN] = "what is not defined there is left out",
                                      [EMPTY_SKIP] = "they are left out"};
-  printf("%s, %s split, %d %ss%s%s\n", a->data, a->split, r->items, r->unit, a->fill ? ", holes filled" : "",
-         a->largest ? ", largest component" : "");
+  printf("%s, %s split, %d %ss%s%s\n", a->data, a->split, r->items, r->unit,
+         a->clean.fill ? ", holes filled" : "", a->clean.largest ? ", largest component" : "");
   if (r->classes > 2)
     printf("each value is the mean over the %lld foreground classes, each against all others\n",
            (long long)r->classes - 1);
@@ -70,8 +70,7 @@ static const CliOption options[] = {
     {"empty", "RULE", "metrics of empty masks: one (agreed values), nan, or skip (one)"},
     {"overlays", "N", "pictures of N images, spread evenly: image, truth green, prediction red (0)"},
     {"by", "slice|volume", "what a 2-D module's score on volumes is of (volume)"},
-    {"fill", NULL, "fill the holes of predictions before scoring"},
-    {"largest", NULL, "keep the largest component of predictions before scoring"},
+    CLI_CLEAN_OPTIONS,
     CLI_PREDICTOR_OPTIONS,
     CLI_RECIPE_OPTIONS,
     CLI_FINGERPRINT_OPTION,
@@ -160,11 +159,12 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
   notes_init(&notes);
   p.shape.recipe = &recipe, p.shape.notes = &notes;
   o->weights = cli_value(args, "weights");
+  o->class_names = s->module->desc->prepare ? s->module->desc->prepare->classes : NULL;
   Dataset *d = NULL;
   bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
             cli_resolve(args, weights.file, weights.n, p.shape.channels, &recipe, err) &&
-            cli_predictor(args, &p, &weights, err) && (d = open_data(args, data, &weights, &p, o, err)) &&
-            evaluate_data(&p, o, d, err);
+            cli_cleaning(args, s->module, &o->clean, err) && cli_predictor(args, &p, &weights, err) &&
+            (d = open_data(args, data, &weights, &p, o, err)) && evaluate_data(&p, o, d, err);
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
   notes_free(&notes);
   data_close(d);
@@ -188,11 +188,7 @@ static bool read_metrics(const CliArgs *args, MetricOptions *o, char err[ERR_MAX
 }
 
 static bool run(const CliArgs *args, char err[ERR_MAX]) {
-  EvalOptions o = {.split = SPLIT_TEST,
-                   .fill = cli_given(args, "fill"),
-                   .largest = cli_given(args, "largest"),
-                   .out = cli_value(args, "out"),
-                   .progress = stderr};
+  EvalOptions o = {.split = SPLIT_TEST, .out = cli_value(args, "out"), .progress = stderr};
   const char *split = cli_value(args, "split"), *by = cli_value(args, "by");
   if (by && strcmp(by, "slice") != 0 && strcmp(by, "volume") != 0)
     return err_set(err, "--by is `%s`; it can be slice or volume", by);

@@ -10,7 +10,6 @@
 #include "runtime/base/file.h"
 #include "runtime/eval/overlay.h"
 #include "runtime/eval/memory.h"
-#include "runtime/eval/score.h"
 #include "runtime/base/scratch.h"
 #include "runtime/io/picture.h"
 #include "runtime/eval/predictor.h"
@@ -33,7 +32,7 @@ static int64_t fullest(const uint8_t *masks, int64_t n, int64_t patch) {
 /* One input, or a directory of them. */
 typedef struct {
   const char *in, *out, *overlay, *prob; /* overlay, prob: NULL: none */
-  bool fill, largest;
+  Cleaning clean;
   int64_t memory; /* bytes; 0: what it takes */
 } Job;
 
@@ -46,12 +45,28 @@ static bool write_overlay(const Job *job, const Predictor *p, const Sample *x, c
                          p->shape.size[0], p->shape.size[1], NULL, small + z * p->patch, err);
 }
 
+/* What stands in masks for each class: the first of the values that the module's labels give it. NULL: its
+ * number. */
+enum { CLASSES = NETC_MAX_CLASSES + 1 };
+static const int32_t *file_values(const Predictor *p, int32_t value[CLASSES]) {
+  const NetcPrepare *s = p->session->module->desc->prepare;
+  if (!s || !s->nlabels) return NULL;
+  for (int c = 0; c < CLASSES; c++) value[c] = c;
+  for (int i = s->nlabels - 1; i >= 0; i--) {
+    const NetcLabelRule *l = &s->labels[i];
+    if (l->colour != NETC_NO_COLOUR || l->value < INT32_MIN || l->value > INT32_MAX) return NULL;
+    if (l->cls >= 0) value[l->cls] = (int32_t)l->value;
+  }
+  return value;
+}
+
 static bool write_answer(const Predictor *p, const Sample *x, const Job *job, const Answer *a,
                          char err[ERR_MAX]) {
   int64_t classes = p->shape.classes;
-  const Written mask = {x->own_spatial, 1, x->own, a->mask, NULL, classes, NULL};
+  int32_t value[CLASSES];
+  const Written mask = {x->own_spatial, 1, x->own, a->mask, NULL, classes, file_values(p, value)};
   const Written prob = {x->own_spatial, (int)classes, x->own, NULL, a->prob, classes, NULL};
-  return clean_mask(a->mask, classes, x->own_spatial, x->own.dim, job->fill, job->largest, err) &&
+  return clean_mask(a->mask, classes, x->own_spatial, &x->own, &job->clean, err) &&
          image_write(job->out, job->in, &mask, err) &&
          (!job->prob || image_write(job->prob, job->in, &prob, err)) &&
          write_overlay(job, p, x, a->small, err);
@@ -63,19 +78,28 @@ static bool predict_sample(Predictor *p, Sample *x, const Job *job, char err[ERR
   bool ok = a.mask && (a.small || !job->overlay);
   if (!ok) err_memory(err, job->in, own + small);
   if (ok && job->prob) ok = scratch_floats(own * p->shape.classes, &a.prob, err);
-  ok = ok && predictor_answer(p, x, &a, err) && write_answer(p, x, job, &a, err);
+  ok = ok && predictor_answer(p, x, &a, err);
+  if (!job->overlay) free(x->image), x->image = NULL;
+  ok = ok && write_answer(p, x, job, &a, err);
   scratch_free(a.prob, own * p->shape.classes);
   free(a.mask), free(a.small);
   return ok;
 }
 
+enum { TOLD = 256 << 20 }; /* bytes; nobody's memory is short of less */
+
+static bool plan_file(Predictor *p, const Job *job, const Files *files, Plan *plan, char err[ERR_MAX]) {
+  *plan = (Plan){.overlay = job->overlay != NULL, .clean = cleaning_wanted(&job->clean)};
+  return plan_memory(p, files, plan, job->memory, err);
+}
+
 static bool predict_file(Predictor *p, const Job *job, char err[ERR_MAX]) {
   Sample x;
+  Plan plan;
   char *name = (char *)(uintptr_t)job->in;
   const Files files = {.image = &name, .nimage = 1};
-  Plan plan = {.prob = job->prob != NULL, .small = job->overlay != NULL, .clean = job->fill || job->largest};
-  if (!plan_memory(p, &files, &plan, job->memory, err)) return false;
-  plan_print(&plan, job->in, stderr);
+  if (!plan_file(p, job, &files, &plan, err)) return false;
+  if (job->memory || plan.peak >= TOLD) plan_print(&plan, job->in, stderr);
   if (!data_load_files(&files, &p->shape, &x, err)) return false;
   bool ok = predict_sample(p, &x, job, err);
   sample_free(&x);
@@ -84,7 +108,7 @@ static bool predict_file(Predictor *p, const Job *job, char err[ERR_MAX]) {
 
 /* ---- a directory ---- */
 
-static int is_image(const struct dirent *e) { return e->d_name[0] != '.' && format_of(e->d_name); }
+static int is_image(const struct dirent *e) { return e->d_name[0] != '.' && format_of_image(e->d_name); }
 
 /* The name of an image's mask. */
 static void mask_name(const char *name, char file[512]) {
@@ -125,6 +149,19 @@ static int by_mask_name(const struct dirent **x, const struct dirent **y) {
   return strcmp(a, b);
 }
 
+/* An image that takes more memory than there may be is told before the first is predicted. */
+static bool all_fit(Predictor *p, const Job *job, struct dirent *const *list, int n, char err[ERR_MAX]) {
+  for (int i = 0; job->memory && i < n; i++) {
+    Plan plan;
+    char *name = path_join(job->in, list[i]->d_name);
+    bool ok = name ? plan_file(p, job, &(Files){.image = &name, .nimage = 1}, &plan, err)
+                   : err_memory(err, "a file name", 0);
+    free(name);
+    if (!ok) return false;
+  }
+  return true;
+}
+
 static bool predict_directory(Predictor *p, const Job *job, char err[ERR_MAX]) {
   struct dirent **list = NULL;
   const char *in = job->in;
@@ -132,7 +169,7 @@ static bool predict_directory(Predictor *p, const Job *job, char err[ERR_MAX]) {
   if (n < 0) return err_sys(err, "cannot read directory %s", in);
   char endings[ALL_ENDINGS];
   bool ok = n > 0 || err_set(err, "%s holds no images (%s)", in, format_endings(endings));
-  ok = ok && distinct(list, n, in, err) && make_dirs(job->out, err) &&
+  ok = ok && distinct(list, n, in, err) && all_fit(p, job, list, n, err) && make_dirs(job->out, err) &&
        (!job->prob || make_dirs(job->prob, err));
   for (int i = 0; i < n; i++) {
     ok = ok && predict_named(p, job, list[i]->d_name, err);
@@ -147,12 +184,11 @@ static bool predict_directory(Predictor *p, const Job *job, char err[ERR_MAX]) {
 static const CliOption options[] = {
     {"weights", "FILE[,FILE..]", "a checkpoint or other .safetensors file; of several the mean is taken"},
     {"in", "IMAGE|DIR", "a picture or volume (docs/data.md lists the formats), or a directory of them"},
-    {"out", "MASK|DIR", ".png for a picture, .nii or .nii.gz for a volume; a directory if --in is one"},
+    {"out", "MASK|DIR", ".png; for a volume .nii.gz, .nii, .nrrd or .mha; a directory if --in is one"},
     {"overlay", "PNG", "also a picture: the image, and the prediction's outline in red over it"},
     {"prob", "FILE|DIR", "also the probabilities of all classes: a float NIfTI volume of four axes"},
     {"memory", "SIZE", "take no more than this, as 2G; the result does not depend on it"},
-    {"fill", NULL, "fill the holes of the mask"},
-    {"largest", NULL, "keep the largest component of each class"},
+    CLI_CLEAN_OPTIONS,
     CLI_PREDICTOR_OPTIONS,
     CLI_RECIPE_OPTIONS,
     CLI_FINGERPRINT_OPTION,
@@ -171,10 +207,7 @@ static bool same_file(const char *a, const char *b) {
 }
 
 static bool read_job(const CliArgs *args, Job *job, char err[ERR_MAX]) {
-  *job = (Job){.overlay = cli_value(args, "overlay"),
-               .prob = cli_value(args, "prob"),
-               .fill = cli_given(args, "fill"),
-               .largest = cli_given(args, "largest")};
+  *job = (Job){.overlay = cli_value(args, "overlay"), .prob = cli_value(args, "prob")};
   if (!cli_required(args, "weights", &(const char *){NULL}, err) ||
       !cli_required(args, "in", &job->in, err) || !cli_required(args, "out", &job->out, err) ||
       !cli_bytes(args, "memory", 0, &job->memory, err))
@@ -201,7 +234,7 @@ static bool predict(Session *s, const CliArgs *args, void *user, char err[ERR_MA
   p.shape.recipe = &recipe, p.shape.notes = &notes;
   bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
             cli_resolve(args, weights.file, weights.n, p.shape.channels, &recipe, err) &&
-            cli_predictor(args, &p, &weights, err) &&
+            cli_cleaning(args, s->module, &job.clean, err) && cli_predictor(args, &p, &weights, err) &&
             (is_directory(job.in) ? predict_directory(&p, &job, err) : predict_file(&p, &job, err));
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
   notes_free(&notes);

@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include "runtime/base/err.h"
 #include "runtime/prepare/prepare.h"
-#include "runtime/session/image_store.h"
 
 /* What the module wants. size: (H,W) in 2-D, (D,H,W) axes in the module's order in 3-D: the patch. */
 typedef struct {
@@ -98,34 +97,12 @@ uint64_t data_split_hash(const Dataset *d);
 bool data_split_labeled(Dataset *d, const char *how, uint64_t seed, char err[ERR_MAX]);
 int data_count(const Dataset *d, Split split, bool labeled_only);
 bool data_load(const Dataset *d, int item, Sample *out, char err[ERR_MAX]);
+/* The same; own_label only when asked for. */
+bool data_load_part(const Dataset *d, int item, bool own, Sample *out, char err[ERR_MAX]);
 void sample_free(Sample *s);
 /* The whole volume that a slice belongs to, as a stack; other items as data_load has them. */
 bool data_load_whole(const Dataset *d, int item, Sample *out, char err[ERR_MAX]);
 /* Files that belong to no data set, prepared as its items are: a picture, a volume, or for a 2-D module and a
  * volume a stack. */
 bool data_load_files(const Files *files, const DataShape *shape, Sample *out, char err[ERR_MAX]);
-/* ---- batches (sampler.c): which items make up batch `iteration` of a stream, and their augmentation, all a
- * pure function of (seed, iteration, stream): a resumed run sees what the first would have seen. ---- */
-typedef struct Sampler Sampler;
-typedef struct {
-  int32_t kind;  /* NetcFieldKind */
-  int64_t batch; /* N */
-  void *dst;     /* float (IMAGE, SDF) or int32_t (LABEL), in the input's memory order: channels last */
-} BatchField;
-Sampler *sampler_new(Dataset *d, int source, uint32_t augment, int stream, uint64_t seed, char err[ERR_MAX]);
-void sampler_free(Sampler *s);
-/* Iterations in which every item of the source is seen once: max(1, items / batch). */
-int64_t sampler_epoch(const Sampler *s, int64_t batch);
-/* Fills every field with N samples of the module's size. Loaded items are kept in memory up to a budget.
- * Thread-safe per sampler. */
-bool sampler_batch(Sampler *s, uint64_t iteration, const BatchField *field, int nfield, char err[ERR_MAX]);
-
-/* As sampler_batch, but images and labels of the samples that are in the store, or find room there, are not
- * made: their views are written instead, of the others view->image and view->label are -1. view: N of
- * them. */
-bool sampler_views(Sampler *s, uint64_t iteration, const BatchField *field, int nfield,
-                   const ImageStore *store, NetcView *view, char err[ERR_MAX]);
-/* Bytes that all images of the samplers' data set and their labels take on a device; -1: not known before
- * they are read. */
-int64_t data_bytes(const Dataset *d);
 #endif

@@ -77,9 +77,6 @@ bool split_amount(const char *how, int n, int *want);
 /* Cases with a training item, one byte per case; *n: how many. To be freed; NULL without memory. */
 uint8_t *training_cases(const Dataset *d, int *n);
 
-/* load.c: as data_load; own_label only when asked for. */
-bool data_load_part(const Dataset *d, int item, bool own, Sample *out, char err[ERR_MAX]);
-
 /* The recipe, the module's channels and so on, as preparation takes them. */
 Ask ask_of(const DataShape *shape, bool own_label);
 Files files_of(const Source *s);

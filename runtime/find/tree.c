@@ -61,7 +61,7 @@ static void add_file(Search *s, const char *dir, const char *name, bool series) 
   if (!keep_grow(s->keep, &t->file, t->n, &t->room, sizeof *t->file)) return;
   TreeFile f = {.dir = dir, .name = keep_text(s->keep, "%s", name), .series = series};
   f.path = *dir ? keep_text(s->keep, "%s/%s", dir, name) : f.name;
-  f.format = series || named_dicom(name) ? NULL : format_of(name); /* a slice is no image of its own */
+  f.format = series || named_dicom(name) ? NULL : format_of_image(name); /* a slice is no image of its own */
   f.stem = f.format ? keep_text(s->keep, "%.*s", (int)format_stem(name), name) : f.name;
   t->file[t->n++] = f;
   set_volume(s);

@@ -49,20 +49,39 @@ void affine_after(double a[3][4], double b[3][4], double c[3][4]) {
   memcpy(c, r, sizeof r);
 }
 
-bool grid_inverse(const Grid *g, double inv[3][4]) {
-  const double(*m)[4] = g->to_mm;
-  double cofactor[3][3], det = 0, size = 1;
+/* det(m), and cofactors: inverse = transposed cofactors / det. */
+static double cofactors(double m[3][3], double c[3][3]) {
   for (int i = 0; i < 3; i++)
     for (int j = 0; j < 3; j++) {
       int p = (i + 1) % 3, q = (i + 2) % 3, r = (j + 1) % 3, s = (j + 2) % 3;
-      cofactor[i][j] = m[p][r] * m[q][s] - m[p][s] * m[q][r];
+      c[i][j] = m[p][r] * m[q][s] - m[p][s] * m[q][r];
     }
-  for (int j = 0; j < 3; j++) det += m[0][j] * cofactor[0][j], size *= grid_spacing(g, j);
+  return m[0][0] * c[0][0] + m[0][1] * c[0][1] + m[0][2] * c[0][2];
+}
+
+/* A file of one slice may leave the step along that axis out: it is taken to be 1 mm, across the slice. */
+static void complete(const Grid *g, double m[3][3]) {
+  for (int a = 0; a < 3; a++) {
+    int b = (a + 1) % 3, c = (a + 2) % 3;
+    double area = grid_spacing(g, b) * grid_spacing(g, c);
+    if (g->dim[a] != 1 || grid_spacing(g, a) > 0 || !(area > 0)) continue;
+    for (int i = 0; i < 3; i++) {
+      int p = (i + 1) % 3, q = (i + 2) % 3;
+      m[i][a] = (g->to_mm[p][b] * g->to_mm[q][c] - g->to_mm[q][b] * g->to_mm[p][c]) / area;
+    }
+  }
+}
+
+bool grid_inverse(const Grid *g, double inv[3][4]) {
+  double m[3][3], c[3][3], size = 1;
+  for (int i = 0; i < 9; i++) m[i / 3][i % 3] = g->to_mm[i / 3][i % 3];
+  complete(g, m);
+  for (int j = 0; j < 3; j++) size *= sqrt(m[0][j] * m[0][j] + m[1][j] * m[1][j] + m[2][j] * m[2][j]);
+  double det = cofactors(m, c);
   if (!(fabs(det) > 1e-6 * size) || !isfinite(det)) return false;
   for (int i = 0; i < 3; i++) {
-    for (int j = 0; j < 3; j++) inv[i][j] = cofactor[j][i] / det;
     inv[i][3] = 0;
-    for (int j = 0; j < 3; j++) inv[i][3] -= inv[i][j] * m[j][3];
+    for (int j = 0; j < 3; j++) inv[i][j] = c[j][i] / det, inv[i][3] -= inv[i][j] * g->to_mm[j][3];
   }
   return true;
 }
@@ -70,20 +89,43 @@ bool grid_inverse(const Grid *g, double inv[3][4]) {
 /* ---- orientation ---- */
 
 static const char positive[] = "RAS", negative[] = "LPI";
+static const double tie = 1e-9; /* cosines that differ by less are equal: the first one counts */
 
-/* The axis of the body (0: R, 1: A, 2: S) each stored axis runs along, and in which direction. */
+/* Unit columns become the nearest three at right angles, the polar factor, by Newton's iteration (Higham,
+ * "Computing the polar decomposition", 1986): m becomes the mean of itself and its inverse transposed. Columns
+ * without volume stay as they are. */
+static void right_angles(double m[3][3]) {
+  double c[3][3];
+  for (int n = 0; n < 50; n++) {
+    double det = cofactors(m, c), change = 0;
+    if (!(fabs(det) > 1e-9)) return;
+    for (int i = 0; i < 9; i++) {
+      double before = m[i / 3][i % 3], after = (before + c[i / 3][i % 3] / det) / 2;
+      m[i / 3][i % 3] = after, change = fmax(change, fabs(after - before));
+    }
+    if (change < 1e-14) return;
+  }
+}
+
+/* The axis of the body (0: R, 1: A, 2: S) each stored axis runs along, and in which direction. The stored
+ * axis that lies closest to one of the body chooses first. */
 static void nearest_axes(const Grid *g, int body[3], bool backwards[3]) {
+  double m[3][3], top[3] = {0};
+  for (int c = 0; c < 3; c++) {
+    double length = grid_spacing(g, c);
+    for (int r = 0; r < 3; r++) m[r][c] = length > 0 ? g->to_mm[r][c] / length : 0;
+  }
+  right_angles(m);
+  for (int i = 0; i < 9; i++) top[i % 3] = fmax(top[i % 3], fabs(m[i / 3][i % 3]));
   bool row_taken[3] = {false}, column_taken[3] = {false};
   for (int n = 0; n < 3; n++) {
-    double best = -1;
-    int row = 0, column = 0;
+    int row = -1, column = -1;
     for (int c = 0; c < 3; c++)
-      for (int r = 0; r < 3; r++) {
-        double length = grid_spacing(g, c), cosine = length > 0 ? fabs(g->to_mm[r][c]) / length : 0;
-        if (!row_taken[r] && !column_taken[c] && cosine > best + 1e-9) best = cosine, row = r, column = c;
-      }
+      if (!column_taken[c] && (column < 0 || top[c] > top[column] + tie)) column = c;
+    for (int r = 0; r < 3; r++)
+      if (!row_taken[r] && (row < 0 || fabs(m[r][column]) > fabs(m[row][column]) + tie)) row = r;
     row_taken[row] = column_taken[column] = true;
-    body[column] = row, backwards[column] = g->to_mm[row][column] < 0;
+    body[column] = row, backwards[column] = m[row][column] < 0;
   }
 }
 

@@ -35,7 +35,8 @@ Grid grid_plain(const int64_t dim[3], const double mm[3]);
 double grid_spacing(const Grid *g, int axis); /* mm between neighbours along an axis */
 /* mm = to_mm * (v,1). */
 void grid_place(const Grid *g, const double v[3], double mm[3]);
-/* The inverse: voxel coordinates of a place; false for a grid without volume (a zero or parallel column). */
+/* The inverse: voxel coordinates of a place; false for a grid without volume (a zero or parallel column). The
+ * zero column of an axis of one element is taken to be 1 mm at right angles to the others. */
 bool grid_inverse(const Grid *g, double from_mm[3][4]);
 void affine_apply(double m[3][4], const double v[3], double out[3]);
 /* c = a after b. */
@@ -49,8 +50,8 @@ typedef struct {
   bool flip[3];
 } Turn;
 
-/* The nearest orientation of the axes: each axis of the body is given to the stored axis closest to it (the
- * largest cosine first), as nibabel's io_orientation does. */
+/* The nearest orientation of the axes, as nibabel's io_orientation has it: axes are made perpendicular (the
+ * polar factor), and the one that lies closest to an axis of the body chooses first. */
 void grid_orientation(const Grid *g, char code[4]);
 bool orientation_valid(const char *code);
 /* How a grid is brought to the orientation. */

@@ -28,6 +28,11 @@ const Format *format_of(const char *path) {
   return NULL;
 }
 
+const Format *format_of_image(const char *path) {
+  const Format *f = format_of(path);
+  return f && f->beside && ending_in(f, path) && !strcmp(ending_in(f, path), f->beside) ? NULL : f;
+}
+
 size_t format_stem(const char *name) {
   const Format *f = format_of(name);
   return strlen(name) - (f ? strlen(ending_in(f, name)) : 0);
@@ -145,6 +150,7 @@ bool image_read(const char *path, const Wish *wish, Image *out, char err[ERR_MAX
   const Format *named = format_of(path);
   Head head;
   *out = (Image){.spatial = 0};
+  if (named && !format_of_image(path)) return named->read(path, wish, out, err); /* voxels may be any bytes */
   if (!read_head(path, &head, err)) return false;
   const Format *found = by_content(&head);
   if (found && named && found != named) return read_as_content(path, named, found, wish, out, err);

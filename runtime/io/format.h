@@ -49,6 +49,9 @@ typedef struct Format {
   const char
       *ending[6]; /* with the dot, in lower case; the first is the one that is written; ends with NULL */
   Holds holds;
+  /* The ending of files that hold the voxels of a header beside them: read by that name, too, but no images
+   * of their own where a folder is looked through; or NULL. */
+  const char *beside;
   bool sets;     /* a file holds image and label as data sets; else a mask is a file of its own */
   bool prepared; /* intensities are taken as they are: who publishes such files has normalised them */
   /* The bytes a file begins with; NULL: not told by them. A file whose ending and content disagree is read by
@@ -82,6 +85,8 @@ bool image_write(const char *path, const char *like, const Written *what, char e
 int image_spatial(const char *path, char err[ERR_MAX]);
 
 const Format *format_of(const char *path); /* by the name's ending; NULL: none of ours */
+/* The same for a file of a folder that is looked through: NULL also where its header stands for it. */
+const Format *format_of_image(const char *path);
 /* Characters of the name before the ending of its format; all of them where there is none. */
 size_t format_stem(const char *name);
 /* The format in which masks of what `holds` says are written. */

@@ -29,9 +29,11 @@ bool recipe_has_colours(const Recipe *r) {
   return false;
 }
 
+/* The number of element i, whole if it is nearly so; a colour as 0xRRGGBB. */
 static double element(const Image *mask, int64_t n, bool colours, int64_t i) {
   const float *v = mask->value + i;
-  if (!colours) return (double)v[0];
+  if (!colours)
+    return fabs((double)v[0] - rint((double)v[0])) <= nearly_whole ? rint((double)v[0]) : (double)v[0];
   if (mask->channels < 3) return (double)v[0] * 0x010101;
   return (double)v[0] * 0x10000 + (double)v[n] * 0x100 + (double)v[2 * n];
 }
@@ -81,10 +83,12 @@ static int neither(const Values *s) {
   return s->n - 1;
 }
 
+/* Among colours a number is the grey of that value. */
 static const NetcLabelRule *rule_of(const Recipe *r, double v, bool colours) {
   for (int i = 0; i < r->nlabel; i++) {
     const NetcLabelRule *l = &r->label[i];
-    if (colours ? l->colour >= 0 && (double)l->colour == v : l->colour < 0 && (double)l->value == v) return l;
+    double number = (double)l->value * (colours ? 0x010101 : 1);
+    if (l->colour >= 0 ? colours && (double)l->colour == v : number == v) return l;
   }
   return NULL;
 }
@@ -152,11 +156,10 @@ static bool refuse(const Values *s, int bad, const Recipe *r, int64_t classes, b
                  path, name, (long long)v->count, (long long)classes - 1, all, line);
 }
 
-/* Values that are nearly whole become so; false for one that is not. */
-static bool make_whole(Values *s, const char *path, bool lossy, char err[ERR_MAX]) {
+static bool all_whole(const Values *s, const char *path, char err[ERR_MAX]) {
   for (int i = 0; i < s->n; i++) {
-    double v = s->v[i].value, w = rint(v);
-    if (!isfinite(v) || (fabs(v - w) > nearly_whole && !lossy))
+    double v = s->v[i].value;
+    if (!isfinite(v) || v != rint(v))
       return err_set(
           err,
           "%s: mask value %.9g (%lld elements) is no whole number: was the mask interpolated, or is "
@@ -181,8 +184,7 @@ bool labels_of(const Image *mask, const Recipe *r, int64_t classes, bool lossy, 
   if (!s) return err_memory(err, path, (int64_t)sizeof *s);
   collect(mask, colours, s);
   bool ok = !s->many || too_many(s, path, err);
-  ok = ok && (colours || make_whole(s, path, lossy, err));
-  for (int i = 0; ok && i < s->n && !colours; i++) s->v[i].value = rint(s->v[i].value);
+  ok = ok && (colours || all_whole(s, path, err));
   qsort(s->v, (size_t)s->n, sizeof *s->v, ascending);
   if (ok && lossy && (classes > 2 || r->nlabel) && s->n > 1)
     ok = err_set(err, "%s: JPEG changes a mask's numbers; save masks of several classes as PNG", path);
@@ -195,7 +197,6 @@ bool labels_of(const Image *mask, const Recipe *r, int64_t classes, bool lossy, 
   int last = 0;
   for (int64_t i = 0; ok && i < n; i++) {
     double v = element(mask, n, colours, i);
-    if (!colours) v = rint(v);
     if (s->v[last].value != v) last = find_value(s, v);
     out[i] = s->v[last].klass;
   }

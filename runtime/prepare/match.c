@@ -28,12 +28,13 @@ static double deviation(double m[3][4], double whole[3][4], const int64_t dim[3]
 }
 
 /* The signed permutation nearest to m, with the offset that maps one box onto the other. Axes of one element
- * go where they are left. false: m is none. */
+ * say little of their direction and take what the others leave. false: m is none. */
 static bool permutation_of(double m[3][4], const int64_t from[3], const int64_t to[3], double whole[3][4]) {
   bool taken[3] = {false};
   memset(whole, 0, 12 * sizeof(double));
-  for (int c = 0; c < 3; c++) {
-    int best = -1;
+  for (int n = 0; n < 6; n++) {
+    int best = -1, c = n % 3;
+    if ((from[c] > 1) != (n < 3)) continue;
     for (int r = 0; r < 3; r++)
       if (!taken[r] && (best < 0 || fabs(m[r][c]) > fabs(m[best][c]))) best = r;
     if (from[c] != to[best]) return false;

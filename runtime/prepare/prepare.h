@@ -76,8 +76,8 @@ typedef struct {
 Slices slices_of(const Place *p);
 /* The grid a file is brought to; crop is not known before it is read, and left out. */
 Grid prepared_grid(const Grid *g, const Recipe *r, int spatial);
-/* Elements of the copies that preparation makes of one channel beside the stored one, at most at a time. */
-int64_t prepare_copies(const Grid *g, const Recipe *r, int spatial);
+/* Elements of the copies that preparation makes of the channels beside the stored ones, at most at a time. */
+int64_t prepare_copies(const Grid *g, const Recipe *r, int spatial, int channels);
 /* The plane (NetcPlane) of the slices of a volume on that grid; STORED where its file does not say where
  * it lies. */
 int plane_of(const Grid *g, const Recipe *r);

@@ -70,6 +70,7 @@ static bool suit_channels(Image *image, int wanted, const char *path, char err[E
   if (image->channels == 3 && wanted == 1) {
     for (int64_t i = 0; i < n; i++) v[i] = 0.299f * v[i] + 0.587f * v[n + i] + 0.114f * v[2 * n + i];
     image->channels = 1;
+    if ((v = realloc(image->value, (size_t)n * sizeof *v))) image->value = v;
     return true;
   }
   if (!channels_suit(image->channels, wanted))
@@ -109,7 +110,7 @@ bool read_mask(const Files *files, const Ask *ask, const Grid *image, int spatia
     return false;
   const bool lossy = mask.lossy;
   int64_t n = grid_count(image);
-  bool ok = mask.channels == (colours ? 3 : 1) ||
+  bool ok = mask.channels == 1 || (colours && mask.channels == 3) ||
             err_set(err, "%s: a mask has one channel; this file has %d", files->mask, mask.channels);
   ok = ok && match_grids(image, &mask, r->other_grid, files->image[0], files->mask, "mask", ask->notes, err);
   *out = ok ? malloc((size_t)n) : NULL;

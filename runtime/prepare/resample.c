@@ -111,6 +111,17 @@ bool resample_volume(const float *in, const int64_t dim[3], const Axis axis[3], 
   return ok;
 }
 
+int64_t resample_room(const int64_t dim[3], const Axis axis[3]) {
+  int64_t d[3] = {dim[0], dim[1], dim[2]}, now = d[0] * d[1] * d[2], most = now;
+  for (int a = 2; a >= 0; a--) {
+    if (unchanged(axis[a], d[a])) continue;
+    d[a] = axis[a].n;
+    int64_t next = d[0] * d[1] * d[2];
+    most = now + next > most ? now + next : most, now = next;
+  }
+  return most;
+}
+
 /* ---- classes ---- */
 
 static uint8_t heaviest(const uint8_t *in, const int64_t dim[3], const Tap t[3], uint8_t nearest) {

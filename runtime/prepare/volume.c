@@ -64,9 +64,20 @@ static bool take_box(State *s, const Box *b) {
   return true;
 }
 
-static bool orient(State *s, const Recipe *r, Place *p) {
+/* How a file's axes are brought in the recipe's order; as they are where it does not say where it lies. */
+static Turn turn_of(const Grid *g, const Recipe *r) {
   Turn t = {{0, 1, 2}, {false}};
-  if (*r->orientation && s->grid.placed && !grid_turn(&s->grid, r->orientation, &t)) return false;
+  if (*r->orientation && g->placed) grid_turn(g, r->orientation, &t);
+  return t;
+}
+
+static Grid oriented(const Grid *g, const Recipe *r) {
+  Turn t = turn_of(g, r);
+  return grid_turned(g, &t);
+}
+
+static bool orient(State *s, const Recipe *r, Place *p) {
+  Turn t = turn_of(&s->grid, r);
   Box b = turned_box(&s->grid, &t);
   bool same = true;
   for (int a = 0; a < 3; a++) {
@@ -79,7 +90,7 @@ static bool orient(State *s, const Recipe *r, Place *p) {
   return true;
 }
 
-/* The box of elements that are not 0 in some channel; the whole where all are. */
+/* The box of elements that are not 0 in some channel; the whole where none are. */
 static void nonzero_box(const State *s, int64_t from[3], int64_t to[3]) {
   const int64_t *d = s->grid.dim;
   int64_t n = grid_count(&s->grid);
@@ -90,9 +101,8 @@ static void nonzero_box(const State *s, int64_t from[3], int64_t to[3]) {
     for (int a = 0; a < 3; a++)
       from[a] = at[a] < from[a] ? at[a] : from[a], to[a] = at[a] >= to[a] ? at[a] + 1 : to[a];
   }
-  for (int a = 0; a < 3; a++)
-    if (from[0] >= to[0]) from[a] = a ? from[a] : 0, to[a] = d[a];
-  for (int a = 0; a < 3; a++) from[a] = from[a] < to[a] ? from[a] : 0;
+  bool none = to[0] == 0;
+  for (int a = 0; a < 3 && none; a++) from[a] = 0, to[a] = d[a];
 }
 
 static bool crop(State *s, const Ask *ask, Place *p) {
@@ -171,18 +181,19 @@ static int thick_axis(const Grid *g) {
   return -1;
 }
 
-/* The prepared axis along which slices lie: that of the body the plane is perpendicular to. */
-static int slice_axis(const Grid *g, const Recipe *r) {
+/* The prepared axis along which slices lie: that of the body the plane is perpendicular to. g: as prepared;
+ * stored: the file's axis that each of its axes is. */
+static int slice_axis(const Grid *g, const int stored[3], const Recipe *r) {
   static const char along[][3] = {
       [NETC_PLANE_AXIAL] = "SI", [NETC_PLANE_CORONAL] = "AP", [NETC_PLANE_SAGITTAL] = "RL"};
   int plane = r->plane;
   char code[4];
-  if (!g->placed || plane == NETC_PLANE_STORED) return 2;
   if (plane == NETC_PLANE_THICK) {
     int a = thick_axis(g);
     if (a >= 0) return a;
     plane = NETC_PLANE_AXIAL;
   }
+  if (!g->placed || plane == NETC_PLANE_STORED) return stored[0] == 2 ? 0 : stored[1] == 2 ? 1 : 2;
   grid_orientation(g, code);
   for (int a = 0; a < 3; a++)
     if (strchr(along[plane], code[a])) return a;
@@ -191,17 +202,12 @@ static int slice_axis(const Grid *g, const Recipe *r) {
 
 /* ---- all of it ---- */
 
-static Grid oriented(const Grid *g, const Recipe *r) {
-  Turn t = {{0, 1, 2}, {false}};
-  if (*r->orientation && g->placed) grid_turn(g, r->orientation, &t);
-  return grid_turned(g, &t);
-}
-
 int plane_of(const Grid *g, const Recipe *r) {
-  Grid turned = oriented(g, r);
+  Turn t = turn_of(g, r);
+  Grid turned = grid_turned(g, &t);
   char code[4];
   grid_orientation(&turned, code);
-  char along = code[slice_axis(&turned, r)];
+  char along = code[slice_axis(&turned, t.axis, r)];
   if (!g->placed || r->plane == NETC_PLANE_STORED) return NETC_PLANE_STORED;
   return strchr("SI", along)   ? NETC_PLANE_AXIAL
          : strchr("AP", along) ? NETC_PLANE_CORONAL
@@ -209,8 +215,9 @@ int plane_of(const Grid *g, const Recipe *r) {
 }
 
 int64_t slices_in(const Grid *g, const Recipe *r) {
-  Grid turned = oriented(g, r);
-  return turned.dim[slice_axis(&turned, r)];
+  Turn t = turn_of(g, r);
+  Grid turned = grid_turned(g, &t);
+  return turned.dim[slice_axis(&turned, t.axis, r)];
 }
 
 Grid prepared_grid(const Grid *g, const Recipe *r, int spatial) {
@@ -219,19 +226,20 @@ Grid prepared_grid(const Grid *g, const Recipe *r, int spatial) {
   return new_axes(&turned, r, spatial, axis) ? turned : respaced(&turned, axis);
 }
 
-int64_t prepare_copies(const Grid *g, const Recipe *r, int spatial) {
-  Grid turned = oriented(g, r), end = prepared_grid(g, r, spatial);
-  int64_t n = grid_count(g), resampled = grid_count(&end), most = 0;
+int64_t prepare_copies(const Grid *g, const Recipe *r, int spatial, int channels) {
+  Turn t = turn_of(g, r);
+  Grid turned = grid_turned(g, &t), end = prepared_grid(g, r, spatial);
+  int64_t boxed = 0;
   Axis axis[3];
-  if (memcmp(g->to_mm, turned.to_mm, sizeof g->to_mm) != 0 || r->crop) most = n;
-  if (new_axes(&turned, r, spatial, axis)) return most;
-  int64_t larger = resampled > n ? resampled : n;
-  return resampled + 2 * larger; /* the result, and a channel before and after an axis */
+  if (memcmp(g->to_mm, turned.to_mm, sizeof g->to_mm) != 0 || r->crop) boxed = grid_count(g) * channels;
+  if (new_axes(&turned, r, spatial, axis)) return boxed;
+  int64_t spaced = grid_count(&end) * channels + resample_room(turned.dim, axis);
+  return spaced > boxed ? spaced : boxed;
 }
 
 static bool steps(State *s, const Ask *ask, Prepared *out) {
   if (!orient(s, ask->recipe, &out->place)) return false;
-  out->place.slices = slice_axis(&s->grid, ask->recipe);
+  out->place.slices = slice_axis(&s->grid, out->place.axis, ask->recipe);
   if (!crop(s, ask, &out->place) || !respace(s, ask, &out->place)) return false;
   for (int a = 0; a < 3; a++) out->place.dim[a] = s->grid.dim[a], out->spacing[a] = grid_spacing(&s->grid, a);
   return true;

@@ -312,7 +312,12 @@ TEST(volumes_are_predicted_at_their_own_size) {
        " predict v.so --weights vrun/last.safetensors --in v.nii.gz --out v3.nii --overlay v3.png");
   assert_true(image_read(in_root("v3.nii"), &(Wish){.as = READ_NUMBERS}, &v, err));
   assert_memory_equal(v.grid.dim, dim, sizeof dim);
-  image_free(&v);
+  Image same; /* of the same volume in another format, written in a third */
+  write_volume("v.nrrd", dim);
+  runs(NETRUN_BINARY " predict v.so --weights vrun/last.safetensors --in v.nrrd --out v5.mha");
+  assert_true(image_read(in_root("v5.mha"), &(Wish){.as = READ_NUMBERS}, &same, err));
+  assert_memory_equal(same.value, v.value, (size_t)grid_count(&v.grid) * sizeof *v.value);
+  image_free(&v), image_free(&same);
   fails("damaged.h5: ", /* HDF5 itself crashes on this file */
         NETRUN_BINARY " predict v.so --weights vrun/last.safetensors --in "
                       "%s/tests/fuzz/seeds/fuzz_hdf5/damaged.h5 --out v4.nii",
