@@ -18,17 +18,6 @@
 
 /* ---- one file ---- */
 
-/* The slice whose prediction has most foreground. */
-static int64_t fullest(const uint8_t *masks, int64_t n, int64_t patch) {
-  int64_t best = n / 2, most = 0;
-  for (int64_t z = 0; z < n; z++) {
-    int64_t count = 0;
-    for (int64_t i = 0; i < patch; i++) count += masks[z * patch + i] != 0;
-    if (count > most) most = count, best = z;
-  }
-  return best;
-}
-
 /* One input, or a directory of them. */
 typedef struct {
   const char *in, *out, *overlay, *prob; /* overlay, prob: NULL: none */
@@ -40,7 +29,7 @@ static bool write_overlay(const Job *job, const Predictor *p, const Sample *x, c
                           char err[ERR_MAX]) {
   if (!job->overlay) return true;
   if (p->shape.spatial == 3) return overlay_volume(job->overlay, x->image, x->dim, NULL, small, err);
-  int64_t z = x->slices ? fullest(small, x->slices, p->patch) : 0;
+  int64_t z = x->slices ? fullest_slice(small, x->slices, p->patch) : 0;
   return picture_overlay(job->overlay, x->image + z * p->patch * p->shape.channels, p->shape.channels,
                          p->shape.size[0], p->shape.size[1], NULL, small + z * p->patch, err);
 }

@@ -91,7 +91,7 @@ static bool write_overlay(const Group *g, const Scored *s, const char *name, cha
   char *path = path_join(g->opt->out, file);
   if (!path) return err_memory(err, "a file name", 0);
   const Sample *x = &s->sample;
-  int64_t patch = g->predictor->patch, z = x->slices / 2;
+  int64_t patch = g->predictor->patch, z = x->slices ? fullest_slice(x->label, x->slices, patch) : 0;
   bool ok = spatial_of(g) == 3
                 ? overlay_volume(path, x->image, x->dim, x->label, s->small, err)
                 : picture_overlay(path, x->image + z * patch * g->predictor->shape.channels,
