@@ -151,6 +151,7 @@ static bool fill_stack(const Prepared *p, const DataShape *shape, const Recipe *
   Scratch s = {NULL, NULL, NULL};
   int64_t plane = shape->size[0] * shape->size[1], channels = shape->channels;
   float range[2 * RECIPE_CHANNELS];
+  if (p->label && !(out->label = malloc((size_t)(cut.n * plane)))) return false;
   uint16_t *stored = malloc((size_t)(plane * channels) * sizeof *stored);
   out->image = malloc((size_t)(cut.n * channels * plane) * sizeof *out->image);
   bool ok = stored && out->image && scratch_new(&s, &cut, shape) && ranges_of(p, shape, r, range);
@@ -159,6 +160,9 @@ static bool fill_stack(const Prepared *p, const DataShape *shape, const Recipe *
     for (int c = 0; ok && c < channels; c++)
       values_of(stored + c * plane, plane, range + 2 * c, &r->intensity[c],
                 out->image + (z * channels + c) * plane);
+    if (!ok || !p->label) continue;
+    cut_label(p->label, &cut, z, s.label);
+    resize_nearest(s.label, cut.h, cut.w, out->label + z * plane, shape->size[0], shape->size[1]);
   }
   scratch_free(&s), free(stored);
   return ok;

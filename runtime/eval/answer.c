@@ -116,7 +116,7 @@ static bool score_windows(void *user, const float *window, int64_t n, float *sco
   const float *image[WINDOWS_AT_ONCE];
   for (int64_t i = 0; i < n; i++) image[i] = window + i * one;
   memset(score, 0, (size_t)(n * p->patch * p->shape.classes) * sizeof *score);
-  return predictor_add(p, image, n, score, err);
+  return predictor_add(p, image, n, 1, score, err); /* slide divides by the number of models */
 }
 
 static void take_planes(void *user, const Slab *slab) { restore_planes(&((Volume *)user)->restore, slab); }

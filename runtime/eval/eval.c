@@ -77,7 +77,7 @@ static void score_one(void *ctx, int64_t task) {
   const Answer answer = {.mask = s->own, .small = s->small};
   MaskPair pair = {s->own, x->own_label, x->own_spatial, x->own.dim, mm};
   s->ok = (!s->score || answer_of_scores(g->predictor, x, s->score, &answer, s->err)) &&
-          clean_mask(s->own, classes, x->own_spatial, x->own.dim, g->opt->fill, g->opt->largest, s->err) &&
+          clean_mask(s->own, classes, x->own_spatial, &x->own, &g->opt->clean, s->err) &&
           score_masks(&pair, classes, &g->opt->metrics, s->metrics, s->err);
 }
 
@@ -91,7 +91,7 @@ static bool write_overlay(const Group *g, const Scored *s, const char *name, cha
   char *path = path_join(g->opt->out, file);
   if (!path) return err_memory(err, "a file name", 0);
   const Sample *x = &s->sample;
-  int64_t patch = g->predictor->patch, z = x->slices / 2;
+  int64_t patch = g->predictor->patch, z = x->slices ? fullest_slice(x->label, x->slices, patch) : 0;
   bool ok = spatial_of(g) == 3
                 ? overlay_volume(path, x->image, x->dim, x->label, s->small, err)
                 : picture_overlay(path, x->image + z * patch * g->predictor->shape.channels,
@@ -230,8 +230,7 @@ ReportAbout eval_about(const Predictor *p, const Dataset *d, const EvalOptions *
                        .root = d->root,
                        .split = split_name[o->split],
                        .class_name = o->class_names,
-                       .fill = o->fill,
-                       .largest = o->largest,
+                       .clean = o->clean,
                        .metrics = o->metrics};
 }
 

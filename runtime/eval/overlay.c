@@ -20,6 +20,16 @@ static int64_t fullest_plane(const uint8_t *mask, const int64_t *dim) {
   return best;
 }
 
+int64_t fullest_slice(const uint8_t *mask, int64_t n, int64_t plane) {
+  int64_t best = n / 2, most = 0;
+  for (int64_t z = 0; z < n; z++) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < plane; i++) count += mask[z * plane + i] != 0;
+    if (count > most) most = count, best = z;
+  }
+  return best;
+}
+
 bool overlay_volume(const char *path, const float *image, const int64_t *dim, const uint8_t *truth,
                     const uint8_t *pred, char err[ERR_MAX]) {
   int64_t n = dim[0] * dim[1], z = fullest_plane(truth ? truth : pred, dim);

@@ -97,11 +97,11 @@ static void flip(const DataShape *shape, int axes, const float *in, float *out) 
     }
 }
 
-/* Adds the scores of n <= batch images, for every flip that is asked for. */
-bool predictor_add(Predictor *p, const float *const *image, int64_t n, float *score, char err[ERR_MAX]) {
+bool predictor_add(Predictor *p, const float *const *image, int64_t n, float weight, float *score,
+                   char err[ERR_MAX]) {
   int ways = p->flips ? 1 << p->shape.spatial : 1;
   int64_t channels = p->shape.channels, classes = p->shape.classes;
-  float scale = 1 / (float)(ways * p->models), *turned = malloc((size_t)p->patch * sizeof *turned);
+  float scale = weight / (float)ways, *turned = malloc((size_t)p->patch * sizeof *turned);
   bool ok = turned || err_memory(err, "a flipped image", p->patch * 4);
   for (int w = 0; ok && w < ways; w++) {
     for (int64_t k = 0; k < n * channels; k++)
@@ -127,7 +127,7 @@ bool predictor_scores(Predictor *p, const float *const *image, int64_t n, float 
     if (!predictor_choose(p, m, err)) return false;
     for (int64_t i = 0; i < n; i += p->batch) {
       int64_t some = n - i < p->batch ? n - i : p->batch;
-      if (!predictor_add(p, image + i, some, score + i * out, err)) return false;
+      if (!predictor_add(p, image + i, some, 1 / (float)p->models, score + i * out, err)) return false;
     }
   }
   return true;

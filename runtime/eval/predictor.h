@@ -58,8 +58,9 @@ int64_t predictor_bytes(const Predictor *p, int spatial_of_file, const int64_t d
 int64_t predictor_tiles(const Predictor *p, const int64_t dim[3]);
 /* What predictor_scores is made of. Makes the variables those of model m. */
 bool predictor_choose(Predictor *p, int m, char err[ERR_MAX]);
-/* Adds this model's part of the scores of n <= batch images, for every flip that is asked for. */
-bool predictor_add(Predictor *p, const float *const *image, int64_t n, float *score, char err[ERR_MAX]);
+/* Adds `weight` times the scores of n <= batch images by this model, their mean over all flips asked for. */
+bool predictor_add(Predictor *p, const float *const *image, int64_t n, float weight, float *score,
+                   char err[ERR_MAX]);
 /* scores (classes, patch) to mask (patch): the first among equals. */
 void largest_class(const float *scores, int64_t classes, int64_t patch, uint8_t *mask);
 /* image: (n, C, S) row-major; mask: (n, S). */

@@ -24,4 +24,6 @@ bool check_finite(const float *v, int64_t n, const char *path, char err[ERR_MAX]
  * 8-/26-connected component. */
 bool fill_holes(uint8_t *mask, int spatial, const int64_t *dim);
 bool largest_component(uint8_t *mask, int spatial, const int64_t *dim);
+/* In place: components of fewer than `least` elements become background. */
+bool drop_components(uint8_t *mask, int spatial, const int64_t *dim, double least);
 #endif

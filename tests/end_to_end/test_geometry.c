@@ -53,11 +53,13 @@ static Image object(const int64_t dim[3]) {
   return out;
 }
 
-static Image read_back(const char *path) {
+static Image read_back_as(const char *path, ReadAs as) {
   Image v;
-  if (!image_read(in_root(path), &(Wish){.as = READ_NUMBERS}, &v, err)) fail_msg("%s", err);
+  if (!image_read(in_root(path), &(Wish){.as = as}, &v, err)) fail_msg("%s", err);
   return v;
 }
+
+static Image read_back(const char *path) { return read_back_as(path, READ_NUMBERS); }
 
 /* Images (10 times the class, a little less or more) and masks in folder/images and folder/masks; each mask is
  * stored in another order than its image. */
@@ -135,6 +137,37 @@ TEST(a_module_may_want_any_order_and_a_crop) {
   runs(NETRUN_BINARY " predict other.so --weights w.safetensors --in all/images --out other_out");
   lie_on_the_object("all", "other_out", &ras);
   image_free(&ras);
+}
+
+/* A slice of the box that is left has the module's size; what was cut away is class 0. The picture shows the
+ * slice with most of the object, with the truth's outline in green. */
+TEST(slices_may_be_cropped) {
+  const int64_t dim[3] = {11, 9, 7};
+  Image ras = object(dim);
+  runs("mkdir -p crop/images crop/masks");
+  for (int n = 1; n < 48; n += 6) {
+    char code[4], path[64];
+    code_of(n, code);
+    Image image = stored_as(&ras, code);
+    snprintf(path, sizeof path, "crop/masks/%s.nii", code);
+    assert_true(nifti_file(in_root(path), &image, NIFTI_U8));
+    for (int64_t i = 0; i < grid_count(&ras.grid); i++) image.value[i] *= 10;
+    snprintf(path, sizeof path, "crop/images/%s.nii", code);
+    assert_true(nifti_file(in_root(path), &image, NIFTI_I16));
+    image_free(&image);
+  }
+  known_module("crop", "6, 6", 1, 3, "intensity = none; plane = \"axial\"; crop = \"nonzero\"");
+  known_weights("w.safetensors", 2, (KnownNet){centres, 3, 1, 0});
+  runs(NETRUN_BINARY " eval crop.so --weights w.safetensors --data folder:crop --split test --out crop_eval "
+                     "--metrics di --overlays 1");
+  runs("awk -F, 'NR > 1 { n++; if ($2 != 1) exit 1 } END { exit n < 1 }' crop_eval/eval.csv");
+  runs("ls crop_eval/*.png && mv crop_eval/*.png crop.png");
+  Image p = read_back_as("crop.png", READ_COLOURS);
+  int64_t pixels = grid_count(&p.grid), green = 0;
+  for (int64_t i = 0; i < pixels; i++)
+    green += p.value[i] == 60 && p.value[pixels + i] == 220 && p.value[2 * pixels + i] == 60;
+  assert_true(green > 0);
+  image_free(&p), image_free(&ras);
 }
 
 /* ---- at another spacing ---- */

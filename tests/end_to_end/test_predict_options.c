@@ -170,6 +170,95 @@ TEST(masks_are_cleaned) {
   image_free(&v);
 }
 
+/* ---- probabilities ---- */
+
+/* The four axes of the file are the volume's and the classes; with two centres at 0 and 10 the probability of
+ * class 1 is 1 / (1 + exp(50 - 10 x)). */
+static void probabilities_are(const char *path, const Image *image) {
+  Image p = read_back(path, READ_IMAGE);
+  int64_t n = grid_count(&image->grid);
+  assert_int_equal(p.channels, 2);
+  assert_memory_equal(p.grid.dim, image->grid.dim, sizeof p.grid.dim);
+  for (int i = 0; i < 12; i++)
+    assert_true(fabs(p.grid.to_mm[i / 4][i % 4] - image->grid.to_mm[i / 4][i % 4]) < 1e-5);
+  for (int64_t i = 0; i < n; i++) {
+    double x = (double)image->value[i], want = 1 / (1 + exp(50 - 10 * x));
+    if (fabs((double)p.value[n + i] - want) > 1e-4)
+      fail_msg("%s: voxel %d is %g, not %g", path, (int)i, (double)p.value[n + i], want);
+    assert_true(fabs((double)(p.value[i] + p.value[n + i]) - 1) < 1e-5);
+  }
+  image_free(&p);
+}
+
+/* A volume whose axes run to the back, the feet and the left. */
+static Image turned_volume(void) {
+  static const double column[3][4] = {{0, 0, -0.7, 9}, {-0.9, 0.1, 0, 4}, {0.05, -2, 0, -3}};
+  Image v = {.spatial = 3, .channels = 1, .grid = grid_plain((int64_t[]){7, 5, 6}, NULL)};
+  memcpy(v.grid.to_mm, column, sizeof column);
+  v.grid.placed = true;
+  assert_true(image_room(&v));
+  for (int i = 0; i < 210; i++) v.value[i] = (float)(i * 37 % 101) / 20 + 2.5f;
+  return v;
+}
+
+TEST(probabilities_lie_on_the_files_grid) {
+  static const float centre[2] = {0, 10};
+  Image v = turned_volume();
+  runs("mkdir some");
+  assert_true(nifti_file(in_root("some/a.nii"), &v, NIFTI_F32));
+  known_module("prob3", "8, 8, 8", 1, 2, "intensity = none");
+  known_weights("prob3.safetensors", 3, (KnownNet){centre, 2, 1, 0});
+  runs(NETRUN_BINARY
+       " predict prob3.so --weights prob3.safetensors --in some/a.nii --out m.nii --prob p.nii.gz");
+  probabilities_are("p.nii.gz", &v);
+  runs(NETRUN_BINARY
+       " predict prob3.so --weights prob3.safetensors --in some/a.nii --out m.nii --prob p.nii.gz "
+       "--flips --window gaussian --stride 2,3,4");
+  probabilities_are("p.nii.gz", &v);
+  for (int i = 0; i < 210; i++) v.value[i] += 0.1f;
+  assert_true(nifti_file(in_root("some/b.nii"), &v, NIFTI_F32));
+  runs(NETRUN_BINARY " predict prob3.so --weights prob3.safetensors --in some --out masks --prob probs");
+  probabilities_are("probs/b.nii.gz", &v);
+  image_free(&v);
+}
+
+/* The mean of probabilities, not of classes. */
+TEST(probabilities_of_several_weights_are_their_mean) {
+  static const float low[2] = {0, 10}, high[2] = {0, 12};
+  Image v = turned_volume();
+  assert_true(nifti_file(in_root("mean.nii"), &v, NIFTI_F32));
+  known_weights("low.safetensors", 3, (KnownNet){low, 2, 1, 0});
+  known_weights("high.safetensors", 3, (KnownNet){high, 2, 1, 0});
+  runs(NETRUN_BINARY " predict prob3.so --weights low.safetensors,high.safetensors --in mean.nii --out m.nii "
+                     "--prob mean.nii.gz");
+  Image p = read_back("mean.nii.gz", READ_IMAGE);
+  for (int i = 0; i < 210; i++) {
+    double x = (double)v.value[i], want = 0.5 / (1 + exp(50 - 10 * x)) + 0.5 / (1 + exp(72 - 12 * x));
+    assert_true(fabs((double)p.value[210 + i] - want) < 1e-4);
+  }
+  image_free(&p), image_free(&v);
+}
+
+/* ---- channels ---- */
+
+TEST(frames_of_a_file_are_channels) {
+  static const float centre[2] = {0, 10};
+  Image v = {.spatial = 3, .channels = 2, .grid = grid_plain((int64_t[]){6, 5, 4}, NULL)};
+  v.grid.placed = true;
+  v.grid.to_mm[1][1] = -2;
+  assert_true(image_room(&v));
+  for (int i = 0; i < 240; i++) v.value[i] = i < 120 ? 100 : i % 7 < 3 ? 10 : 0;
+  assert_true(nifti_file(in_root("frames.nii"), &v, NIFTI_I16));
+  known_module("two", "8, 8, 8", 2, 2, "intensity = none");
+  known_weights("two.safetensors", 3, (KnownNet){centre, 2, 2, 1});
+  runs(NETRUN_BINARY " predict two.so --weights two.safetensors --in frames.nii --out frames_out.nii");
+  Image m = read_back("frames_out.nii", READ_NUMBERS);
+  for (int i = 0; i < 120; i++) assert_int_equal((int)m.value[i], v.value[120 + i] > 5);
+  fails("frames.nii: it has 2 channels, but the module wants 1 (-D channels=2)",
+        NETRUN_BINARY " predict prob3.so --weights prob3.safetensors --in frames.nii --out no.nii");
+  image_free(&m), image_free(&v);
+}
+
 TEST(options_that_make_no_sense_are_told) {
   static const char *const wrong[][2] = {
       {"--stride 4,4", "--stride is `4,4`; 3 whole numbers of 1 or more are expected, as 18,18,4"},

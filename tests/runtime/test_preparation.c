@@ -303,4 +303,28 @@ TEST(channels_of_several_files_are_brought_to_the_first) {
   image_free(&a), image_free(&b);
 }
 
+TEST(values_that_are_not_finite_are_counted_or_replaced) {
+  Grid ras = grid_as(box, (double[]){1, 1, 1}, "RAS");
+  Image file = told(&ras, "RAS");
+  const char *path = in_root("nan.nii");
+  file.value[7] = NAN, file.value[30] = -INFINITY;
+  assert_true(nifti_file(path, &file, NIFTI_F32));
+  Recipe r = recipe_plain;
+  Notes notes;
+  Prepared p;
+  Ask ask = ask_for(&r, 3, 1);
+  Files files = {.image = (char *const[]){(char *)(uintptr_t)path}, .nimage = 1};
+  assert_false(prepare_volume(&files, &ask, &p, err));
+  assert_non_null(strstr(err,
+                         "nan.nii: 2 of 60 elements are not finite (the first: element 7); --nan 0 makes "
+                         "them 0"));
+  notes_init(&notes);
+  r.fill_nan = true, r.nan_value = -5, ask.notes = &notes;
+  p = prepared(&path, 1, NULL, &ask);
+  assert_true(p.image[7] == -5 && p.image[30] == -5 && p.image[8] == file.value[8]);
+  assert_int_equal(notes.n, 1);
+  assert_non_null(strstr(notes.text[0], "nan.nii: 2 of 60 elements are not finite; they became -5"));
+  prepared_free(&p), notes_free(&notes), image_free(&file);
+}
+
 RUN_TESTS(scratch_set_up, scratch_tear_down)
