@@ -119,6 +119,7 @@ static Dataset *open_data(const CliArgs *args, const char *spec, const CliWeight
   const char *path = NULL;
   if (!remembered(weights, spec, o->split, &path, &at, err) || !cli_split_plan(args, path, &at, &plan, err))
     return NULL;
+  plan.shared = true; /* weights of others are scored as they are */
   Dataset *d = data_open_split(spec, &p->shape, &plan, err);
   if (d && at.split && at.split != data_split_hash(d))
     note(p->shape.notes,

@@ -75,6 +75,7 @@ typedef struct {
   const char *fold;    /* "2/5": of five parts of the training cases the second validates; NULL: no folds */
   const char *val;     /* "20%" or "12" of the training cases validate; "none", NULL: those of val.list */
   bool skip_missing;   /* names in lists that fit nothing are left out with a note; else an error */
+  bool shared;         /* a case in two lists belongs to the later one, with a note; else it is an error */
   const char *case_by; /* which images are one case: FindOptions.case_by */
 } SplitPlan;
 

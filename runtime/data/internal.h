@@ -40,7 +40,7 @@ typedef struct DataImpl {
   Found found; /* empty for the phantom */
   int *order;  /* cases of train.list in its order; NULL: there is none */
   int norder;
-  bool skip_missing; /* of the SplitPlan */
+  bool skip_missing, shared; /* of the SplitPlan */
   SliceStore store;
   pthread_mutex_t lock;
   int own_volume; /* volume whose masks are in `own`, -1 = none */
