@@ -46,7 +46,7 @@ static bool permutation_of(double m[3][4], const int64_t from[3], const int64_t 
 }
 
 static bool gather(Image *mask, const Grid *image, const Walk *w, const char *path, char err[ERR_MAX]) {
-  Image out = {.spatial = mask->spatial, .channels = mask->channels, .grid = *image};
+  Image out = {.spatial = mask->spatial, .channels = mask->channels, .full = mask->full, .grid = *image};
   if (!image_room(&out)) return err_memory(err, path, grid_count(image) * mask->channels * 4);
   float *to = out.value;
   for (int c = 0; c < mask->channels; c++) {
@@ -74,7 +74,7 @@ static Walk walk_of(double whole[3][4], const int64_t dim[3]) {
 
 /* The nearest voxel of the mask for each of the image's; 0 beyond it. */
 static bool resample(Image *mask, const Grid *image, double m[3][4], const char *path, char err[ERR_MAX]) {
-  Image out = {.spatial = mask->spatial, .channels = mask->channels, .grid = *image};
+  Image out = {.spatial = mask->spatial, .channels = mask->channels, .full = mask->full, .grid = *image};
   const int64_t *d = mask->grid.dim;
   if (!image_room(&out)) return err_memory(err, path, grid_count(image) * mask->channels * 4);
   int64_t n = grid_count(image);

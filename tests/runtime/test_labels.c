@@ -245,7 +245,8 @@ TEST(an_image_is_no_mask) {
   uint8_t out[N];
   char err[ERR_MAX];
   for (int i = 0; i < N; i++) value[i] = (float)i / 4;
-  Image mask = {2, 1, grid_plain((int64_t[]){20, 30, 1}, NULL), value};
+  Image mask = {
+      .spatial = 2, .channels = 1, .grid = grid_plain((int64_t[]){20, 30, 1}, NULL), .value = value};
   assert_false(labels_of(&mask, &recipe_plain, 3, false, "m.png", out, err));
   assert_string_equal(err,
                       "m.png: more than 512 different values (0 .. 127.75): this is an image, not a mask");
@@ -255,7 +256,7 @@ TEST(many_values_are_listed_in_short) {
   float value[] = {0, 10, 20, 30, 40, 50, 60, 70};
   uint8_t out[8];
   char err[ERR_MAX];
-  Image mask = {2, 1, grid_plain((int64_t[]){2, 4, 1}, NULL), value};
+  Image mask = {.spatial = 2, .channels = 1, .grid = grid_plain((int64_t[]){2, 4, 1}, NULL), .value = value};
   assert_false(labels_of(&mask, &recipe_plain, 2, false, "m.png", out, err));
   assert_string_equal(err,
                       "m.png: a mask of two classes holds 0 and 1, or 0 and 255; found 0, 10, 20, 30, 40, 50 "
