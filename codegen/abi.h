@@ -24,15 +24,37 @@ typedef enum { NETC_F32 = 0, NETC_I32 = 1 } NetcDType;
 typedef enum { NETC_INIT_CONST = 0, NETC_INIT_UNIFORM, NETC_INIT_NORMAL, NETC_INIT_COPY } NetcInit;
 typedef enum { NETC_ROLE_PARAM = 0, NETC_ROLE_BUFFER, NETC_ROLE_EMA, NETC_ROLE_OPTIM } NetcRole;
 typedef enum { NETC_FN_TRAIN = 0, NETC_FN_PREDICT, NETC_FN_FORWARD } NetcFnKind;
-typedef enum { NETC_FIELD_IMAGE = 0, NETC_FIELD_LABEL, NETC_FIELD_SDF } NetcFieldKind;
+typedef enum { NETC_FIELD_IMAGE = 0, NETC_FIELD_LABEL, NETC_FIELD_SDF, NETC_FIELD_STRONG } NetcFieldKind;
 typedef enum { NETC_SRC_LABELED = 0, NETC_SRC_UNLABELED, NETC_SRC_ALL } NetcSource;
-enum { NETC_AUG_FLIP = 1, NETC_AUG_ROT90 = 2, NETC_AUG_CROP = 4, NETC_AUG_NOISE = 8 };
+typedef enum {
+  NETC_AUG_FLIP = 0,
+  NETC_AUG_ROT90,
+  NETC_AUG_CROP,
+  NETC_AUG_ROTATE,
+  NETC_AUG_SCALE,
+  NETC_AUG_ELASTIC,
+  NETC_AUG_NOISE,
+  NETC_AUG_GAMMA,
+  NETC_AUG_BRIGHTNESS,
+  NETC_AUG_CONTRAST,
+  NETC_AUG_BLUR,
+  NETC_AUG_LOWRES,
+  NETC_AUG_CUTOUT
+} NetcAugmentKind; /* ir/augment.def says what each does and what its values mean */
+enum { NETC_AUGMENT_VALUES = 3, NETC_AUGMENT_MOST = 32 };
 
 /* Random numbers of batches, by ir/philox.h at (seed, iteration, netc_batch_site, index). Host and device
  * draw the noise alike: element e of an image field (samples, their places, channels, in this order) gains
- * NETC_NOISE_DEVIATION * gauss_of(1 - u, w) of ir/gauss.h, where u is number 2 e and w number 2 e + 1. */
-enum { NETC_SITE_ORDER = 1000, NETC_SITE_AUGMENT = 2000, NETC_SITE_NOISE = 3000 };
-#define NETC_NOISE_DEVIATION 0.1
+ * deviation * gauss_of(1 - u, w) of ir/gauss.h, where u is number 2 e and w number 2 e + 1 and the deviation
+ * is the sample's. NOISE is the site of the first noise of a list, DRAWS that of the first numbers that are
+ * drawn for a sample as a whole; what else is drawn has sites behind these (runtime/batch/draw.h). */
+enum {
+  NETC_SITE_ORDER = 1000,
+  NETC_SITE_AUGMENT = 2000,
+  NETC_SITE_NOISE = 3000,
+  NETC_SITE_FOREGROUND = 3500,
+  NETC_SITE_DRAWS = 4000
+};
 static inline uint64_t netc_batch_site(uint64_t stream, uint64_t site) { return (stream + 1) << 32 | site; }
 
 /* An array in the arena. */
@@ -117,17 +139,22 @@ typedef struct {
 } NetcFn;
 
 typedef struct {
-  const char *name;    /* image, label, sdf */
+  const char *name;    /* as the .net file says: image, label, .. */
   int32_t kind, input; /* index into the training function's inputs */
 } NetcField;
+
+typedef struct {
+  int32_t kind, pad;
+  double p, value[NETC_AUGMENT_VALUES]; /* probability; parameters in the order of ir/augment.def, then 0 */
+} NetcAugment;
 
 /* A batch of the training function. */
 typedef struct {
   const char *name;
-  int32_t source;
-  uint32_t augment;
-  int32_t nfields, pad;
+  int32_t source, nfields, naugments, nstrong; /* at most NETC_AUGMENT_MOST each */
   const NetcField *fields;
+  const NetcAugment *augments, *strong; /* strong: of fields of kind STRONG, behind the others */
+  double foreground;                    /* fraction of the samples that is taken around foreground */
 } NetcStream;
 
 /* ---- NVIDIA GPUs ----
@@ -166,15 +193,17 @@ typedef struct {
 } NetcDeviceKernel;
 
 /* How one sample of a batch is taken from its image: its element at o, three axes, those a 2-D module lacks
- * of extent 1 and first, is what the image has at start + scale * (from + by . o) along each axis, between
- * elements linearly (labels: the nearest). */
+ * of extent 1 and first, is what the image has at start + scale * (from + by . o) along each axis, computed
+ * in this order (by . o: each product added to what stands before it), between elements linearly (labels: the
+ * nearest). Up to half an element beyond the outermost centres the image has what it has there, further out
+ * it is 0. */
 typedef struct {
   double image,
       label; /* begin in the pool, in words of 4 bytes; below 0: not there, the sample is left as it is */
   struct {
     double start, scale, size, from, by[3]; /* size: the image's */
   } axis[3];
-  double pad;
+  double noise; /* deviation of the sample's noise; 0: it has none */
 } NetcView;
 enum { NETC_VIEW_DOUBLES = 24 };
 

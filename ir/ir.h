@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include "ir/augment.h"
 #include "ir/err.h"
 #include "ir/mem.h"
 
@@ -148,14 +149,16 @@ extern const FieldInfo field_info[FIELD_KINDS]; /* fields.def */
 typedef struct {
   const char *name;
   FieldKind kind;
-  Type type; /* IMAGE f32 (N,C,S); LABEL i32 (N,1,S); SDF f32 (N,1,S), a signed distance map */
+  Type type; /* IMAGE, STRONG f32 (N,C,S); LABEL i32 (N,1,S); SDF f32 (N,1,S), a signed distance map */
 } Field;
-enum { AUG_FLIP = 1, AUG_ROT90 = 2, AUG_CROP = 4, AUG_NOISE = 8 };
 typedef enum { SRC_LABELED, SRC_UNLABELED, SRC_ALL } StreamSource;
 typedef struct {
   const char *name;
   StreamSource source;
-  unsigned augment; /* AUG_* */
+  const Augment *augment; /* of all fields; naugment of them */
+  const Augment *strong;  /* of fields of kind STRONG, behind those; nstrong of them */
+  int naugment, nstrong;
+  double foreground; /* fraction of the samples that is taken around foreground */
   int nfield;
   Field field[4];
 } Stream;

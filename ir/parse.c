@@ -288,15 +288,40 @@ static void variable(Parser *p) {
   if (!p->bad && prog_var(p->prog, v) < 0) fail_at(p, from, "two variables have this name");
 }
 
+/* WORD, or WORD(parameters.., p). */
+static Augment augment(Parser *p) {
+  int kind = 0;
+  while (kind < AUGMENTS && !accept_word(p, augment_info[kind].word)) kind++;
+  if (kind == AUGMENTS) FAIL(p, "expected an augmentation: one of %s", augment_words(p->arena, false));
+  Augment a = augment_of(p->bad ? AUG_FLIP : (AugmentKind)kind, 0, NULL);
+  if (p->bad || !accept(p, '(')) return a;
+  for (int i = 0; i < augment_params(a.kind); i++) a.value[i] = number(p), expect(p, ',');
+  a.p = number(p);
+  expect(p, ')');
+  return a;
+}
+
+static const Augment *augments(Parser *p, bool strong, int *n) {
+  Augment *list = arena_alloc(p->arena, AUGMENT_MOST * sizeof *list);
+  const char *from = p->at;
+  char why[IR_ERR] = "";
+  expect(p, '[');
+  do {
+    if (*n == AUGMENT_MOST) FAIL(p, "at most %d augmentations are possible", AUGMENT_MOST);
+    if (!p->bad) list[(*n)++] = augment(p);
+  } while (accept(p, ','));
+  expect(p, ']');
+  if (!p->bad && !augment_list_check(list, *n, strong, why)) fail_at(p, from, "%s", why);
+  return list;
+}
+
 static void stream(Parser *p) {
   Stream s = {.name = string(p)};
   if (accept_word(p, "source")) s.source = (StreamSource)choice(p, word_source, "a source");
-  if (accept_word(p, "augment")) {
-    expect(p, '[');
-    do s.augment |= 1u << choice(p, word_augment, "an augmentation");
-    while (accept(p, ','));
-    expect(p, ']');
-  }
+  if (accept_word(p, "augment")) s.augment = augments(p, false, &s.naugment);
+  if (accept_word(p, "strong")) s.strong = augments(p, true, &s.nstrong);
+  if (accept_word(p, "foreground")) s.foreground = number(p);
+  if (!(s.foreground >= 0 && s.foreground <= 1)) FAIL(p, "foreground must be from 0 to 1");
   expect(p, '{');
   while (!p->bad && !accept(p, '}')) {
     Field fd = {.kind = (FieldKind)choice(p, word_field, "a field")};

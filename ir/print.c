@@ -130,14 +130,28 @@ static void print_var(FILE *out, const Program *p, const Var *v) {
   fputc('\n', out);
 }
 
+static void print_augments(FILE *out, const char *what, const Augment *a, int n) {
+  for (int i = 0; i < n; i++) {
+    if (i) fputc(',', out);
+    else fprintf(out, " %s [", what);
+    fputs(augment_info[a[i].kind].word, out);
+    if (augment_plain(&a[i])) continue;
+    fputc('(', out);
+    for (int k = 0; k < augment_params(a[i].kind); k++) print_double(out, a[i].value[k]), fputc(',', out);
+    print_double(out, a[i].p);
+    fputc(')', out);
+  }
+  if (n) fputc(']', out);
+}
+
 static void print_stream(FILE *out, const Stream *s) {
   fputs("stream ", out);
   print_string(out, s->name);
   fprintf(out, " source %s", word_source[s->source]);
-  const char *sep = " augment [";
-  for (int i = 0; word_augment[i]; i++)
-    if (s->augment >> i & 1) fprintf(out, "%s%s", sep, word_augment[i]), sep = ",";
-  fprintf(out, "%s {\n", s->augment ? "]" : "");
+  print_augments(out, "augment", s->augment, s->naugment);
+  print_augments(out, "strong", s->strong, s->nstrong);
+  if (s->foreground > 0) fputs(" foreground ", out), print_double(out, s->foreground);
+  fputs(" {\n", out);
   for (int i = 0; i < s->nfield; i++) {
     fprintf(out, "  %s ", word_field[s->field[i].kind]);
     print_string(out, s->field[i].name);

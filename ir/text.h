@@ -12,7 +12,6 @@ static const char *const word_field[] = {
 #undef FIELD
     NULL};
 static const char *const word_source[] = {"labeled", "unlabeled", "all", NULL};
-static const char *const word_augment[] = {"flip", "rot90", "crop", "noise", NULL}; /* bit i of AUG_* */
 static const char *const word_fn[] = {"train", "predict", "forward", NULL};
 static const char *const word_switch[] = {"off", "on", NULL};
 static const char *const word_dtype[] = {"f32", "i32", "bf16", NULL};

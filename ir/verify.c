@@ -151,7 +151,13 @@ static bool var_ok(const Program *p, int i, char *err) {
 }
 
 static bool stream_ok(const Stream *s, char *err) {
+  char why[IR_ERR] = "";
   if (s->nfield < 0 || s->nfield > 4) return ir_error(err, "stream %.150s has %d fields", s->name, s->nfield);
+  if (!augment_list_check(s->augment, s->naugment, false, why) ||
+      !augment_list_check(s->strong, s->nstrong, true, why))
+    return ir_error(err, "stream %.80s: %.150s", s->name, why);
+  if (!(s->foreground >= 0 && s->foreground <= 1))
+    return ir_error(err, "stream %.80s: foreground must be from 0 to 1, it is %g", s->name, s->foreground);
   for (int i = 0; i < s->nfield; i++) {
     const Field *fd = &s->field[i];
     if (!type_valid(fd->type) || fd->type.rank < 3 || fd->type.dt != field_info[fd->kind].element)

@@ -20,7 +20,7 @@ arrows() {
 
 arrows | awk '
   BEGIN { # what the runtime may know of the compiler
-    shared = "^(codegen\\/(abi|isa).h|ir\\/(philox.h|gauss.h|fields.def|prepare.def))$"
+    shared = "^(codegen\\/(abi|isa).h|ir\\/(philox.h|gauss.h|fields.def|augment.def|prepare.def))$"
   }
   FNR == NR { # docs/tour.md: | `folder` | what it is | `may`, `include` |
     if ($0 !~ /^\| `[a-z_\/]+` \|/) next

@@ -16,6 +16,7 @@ enum {
   T_LAUNCH,
   T_FN,
   T_FIELD,
+  T_AUGMENT,
   T_STREAM,
   T_DEVICE_TEXT,
   T_DEVICE_CODE,

@@ -1,6 +1,6 @@
-/* device_batch.c - kernels that take a batch from images on the device: windows, flips, quarter turns and
- * noise, as runtime/data/sampler.c does on the host, in the same doubles and with the same bits
- * (codegen/abi.h, NetcView). A task is a row of a sample, lanes are its elements. */
+/* device_batch.c - kernels that take a batch from images on the device, by any affine map and with noise,
+ * as runtime/batch/take.c does on the host, in the same doubles and with the same bits (codegen/abi.h,
+ * NetcView). A task is a row of a sample, lanes are its elements. */
 #include <string.h>
 #include "ir/gauss.h"
 #include "codegen/module/module.h"
@@ -21,10 +21,12 @@ typedef struct {
 } Filling;
 
 enum { VIEW_IMAGE, VIEW_LABEL, VIEW_AXES, START = 0, SCALE, SIZE, FROM, BY, AXIS_DOUBLES = 7 };
+enum { VIEW_NOISE = VIEW_AXES + 3 * AXIS_DOUBLES };
 _Static_assert(sizeof(NetcView) == NETC_VIEW_DOUBLES * sizeof(double) &&
                    offsetof(NetcView, axis) == VIEW_AXES * sizeof(double) &&
                    offsetof(NetcView, axis[0].from) == (VIEW_AXES + FROM) * sizeof(double) &&
-                   offsetof(NetcView, axis[1]) == (VIEW_AXES + AXIS_DOUBLES) * sizeof(double),
+                   offsetof(NetcView, axis[1]) == (VIEW_AXES + AXIS_DOUBLES) * sizeof(double) &&
+                   offsetof(NetcView, noise) == VIEW_NOISE * sizeof(double),
                "places of numbers in a NetcView");
 
 static KV view_number(const Filling *f, int number) {
@@ -38,8 +40,7 @@ static KV both(KFn *k, KV a, KV b) { return k_and(k, a, b); }
 static KV either(KFn *k, KV a, KV b) { return k_bin(k, K_or, a, b); }
 static KV f64(KFn *k, double v) { return k_f64(k, v); }
 
-/* start + scale * (from + by . o), the product and the sum rounded one by one; inside the brackets all is
- * whole. */
+/* start + scale * (from + by . o), every product and every sum rounded one by one. */
 static KV position(const Filling *f, int axis) {
   KFn *k = f->k;
   KV x = k_cast(k, K_F64, k_add(k, k_iota(k), k_cast(k, K_I32, f->x)));
@@ -77,28 +78,32 @@ static KV begin_of(const Filling *f, KV channel) {
 
 /* ---- images ---- */
 
-/* A zoomed view's place along an axis: the element before it and the way from there, both clamped to the
- * image. */
+/* A place along an axis: the element before it and the way from there, both clamped to the image. */
 static void between(const Filling *f, int axis, KV at, KV *whole, KV *part) {
   KFn *k = f->k;
   KV zero = f64(k, 0), last = k_sub(k, of_axis(f, axis, SIZE), f64(k, 1));
   KV p = k_un(k, K_floor, at), r = k_sub(k, at, p);
-  KV inexact = k_lt(k, zero, r);
-  KV below = both(k, inexact, k_lt(k, p, zero)), above = both(k, inexact, k_le(k, last, p));
+  KV below = k_lt(k, p, zero), above = k_le(k, last, p);
   *whole = k_select(k, below, zero, k_select(k, above, last, p));
   *part = k_select(k, either(k, below, above), zero, r);
 }
 
-/* Linear along two axes; corners in the sampler's order, those without weight are not read. */
-static KV zoomed(const Filling *f, KV begin) {
+static KV nearest(const Filling *f, KV at) { return k_un(f->k, K_floor, k_add(f->k, at, f64(f->k, 0.5))); }
+
+/* Linear along all axes; corners in the host's order, those without weight are not read. */
+static KV between_elements(const Filling *f, KV begin) {
   KFn *k = f->k;
-  KV p[3], part[3], q[3], sum = f64(k, 0);
-  for (int a = 1; a < 3; a++) between(f, a, position(f, a), &p[a], &part[a]);
-  KV good = in_image(f, p);
-  for (int corner = 0; corner < 4; corner++) {
+  KV near[3], p[3], part[3], q[3], sum = f64(k, 0);
+  for (int a = f->first; a < 3; a++) {
+    KV at = position(f, a);
+    near[a] = nearest(f, at);
+    between(f, a, at, &p[a], &part[a]);
+  }
+  KV good = in_image(f, near);
+  for (int corner = 0; corner < 1 << (3 - f->first); corner++) {
     KV weight = f64(k, 1);
-    for (int a = 1; a < 3; a++) {
-      bool up = corner >> (a - 1) & 1;
+    for (int a = f->first; a < 3; a++) {
+      bool up = corner >> (a - f->first) & 1;
       weight = k_mul(k, weight, up ? part[a] : k_sub(k, f64(k, 1), part[a]));
       q[a] = k_add(k, p[a], f64(k, up));
     }
@@ -109,7 +114,7 @@ static KV zoomed(const Filling *f, KV begin) {
   return k_cast(k, K_F32, sum);
 }
 
-/* Whole places: one element, beyond the image zero. The sum with 0 is the sampler's, which has no -0. */
+/* Whole places: one element, beyond the image zero. The sum with 0 is the host's, which has no -0. */
 static KV moved(const Filling *f, KV begin) {
   KFn *k = f->k;
   KV p[3];
@@ -157,16 +162,27 @@ static KV noise(const Filling *f, KV channel) {
   int64_t site = (int64_t)netc_batch_site((uint64_t)f->number, NETC_SITE_NOISE);
   KV u = k_sub(k, k_f32(k, 1), k_uniform(k, site, e)); /* exact */
   KV w = k_cast(k, K_F64, k_uniform(k, site, k_add(k, e, k_i32(k, 1))));
-  return k_cast(k, K_F32, k_mul(k, f64(k, NETC_NOISE_DEVIATION), gauss(k, u, w)));
+  return k_cast(k, K_F32, k_mul(k, view_number(f, VIEW_NOISE), gauss(k, u, w)));
+}
+
+static bool has(const Stream *s, AugmentKind kind) {
+  for (int i = 0; i < s->naugment; i++)
+    if (s->augment[i].kind == kind) return true;
+  return false;
+}
+
+/* May places lie between elements? */
+static bool any_place(const Filling *f) {
+  return has(f->stream, AUG_ROTATE) || has(f->stream, AUG_SCALE) ||
+         (f->first == 1 && has(f->stream, AUG_CROP));
 }
 
 static void fill_image(const Filling *f, KV to) {
   KFn *k = f->k;
   bool many = f->channels > 1;
   KV channel = many ? k_for(k, k_i64(k, 0), k_i64(k, f->channels), 1) : K_NONE;
-  bool zoom = f->first == 1 && f->stream->augment & AUG_CROP;
-  KV v = zoom ? zoomed(f, begin_of(f, channel)) : moved(f, begin_of(f, channel));
-  if (f->stream->augment & AUG_NOISE) v = k_add(k, v, noise(f, channel));
+  KV v = any_place(f) ? between_elements(f, begin_of(f, channel)) : moved(f, begin_of(f, channel));
+  if (has(f->stream, AUG_NOISE)) v = k_add(k, v, noise(f, channel));
   if (many) to = k_add(k, to, k_mul(k, channel, k_i64(k, f->stride[1])));
   store_lanes(k, f->out, to, f->extent_stride[2], v, true, f->mask);
   if (many) k_end(k);
@@ -174,20 +190,16 @@ static void fill_image(const Filling *f, KV to) {
 
 /* ---- labels ---- */
 
-/* The nearest; zoomed, of those there are, else beyond the image 0. Four lie in a word. */
+/* The nearest, beyond the image 0; 255 means -1. Four lie in a word. */
 static void fill_label(const Filling *f, KV to) {
   KFn *k = f->k;
   KV p[3];
-  for (int a = f->first; a < 3; a++) {
-    KV last = k_sub(k, of_axis(f, a, SIZE), f64(k, 1)), zero = f64(k, 0);
-    p[a] = k_un(k, K_floor, k_add(k, position(f, a), f64(k, 0.5)));
-    KV clamped = k_select(k, k_lt(k, p[a], zero), zero, k_select(k, k_lt(k, last, p[a]), last, p[a]));
-    p[a] = k_select(k, k_lt(k, of_axis(f, a, SCALE), f64(k, 1)), clamped, p[a]);
-  }
+  for (int a = f->first; a < 3; a++) p[a] = nearest(f, position(f, a));
   KV good = in_image(f, p), at = element(f, p);
   KV word = k_add(k, k_bin(k, K_shr, at, k_i32(k, 2)), begin_of(f, K_NONE));
   KV shift = k_mul(k, k_and(k, at, k_i32(k, 3)), k_i32(k, 8));
   KV v = k_and(k, k_bin(k, K_shr, k_gather_masked(k, f->pool, word, good), shift), k_i32(k, 255));
+  v = k_select(k, k_eq(k, v, k_i32(k, 255)), k_i32(k, -1), v);
   store_lanes(k, f->out, to, f->extent_stride[2], v, true, f->mask);
 }
 
@@ -255,6 +267,17 @@ static void make_kernel(Module *m, Emit *e, Filling *f, int field) {
   *ARENA_PUSH(e->arena, e->kernel, e->nkernel, e->capkernel) = kernel;
 }
 
+/* The table says which augmentations a device makes; a view has room for the deviation of one noise. */
+static bool makes_all(const Stream *s) {
+  int noises = 0;
+  bool all = true;
+  for (int i = 0; i < s->naugment; i++) {
+    all &= augment_info[s->augment[i].kind].by_device;
+    noises += s->augment[i].kind == AUG_NOISE;
+  }
+  return all && noises <= 1;
+}
+
 bool emit_fills(Module *m, char err[IR_ERR]) {
   const FnPlan *train = module_training(m);
   if (!train) return true;
@@ -262,7 +285,7 @@ bool emit_fills(Module *m, char err[IR_ERR]) {
   for (int s = 0; s < m->prog->nstream; s++) {
     const Stream *stream = &m->prog->stream[s];
     Filling f[sizeof stream->field / sizeof *stream->field];
-    bool all = true;
+    bool all = makes_all(stream);
     for (int i = 0; i < stream->nfield; i++) {
       const Input *in = input_of(train, stream, &stream->field[i]);
       f[i] = (Filling){.stream = stream, .number = s};

@@ -19,7 +19,12 @@ _Static_assert((int)NETC_FN_TRAIN == (int)FN_TRAIN && (int)NETC_FN_FORWARD == (i
 #include "ir/fields.def"
 #undef FIELD
 _Static_assert((int)NETC_SRC_LABELED == (int)SRC_LABELED && (int)NETC_SRC_ALL == (int)SRC_ALL, "sources");
-_Static_assert((int)NETC_AUG_FLIP == (int)AUG_FLIP && (int)NETC_AUG_NOISE == (int)AUG_NOISE, "augmentations");
+#define AUGMENT(name, word, ...)                                                                             \
+  _Static_assert((int)NETC_AUG_##name == (int)AUG_##name, "augmentation " word);
+#include "ir/augment.def"
+#undef AUGMENT
+_Static_assert((int)NETC_AUGMENT_VALUES == (int)AUGMENT_VALUES && (int)NETC_AUGMENT_MOST == (int)AUGMENT_MOST,
+               "sizes of augmentations");
 _Static_assert((int)NETC_MAX_RANK == (int)MAX_RANK, "ranks");
 
 static LLVMTypeRef record(const Tables *t, const char *fields) {
@@ -33,6 +38,7 @@ static LLVMTypeRef record(const Tables *t, const char *fields) {
     case 'D': f[n++] = LLVMArrayType2(t->i64, NETC_MAX_RANK); break;
     case 'O': f[n++] = LLVMArrayType2(t->i8, NETC_MAX_RANK + 2); break;
     case 'C': f[n++] = LLVMArrayType2(t->ptr, NETC_ISA_COUNT); break;
+    case 'V': f[n++] = LLVMArrayType2(t->f64, NETC_AUGMENT_VALUES); break;
     case 'E': f[n++] = LLVMArrayType2(t->i8, sizeof((NetcPrepare *)0)->orientation); break;
     case 'P': f[n++] = LLVMArrayType2(t->ptr, NETC_SM_COUNT); break;
     default: f[n++] = t->type[T_ARRAY]; break;
@@ -40,7 +46,7 @@ static LLVMTypeRef record(const Tables *t, const char *fields) {
   return LLVMStructTypeInContext(t->c, f, n, false);
 }
 
-/* Fields in order: p pointer, i i32, l i64, d double, D dim, O order, C code, P ptx, E orientation,
+/* Fields in order: p pointer, i i32, l i64, d double, D dim, O order, C code, P ptx, V values, E orientation,
  * A NetcArray. */
 static const struct {
   const char *name, *fields;
@@ -54,7 +60,8 @@ static const struct {
     [T_LAUNCH] = {"NetcLaunch", "iilii", sizeof(NetcLaunch), offsetof(NetcLaunch, place)},
     [T_FN] = {"NetcFn", "piiiippppll", sizeof(NetcFn), offsetof(NetcFn, scratch)},
     [T_FIELD] = {"NetcField", "pii", sizeof(NetcField), offsetof(NetcField, input)},
-    [T_STREAM] = {"NetcStream", "piiiip", sizeof(NetcStream), offsetof(NetcStream, fields)},
+    [T_AUGMENT] = {"NetcAugment", "iidV", sizeof(NetcAugment), offsetof(NetcAugment, value)},
+    [T_STREAM] = {"NetcStream", "piiiipppd", sizeof(NetcStream), offsetof(NetcStream, foreground)},
     [T_DEVICE_TEXT] = {"NetcDeviceText", "P", sizeof(NetcDeviceText), offsetof(NetcDeviceText, ptx)},
     [T_DEVICE_CODE] = {"NetcDeviceCode", "piiiiii", sizeof(NetcDeviceCode),
                        offsetof(NetcDeviceCode, nparams)},
@@ -283,6 +290,16 @@ static int input_index(const FnPlan *p, const char *stream, const char *field) {
   return -1;
 }
 
+static LLVMValueRef augments(const Tables *t, const Augment *a, int n) {
+  LLVMValueRef *v = values(t, n), value[NETC_AUGMENT_VALUES];
+  for (int i = 0; i < n; i++) {
+    for (int k = 0; k < NETC_AUGMENT_VALUES; k++) value[k] = real(t, a[i].value[k]);
+    v[i] = RECORD(t, int32(t, a[i].kind), int32(t, 0), real(t, a[i].p),
+                  LLVMConstArray2(t->f64, value, NETC_AUGMENT_VALUES));
+  }
+  return table(t, "augments", t->type[T_AUGMENT], v, n);
+}
+
 static LLVMValueRef streams(const Tables *t) {
   const Program *p = t->mod->prog;
   const FnPlan *train = module_training(t->mod);
@@ -293,8 +310,10 @@ static LLVMValueRef streams(const Tables *t) {
     for (int j = 0; j < s->nfield; j++)
       field[j] = RECORD(t, text(t, s->field[j].name), int32(t, s->field[j].kind),
                         int32(t, input_index(train, s->name, s->field[j].name)));
-    v[i] = RECORD(t, text(t, s->name), int32(t, s->source), int32(t, s->augment), int32(t, s->nfield),
-                  int32(t, 0), table(t, "fields", t->type[T_FIELD], field, s->nfield));
+    v[i] = RECORD(t, text(t, s->name), int32(t, s->source), int32(t, s->nfield), int32(t, s->naugment),
+                  int32(t, s->nstrong), table(t, "fields", t->type[T_FIELD], field, s->nfield),
+                  augments(t, s->augment, s->naugment), augments(t, s->strong, s->nstrong),
+                  real(t, s->foreground));
   }
   return table(t, "streams", t->type[T_STREAM], v, p->nstream);
 }

@@ -22,7 +22,7 @@ static Value eval_name(Eval *c, const Ast *n) {
   v = scope_find(&c->defs, n->name);
   if (v) return *v;
   const Builtin *b = find_builtin(n->name);
-  if (b) return (Value){V_BUILTIN, {.fn = b}};
+  if (b) return augment_by_name(b->name) >= 0 ? plain_augment(c, b->name) : (Value){V_BUILTIN, {.fn = b}};
   return eval_fail(c, n, "nothing is called '%s' here%s", n->name, suggest_name(c, n->name));
 }
 

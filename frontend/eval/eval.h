@@ -24,7 +24,8 @@ typedef enum {
   V_OPT,
   V_INIT,
   V_MAP,
-  V_INTENSITY
+  V_INTENSITY,
+  V_AUGMENT
 } ValueKind;
 
 typedef struct Value {
@@ -42,6 +43,7 @@ typedef struct Value {
     const Init *init;
     const struct Map *map;
     const Intensity *intensity;
+    const Augment *augment;
   } u;
 } Value;
 
@@ -228,7 +230,7 @@ typedef struct Builtin {
   Value (*run)(Eval *c, const Ast *at, Value *arg);
 } Builtin;
 extern const Builtin builtins_basic[], builtins_tensor[], builtins_layer[], builtins_train[],
-    builtins_prepare[];                        /* end with name NULL */
+    builtins_prepare[], builtins_augment[];    /* end with name NULL */
 const Builtin *find_builtin(const char *name); /* builtin_table.c */
 
 /* ---- args.c ---- */
@@ -289,6 +291,14 @@ void check_prepare(Eval *c);
 const char *prepare_setting(int i);
 /* The setting `labels`. */
 bool set_labels(Eval *c, const Ast *at, Value v, Prepare *p);
+
+/* ---- augment.c ---- */
+Value plain_augment(Eval *c, const char *word); /* as ir/augment.def says, nothing given */
+/* The argument augment of a batch, or strong: a list of augmentations; `at` is the argument. */
+bool arg_augments(Eval *c, const Ast *at, Value v, bool strong, const Augment **out, int *n);
+bool arg_foreground(Eval *c, const Ast *at, Value v, double *out);
+/* The batch's arguments go with its fields. */
+bool check_views(Eval *c, const Ast *at, const Stream *s);
 
 /* ---- use.c ---- */
 /* Reads, parses and runs the definitions and statements of a file. */

@@ -31,7 +31,8 @@ static bool constant(Value v) {
       if (v.u.list->v[i].kind == V_LIST || !constant(v.u.list->v[i])) return false;
     return true;
   }
-  return v.kind == V_NUM || v.kind == V_BOOL || v.kind == V_STR || v.kind == V_NONE || v.kind == V_INTENSITY;
+  return v.kind == V_NUM || v.kind == V_BOOL || v.kind == V_STR || v.kind == V_NONE ||
+         v.kind == V_INTENSITY || v.kind == V_AUGMENT;
 }
 
 /* v takes the place of the default: one of its kind. For an intensity stand also none, its name, a list of
@@ -112,10 +113,11 @@ void exec_option(Eval *c, const Ast *n) {
   }
   Value v = eval_expr(c, n->a);
   if (v.kind != V_POISON && !constant(v)) {
-    eval_fail(c, n,
-              "an option is a number, a string, on/off, none, an intensity, or a flat list or a map of "
-              "these, not %s",
-              kind_str(v));
+    eval_fail(
+        c, n,
+        "an option is a number, a string, on/off, none, an intensity, an augmentation, or a flat list or "
+        "a map of these, not %s",
+        kind_str(v));
     v = v_poison();
   }
   if (scope_find(&c->globals, n->name)) {
@@ -136,14 +138,22 @@ void exec_option(Eval *c, const Ast *n) {
 
 /* ---- types of inputs ---- */
 
+/* Of the kinds of one type, the first of which is `first`, that of this name; else the first. */
+static FieldKind named_kind(FieldKind first, const char *name) {
+  for (int i = 0; i < FIELD_KINDS; i++)
+    if (!strcmp(field_info[i].type, field_info[first].type) && !strcmp(field_info[i].word, name))
+      return (FieldKind)i;
+  return first;
+}
+
 static bool element_type(Eval *c, const Ast *n, FieldKind *kind) {
   const char *types = "";
   for (int i = 0; i < FIELD_KINDS; i++) {
-    if (!strcmp(n->str, field_info[i].type)) return *kind = (FieldKind)i, true;
-    const char *between = i == 0 ? "" : i + 1 < FIELD_KINDS ? ", " : " or ";
-    types = arena_printf(c->arena, "%s%s%s", types, between, field_info[i].type);
+    if (!strcmp(n->str, field_info[i].type)) return *kind = named_kind((FieldKind)i, n->name), true;
+    if (strstr(types, field_info[i].type)) continue;
+    types = arena_printf(c->arena, "%s%s%s", types, *types ? ", " : "", field_info[i].type);
   }
-  return eval_error(c, n, "the type is %s, not '%s'", types, n->str);
+  return eval_error(c, n, "the type is one of %s, not '%s'", types, n->str);
 }
 
 /* f32[N,C,S..] as written; label[N,S..] and sdf[N,S..] have one channel. A list among the extents is spliced
@@ -190,27 +200,6 @@ static bool stream_source(Eval *c, const Ast *at, const char *word, StreamSource
       word);
 }
 
-static bool stream_augment(Eval *c, const Ast *at, Value v, unsigned *out) {
-  static const struct {
-    const char *name;
-    unsigned bit;
-  } known[] = {{"flip", AUG_FLIP}, {"rot90", AUG_ROT90}, {"crop", AUG_CROP}, {"noise", AUG_NOISE}};
-  if (v.kind != V_LIST)
-    return eval_error(c, at, "augment is a list of \"flip\", \"rot90\", \"crop\", \"noise\"");
-  for (int i = 0; i < v.u.list->n; i++) {
-    const char *s;
-    unsigned bit = 0;
-    if (!arg_str(c, at, "an augmentation", v.u.list->v[i], &s)) return false;
-    for (int k = 0; k < 4; k++)
-      if (!strcmp(s, known[k].name)) bit = known[k].bit;
-    if (!bit)
-      return eval_error(
-          c, at, "augmentation \"%.40s\" is unknown; there are \"flip\", \"rot90\", \"crop\", \"noise\"", s);
-    *out |= bit;
-  }
-  return true;
-}
-
 static bool batch_options(Eval *c, const Ast *n, Stream *s) {
   bool source = false;
   for (const Ast *o = n->list2; o; o = o->next) {
@@ -221,8 +210,14 @@ static bool batch_options(Eval *c, const Ast *n, Stream *s) {
       if (!arg_str(c, o, "source", v, &word) || !stream_source(c, o, word, &s->source)) return false;
       source = true;
     } else if (o->name && !strcmp(o->name, "augment")) {
-      if (!stream_augment(c, o, v, &s->augment)) return false;
-    } else return eval_error(c, o, "a batch takes source = \"..\" and augment = [..]");
+      if (!arg_augments(c, o, v, false, &s->augment, &s->naugment)) return false;
+    } else if (o->name && !strcmp(o->name, "strong")) {
+      if (!arg_augments(c, o, v, true, &s->strong, &s->nstrong)) return false;
+    } else if (o->name && !strcmp(o->name, "foreground")) {
+      if (!arg_foreground(c, o, v, &s->foreground)) return false;
+    } else
+      return eval_error(
+          c, o, "a batch takes source = \"..\", augment = [..], strong = [..] and foreground = FRACTION");
   }
   return source || stream_source(c, n, n->name, &s->source);
 }
@@ -282,7 +277,7 @@ void exec_batch(Eval *c, const Ast *n) {
     eval_fail(c, n, "batch stands only inside train");
     return;
   }
-  if (batch_options(c, n, &s) && batch_fields(c, n, &s)) {
+  if (batch_options(c, n, &s) && batch_fields(c, n, &s) && check_views(c, n, &s)) {
     bool again = find_stream(c->prog, n->name) != NULL;
     if (again && !c->want_grads) eval_fail(c, n, "there is a batch '%s' already", n->name);
     if (!again) *ARENA_PUSH(c->arena, c->prog->stream, c->prog->nstream, c->prog->capstream) = s;

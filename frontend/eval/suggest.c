@@ -93,8 +93,8 @@ static const char *foreign_name(const char *name) {
 }
 
 const char *suggest_name(Eval *c, const char *name) {
-  const Builtin *const table[] = {builtins_basic, builtins_tensor, builtins_layer, builtins_train,
-                                  builtins_prepare};
+  const Builtin *const table[] = {builtins_basic, builtins_tensor,  builtins_layer,
+                                  builtins_train, builtins_prepare, builtins_augment};
   int len = (int)strlen(name);
   Search s = {name, foreign_name(name), len < 3 ? 1 : len < 6 ? 2 : 3}; /* one slip, or two in a long name */
   if (!s.best) {

@@ -17,13 +17,23 @@ Value v_list(Eval *c, int n, const Value *v) {
 }
 
 const char *kind_str(Value v) {
-  static const char *const name[] = {
-      [V_POISON] = "an error",       [V_NONE] = "none",           [V_NUM] = "a number",
-      [V_BOOL] = "on/off",           [V_STR] = "a string",        [V_LIST] = "a list",
-      [V_TENSOR] = "a tensor",       [V_BLOCK] = "a block",       [V_NET] = "a net",
-      [V_INST] = "a network",        [V_BUILTIN] = "a function",  [V_BATCH] = "a batch",
-      [V_OPT] = "an optimiser",      [V_INIT] = "an initialiser", [V_MAP] = "a map",
-      [V_INTENSITY] = "an intensity"};
+  static const char *const name[] = {[V_POISON] = "an error",
+                                     [V_NONE] = "none",
+                                     [V_NUM] = "a number",
+                                     [V_BOOL] = "on/off",
+                                     [V_STR] = "a string",
+                                     [V_LIST] = "a list",
+                                     [V_TENSOR] = "a tensor",
+                                     [V_BLOCK] = "a block",
+                                     [V_NET] = "a net",
+                                     [V_INST] = "a network",
+                                     [V_BUILTIN] = "a function",
+                                     [V_BATCH] = "a batch",
+                                     [V_OPT] = "an optimiser",
+                                     [V_INIT] = "an initialiser",
+                                     [V_MAP] = "a map",
+                                     [V_INTENSITY] = "an intensity",
+                                     [V_AUGMENT] = "an augmentation"};
   return name[v.kind];
 }
 
@@ -65,6 +75,18 @@ static void put_intensity(Text *t, const Intensity *i) {
   put(t, ")");
 }
 
+/* As the call that makes it, or, where nothing is given, its word. */
+static void put_augment(Text *t, const Augment *a) {
+  const AugmentInfo *info = &augment_info[a->kind];
+  if (augment_plain(a)) {
+    put(t, "\""), put(t, info->word), put(t, "\"");
+    return;
+  }
+  put(t, info->word), put(t, "(");
+  for (int i = 0; i < augment_params(a->kind); i++) put_number(t, a->value[i]), put(t, ",");
+  put(t, "p="), put_number(t, a->p), put(t, ")");
+}
+
 /* Stops when the text is full, so that lists that share parts cannot run away. */
 static void show(Text *t, Value v, int depth) {
   if (t->used + 1 >= t->cap) return;
@@ -89,6 +111,7 @@ static void show(Text *t, Value v, int depth) {
     put(t, "}");
     break;
   case V_INTENSITY: put_intensity(t, v.u.intensity); break;
+  case V_AUGMENT: put_augment(t, v.u.augment); break;
   default: put(t, kind_str(v));
   }
 }

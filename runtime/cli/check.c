@@ -5,6 +5,7 @@
 #include "runtime/cli/batch_shape.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/recipe.h"
+#include "runtime/eval/predictor.h"
 #include "runtime/survey/survey.h"
 
 static const CliOption options[] = {
@@ -20,8 +21,7 @@ static const CliOption options[] = {
 static bool wanted(const Module *m, SurveyOptions *o, char err[ERR_MAX]) {
   DataShape shape;
   const NetcFn *fn = module_fn_of_kind(m, NETC_FN_TRAIN);
-  if (!fn) return err_set(err, "%s has no training function: the data set cannot be checked for it", m->path);
-  if (!batch_shape(m, fn, &shape, err)) return false;
+  if (!(fn ? batch_shape(m, fn, &shape, err) : predictor_shape(m, &shape, err))) return false;
   o->spatial = shape.spatial, o->channels = shape.channels, o->classes = shape.classes;
   return true;
 }

@@ -16,8 +16,8 @@ static void print_head(const ReportAbout *a, const Results *r) {
   static const char *const then[] = {[EMPTY_ONE] = "agreed values count there (--empty)",
                                      [EMPTY_NAN] = "what is not defined there is left out",
                                      [EMPTY_SKIP] = "they are left out"};
-  printf("%s, %s split, %d %ss%s%s\n", a->data, a->split, r->items, r->unit, a->fill ? ", holes filled" : "",
-         a->largest ? ", largest component" : "");
+  printf("%s, %s split, %d %ss%s%s\n", a->data, a->split, r->items, r->unit,
+         a->clean.fill ? ", holes filled" : "", a->clean.largest ? ", largest component" : "");
   if (r->classes > 2)
     printf("each value is the mean over the %lld foreground classes, each against all others\n",
            (long long)r->classes - 1);
@@ -64,15 +64,13 @@ static const CliOption options[] = {
     {"weights", "FILE[,FILE..]", "a checkpoint or other .safetensors file; of several the mean is taken"},
     {"split", "NAME", "test, val or train (test)"},
     SPLIT_OPTIONS,
-    {"case-by", "REGEX", "cases of images by their paths: the first group (names without _z031, _slice_3)"},
     {"out", "DIR", "write DIR/eval.csv, one row per image, DIR/eval.json, and the pictures"},
     {"metrics", "LIST", "which of di,ja,ac,se,sp,voe,asd,assd,hd95,nsd,rve, or all (the first nine)"},
     {"tolerance", "MM", "of nsd: how far apart surfaces may be that agree"},
     {"empty", "RULE", "metrics of empty masks: one (agreed values), nan, or skip (one)"},
     {"overlays", "N", "pictures of N images, spread evenly: image, truth green, prediction red (0)"},
     {"by", "slice|volume", "what a 2-D module's score on volumes is of (volume)"},
-    {"fill", NULL, "fill the holes of predictions before scoring"},
-    {"largest", NULL, "keep the largest component of predictions before scoring"},
+    CLI_CLEAN_OPTIONS,
     CLI_PREDICTOR_OPTIONS,
     CLI_RECIPE_OPTIONS,
     CLI_FINGERPRINT_OPTION,
@@ -87,15 +85,18 @@ static bool same_data(const char *spec, const Progress *at) {
 }
 
 /* What the weights say of how this data set was divided; *path: which of them does, NULL: none. Those of
- * several folds have no images in common that none was trained on. */
-static bool remembered(const CliWeights *w, const char *spec, const char **path, Progress *at,
+ * several folds have no images in common that none was trained on. Test cases depend on what a case is. */
+static bool remembered(const CliWeights *w, const char *spec, Split split, const char **path, Progress *at,
                        char err[ERR_MAX]) {
   *path = NULL;
   for (int i = 0; i < w->n; i++) {
     Progress one;
     char none[ERR_MAX]; /* weights of others say nothing */
     if (!checkpoint_progress(w->file[i], &one, none) || !same_data(spec, &one)) continue;
-    if (*path && (strcmp(at->fold, one.fold) != 0 || strcmp(at->val, one.val) != 0))
+    if (*path && strcmp(at->case_by, one.case_by) != 0)
+      return err_set(err, "%s and %s were trained with another --case-by: they share no test split", *path,
+                     w->file[i]);
+    if (*path && split != SPLIT_TEST && (strcmp(at->fold, one.fold) != 0 || strcmp(at->val, one.val) != 0))
       return err_set(
           err,
           "%s and %s were trained on other parts of the data set (--fold, --val): together they can "
@@ -103,7 +104,10 @@ static bool remembered(const CliWeights *w, const char *spec, const char **path,
           *path, w->file[i]);
     if (!*path) *path = w->file[i], *at = one;
   }
-  return true;
+  if (split != SPLIT_TEST) return true;
+  Progress cases = {.iteration = 0}; /* folds and validation leave the test cases as they are */
+  memcpy(cases.case_by, at->case_by, sizeof cases.case_by);
+  return *path = NULL, *at = cases, true;
 }
 
 /* The data set, divided as the weights were trained, where they say how: validation images have not been
@@ -113,9 +117,9 @@ static Dataset *open_data(const CliArgs *args, const char *spec, const CliWeight
   Progress at = {.iteration = 0};
   SplitPlan plan;
   const char *path = NULL;
-  if ((o->split != SPLIT_TEST && !remembered(weights, spec, &path, &at, err)) ||
-      !cli_split_plan(args, path, &at, &plan, err))
+  if (!remembered(weights, spec, o->split, &path, &at, err) || !cli_split_plan(args, path, &at, &plan, err))
     return NULL;
+  plan.shared = true; /* weights of others are scored as they are */
   Dataset *d = data_open_split(spec, &p->shape, &plan, err);
   if (d && at.split && at.split != data_split_hash(d))
     note(p->shape.notes,
@@ -154,14 +158,14 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
     return false;
   session_init(s, 0);
   notes_init(&notes);
-  p.shape.case_by = cli_value(args, "case-by");
   p.shape.recipe = &recipe, p.shape.notes = &notes;
   o->weights = cli_value(args, "weights");
+  o->class_names = s->module->desc->prepare ? s->module->desc->prepare->classes : NULL;
   Dataset *d = NULL;
   bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
             cli_resolve(args, weights.file, weights.n, p.shape.channels, &recipe, err) &&
-            cli_predictor(args, &p, &weights, err) && (d = open_data(args, data, &weights, &p, o, err)) &&
-            evaluate_data(&p, o, d, err);
+            cli_cleaning(args, s->module, &o->clean, err) && cli_predictor(args, &p, &weights, err) &&
+            (d = open_data(args, data, &weights, &p, o, err)) && evaluate_data(&p, o, d, err);
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
   notes_free(&notes);
   data_close(d);
@@ -185,11 +189,7 @@ static bool read_metrics(const CliArgs *args, MetricOptions *o, char err[ERR_MAX
 }
 
 static bool run(const CliArgs *args, char err[ERR_MAX]) {
-  EvalOptions o = {.split = SPLIT_TEST,
-                   .fill = cli_given(args, "fill"),
-                   .largest = cli_given(args, "largest"),
-                   .out = cli_value(args, "out"),
-                   .progress = stderr};
+  EvalOptions o = {.split = SPLIT_TEST, .out = cli_value(args, "out"), .progress = stderr};
   const char *split = cli_value(args, "split"), *by = cli_value(args, "by");
   if (by && strcmp(by, "slice") != 0 && strcmp(by, "volume") != 0)
     return err_set(err, "--by is `%s`; it can be slice or volume", by);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "runtime/device/open.h"
 #include "runtime/base/array.h"
+#include "runtime/base/augment.h"
 #include "runtime/cli/cli.h"
 #include "runtime/session/footprint.h"
 #include "runtime/session/prepare.h"
@@ -100,6 +101,10 @@ static void print_functions(const NetcModule *d, FILE *out) {
   }
 }
 
+static void print_augments(FILE *out, const char *what, const NetcAugment *a, int n) {
+  for (int i = 0; i < n; i++) fprintf(out, "%s ", i ? "," : what), augment_show(out, &a[i]);
+}
+
 static void print_streams(const NetcModule *d, FILE *out) {
   if (d->nstreams) fprintf(out, "streams\n");
   for (int i = 0; i < d->nstreams; i++) {
@@ -107,10 +112,9 @@ static void print_streams(const NetcModule *d, FILE *out) {
     fprintf(out, "  %-16s %s images, fields", s->name,
             s->source >= 0 && s->source < 3 ? source_name[s->source] : "?");
     for (int k = 0; k < s->nfields; k++) fprintf(out, "%s %s", k ? "," : "", s->fields[k].name);
-    if (s->augment)
-      fprintf(out, "; augmented by%s%s%s%s", s->augment & NETC_AUG_FLIP ? " flips" : "",
-              s->augment & NETC_AUG_ROT90 ? " rotations" : "", s->augment & NETC_AUG_CROP ? " crops" : "",
-              s->augment & NETC_AUG_NOISE ? " noise" : "");
+    print_augments(out, "; augmented by", s->augments, s->naugments);
+    print_augments(out, "; strong view by", s->strong, s->nstrong);
+    if (s->foreground > 0) fprintf(out, "; %g of them around foreground", s->foreground);
     fprintf(out, "\n");
   }
 }

@@ -23,10 +23,12 @@ bool cli_split_plan(const CliArgs *a, const char *path, Progress *at, SplitPlan 
   if (missing && strcmp(missing, "skip") != 0)
     return err_set(err, "--missing %s: it can be skip, which leaves out names that fit nothing", missing);
   if (!agree(a, path, "fold", at->fold, sizeof at->fold, err) ||
-      !agree(a, path, "val", at->val, sizeof at->val, err))
+      !agree(a, path, "val", at->val, sizeof at->val, err) ||
+      !agree(a, path, "case-by", at->case_by, sizeof at->case_by, err))
     return false;
   if (missing) strcpy(at->missing, missing);
-  *plan = (SplitPlan){*at->fold ? at->fold : NULL, *at->val ? at->val : NULL, *at->missing};
+  *plan = (SplitPlan){*at->fold ? at->fold : NULL, *at->val ? at->val : NULL, *at->missing,
+                      *at->case_by ? at->case_by : NULL};
   return true;
 }
 

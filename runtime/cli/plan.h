@@ -9,8 +9,9 @@
 /* Rows of a table of options. */
 #define SPLIT_OPTIONS                                                                                        \
   {"fold", "K/N", "the K-th of N parts of the training cases validates, the others train"},                  \
-      {"val", "HOW", "training cases that validate: 20%, a number, or none (those of val.list)"}, {          \
-    "missing", "skip", "leave out names in lists that are no case or image (an error)"                       \
+      {"val", "HOW", "training cases that validate: 20%, a number, or none (those of val.list)"},            \
+      {"missing", "skip", "leave out names in lists that are no case or image (an error)"}, {                \
+    "case-by", "REGEX", "what is one case, of images' paths: the first group (names without _z031)"          \
   }
 
 /* How to divide the data set: as the options say, or where `path` is a checkpoint, as `at` says that it was

@@ -10,7 +10,6 @@
 #include "runtime/base/file.h"
 #include "runtime/eval/overlay.h"
 #include "runtime/eval/memory.h"
-#include "runtime/eval/score.h"
 #include "runtime/base/scratch.h"
 #include "runtime/io/picture.h"
 #include "runtime/eval/predictor.h"
@@ -22,7 +21,7 @@
 /* One input, or a directory of them. */
 typedef struct {
   const char *in, *out, *overlay, *prob; /* overlay, prob: NULL: none */
-  bool fill, largest;
+  Cleaning clean;
   int64_t memory; /* bytes; 0: what it takes */
 } Job;
 
@@ -35,12 +34,28 @@ static bool write_overlay(const Job *job, const Predictor *p, const Sample *x, c
                          p->shape.size[0], p->shape.size[1], NULL, small + z * p->patch, err);
 }
 
+/* What stands in masks for each class: the first of the values that the module's labels give it. NULL: its
+ * number. */
+enum { CLASSES = NETC_MAX_CLASSES + 1 };
+static const int32_t *file_values(const Predictor *p, int32_t value[CLASSES]) {
+  const NetcPrepare *s = p->session->module->desc->prepare;
+  if (!s || !s->nlabels) return NULL;
+  for (int c = 0; c < CLASSES; c++) value[c] = c;
+  for (int i = s->nlabels - 1; i >= 0; i--) {
+    const NetcLabelRule *l = &s->labels[i];
+    if (l->colour != NETC_NO_COLOUR || l->value < INT32_MIN || l->value > INT32_MAX) return NULL;
+    if (l->cls >= 0) value[l->cls] = (int32_t)l->value;
+  }
+  return value;
+}
+
 static bool write_answer(const Predictor *p, const Sample *x, const Job *job, const Answer *a,
                          char err[ERR_MAX]) {
   int64_t classes = p->shape.classes;
-  const Written mask = {x->own_spatial, 1, x->own, a->mask, NULL, classes, NULL};
+  int32_t value[CLASSES];
+  const Written mask = {x->own_spatial, 1, x->own, a->mask, NULL, classes, file_values(p, value)};
   const Written prob = {x->own_spatial, (int)classes, x->own, NULL, a->prob, classes, NULL};
-  return clean_mask(a->mask, classes, x->own_spatial, x->own.dim, job->fill, job->largest, err) &&
+  return clean_mask(a->mask, classes, x->own_spatial, &x->own, &job->clean, err) &&
          image_write(job->out, job->in, &mask, err) &&
          (!job->prob || image_write(job->prob, job->in, &prob, err)) &&
          write_overlay(job, p, x, a->small, err);
@@ -63,7 +78,7 @@ static bool predict_sample(Predictor *p, Sample *x, const Job *job, char err[ERR
 enum { TOLD = 256 << 20 }; /* bytes; nobody's memory is short of less */
 
 static bool plan_file(Predictor *p, const Job *job, const Files *files, Plan *plan, char err[ERR_MAX]) {
-  *plan = (Plan){.overlay = job->overlay != NULL, .clean = job->fill || job->largest};
+  *plan = (Plan){.overlay = job->overlay != NULL, .clean = cleaning_wanted(&job->clean)};
   return plan_memory(p, files, plan, job->memory, err);
 }
 
@@ -162,8 +177,7 @@ static const CliOption options[] = {
     {"overlay", "PNG", "also a picture: the image, and the prediction's outline in red over it"},
     {"prob", "FILE|DIR", "also the probabilities of all classes: a float NIfTI volume of four axes"},
     {"memory", "SIZE", "take no more than this, as 2G; the result does not depend on it"},
-    {"fill", NULL, "fill the holes of the mask"},
-    {"largest", NULL, "keep the largest component of each class"},
+    CLI_CLEAN_OPTIONS,
     CLI_PREDICTOR_OPTIONS,
     CLI_RECIPE_OPTIONS,
     CLI_FINGERPRINT_OPTION,
@@ -182,10 +196,7 @@ static bool same_file(const char *a, const char *b) {
 }
 
 static bool read_job(const CliArgs *args, Job *job, char err[ERR_MAX]) {
-  *job = (Job){.overlay = cli_value(args, "overlay"),
-               .prob = cli_value(args, "prob"),
-               .fill = cli_given(args, "fill"),
-               .largest = cli_given(args, "largest")};
+  *job = (Job){.overlay = cli_value(args, "overlay"), .prob = cli_value(args, "prob")};
   if (!cli_required(args, "weights", &(const char *){NULL}, err) ||
       !cli_required(args, "in", &job->in, err) || !cli_required(args, "out", &job->out, err) ||
       !cli_bytes(args, "memory", 0, &job->memory, err))
@@ -212,7 +223,7 @@ static bool predict(Session *s, const CliArgs *args, void *user, char err[ERR_MA
   p.shape.recipe = &recipe, p.shape.notes = &notes;
   bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
             cli_resolve(args, weights.file, weights.n, p.shape.channels, &recipe, err) &&
-            cli_predictor(args, &p, &weights, err) &&
+            cli_cleaning(args, s->module, &job.clean, err) && cli_predictor(args, &p, &weights, err) &&
             (is_directory(job.in) ? predict_directory(&p, &job, err) : predict_file(&p, &job, err));
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
   notes_free(&notes);

@@ -2,6 +2,7 @@
 #ifndef NETRUN_CLI_PREDICTOR_H
 #define NETRUN_CLI_PREDICTOR_H
 #include "runtime/cli/cli.h"
+#include "runtime/eval/clean.h"
 #include "runtime/eval/predictor.h"
 
 /* Rows for a command's table of options. */
@@ -10,6 +11,13 @@
       {"stride", "X,Y,Z", "elements between windows, instead of --overlap"},                                 \
       {"window", "uniform|gaussian", "what counts in a window: all alike, or the middle more (uniform)"}, {  \
     "flips", NULL, "mean over all flips of the image"                                                        \
+  }
+
+#define CLI_CLEAN_OPTIONS                                                                                    \
+  {"fill", NULL, "fill the holes of predicted masks"},                                                       \
+      {"largest", NULL, "keep the largest component of each class of them"},                                 \
+      {"drop", "MM3", "drop their components that are smaller"}, {                                           \
+    "raw", NULL, "leave out the cleaning that the module says"                                               \
   }
 
 enum { CLI_MAX_MODELS = CLI_MAX_ARGS };
@@ -25,4 +33,6 @@ bool cli_weights(const CliArgs *args, CliWeights *out, char err[ERR_MAX]);
 void cli_weights_free(CliWeights *w);
 /* Sets the predictor's way of working, and loads the weights (weights NULL: they are there). */
 bool cli_predictor(const CliArgs *args, Predictor *p, const CliWeights *weights, char err[ERR_MAX]);
+/* What the module says is done to predicted masks, and options add. */
+bool cli_cleaning(const CliArgs *args, const Module *m, Cleaning *out, char err[ERR_MAX]);
 #endif

@@ -57,7 +57,7 @@ static bool open_samplers(Trainer *t, char err[ERR_MAX]) {
   t->sampler = calloc((size_t)d->nstreams + 1, sizeof *t->sampler);
   if (!t->sampler) return err_memory(err, "the batches", 0);
   for (int i = 0; i < d->nstreams; i++) {
-    t->sampler[i] = sampler_new(t->data, d->streams[i].source, d->streams[i].augment, i, t->opt.seed, err);
+    t->sampler[i] = sampler_new(t->data, &d->streams[i], i, t->opt.seed, err);
     if (!t->sampler[i]) return false;
   }
   return true;

@@ -116,7 +116,6 @@ bool trainer_data(Trainer *t, const CliArgs *args, const SplitPlan *plan, char e
   const Module *m = t->session->module;
   if (!batch_shape(m, t->fn, &shape, err) || !cli_recipe(args, m, shape.channels, &t->recipe, err))
     return false;
-  shape.case_by = cli_value(args, "case-by");
   shape.recipe = &t->recipe, shape.notes = &t->notes;
   t->data = data_open_split(cli_value(args, "data"), &shape, plan, err);
   if (t->data) data_print_summary(t->data, stderr);

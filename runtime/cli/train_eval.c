@@ -101,6 +101,7 @@ bool trainer_eval(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
   const DataShape *a = &t->predictor.shape, *b = &t->data->shape;
   if (a->channels != b->channels || a->classes != b->classes || memcmp(a->size, b->size, sizeof a->size) != 0)
     return err_set(err, "--eval-every: predict takes images of another shape than the batches");
+  t->eval.clean = cleaning_of(t->session->module->desc->prepare);
   t->opt.eval = evaluate;
   return true;
 }

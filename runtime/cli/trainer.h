@@ -2,6 +2,7 @@
  * train_eval.c scores between iterations, train.c does the rest. */
 #ifndef NETRUN_CLI_TRAINER_H
 #define NETRUN_CLI_TRAINER_H
+#include "runtime/batch/sampler.h"
 #include "runtime/cli/cli.h"
 #include "runtime/eval/eval.h"
 #include "runtime/train/train.h"

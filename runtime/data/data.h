@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include "runtime/base/err.h"
 #include "runtime/prepare/prepare.h"
-#include "runtime/session/image_store.h"
 
 /* What the module wants. size: (H,W) in 2-D, (D,H,W) axes in the module's order in 3-D: the patch. */
 typedef struct {
@@ -27,7 +26,6 @@ typedef struct {
   int64_t classes;
   const Recipe *recipe; /* NULL: recipe_plain */
   Notes *notes;         /* oddities of files; NULL: dropped */
-  const char *case_by;  /* which images are one case: FindOptions.case_by */
 } DataShape;
 
 typedef enum { SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST, SPLIT_NONE } Split; /* NONE: in no list, left out */
@@ -74,9 +72,11 @@ typedef struct {
 /* How a data set is divided into training, validation and test cases, beyond what its lists say
  * (docs/data.md, Cases and splits). All depends on the names of the cases only, never on a seed. */
 typedef struct {
-  const char *fold;  /* "2/5": of five parts of the training cases the second validates; NULL: no folds */
-  const char *val;   /* "20%" or "12" of the training cases validate; "none", NULL: those of val.list */
-  bool skip_missing; /* names in lists that fit nothing are left out with a note; else an error */
+  const char *fold;    /* "2/5": of five parts of the training cases the second validates; NULL: no folds */
+  const char *val;     /* "20%" or "12" of the training cases validate; "none", NULL: those of val.list */
+  bool skip_missing;   /* names in lists that fit nothing are left out with a note; else an error */
+  bool shared;         /* a case in two lists belongs to the later one, with a note; else it is an error */
+  const char *case_by; /* which images are one case: FindOptions.case_by */
 } SplitPlan;
 
 /* spec: NAME:DIR, or NAME to look for $NETRUN_DATA/NAME; names lits, isic2018 (isic), la, folder, phantom (no
@@ -98,34 +98,12 @@ uint64_t data_split_hash(const Dataset *d);
 bool data_split_labeled(Dataset *d, const char *how, uint64_t seed, char err[ERR_MAX]);
 int data_count(const Dataset *d, Split split, bool labeled_only);
 bool data_load(const Dataset *d, int item, Sample *out, char err[ERR_MAX]);
+/* The same; own_label only when asked for. */
+bool data_load_part(const Dataset *d, int item, bool own, Sample *out, char err[ERR_MAX]);
 void sample_free(Sample *s);
 /* The whole volume that a slice belongs to, as a stack; other items as data_load has them. */
 bool data_load_whole(const Dataset *d, int item, Sample *out, char err[ERR_MAX]);
 /* Files that belong to no data set, prepared as its items are: a picture, a volume, or for a 2-D module and a
  * volume a stack. */
 bool data_load_files(const Files *files, const DataShape *shape, Sample *out, char err[ERR_MAX]);
-/* ---- batches (sampler.c): which items make up batch `iteration` of a stream, and their augmentation, all a
- * pure function of (seed, iteration, stream): a resumed run sees what the first would have seen. ---- */
-typedef struct Sampler Sampler;
-typedef struct {
-  int32_t kind;  /* NetcFieldKind */
-  int64_t batch; /* N */
-  void *dst;     /* float (IMAGE, SDF) or int32_t (LABEL), in the input's memory order: channels last */
-} BatchField;
-Sampler *sampler_new(Dataset *d, int source, uint32_t augment, int stream, uint64_t seed, char err[ERR_MAX]);
-void sampler_free(Sampler *s);
-/* Iterations in which every item of the source is seen once: max(1, items / batch). */
-int64_t sampler_epoch(const Sampler *s, int64_t batch);
-/* Fills every field with N samples of the module's size. Loaded items are kept in memory up to a budget.
- * Thread-safe per sampler. */
-bool sampler_batch(Sampler *s, uint64_t iteration, const BatchField *field, int nfield, char err[ERR_MAX]);
-
-/* As sampler_batch, but images and labels of the samples that are in the store, or find room there, are not
- * made: their views are written instead, of the others view->image and view->label are -1. view: N of
- * them. */
-bool sampler_views(Sampler *s, uint64_t iteration, const BatchField *field, int nfield,
-                   const ImageStore *store, NetcView *view, char err[ERR_MAX]);
-/* Bytes that all images of the samplers' data set and their labels take on a device; -1: not known before
- * they are read. */
-int64_t data_bytes(const Dataset *d);
 #endif

@@ -40,7 +40,7 @@ typedef struct DataImpl {
   Found found; /* empty for the phantom */
   int *order;  /* cases of train.list in its order; NULL: there is none */
   int norder;
-  bool skip_missing; /* of the SplitPlan */
+  bool skip_missing, shared; /* of the SplitPlan */
   SliceStore store;
   pthread_mutex_t lock;
   int own_volume; /* volume whose masks are in `own`, -1 = none */
@@ -52,7 +52,7 @@ bool data_add(Dataset *d, const char *patient, const char *name, const Source *f
 void source_free(Source *s);
 
 /* scan.c: finds the items of a directory. */
-bool scan_directory(Dataset *d, char err[ERR_MAX]);
+bool scan_directory(Dataset *d, const char *case_by, char err[ERR_MAX]);
 /* Number of slices a volume file has for a 2-D module, told by its header; -1 and a message on failure.
  * axes: Wish.axes. */
 int64_t volume_slices(const char *path, const char *axes, const DataShape *shape, char err[ERR_MAX]);
@@ -76,9 +76,6 @@ Ranked *rank_cases(const Dataset *d, const uint8_t *use, uint64_t seed, int *n);
 bool split_amount(const char *how, int n, int *want);
 /* Cases with a training item, one byte per case; *n: how many. To be freed; NULL without memory. */
 uint8_t *training_cases(const Dataset *d, int *n);
-
-/* load.c: as data_load; own_label only when asked for. */
-bool data_load_part(const Dataset *d, int item, bool own, Sample *out, char err[ERR_MAX]);
 
 /* The recipe, the module's channels and so on, as preparation takes them. */
 Ask ask_of(const DataShape *shape, bool own_label);

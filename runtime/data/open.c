@@ -69,9 +69,9 @@ Dataset *data_open_split(const char *spec, const DataShape *shape, const SplitPl
   if (!d->shape.recipe) d->shape.recipe = &recipe_plain;
   for (int a = 0; a < 3; a++) d->spacing[a] = 1;
   bool ok = data_locate(spec, &d->name, &d->root, err);
-  if (ok && d->root) ok = scan_directory(d, err);
+  if (ok && d->root) ok = scan_directory(d, plan ? plan->case_by : NULL, err);
   else if (ok && !phantom_items(d)) ok = err_set(err, "not enough memory");
-  m->skip_missing = plan && plan->skip_missing;
+  m->skip_missing = plan && plan->skip_missing, m->shared = plan && plan->shared;
   ok = ok && split_cases(d, d->name, plan ? plan : &as_lists_say, err) && store_open(d, err);
   if (ok) mark_labeled(d);
   else data_close(d), d = NULL;

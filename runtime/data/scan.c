@@ -73,12 +73,12 @@ static bool no_masks(const Found *f, char err[ERR_MAX]) {
       f->root, f->n, alone ? " (" : "", alone ? alone->text : "", alone ? ")" : "");
 }
 
-bool scan_directory(Dataset *d, char err[ERR_MAX]) {
+bool scan_directory(Dataset *d, const char *case_by, char err[ERR_MAX]) {
   DataImpl *m = d->impl;
   Found *f = &m->found;
   const char *const *channel = d->shape.recipe->channel;
   const FindOptions find = {.spatial = d->shape.spatial,
-                            .case_by = d->shape.case_by,
+                            .case_by = case_by,
                             .channel = channel,
                             .nchannel = channel ? d->shape.channels : 0};
   if (!find_images(d->root, &find, f, err)) return false;

@@ -94,7 +94,10 @@ static bool take_split(void *user, const List *l, int k, int item, char err[ERR_
   DataImpl *m = s->d->impl;
   int c = s->d->item[item].patient;
   struct Claim *claim = &s->claim[c];
-  if (claim->line && claim->split != s->split)
+  if (claim->line && claim->split != s->split && m->shared)
+    note(s->d->shape.notes, "case '%.60s' is in %.160s (line %d), too: weights may have been trained on it",
+         m->patient[c], s->path[claim->split], claim->line);
+  else if (claim->line && claim->split != s->split)
     return err_set(err, "case '%.60s' is in %.160s (line %d) and in %.160s (line %d): it can be in one only",
                    m->patient[c], s->path[claim->split], claim->line, l->path, l->name[k].line);
   if (!claim->line && s->split == SPLIT_TRAIN) m->order[m->norder++] = c;

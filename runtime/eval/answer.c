@@ -21,7 +21,7 @@ bool answer_of_scores(const Predictor *p, const Sample *x, const float *score, c
   float *large = out->prob ? out->prob : malloc((size_t)(h * w * classes) * sizeof *large);
   bool ok = large != NULL;
   for (int64_t c = 0; ok && c < classes; c++)
-    ok = resize_plane(score + c * p->patch, x->dim[0], x->dim[1], large + c * h * w, h, w);
+    resize_nearest_values(score + c * p->patch, x->dim[0], x->dim[1], large + c * h * w, h, w);
   if (ok && out->mask) largest_class(large, classes, h * w, out->mask);
   if (ok && out->small) largest_class(score, classes, p->patch, out->small);
   if (large != out->prob) free(large);
@@ -48,20 +48,18 @@ typedef struct {
   const float *image[SLICES_AT_ONCE];
 } Stack;
 
-static bool stack_planes(const Predictor *p, const Sample *x, Stack *s, Restore *r, int64_t z, int64_t n,
+static void stack_planes(const Predictor *p, const Sample *x, Stack *s, Restore *r, int64_t z, int64_t n,
                          uint8_t *small) {
-  int64_t classes = p->shape.classes;
+  int64_t classes = p->shape.classes, plane = s->cut.h * s->cut.w;
   for (int64_t i = 0; i < n; i++) {
     const float *score = s->score + i * classes * p->patch;
     for (int64_t c = 0; c < classes; c++)
-      if (!resize_plane(score + c * p->patch, x->dim[0], x->dim[1], s->plane + c * s->cut.h * s->cut.w,
-                        s->cut.h, s->cut.w))
-        return false;
+      resize_nearest_values(score + c * p->patch, x->dim[0], x->dim[1], s->plane + c * plane, s->cut.h,
+                            s->cut.w);
     s->slab.from = z + i, s->slab.to = z + i + 1;
     restore_planes(r, &s->slab);
     if (small) largest_class(score, classes, p->patch, small + (z + i) * p->patch);
   }
-  return true;
 }
 
 static bool run_stack(Predictor *p, const Sample *x, Stack *s, Restore *r, const Answer *out,
@@ -70,8 +68,7 @@ static bool run_stack(Predictor *p, const Sample *x, Stack *s, Restore *r, const
     int64_t n = s->cut.n - z < SLICES_AT_ONCE ? s->cut.n - z : SLICES_AT_ONCE;
     for (int64_t i = 0; i < n; i++) s->image[i] = x->image + (z + i) * p->patch * p->shape.channels;
     if (!predictor_scores(p, s->image, n, s->score, err)) return false;
-    if (!stack_planes(p, x, s, r, z, n, out->small))
-      return err_memory(err, "a slice", s->cut.h * s->cut.w * 4);
+    stack_planes(p, x, s, r, z, n, out->small);
   }
   return true;
 }

@@ -77,7 +77,7 @@ static void score_one(void *ctx, int64_t task) {
   const Answer answer = {.mask = s->own, .small = s->small};
   MaskPair pair = {s->own, x->own_label, x->own_spatial, x->own.dim, mm};
   s->ok = (!s->score || answer_of_scores(g->predictor, x, s->score, &answer, s->err)) &&
-          clean_mask(s->own, classes, x->own_spatial, x->own.dim, g->opt->fill, g->opt->largest, s->err) &&
+          clean_mask(s->own, classes, x->own_spatial, &x->own, &g->opt->clean, s->err) &&
           score_masks(&pair, classes, &g->opt->metrics, s->metrics, s->err);
 }
 
@@ -230,8 +230,7 @@ ReportAbout eval_about(const Predictor *p, const Dataset *d, const EvalOptions *
                        .root = d->root,
                        .split = split_name[o->split],
                        .class_name = o->class_names,
-                       .fill = o->fill,
-                       .largest = o->largest,
+                       .clean = o->clean,
                        .metrics = o->metrics};
 }
 

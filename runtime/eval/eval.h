@@ -2,13 +2,14 @@
 #ifndef NETRUN_EVAL_H
 #define NETRUN_EVAL_H
 #include <stdio.h>
+#include "runtime/eval/clean.h"
 #include "runtime/eval/predictor.h"
 #include "runtime/eval/report.h"
 
 typedef struct {
   Split split;
-  bool by_slice;      /* a 2-D module on volumes: a row per slice; else per volume */
-  bool fill, largest; /* clean_mask before scoring */
+  bool by_slice;  /* a 2-D module on volumes: a row per slice; else per volume */
+  Cleaning clean; /* of predictions, before scoring */
   MetricOptions metrics;
   const char *out;                /* directory for eval.csv, eval.json and pictures; NULL: none of them */
   const char *weights;            /* their file, for the report; NULL: not known */

@@ -14,8 +14,8 @@ static bool header_of(const Files *files, Image *header, char err[ERR_MAX]) {
   return true;
 }
 
-/* What morph.c takes to clean a mask, for each of its elements: the mask of a class, labels, a stack. */
-enum { CLEANING = 1 + 4 + 8 };
+/* What clean.c takes to clean a mask, for each of its elements: the mask of a class, labels, a stack. */
+enum { CLEANING = 1 + 4 + 8 }; /* at most: a class is cleaned in its box */
 
 static void count_arrays(const Predictor *p, const Image *file, Plan *plan) {
   const Recipe *r = p->shape.recipe ? p->shape.recipe : &recipe_plain;

@@ -2,13 +2,14 @@
 #ifndef NETRUN_REPORT_H
 #define NETRUN_REPORT_H
 #include <stdio.h>
+#include "runtime/eval/clean.h"
 #include "runtime/eval/results.h"
 
 /* What was evaluated, and how. Strings may be NULL: not known. */
 typedef struct {
   const char *module, *weights, *data, *root, *split;
   const char *const *class_name; /* by class, `classes` of them; NULL: classes are called by their numbers */
-  bool fill, largest;
+  Cleaning clean;                /* of predictions, before scoring */
   MetricOptions metrics;
 } ReportAbout;
 

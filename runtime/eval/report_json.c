@@ -57,8 +57,8 @@ static void about(FILE *f, const ReportAbout *a, const Results *r, uint32_t want
   char label[CLASS_LABEL];
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     fprintf(f, " \"%s\": ", known[i].name), text(f, known[i].value), fputs(",\n", f);
-  fprintf(f, " \"fill\": %s,\n \"largest\": %s,\n", a->fill ? "true" : "false",
-          a->largest ? "true" : "false");
+  fprintf(f, " \"fill\": %s,\n \"largest\": %s,\n \"drop\": %.9g,\n", a->clean.fill ? "true" : "false",
+          a->clean.largest ? "true" : "false", a->clean.drop);
   fputs(" \"tolerance\": ", f);
   number(f, metrics_want(&a->metrics, AREAS) ? a->metrics.tolerance : NAN);
   fputs(",\n \"metrics\": [", f);

@@ -2,16 +2,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include "runtime/eval/score.h"
-#include "runtime/image/image.h"
 
 static int64_t count_of(int spatial, const int64_t *dim) {
   int64_t n = 1;
   for (int a = 0; a < spatial; a++) n *= dim[a];
   return n;
-}
-
-static void pick_class(const uint8_t *mask, int64_t n, int64_t c, uint8_t *out) {
-  for (int64_t i = 0; i < n; i++) out[i] = mask[i] == c;
 }
 
 static void average(Metrics *of, int64_t classes) {
@@ -38,21 +33,4 @@ bool score_masks(const MaskPair *m, int64_t classes, const MetricOptions *o, Met
       return err_memory(err, "the metrics of a mask", count_of(m->spatial, m->dim) * 12);
   average(out, classes);
   return true;
-}
-
-bool clean_mask(uint8_t *mask, int64_t classes, int spatial, const int64_t *dim, bool fill, bool largest,
-                char err[ERR_MAX]) {
-  int64_t n = count_of(spatial, dim);
-  uint8_t *one = malloc((size_t)n);
-  bool ok = one != NULL;
-  for (int64_t c = 1; ok && (fill || largest) && c < classes; c++) {
-    pick_class(mask, n, c, one);
-    ok = (!largest || largest_component(one, spatial, dim)) && (!fill || fill_holes(one, spatial, dim));
-    for (int64_t i = 0; ok && i < n; i++) {
-      if (mask[i] == c && !one[i]) mask[i] = 0;
-      if (mask[i] == 0 && one[i]) mask[i] = (uint8_t)c; /* a hole that another class fills stays that class */
-    }
-  }
-  free(one);
-  return ok || err_memory(err, "cleaning a mask", n * 5);
 }

@@ -1,4 +1,4 @@
-/* score.h - metrics of masks with any number of classes, and cleaning of predictions. */
+/* score.h - metrics of masks with any number of classes. */
 #ifndef NETRUN_SCORE_H
 #define NETRUN_SCORE_H
 #include "runtime/eval/metrics.h"
@@ -6,7 +6,4 @@
 /* out has `classes` entries (2..255): [c] is class c against all others, and [0] the mean over the foreground
  * classes 1.., of each metric over those where it is defined; counts in [0] are sums. */
 bool score_masks(const MaskPair *m, int64_t classes, const MetricOptions *o, Metrics *out, char err[ERR_MAX]);
-/* In place, class by class: `largest` keeps its largest component, `fill` fills its holes with it. */
-bool clean_mask(uint8_t *mask, int64_t classes, int spatial, const int64_t *dim, bool fill, bool largest,
-                char err[ERR_MAX]);
 #endif

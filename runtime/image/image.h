@@ -13,6 +13,8 @@ bool resize_plane(const float *in, int64_t h, int64_t w, float *out, int64_t oh,
 /* Nearest element, half-pixel centres. */
 void resize_nearest(const uint8_t *in, int64_t h, int64_t w, uint8_t *out, int64_t oh, int64_t ow);
 
+void resize_nearest_values(const float *in, int64_t h, int64_t w, float *out, int64_t oh, int64_t ow);
+
 /* In place: (x - mean) / standard deviation; a constant array becomes 0. */
 void standardise(float *v, int64_t n);
 /* false and a message naming the file and the first bad element when a value is not finite. */
@@ -24,4 +26,6 @@ bool check_finite(const float *v, int64_t n, const char *path, char err[ERR_MAX]
  * 8-/26-connected component. */
 bool fill_holes(uint8_t *mask, int spatial, const int64_t *dim);
 bool largest_component(uint8_t *mask, int spatial, const int64_t *dim);
+/* In place: components of fewer than `least` elements become background. */
+bool drop_components(uint8_t *mask, int spatial, const int64_t *dim, double least);
 #endif

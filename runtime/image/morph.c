@@ -75,3 +75,25 @@ bool largest_component(uint8_t *mask, int spatial, const int64_t *dim) {
   free(label), free(f.stack);
   return ok;
 }
+
+bool drop_components(uint8_t *mask, int spatial, const int64_t *dim, double least) {
+  Flood f;
+  bool ok = flood_new(&f, spatial, dim);
+  int32_t *label = ok ? calloc((size_t)f.total, sizeof *label) : NULL, n = 0, room = 0;
+  int64_t *size = NULL; /* of component n: size[n - 1] */
+  ok = label;
+  for (int64_t i = 0; ok && i < f.total; i++) {
+    if (!mask[i] || label[i]) continue;
+    if (n == room) {
+      int64_t *more = realloc(size, (size_t)(room = 2 * room + 64) * sizeof *more);
+      if (!(ok = more)) break;
+      size = more;
+    }
+    size[n] = flood_from(&f, mask, 1, i, 1, label, n + 1);
+    n++;
+  }
+  for (int64_t i = 0; ok && i < f.total; i++)
+    if (label[i] && (double)size[label[i] - 1] < least) mask[i] = 0;
+  free(size), free(label), free(f.stack);
+  return ok;
+}

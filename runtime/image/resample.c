@@ -42,6 +42,12 @@ void resize_nearest(const uint8_t *in, int64_t h, int64_t w, uint8_t *out, int64
       out[y * ow + x] = in[(2 * y + 1) * h / (2 * oh) * w + (2 * x + 1) * w / (2 * ow)];
 }
 
+void resize_nearest_values(const float *in, int64_t h, int64_t w, float *out, int64_t oh, int64_t ow) {
+  for (int64_t y = 0; y < oh; y++)
+    for (int64_t x = 0; x < ow; x++)
+      out[y * ow + x] = in[(2 * y + 1) * h / (2 * oh) * w + (2 * x + 1) * w / (2 * ow)];
+}
+
 void standardise(float *v, int64_t n) {
   double sum = 0, square = 0;
   for (int64_t i = 0; i < n; i++) sum += (double)v[i];

@@ -77,6 +77,7 @@ static void progress_meta(Meta *m, const NetcModule *d, const Progress *at) {
   if (at->split) meta_number(m, "split", "%" PRIu64, at->split);
   meta_add_some(m, "fold", at->fold);
   meta_add_some(m, "val", at->val);
+  meta_add_some(m, "case_by", at->case_by);
   meta_add_some(m, "preparation", at->fingerprint);
   meta_add_some(m, "missing", at->missing);
   meta_add_some(m, "best", at->best);
@@ -192,6 +193,7 @@ static bool read_progress(const StFile *f, const char *path, Progress *at, char 
   meta_text(f, "labeled", at->labeled, sizeof at->labeled);
   meta_text(f, "fold", at->fold, sizeof at->fold);
   meta_text(f, "val", at->val, sizeof at->val);
+  meta_text(f, "case_by", at->case_by, sizeof at->case_by);
   meta_text(f, "preparation", at->fingerprint, sizeof at->fingerprint);
   meta_text(f, "missing", at->missing, sizeof at->missing);
   meta_text(f, "best", at->best, sizeof at->best);

@@ -15,6 +15,7 @@ typedef struct {
   double best_value;                  /* of the metric `best` */
   char data[128], labeled[128];       /* name of the data set, --labeled */
   char fold[24], val[24], missing[8]; /* --fold, --val, --missing */
+  char case_by[256];                  /* --case-by */
   char best[16], best_split[8];       /* the weights are the best so far by this metric, on this split */
   char fingerprint[2048];             /* what preparation took from the training set: fingerprint_text */
 } Progress;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "codegen/isa.h"
 #include "runtime/base/array.h"
+#include "runtime/base/augment.h"
 #include "runtime/session/module.h"
 #include "runtime/session/prepare.h"
 
@@ -87,6 +88,9 @@ static bool check_fn(const NetcModule *d, const NetcFn *f, char err[ERR_MAX]) {
 static bool check_stream(const NetcModule *d, const NetcStream *s, char err[ERR_MAX]) {
   if (!s->name || s->nfields < 0 || (s->nfields && !s->fields))
     return err_set(err, "a stream without name or fields");
+  if (!augments_valid(s->augments, s->naugments) || !augments_valid(s->strong, s->nstrong) ||
+      !(s->foreground >= 0 && s->foreground <= 1))
+    return err_set(err, "stream %s has augmentations that cannot be", s->name);
   for (int i = 0; i < s->nfields; i++) {
     bool found = false;
     for (int k = 0; k < d->nfns && !found; k++)

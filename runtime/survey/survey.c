@@ -223,10 +223,9 @@ static void take_splits(Survey *s, const SurveyOptions *o) {
                      .channels = o->channels ? o->channels : 1,
                      .size = {1, 1, 1},
                      .classes = o->classes ? o->classes : 2,
-                     .recipe = o->recipe,
-                     .case_by = o->case_by};
+                     .recipe = o->recipe};
   snprintf(spec, sizeof spec, "%s:%s", s->name, s->found.root);
-  Dataset *d = data_open(spec, &shape, err);
+  Dataset *d = data_open_split(spec, &shape, &(SplitPlan){.case_by = o->case_by}, err);
   if (!d && !s->stops) complain(&s->complaints, "module", true, "%s", err);
   if (d) s->split = calloc((size_t)s->found.n + 1, sizeof *s->split);
   if (s->split) splits_of(d, &s->found, s->split);

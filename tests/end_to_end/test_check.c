@@ -94,4 +94,15 @@ TEST(training_tells_what_it_found) {
         " train flat.so --data folder:set --iterations 1 --out run3");
 }
 
+/* Cases decide which images are for testing: a run remembers what its cases are. */
+TEST(an_expression_for_cases_is_remembered) {
+  runs("rm -f set/train_masks/*_mask.png; rm -f set/train_images/p3*");
+  runs(NETRUN_BINARY " train flat.so --data folder:set --iterations 1 --out run4 --case-by 'z00([0-9])'");
+  runs(NETRUN_BINARY " train flat.so --data folder:set --iterations 2 --out run4 --resume");
+  fails("was trained with --case-by z00([0-9]), not with --case-by (p)",
+        NETRUN_BINARY " train flat.so --data folder:set --iterations 3 --out run4 --resume --case-by '(p)'");
+  runs(NETRUN_BINARY " eval flat.so --data folder:set --weights run4/last.safetensors --out scores");
+  runs("test $(cut -d, -f1 scores/eval.csv | grep -c '^p[012]_z000\\|^p[012]_z001') -eq 3");
+}
+
 RUN_TESTS(set_up, scratch_tear_down)

@@ -5,7 +5,7 @@
 #include "tests/end_to_end/gpu_models.h"
 #include <stdio.h>
 #include <unistd.h>
-#include "runtime/data/data.h"
+#include "runtime/batch/sampling.h"
 
 /* ---- the store ---- */
 
@@ -158,12 +158,45 @@ static void run_stream(Case *c, Emulator *const e[2], int stream, uint64_t itera
   for (int f = 0; f < s->nfield; f++) {
     size_t bytes = (size_t)(type_count(s->field[f].type) / n) * 4;
     for (int64_t k = 0; k < n; k++) /* what the host makes it makes as ever */
-      if (view[k].image < 0 || s->field[f].kind == FIELD_SDF)
+      if (view[k].image < 0 || !field_info[s->field[f].kind].by_device)
         assert_memory_equal((char *)host[f].dst + (size_t)k * bytes,
                             (char *)device[f].dst + (size_t)k * bytes, bytes);
     free(host[f].dst), free(device[f].dst);
   }
   free(view);
+}
+
+static void copy_list(NetcAugment *to, const Augment *from, int n) {
+  for (int i = 0; i < n; i++) {
+    to[i] = (NetcAugment){.kind = (int32_t)from[i].kind, .p = from[i].p};
+    memcpy(to[i].value, from[i].value, sizeof to[i].value);
+  }
+}
+
+/* As codegen/module/tables.c writes it. */
+static NetcStream stream_of(const Stream *s, NetcAugment list[2 * NETC_AUGMENT_MOST]) {
+  NetcAugment *strong = list + NETC_AUGMENT_MOST;
+  copy_list(list, s->augment, s->naugment), copy_list(strong, s->strong, s->nstrong);
+  return (NetcStream){.name = s->name,
+                      .source = (int32_t)s->source,
+                      .naugments = s->naugment,
+                      .augments = list,
+                      .nstrong = s->nstrong,
+                      .strong = strong,
+                      .foreground = s->foreground};
+}
+
+/* Every seventh element of every mask is to be ignored; `ignoring`: so it is in the next check. */
+static bool ignoring;
+static void ignore_some(Sampler *s) {
+  char err[ERR_MAX] = "";
+  for (int i = 0; i < s->n; i++) {
+    Sample x;
+    bool owned;
+    if (!sampler_fetch(s, i, &x, &owned, err)) fail_msg("%s", err);
+    assert_false(owned);
+    for (int64_t k = 0; k < sample_count(s, x.dim); k += 7) x.label[k] = 255;
+  }
 }
 
 /* room: images that the store takes. */
@@ -187,10 +220,11 @@ static void check(const char *text, int fills, int64_t channels, int room, int i
   int device = 0;
   for (int s = 0; s < m.prog->nstream; s++) {
     Case c = {.m = &m, .data = data, .store = {.pool = calloc(POOL, 4), .room = room}, .seed = 77};
+    NetcAugment list[2 * NETC_AUGMENT_MOST];
+    NetcStream stream = stream_of(&m.prog->stream[s], list);
     for (int i = 0; i < 2; i++)
-      if (!(*(i ? &c.made : &c.viewed) =
-                sampler_new(data, (int)m.prog->stream[s].source, m.prog->stream[s].augment, s, c.seed, err)))
-        fail_msg("%s", err);
+      if (!(*(i ? &c.made : &c.viewed) = sampler_new(data, &stream, s, c.seed, err))) fail_msg("%s", err);
+    if (ignoring) ignore_some(c.made), ignore_some(c.viewed);
     for (int it = 0; it < iterations; it++) run_stream(&c, e, s, (uint64_t)it * 40);
     device += c.by_device;
     sampler_free(c.made), sampler_free(c.viewed), free(c.store.pool);
@@ -236,6 +270,18 @@ TEST(volumes_have_the_bits_of_the_host) {
   check_net("[]", "2, 1, 9, 12, 8", "2, 9, 12, 8", 1, ITEMS);
 }
 
+TEST(rotations_and_scales_have_the_bits_of_the_host) {
+  check_net("[rotate(180, p = 1)]", "3, 1, 33, 20", "3, 33, 20", 1, ITEMS);
+  check_net("[\"flip\", \"rot90\", rotate(20, p = 0.5), scale(0.5, 2, p = 0.5), \"crop\"]", "3, 3, 24, 24",
+            "3, 24, 24", 3, ITEMS);
+  check_net("[rotate(30, p = 1), scale(p = 1), \"crop\", \"flip\"]", "2, 1, 9, 12, 10", "2, 9, 12, 10", 1,
+            ITEMS);
+}
+
+TEST(noise_of_drawn_deviations_has_the_bits_of_the_host) {
+  check_net("[noise(0, 0.5, p = 0.5)]", "4, 1, 12, 20", "4, 12, 20", 1, ITEMS);
+}
+
 /* Some samples by the device, others by the host. */
 TEST(batches_of_both_have_the_bits_of_the_host) {
   check_net("[\"flip\", \"crop\", \"noise\"]", "4, 1, 24, 24", "4, 24, 24", 1, 5);
@@ -248,6 +294,42 @@ TEST(distance_maps_have_the_bits_of_the_host) {
            NET("    sdf: sdf[2, 16, 16]\n", " + mean(student(labeled.image) * labeled.sdf)"),
            "[\"flip\", \"rot90\"]", "2, 1, 16, 16", "2, 16, 16");
   check(text, 2, 1, ITEMS, 2);
+}
+
+/* The device makes all of a stream's images or none. */
+TEST(what_no_device_makes_leaves_the_stream_to_the_host) {
+  static const char *const list[] = {"[elastic()]", "[\"flip\", gamma(p = 1)]", "[\"noise\", \"noise\"]",
+                                     "[blur(0.5, 1)]"};
+  for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+    char text[1024];
+    Arena *a = arena_new();
+    snprintf(text, sizeof text, NET("", ""), list[i], "2, 1, 16, 16", "2, 16, 16");
+    assert_int_equal(on_gpu(a, parse(a, text)).nfill, 0);
+    arena_free(a);
+  }
+}
+
+/* Patches around foreground are views as any other. */
+TEST(foreground_has_the_bits_of_the_host) {
+  char text[1024];
+  snprintf(text, sizeof text, NET("", ""), "[\"flip\", \"crop\", rotate(20, p = 0.5)], foreground = 0.5",
+           "2, 1, 8, 9, 10", "2, 8, 9, 10");
+  check(text, 2, 1, ITEMS, 4);
+}
+
+/* Second views are the host's, of the image that the device makes. */
+TEST(second_views_have_the_bits_of_the_host) {
+  char text[1024];
+  snprintf(text, sizeof text, NET("    strong: f32[3, 1, 16, 16]\n", " + mean(student(labeled.strong))"),
+           "[\"flip\", rotate(20), \"noise\"], strong = [brightness(p = 1), cutout(p = 1)]", "3, 1, 16, 16",
+           "3, 16, 16");
+  check(text, 2, 1, ITEMS, 3);
+}
+
+TEST(labels_to_be_ignored_have_the_bits_of_the_host) {
+  ignoring = true;
+  check_net("[\"flip\", \"crop\"]", "3, 1, 20, 20", "3, 20, 20", 1, ITEMS);
+  ignoring = false;
 }
 
 RUN_TESTS(scratch_set_up, scratch_tear_down)

@@ -46,8 +46,8 @@ static bool described(const char *text, const Builtin *b) {
 TEST(every_function_is_described) {
   Arena *a = arena_new();
   char *text = doc(a);
-  const Builtin *const tables[] = {builtins_basic, builtins_tensor, builtins_layer, builtins_train,
-                                   builtins_prepare};
+  const Builtin *const tables[] = {builtins_basic, builtins_tensor,  builtins_layer,
+                                   builtins_train, builtins_prepare, builtins_augment};
   int missing = 0;
   for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
     for (const Builtin *b = tables[t]; b->name; b++)

@@ -43,7 +43,8 @@ static const char whole[] =
     "var \"teacher.w\" : f32[2,1,3,3] init copy \"student.w\" role ema order [2,3,1,0]\n"
     "var \"student.mean\" : f32[2] init normal 0 0.10000000000000001 role buffer\n"
     "var \"count\" : i32[] init const 7 role optim\n"
-    "stream \"labeled\" source labeled augment [flip,rot90] {\n"
+    "stream \"labeled\" source labeled augment [flip,rotate(15,0,0.5),noise] strong "
+    "[cutout,gamma(0.5,2,1,0.10000000000000001),gamma] foreground 0.33000000000000002 {\n"
     "  image \"image\" : f32[1,1,8,8]\n"
     "  label \"mask\" : i32[1,1,8,8]\n"
     "}\n"
@@ -90,7 +91,12 @@ TEST(a_whole_program_is_read_and_printed_the_same) {
   assert_int_equal(p->nvar, 4);
   assert_int_equal(p->var[1].init.kind, INIT_COPY);
   assert_int_equal(p->var[0].order[0], 2);
-  assert_int_equal(p->stream[0].augment, AUG_FLIP | AUG_ROT90);
+  assert_int_equal(p->stream[0].naugment, 3);
+  assert_int_equal(p->stream[0].augment[1].kind, AUG_ROTATE);
+  assert_true(p->stream[0].augment[1].value[0] == 15 && p->stream[0].augment[1].p == 0.5);
+  assert_true(p->stream[0].augment[2].value[1] == 0.1 && p->stream[0].foreground == 0.33);
+  assert_int_equal(p->stream[0].nstrong, 3);
+  assert_true(p->stream[0].strong[1].value[2] == 1 && p->stream[0].strong[2].value[2] == 0);
   assert_int_equal(p->stream[1].field[1].kind, FIELD_SDF);
   Fn *f = prog_find_fn(p, "step");
   assert_int_equal(f->node[4].at.geom.pad[1], 1);
@@ -215,6 +221,12 @@ TEST(errors_name_line_column_and_cause) {
   refused("var \"a\" : f32[] var \"a\" : f32[]", "1:21:", "two variables");
   refused("var \"a", "1:7:", "not closed");
   refused("net \"a\" macs 99999999999999999999", "1:14:", "must lie in");
+  refused("stream \"a\" augment [flip,shear] {}", "1:26:", "one of flip, rot90, crop, rotate");
+  refused("stream \"a\" augment [rotate(10,0)] {}", "1:32:", "expected ','");
+  refused("stream \"a\" augment [rotate(200,0,1)] {}", "1:19:", "angle must be from 0 to 180, it is 200");
+  refused("stream \"a\" augment [noise(nan,1,1)] {}", "1:19:", "lo must be from 0 to 100");
+  refused("stream \"a\" strong [flip] {}", "1:18:", "flip moves the image");
+  refused("stream \"a\" foreground 2 {}", "", "foreground must be from 0 to 1");
   refused("garbage", "1:1:", "expected program");
 }
 

@@ -10,7 +10,8 @@
 #include "tests/scratch.h"
 #include "codegen/abi.h"
 #include "tests/text.h"
-#include "runtime/data/data.h"
+#include "tests/runtime/streams.h"
+#include "runtime/batch/sampler.h"
 #include "runtime/io/picture.h"
 #include "runtime/io/format.h"
 
@@ -50,6 +51,11 @@ static char *spec_of(const char *kind) {
   static char spec[128];
   snprintf(spec, sizeof spec, "%s:%s", kind, root);
   return spec;
+}
+
+static Sampler *open_sampler(Dataset *d, int source, const char *augment, int stream, uint64_t seed) {
+  NetcStream s = stream_of_words(source, augment);
+  return sampler_new(d, &s, stream, seed, err);
 }
 
 static const DataShape plain = {.spatial = 2, .channels = 1, .size = {20, 12}, .classes = 2};
@@ -109,8 +115,8 @@ TEST(image_and_label_go_through_the_same_augmentation) {
   BatchField f[2] = {{NETC_FIELD_IMAGE, 4, image}, {NETC_FIELD_LABEL, 4, label}},
              g = {NETC_FIELD_IMAGE, 4, again};
   assert_true(d && data_split_labeled(d, "50%", 1, err));
-  Sampler *s = sampler_new(d, NETC_SRC_LABELED, NETC_AUG_FLIP | NETC_AUG_ROT90, 0, 9, err);
-  Sampler *u = sampler_new(d, NETC_SRC_UNLABELED, NETC_AUG_FLIP, 1, 9, err);
+  Sampler *s = open_sampler(d, NETC_SRC_LABELED, "flip rot90", 0, 9);
+  Sampler *u = open_sampler(d, NETC_SRC_UNLABELED, "flip", 1, 9);
   assert_true(s && u);
   assert_int_equal(sampler_epoch(s, 4), 2);
   int changed = 0;
@@ -121,7 +127,7 @@ TEST(image_and_label_go_through_the_same_augmentation) {
     if (t == 8) changed = memcmp(again, image, sizeof again) != 0;
   }
   assert_true(changed);
-  Sampler *fresh = sampler_new(d, NETC_SRC_LABELED, NETC_AUG_FLIP | NETC_AUG_ROT90, 0, 9, err);
+  Sampler *fresh = open_sampler(d, NETC_SRC_LABELED, "flip rot90", 0, 9);
   assert_true(sampler_batch(fresh, 7, f, 2, err)); /* out of order, after a restart */
   assert_memory_equal(image, again, sizeof image);
   assert_true(sampler_batch(u, 0, &g, 1, err));
@@ -158,7 +164,7 @@ TEST_WITH(fresh, NULL, unlabelled_batches_bring_each_image_once_a_round) {
   if (!d) fail_msg("%s", err);
   int train = data_count(d, SPLIT_TRAIN, false), times[20] = {0};
   assert_int_equal(train, data_count(d, SPLIT_TRAIN, true));
-  Sampler *u = sampler_new(d, NETC_SRC_UNLABELED, 0, 1, 9, err);
+  Sampler *u = open_sampler(d, NETC_SRC_UNLABELED, "", 1, 9);
   if (!u) fail_msg("%s", err);
   assert_int_equal(sampler_epoch(u, 4), train / 4);
   float image[4 * 240];
@@ -187,7 +193,7 @@ TEST_WITH(fresh, NULL, an_image_without_a_mask_is_named) {
   data_close(d);
   assert_int_equal(unlink(in_root(path)), 0);
   assert_non_null(d = data_open(spec_of("folder"), &plain, err));
-  Sampler *s = sampler_new(d, NETC_SRC_ALL, 0, 0, 9, err);
+  Sampler *s = open_sampler(d, NETC_SRC_ALL, "", 0, 9);
   int train = data_count(d, SPLIT_TRAIN, false), t = 0;
   while (t < train && sampler_batch(s, (uint64_t)t, f, 2, err)) t++;
   assert_true(t < train);
@@ -201,7 +207,7 @@ TEST_WITH(fresh, NULL, a_crop_is_zoomed_with_its_label) {
   float image[8 * 240];
   int32_t label[8 * 240];
   BatchField f[2] = {{NETC_FIELD_IMAGE, 8, image}, {NETC_FIELD_LABEL, 8, label}};
-  Sampler *s = sampler_new(d, NETC_SRC_ALL, NETC_AUG_CROP | NETC_AUG_FLIP, 0, 2, err);
+  Sampler *s = open_sampler(d, NETC_SRC_ALL, "crop flip", 0, 2);
   assert_true(s && sampler_batch(s, 0, f, 2, err));
   int agree = 0;
   for (int i = 0; i < 8 * 240; i++) agree += label[i] == (image[i] > 0.4f), assert_true(isfinite(image[i]));
@@ -273,8 +279,7 @@ TEST_WITH(fresh, NULL, volumes_are_read_whole_and_by_slices) {
   float patch[2 * 512];
   int32_t mask[2 * 512];
   BatchField f[2] = {{NETC_FIELD_IMAGE, 2, patch}, {NETC_FIELD_LABEL, 2, mask}};
-  Sampler *sampler =
-      sampler_new(d, NETC_SRC_LABELED, NETC_AUG_CROP | NETC_AUG_FLIP | NETC_AUG_ROT90, 0, 4, err);
+  Sampler *sampler = open_sampler(d, NETC_SRC_LABELED, "crop flip rot90", 0, 4);
   assert_true(sampler && sampler_batch(sampler, 3, f, 2, err));
   for (int i = 0; i < 2 * 512; i++)
     assert_int_equal(mask[i], patch[i] > 0.5f); /* padding is 0 and background */

@@ -124,7 +124,7 @@ TEST(classes_that_could_not_be_told_from_what_is_ignored_are_refused) {
 }
 
 TEST(cleaning_fills_holes_and_drops_specks) {
-  const int64_t dim[2] = {5, 6};
+  const Grid grid = grid_plain((int64_t[]){5, 6, 1}, (double[]){2, 1, 1});
   /* a ring of class 1 around a hole and around class 2, a speck of class 1 */
   const uint8_t mask[30] = {1, 1, 1, 1, 0, 0, 1, 0, 2, 1, 0, 1, 1, 1, 1,
                             1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0};
@@ -133,13 +133,20 @@ TEST(cleaning_fills_holes_and_drops_specks) {
                               1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0};
   uint8_t m[30];
   memcpy(m, mask, 30);
-  assert_true(clean_mask(m, 3, 2, dim, false, false, err));
+  assert_true(clean_mask(m, 3, 2, &grid, &(Cleaning){.drop = 0}, err));
   assert_memory_equal(m, mask, 30);
-  assert_true(clean_mask(m, 3, 2, dim, false, true, err));
+  assert_true(clean_mask(m, 3, 2, &grid, &(Cleaning){.largest = true}, err));
   assert_memory_equal(m, largest, 30);
   memcpy(m, mask, 30);
-  assert_true(clean_mask(m, 3, 2, dim, true, false, err));
+  assert_true(clean_mask(m, 3, 2, &grid, &(Cleaning){.fill = true}, err));
   assert_memory_equal(m, filled, 30);
+  /* an element is 2 mm^2: specks of one go, of both classes */
+  const uint8_t dropped[30] = {1, 1, 1, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1, 0, 0};
+  memcpy(m, mask, 30);
+  assert_true(clean_mask(m, 3, 2, &grid, &(Cleaning){.drop = 1.5}, err));
+  assert_memory_equal(m, mask, 30);
+  assert_true(clean_mask(m, 3, 2, &grid, &(Cleaning){.drop = 3}, err));
+  assert_memory_equal(m, dropped, 30);
 }
 
 /* ---- eval ---- */

@@ -119,6 +119,15 @@ TEST(a_table_that_is_wrong_is_refused) {
   d.places = &p, d.nplaces = 1;
   assert_true(module_check(&d, err));
   p.caller = 0, broken(d, "called from below"); /* by itself: whoever follows callers would never end */
+  NetcAugment turn = {.kind = NETC_AUG_ROTATE, .p = 0.5, .value = {30, 30}};
+  NetcStream stream = {.name = "s", .naugments = 1, .augments = &turn};
+  p.caller = -1, d.nstreams = 1, d.streams = &stream;
+  assert_true(module_check(&d, err));
+  turn.value[0] = 200, broken(d, "augmentations"), turn.value[0] = 30;
+  turn.kind = NETC_AUG_CUTOUT + 1, broken(d, "augmentations"), turn.kind = NETC_AUG_ROTATE;
+  stream.naugments = NETC_AUGMENT_MOST + 1, broken(d, "augmentations"), stream.naugments = 1;
+  stream.foreground = -1, broken(d, "augmentations");
+  d.nstreams = 0, d.streams = NULL;
   /* A GPU's tables: functions in an arena of their own. */
   NetcDeviceText text = {{NULL}};
   NetcDeviceCode code = {.entry = "e", .threads = 32, .tasks = 1};
@@ -132,7 +141,7 @@ TEST(a_table_that_is_wrong_is_refused) {
                   .codes = &code,
                   .kernels = &on,
                   .fns = &on_device};
-  p.caller = -1, d.device = &g;
+  d.device = &g;
   assert_true(module_check(&d, err));
   on.code = 1, broken(d, "kernel 0 for GPUs"), on.code = 0;
   code.threads = 2048, broken(d, "code 0 for GPUs"), code.threads = 32;
@@ -340,7 +349,7 @@ TEST(info_names_networks_kernels_and_batches) {
   info_text(s->module, f);
   fclose(f);
   assert_non_null(strstr(text, "toy: training step, 3 launches"));
-  assert_non_null(strstr(text, "labeled images, fields image, label; augmented by flips"));
+  assert_non_null(strstr(text, "labeled images, fields image, label; augmented by flip"));
   free(text);
   drop(s);
 }

@@ -101,6 +101,13 @@ static void expect_error(const FindOptions *o, const char *part) {
 
 /* ---- folders of images and of masks ---- */
 
+TEST_WITH(fresh, NULL, a_header_and_its_voxels_are_one_image) {
+  tree("images/a.hdr\nimages/a.img\nimages/b.mhd\nimages/b.zraw\nmasks/a.HDR\nmasks/a.IMG\nmasks/b.mha\n");
+  expect(3, "folders of images and masks\n"
+            "a (a): images/a.hdr | masks/a.HDR\n"
+            "b (b): images/b.mhd | masks/b.mha\n");
+}
+
 TEST_WITH(fresh, NULL, images_and_masks_are_paired_by_name) {
   tree("images/b.png\nimages/a.JPG\nimages/c_z001.png\nimages/c_z002.png\nimages/X9.png\nimages/p_image.png\n"
        "masks/b_segmentation.png\nmasks/a.PNG\nmasks/c_z001.png\nmasks/x9-Mask.png\nmasks/p_mask.png\n");

@@ -234,7 +234,13 @@ const FakeKernels *fake_kernels(void) {
 #endif
 
 static const NetcField fields[] = {{"image", NETC_FIELD_IMAGE, 3}, {"label", NETC_FIELD_LABEL, 4}};
-static const NetcStream streams[] = {{"batch", NETC_SRC_LABELED, NETC_AUG_FLIP, 2, 0, fields}};
+static const NetcAugment augments[] = {{.kind = NETC_AUG_FLIP, .p = 0.5}};
+static const NetcStream streams[] = {{.name = "batch",
+                                      .source = NETC_SRC_LABELED,
+                                      .nfields = 2,
+                                      .naugments = 1,
+                                      .fields = fields,
+                                      .augments = augments}};
 
 static const NetcModule module = {.abi_version = TOY_VERSION,
                                   .struct_bytes = sizeof(NetcModule),

@@ -47,27 +47,27 @@ static bool lay_out(const NrrdHeader *h, const char *path, Voxels *v, int axis[3
   return true;
 }
 
+/* mm between neighbours along an axis. */
+static double step_along(const NrrdHeader *h, const NrrdAxis *x, int axis, const char *path, Notes *notes) {
+  double square = 0;
+  if (!x->directed) return isnan(x->spacing) ? 1 : step_of(x->spacing, axis, path, notes);
+  for (int d = 0; d < h->space; d++) square += x->direction[d] * x->direction[d];
+  return square > 0 ? sqrt(square) * h->unit : 1;
+}
+
 /* By directions in a space whose components have names; else steps alone. */
 static Grid grid_of(const NrrdHeader *h, const char *path, const int axis[3], Notes *notes) {
-  int64_t dim[3];
-  double vector[3][3] = {{0}}, step[3], origin[3] = {0};
-  bool directed = h->space >= 3 && *h->named;
-  for (int k = 0; k < 3; k++) {
-    const NrrdAxis *x = axis[k] < 0 ? NULL : &h->axis[axis[k]];
-    double square = 0;
-    dim[k] = x ? x->size : 1;
-    directed = directed && x && x->directed;
-    for (int d = 0; x && d < h->space && d < 3; d++) {
-      vector[k][d] = x->direction[d] * h->unit;
-      square += vector[k][d] * vector[k][d];
-    }
-    for (int d = 0; d < 3 && d < h->space; d++) origin[d] = h->origin[d] * h->unit;
-    step[k] = !x                  ? 1
-              : x->directed       ? sqrt(square)
-              : isnan(x->spacing) ? 1
-                                  : step_of(x->spacing, k, path, notes);
-    if (!(step[k] > 0)) step[k] = 1;
+  int64_t dim[3] = {1, 1, 1};
+  double vector[3][3] = {{0}}, step[3] = {1, 1, 1}, origin[3] = {0};
+  bool directed = h->space >= 3 && *h->named && axis[2] >= 0;
+  for (int k = 0; k < 3 && axis[k] >= 0; k++) {
+    const NrrdAxis *x = &h->axis[axis[k]];
+    dim[k] = x->size;
+    step[k] = step_along(h, x, k, path, notes);
+    directed = directed && x->directed;
+    for (int d = 0; d < 3; d++) vector[k][d] = x->direction[d] * h->unit;
   }
+  for (int d = 0; d < 3; d++) origin[d] = h->origin[d] * h->unit;
   if (h->unit != 1) note(notes, "%s: space units: its places are read as mm", path);
   if (!directed) {
     if (h->space >= 3 && !*h->named && h->axis[axis[0]].directed)

@@ -1,6 +1,7 @@
 /* text_header.c - lines, words and numbers of headers; lists of files. */
 #include "runtime/io/volume/text_header.h"
 #include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -55,9 +56,9 @@ static bool is_gap(char c) { return is_blank(c) || c == ',' || c == '(' || c == 
 bool text_number(char **at, double *out) {
   char *end;
   while (is_gap(**at)) (*at)++;
-  *out = strtod(*at, &end);
+  double number = strtod(*at, &end);
   if (end == *at) return false;
-  *at = end;
+  *at = end, *out = number;
   return true;
 }
 
@@ -105,12 +106,11 @@ static bool numbered(const char *pattern, int number, char out[], size_t room) {
 }
 
 static bool parse_pattern(FileList *f, const TextHeader *h, char *value, char err[ERR_MAX]) {
-  double range[3];
+  double range[3] = {NAN, NAN, 1};
   char *pattern = text_word(&value), name[1024];
+  for (int i = 0; i < 3 && text_number(&value, &range[i]); i++) {}
   for (int i = 0; i < 3; i++)
-    if (!text_number(&value, &range[i]) && (i < 2 || (range[i] = 1) != 1)) range[i] = 0.5;
-  for (int i = 0; i < 3; i++)
-    if (range[i] != (double)(int)range[i] || range[i] < -1e6 || range[i] > 1e6 || range[2] < 1)
+    if (!(fabs(range[i]) <= 1e6) || range[i] != floor(range[i]) || range[2] < 1)
       return err_set(err,
                      "%s: expected a pattern, first, last and step in whole numbers for its files, as in "
                      "a%%03d.raw 1 20 1",
