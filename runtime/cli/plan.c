@@ -27,8 +27,10 @@ bool cli_split_plan(const CliArgs *a, const char *path, Progress *at, SplitPlan 
       !agree(a, path, "case-by", at->case_by, sizeof at->case_by, err))
     return false;
   if (missing) strcpy(at->missing, missing);
-  *plan = (SplitPlan){*at->fold ? at->fold : NULL, *at->val ? at->val : NULL, *at->missing,
-                      *at->case_by ? at->case_by : NULL};
+  *plan = (SplitPlan){.fold = *at->fold ? at->fold : NULL,
+                      .val = *at->val ? at->val : NULL,
+                      .skip_missing = *at->missing,
+                      .case_by = *at->case_by ? at->case_by : NULL};
   return true;
 }
 

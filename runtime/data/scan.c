@@ -68,9 +68,10 @@ static bool no_masks(const Found *f, char err[ERR_MAX]) {
     if (f->oddity[i].kind == ODD_alone) alone = &f->oddity[i];
   return err_set(
       err,
-      "%s: %d images, but none has a mask%s%.120s%s. The mask of images/X is masks/X (or labels/, gt/, "
-      "segmentations/ ..) or X_mask, X_seg, X_label, X_gt beside it; see `netrun check`",
-      f->root, f->n, alone ? " (" : "", alone ? alone->text : "", alone ? ")" : "");
+      "%s: %d images, but none has a mask%s%.100s%s; there are %s. The mask of images/X is masks/X "
+      "(or labels/, gt/, segmentations/ ..) or X_mask, X_seg, X_label, X_gt beside it; see `netrun "
+      "check`",
+      f->root, f->n, alone ? " (" : "", alone ? alone->text : "", alone ? ")" : "", f->there);
 }
 
 bool scan_directory(Dataset *d, const char *case_by, char err[ERR_MAX]) {

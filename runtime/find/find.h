@@ -49,6 +49,7 @@ enum { FOUND_LABELS = 256 };
 typedef struct {
   const char *root;
   const char *layout; /* name of its row */
+  const char *there;  /* what files there are: "12 .png, 3 .txt" */
   FoundItem *item;
   int n;
   int labeled, held_out; /* how many items have a mask; how many are held out (not among n) */

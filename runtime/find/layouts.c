@@ -124,19 +124,27 @@ static bool try_all(Search *s, char err[ERR_MAX]) {
   return try_layout(s, without, oddities, err);
 }
 
+/* "nnU-Net, BraTS, ..". Returns out. */
+static char *layout_names(char *out, size_t room) {
+  *out = 0;
+  for (int i = 0; i < LAYOUTS; i++) {
+    size_t n = strlen(out);
+    snprintf(out + n, room - n, "%s%s", i ? ", " : "", layouts[i].name);
+  }
+  return out;
+}
+
 static bool nothing_found(const Search *s, char err[ERR_MAX]) {
-  char there[160], endings[ALL_ENDINGS];
+  char endings[ALL_ENDINGS], names[256];
   const Tree *t = &s->tree;
   bool pictures = false;
   for (int i = 0; i < t->n; i++) pictures = pictures || (t->file[i].format && !t->file[i].volume);
-  tree_endings(t, there, sizeof there);
   if (s->options->spatial == 3 && pictures)
     return err_set(err, "%s: the module wants volumes (3-D), these are pictures (%s); use a 2-D module",
-                   s->found->root, there);
+                   s->found->root, s->found->there);
   return err_set(err,
-                 "%s: no images found; there are %s. Formats that are read: %s, DICOM folders; in folders as "
-                 "docs/data.md shows, such as images/ + masks/",
-                 s->found->root, there, format_endings(endings));
+                 "%s: no images found; there are %s. Formats: %s, DICOM folders; layouts (docs/data.md): %s",
+                 s->found->root, s->found->there, format_endings(endings), layout_names(names, sizeof names));
 }
 
 bool find_images(const char *root, const FindOptions *o, Found *out, char err[ERR_MAX]) {
@@ -145,7 +153,10 @@ bool find_images(const char *root, const FindOptions *o, Found *out, char err[ER
   out->root = keep_text(&out->keep, "%s", root);
   char *end = out->keep.failed ? NULL : (char *)out->root + strlen(root);
   while (end && end > out->root + 1 && end[-1] == '/') *--end = 0;
-  bool ok = tree_list(&s, err) && try_all(&s, err) && (!o->case_by || cases_by(out, o->case_by, err));
+  char there[160];
+  bool ok = tree_list(&s, err);
+  out->there = ok ? keep_text(&out->keep, "%s", tree_endings(&s.tree, there, sizeof there)) : "";
+  ok = ok && try_all(&s, err) && (!o->case_by || cases_by(out, o->case_by, err));
   if (ok && out->keep.failed) ok = err_set(err, "%s: not enough memory for the list of its files", root);
   if (ok && !out->n && !found_fatal(out)) ok = nothing_found(&s, err);
   free(s.tree.file), free(s.part);

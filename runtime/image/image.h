@@ -7,8 +7,8 @@
 
 /* ---- resample.c ---- */
 
-/* Scales a (h,w) plane to (oh,ow): a triangle filter as wide as the step, so that shrinking averages and
- * growing interpolates linearly (half-pixel centres). false when memory is lacking. */
+/* Scales a (h,w) plane to (oh,ow), half-pixel centres: shrinking averages over the area an element covers,
+ * growing interpolates linearly. false when memory is lacking. */
 bool resize_plane(const float *in, int64_t h, int64_t w, float *out, int64_t oh, int64_t ow);
 /* Nearest element, half-pixel centres. */
 void resize_nearest(const uint8_t *in, int64_t h, int64_t w, uint8_t *out, int64_t oh, int64_t ow);

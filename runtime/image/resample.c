@@ -3,21 +3,27 @@
 #include <stdlib.h>
 #include "runtime/image/image.h"
 
-/* One axis: out[o * so + l * sl], o < on, from in[i * si + l * sl'], for `lines` lines. The filter is a
- * triangle of half-width max(1, step), normalised over the elements that exist. */
+/* How much element i of the input counts in element o of the result. Shrinking takes the part of i that o
+ * covers, growing a linear weight between the centres. */
+static double share(int64_t i, int64_t o, double step) {
+  if (step <= 1) return fmax(0, 1 - fabs((double)i - ((double)o + 0.5) * step + 0.5));
+  return fmax(0, fmin((double)(i + 1), (double)(o + 1) * step) - fmax((double)i, (double)o * step));
+}
+
+/* One axis: out[o * so + l * sl], o < on, from in[i * si + l * sl'], for `lines` lines. Weights are
+ * normalised over the elements that exist. */
 static void scale_axis(const float *in, int64_t n, int64_t si, int64_t in_line, float *out, int64_t on,
                        int64_t so, int64_t out_line, int64_t lines) {
-  double step = (double)n / (double)on, half = step > 1 ? step : 1;
+  double step = (double)n / (double)on, reach = step > 1 ? step / 2 + 0.5 : 1;
   for (int64_t o = 0; o < on; o++) {
     double centre = ((double)o + 0.5) * step - 0.5;
-    int64_t lo = (int64_t)ceil(centre - half), hi = (int64_t)floor(centre + half);
+    int64_t lo = (int64_t)ceil(centre - reach), hi = (int64_t)floor(centre + reach);
     lo = lo < 0 ? 0 : lo, hi = hi > n - 1 ? n - 1 : hi;
     double total = 0;
-    for (int64_t i = lo; i <= hi; i++) total += fmax(0, 1 - fabs((double)i - centre) / half);
+    for (int64_t i = lo; i <= hi; i++) total += share(i, o, step);
     for (int64_t l = 0; l < lines; l++) {
       double sum = 0;
-      for (int64_t i = lo; i <= hi; i++)
-        sum += fmax(0, 1 - fabs((double)i - centre) / half) * (double)in[i * si + l * in_line];
+      for (int64_t i = lo; i <= hi; i++) sum += share(i, o, step) * (double)in[i * si + l * in_line];
       out[o * so + l * out_line] = (float)(sum / total);
     }
   }

@@ -472,8 +472,7 @@ TEST_WITH(fresh, NULL, images_without_masks_are_found) {
 
 TEST_WITH(fresh, NULL, a_folder_without_images_says_what_is_there) {
   tree("notes/a.txt\nnotes/b.txt\nc.bvh\n");
-  expect_error(&(FindOptions){.spatial = 3},
-               "no images found; there are 2 .txt, 1 .bvh. Formats that are read");
+  expect_error(&(FindOptions){.spatial = 3}, "no images found; there are 2 .txt, 1 .bvh. Formats: .png");
   tree("images/a.png\nmasks/a.png\n");
   expect_error(&(FindOptions){.spatial = 3}, "use a 2-D module");
   Found f;
@@ -542,6 +541,17 @@ static void compare_example(char *lines) {
   assert_true(lines_of_oddities <= 1);
 }
 
+static const char nrrd[] = "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 1 1 1\nencoding: raw\n\n1";
+
+TEST_WITH(fresh, NULL, the_atrium_challenge_names_its_files_alike) {
+  text_file("A1/lgemri.nrrd", nrrd), text_file("A1/laendo.nrrd", nrrd), text_file("A1/lawall.nrrd", nrrd);
+  text_file("Testing Set/B2/lgemri.nrrd", nrrd), text_file("Testing Set/B2/laendo.nrrd", nrrd);
+  expect(3, "LA challenge\n"
+            "A1 (A1): A1/lgemri.nrrd | A1/laendo.nrrd\n"
+            "B2 (B2): Testing Set/B2/lgemri.nrrd | Testing Set/B2/laendo.nrrd\n"
+            "? A1/lawall.nrrd: passed over, it fits no part of the layout\n");
+}
+
 TEST(examples_of_the_docs_are_found_as_they_say) {
   char *text = read_text("docs/data.md"), *rest = text ? strstr(text, "\n## Layouts by example\n") : NULL;
   int examples = 0;
@@ -553,6 +563,7 @@ TEST(examples_of_the_docs_are_found_as_they_say) {
       char *end = strchr(line, '\n'), name[256];
       snprintf(name, sizeof name, "%.*s", (int)(end - line - 4), line + 4);
       if (strstr(name, ".h5")) h5(name, strstr(name, "slice_") ? 2 : 3);
+      else if (strstr(name, ".nrrd")) text_file(name, nrrd);
       else file_with(name, "", 0);
       line = end + 1;
     }

@@ -82,9 +82,11 @@ bool file_list_add(FileList *f, const char *header, const char *name, char err[E
   const char *slash = *name == '/' ? NULL : strrchr(header, '/');
   int folder = slash ? (int)(slash - header) + 1 : 0;
   if (f->n == MOST_FILES) return err_set(err, "%s: more than %d files of voxels", header, MOST_FILES);
-  char **more = realloc(f->name, (size_t)(f->n + 1) * sizeof *more);
-  if (!more) return err_memory(err, header, f->n);
-  f->name = more;
+  if (!(f->n & (f->n - 1))) { /* a power of two: the room is used up */
+    char **more = realloc(f->name, (size_t)(f->n ? 2 * f->n : 1) * sizeof *more);
+    if (!more) return err_memory(err, header, f->n);
+    f->name = more;
+  }
   if (asprintf(&f->name[f->n], "%.*s%s", folder, header, name) < 0) return err_memory(err, header, 1);
   f->n++;
   return true;
