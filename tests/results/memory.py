@@ -4,10 +4,10 @@ V-Net of 14 classes with windows of 96 x 96 x 96:
 
     tests/results/memory.py [BUILD] [FOLDER] [X,Y,Z]
 
-BUILD holds netc and netrun (build). For no limit and for --memory 2G and 1.7G it prints GiB said, GiB at the
-peak (ru_maxrss) and seconds. It fails if a peak is above what was said or above 3 GiB, if it is more than 15 %
-below what was said, or if the masks' bytes differ. Windows do not overlap, so that it takes minutes. Needs
-nothing but Python."""
+BUILD holds netc and netrun (build). For no limit and for --memory 2G and 1.7G it prints GiB said, GiB at
+the peak (ru_maxrss) and seconds. It fails if a peak is above what was said or above 3 GiB, if it is more than
+15 % below what was said, or if the masks' bytes differ. Windows do not overlap, so that it takes minutes.
+Needs nothing but Python."""
 import os
 import random
 import re
