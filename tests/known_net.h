@@ -1,5 +1,5 @@
-/* known_net.h - modules whose prediction is known: the class whose centre is nearest to the element's value. One
- * convolution of size 1 gives m x - m^2 / 2 for the centre m, which is largest for the nearest. */
+/* known_net.h - modules whose prediction is known: the class whose centre is nearest to the element's value.
+ * One convolution of size 1 gives m x - m^2 / 2 for the centre m, which is largest for the nearest. */
 #ifndef NETC_TEST_KNOWN_NET_H
 #define NETC_TEST_KNOWN_NET_H
 #include <stdio.h>

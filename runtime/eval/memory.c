@@ -61,7 +61,10 @@ bool plan_memory(Predictor *p, const Files *files, Plan *plan, int64_t limit, ch
   Image file;
   p->tiles = 1;
   if (!header_of(files, &file, err)) return false;
-  malloc_trim(0); /* what an image before this one took is given back */
+  /* What an image before this one took is given back: large arrays are mappings of their own, whatever was
+   * freed before (glibc would raise the size from which they are). */
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  malloc_trim(0);
   if (!p->idle) p->idle = resident_now();
   plan->before = p->idle;
   count_arrays(p, &file, plan), count_sums(p, &file, plan);

@@ -92,8 +92,8 @@ static const char positive[] = "RAS", negative[] = "LPI";
 static const double tie = 1e-9; /* cosines that differ by less are equal: the first one counts */
 
 /* Unit columns become the nearest three at right angles, the polar factor, by Newton's iteration (Higham,
- * "Computing the polar decomposition", 1986): m becomes the mean of itself and its inverse transposed. Columns
- * without volume stay as they are. */
+ * "Computing the polar decomposition", 1986): m becomes the mean of itself and its inverse transposed.
+ * Columns without volume stay as they are. */
 static void right_angles(double m[3][3]) {
   double c[3][3];
   for (int n = 0; n < 50; n++) {

@@ -46,7 +46,7 @@ static bool permutation_of(double m[3][4], const int64_t from[3], const int64_t 
 }
 
 static bool gather(Image *mask, const Grid *image, const Walk *w, const char *path, char err[ERR_MAX]) {
-  Image out = {.spatial = mask->spatial, .channels = mask->channels, .grid = *image};
+  Image out = {.spatial = mask->spatial, .channels = mask->channels, .full = mask->full, .grid = *image};
   if (!image_room(&out)) return err_memory(err, path, grid_count(image) * mask->channels * 4);
   float *to = out.value;
   for (int c = 0; c < mask->channels; c++) {
@@ -72,23 +72,41 @@ static Walk walk_of(double whole[3][4], const int64_t dim[3]) {
   return w;
 }
 
-/* The nearest voxel of the mask for each of the image's; 0 beyond it. */
-static bool resample(Image *mask, const Grid *image, double m[3][4], const char *path, char err[ERR_MAX]) {
-  Image out = {.spatial = mask->spatial, .channels = mask->channels, .grid = *image};
-  const int64_t *d = mask->grid.dim;
-  if (!image_room(&out)) return err_memory(err, path, grid_count(image) * mask->channels * 4);
-  int64_t n = grid_count(image);
+/* One channel at a place in its voxels: of the nearest one, or linear between neighbours; 0 beyond them. */
+static float value_at(const float *v, const int64_t d[3], const double at[3], bool linear) {
+  int64_t low[3];
+  double f[3], sum = 0;
+  for (int a = 0; a < 3; a++) {
+    double x = at[a];
+    if (!(x >= -0.5 && x < (double)d[a] - 0.5)) return 0;
+    x = x < 0 ? 0 : x > (double)(d[a] - 1) ? (double)(d[a] - 1) : x;
+    low[a] = (int64_t)floor(linear ? x : x + 0.5), f[a] = linear ? x - floor(x) : 0;
+  }
+  for (int corner = 0; corner < 8; corner++) {
+    double weight = 1;
+    int64_t e = 0;
+    for (int a = 0; a < 3; a++) {
+      bool next = corner >> a & 1;
+      weight *= next ? f[a] : 1 - f[a], e = e * d[a] + (next && f[a] > 0 ? low[a] + 1 : low[a]);
+    }
+    if (weight > 0) sum += weight * (double)v[e];
+  }
+  return (float)sum;
+}
+
+/* What the file has at each of the image's voxels. m: from the image's voxels to the file's. */
+static bool resample(Image *mask, const Grid *image, double m[3][4], bool linear, const char *path,
+                     char err[ERR_MAX]) {
+  Image out = {.spatial = mask->spatial, .channels = mask->channels, .full = mask->full, .grid = *image};
+  const int64_t *d = mask->grid.dim, before = grid_count(&mask->grid), n = grid_count(image);
+  if (!image_room(&out)) return err_memory(err, path, n * mask->channels * 4);
   for (int64_t i = 0; i < n; i++) {
     double v[3] = {(double)(i / (image->dim[1] * image->dim[2])), (double)(i / image->dim[2] % image->dim[1]),
                    (double)(i % image->dim[2])},
            at[3];
     affine_apply(m, v, at);
-    int64_t p[3];
-    bool inside = true;
-    for (int a = 0; a < 3; a++)
-      p[a] = (int64_t)floor(at[a] + 0.5), inside = inside && p[a] >= 0 && p[a] < d[a];
     for (int c = 0; c < mask->channels; c++)
-      out.value[c * n + i] = inside ? mask->value[((c * d[0] + p[0]) * d[1] + p[1]) * d[2] + p[2]] : 0;
+      out.value[c * n + i] = value_at(mask->value + c * before, d, at, linear);
   }
   image_free(mask);
   *mask = out;
@@ -131,7 +149,8 @@ static bool elsewhere(const Grid *image, const Image *mask, const char *image_pa
 }
 
 bool match_grids(const Grid *image, Image *mask, OtherGrid other, const char *image_path, const char *path,
-                 const char *what, Notes *notes, char err[ERR_MAX]) {
+                 Matched matched, Notes *notes, char err[ERR_MAX]) {
+  const char *what = matched == MATCH_MASK ? "mask" : "channel";
   double from_mm[3][4], m[3][4], whole[3][4];
   Grid g = mask->grid, *at = &g;
   if (!image->placed || !at->placed || other == GRID_TRUST) {
@@ -153,7 +172,7 @@ bool match_grids(const Grid *image, Image *mask, OtherGrid other, const char *im
   }
   if (other == GRID_RESAMPLE) {
     note(notes, "%s: on another grid than its image; resampled to it", path);
-    return resample(mask, image, m, path, err);
+    return resample(mask, image, m, matched == MATCH_CHANNEL, path, err);
   }
   return elsewhere(image, mask, image_path, path, what, err);
 }

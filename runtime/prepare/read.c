@@ -91,7 +91,7 @@ bool read_channels(const Files *files, const Ask *ask, int spatial, Image *out, 
     Image more;
     ok = read_one(files->image[i], "image", files, ask, READ_IMAGE, spatial, &more, err);
     if (!ok) break;
-    ok = match_grids(&out->grid, &more, ask->recipe->other_grid, first, files->image[i], "channel",
+    ok = match_grids(&out->grid, &more, ask->recipe->other_grid, first, files->image[i], MATCH_CHANNEL,
                      ask->notes, err);
     if (ok) ok = append(out, &more, files->image[i], err);
     else image_free(&more);
@@ -112,7 +112,8 @@ bool read_mask(const Files *files, const Ask *ask, const Grid *image, int spatia
   int64_t n = grid_count(image);
   bool ok = mask.channels == 1 || (colours && mask.channels == 3) ||
             err_set(err, "%s: a mask has one channel; this file has %d", files->mask, mask.channels);
-  ok = ok && match_grids(image, &mask, r->other_grid, files->image[0], files->mask, "mask", ask->notes, err);
+  ok = ok &&
+       match_grids(image, &mask, r->other_grid, files->image[0], files->mask, MATCH_MASK, ask->notes, err);
   *out = ok ? malloc((size_t)n) : NULL;
   if (ok && !*out) ok = err_memory(err, files->mask, n);
   ok = ok && labels_of(&mask, r, ask->classes, lossy, files->mask, *out, err);

@@ -11,7 +11,7 @@ enum { RECIPE_CHANNELS = 16, CLASS_IGNORE = 255 }; /* CLASS_IGNORE: the byte of 
 /* A mask that does not lie on its image's grid. */
 typedef enum {
   GRID_REFUSE,   /* an error that says how far it is off */
-  GRID_RESAMPLE, /* the nearest voxel in space */
+  GRID_RESAMPLE, /* the nearest voxel in space; of channels, linear between voxels */
   GRID_TRUST     /* the arrays are taken as they are; an error where extents differ */
 } OtherGrid;
 

@@ -76,12 +76,12 @@ static bool extents_agree(const Grid *a, const Grid *b) {
   return strcmp(x, y) != 0 || !memcmp(a->dim, b->dim, sizeof a->dim);
 }
 
-static void match(Work *w, const Grid *grid, Image *other, const char *path, const char *what) {
+static void match(Work *w, const Grid *grid, Image *other, const char *path, Matched what) {
   char err[ERR_MAX];
   if (w->o->fast) {
     if (!extents_agree(grid, &other->grid))
-      complain(&w->out->complaints, "grid", true, "%s: the %s has other extents than %s", path, what,
-               w->it->file[0]);
+      complain(&w->out->complaints, "grid", true, "%s: the %s has other extents than %s", path,
+               what == MATCH_MASK ? "mask" : "channel", w->it->file[0]);
   } else if (!match_grids(grid, other, w->o->recipe->other_grid, w->it->file[0], path, what, &w->notes, err))
     complain(&w->out->complaints, "grid", true, "%s", err);
 }
@@ -98,7 +98,7 @@ static bool survey_channels(Work *w, Grid *grid) {
     if (!i) take_grid(s, &image), *grid = image.grid;
     s->channels += image.channels;
     if (!w->o->fast) take_values(w, &image, w->it->file[i]);
-    if (i) match(w, grid, &image, w->it->file[i], "channel");
+    if (i) match(w, grid, &image, w->it->file[i], MATCH_CHANNEL);
     image_free(&image);
   }
   if (w->o->channels && !channels_suit(s->channels, w->o->channels))
@@ -153,7 +153,7 @@ static void survey_mask(Work *w, const Grid *grid) {
   memcpy(s->mask_dim, mask.grid.dim, sizeof s->mask_dim);
   if (!w->o->fast && !colours) count_labels(s, &mask);
   if (!w->o->fast) check_labels(w, &mask);
-  match(w, grid, &mask, w->it->mask, "mask");
+  match(w, grid, &mask, w->it->mask, MATCH_MASK);
   image_free(&mask);
 }
 

@@ -61,8 +61,8 @@ static Image read_back_as(const char *path, ReadAs as) {
 
 static Image read_back(const char *path) { return read_back_as(path, READ_NUMBERS); }
 
-/* Images (10 times the class, a little less or more) and masks in folder/images and folder/masks; each mask is
- * stored in another order than its image. */
+/* Images (10 times the class, a little less or more) and masks in folder/images and folder/masks; each mask
+ * is stored in another order than its image. */
 static void write_all(const char *folder, const Image *ras) {
   runs("mkdir -p %s/images %s/masks", folder, folder);
   FILE *list = NULL;
@@ -183,8 +183,8 @@ static bool at_the_border(const Image *mask, int64_t i) {
   return false;
 }
 
-/* An ellipsoid's surface is found to half a voxel: a voxel that differs touches the surface, and the centre of
- * mass stays where it was. */
+/* An ellipsoid's surface is found to half a voxel: a voxel that differs touches the surface, and the centre
+ * of mass stays where it was. */
 static void nearly_on_the_object(const char *path, const Image *want) {
   Image is = read_back(path);
   double centre[2][3] = {{0}}, count[2] = {0};

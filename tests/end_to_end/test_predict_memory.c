@@ -22,21 +22,24 @@ static void write_volume(const char *path) {
 }
 
 /* Runs netrun predict and says the most memory it had, in bytes. What it prints is in log.txt. */
-static int64_t peak_of(const char *limit, const char *out, const char *more) {
+static int64_t peak_with(const char *in, const char *limit, const char *out, const char *more) {
   char command[512], *argv[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", command, NULL};
   struct rusage usage;
   pid_t pid;
   int status;
-  snprintf(
-      command, sizeof command,
-      "cd %s && exec %s predict m.so --weights w.safetensors --in big.nii --out %s --overlap 0.1 %s %s %s "
-      "2>log.txt",
-      root, NETRUN_BINARY, out, *limit ? "--memory" : "", limit, more);
+  snprintf(command, sizeof command,
+           "cd %s && exec %s predict m.so --weights w.safetensors --in %s --out %s --overlap 0.1 %s %s %s "
+           "2>log.txt >files.txt",
+           root, NETRUN_BINARY, in, out, *limit ? "--memory" : "", limit, more);
   assert_int_equal(posix_spawnp(&pid, "sh", NULL, NULL, argv, environ), 0);
   assert_int_equal(wait4(pid, &status, 0, &usage), pid);
   runs("cat log.txt");
   if (!WIFEXITED(status) || WEXITSTATUS(status)) fail_msg("%s", said);
   return (int64_t)usage.ru_maxrss * 1024;
+}
+
+static int64_t peak_of(const char *limit, const char *out, const char *more) {
+  return peak_with("big.nii", limit, out, more);
 }
 
 static double said_gib(void) {
@@ -74,6 +77,12 @@ TEST(what_is_said_is_not_exceeded_but_nearly_reached) {
   not_exceeded(peak_of("4G", "whole.nii", ""), "mask");
   not_exceeded(peak_of("4G", "a.nii", "--overlay o.png"), "overlay");
   runs("cmp a.nii whole.nii");
+}
+
+TEST(one_image_leaves_nothing_to_the_next) {
+  runs("mkdir three && for i in a b c; do ln -s ../big.nii three/${i}_big.nii; done");
+  not_exceeded(peak_with("three", "4G", "masks", ""), "directory");
+  runs("for i in a b c; do cmp masks/${i}_big.nii.gz masks/a_big.nii.gz; done");
 }
 
 TEST(cleaning_is_counted) {

@@ -4,9 +4,10 @@ V-Net of 14 classes with windows of 96 x 96 x 96:
 
     tests/results/memory.py [BUILD] [FOLDER] [X,Y,Z]
 
-BUILD holds netc and netrun (build). Prints for no limit and for --memory 2G and 1.7G: GiB said, GiB at the peak
-(ru_maxrss), seconds. Fails if a peak is above what was said or 3 GiB, more than 15 % below what was said, or if
-the masks' bytes differ. Windows do not overlap, so that it takes minutes. Needs nothing but Python."""
+BUILD holds netc and netrun (build). For no limit and for --memory 2G and 1.7G it prints GiB said, GiB at
+the peak (ru_maxrss) and seconds. It fails if a peak is above what was said or above 3 GiB, if it is more than
+15 % below what was said, or if the masks' bytes differ. Windows do not overlap, so that it takes minutes.
+Needs nothing but Python."""
 import os
 import random
 import re
@@ -24,7 +25,8 @@ def write_volume(path, dim):
     struct.pack_into("<8f", head, 76, 1, 0.8, 0.8, 1, 1, 1, 1, 1)
     struct.pack_into("<f", head, 108, 352)
     struct.pack_into("<h", head, 254, 1)
-    for row, step in enumerate(((-0.8, 0, 0, 200), (0, -0.8, 0, 200), (0, 0, 1, -300))):  # LPS: has to be turned
+    turned = ((-0.8, 0, 0, 200), (0, -0.8, 0, 200), (0, 0, 1, -300))  # LPS
+    for row, step in enumerate(turned):
         struct.pack_into("<4f", head, 280 + 16 * row, *step)
     head[344:348] = b"n+1\0"
     noise = random.Random(1)
@@ -60,7 +62,8 @@ def main():
         said, peak, seconds = run(f"{build}/netrun predict vnet.so --weights run/last.safetensors --in ct.nii"
                                   f" --out {'mask' if limit else 'whole'}.nii --overlap 0 {limit}")
         most = float(re.search(r"([\d.]+) GiB of memory at most", said).group(1))
-        print(f"{limit or 'no limit':14} said {most:.2f} GiB, peak {peak:.3f} GiB, {seconds:.0f} s", flush=True)
+        print(f"{limit or 'no limit':14} said {most:.2f} GiB, peak {peak:.3f} GiB, {seconds:.0f} s",
+              flush=True)
         wrong += peak > most + 0.005 or peak > 3 or peak < 0.85 * most
         wrong += bool(limit) and open("mask.nii", "rb").read() != open("whole.nii", "rb").read()
     sys.exit(1 if wrong else 0)

@@ -1,4 +1,5 @@
-/* test_grid.c - places of voxels, and orientations of their axes, against nibabel's (fixtures/orientation.py). */
+/* test_grid.c - places of voxels, and orientations of their axes, against nibabel's
+ * (tests/fixtures/orientation.py). */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

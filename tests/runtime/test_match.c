@@ -40,7 +40,7 @@ static Image stored_as(const Grid *g, const char *code) {
 }
 
 static bool matched(const Grid *image, Image *mask, OtherGrid other) {
-  return match_grids(image, mask, other, "image.nii", "mask.nii", "mask", NULL, err);
+  return match_grids(image, mask, other, "image.nii", "mask.nii", MATCH_MASK, NULL, err);
 }
 
 /* Moves a grid by so many of its voxels along an axis. */
@@ -77,7 +77,7 @@ TEST(what_is_reordered_is_noted) {
   notes_init(&notes);
   Grid g = oblique(4, 3, 2);
   Image mask = stored_as(&g, "LPS");
-  assert_true(match_grids(&g, &mask, GRID_REFUSE, "image.nii", "mask.nii", "mask", &notes, err));
+  assert_true(match_grids(&g, &mask, GRID_REFUSE, "image.nii", "mask.nii", MATCH_MASK, &notes, err));
   assert_int_equal(notes.n, 1);
   assert_string_equal(notes.text[0],
                       "mask.nii: stored as LPS, its image as RAS; brought to the image's order");
@@ -133,6 +133,15 @@ TEST(resampling_takes_the_nearest_voxel) {
   for (int64_t i = 0; i < 24; i++) /* plane x of the image is plane x - 1.3 of the mask */
     assert_int_equal((int)mask.value[i], i < 6 ? 0 : 100 + i - 6);
   image_free(&mask);
+}
+
+TEST(channels_are_interpolated) {
+  Grid g = oblique(4, 3, 2), h = moved(g, 0, 0.25);
+  Image channel = numbered(&h);
+  assert_true(match_grids(&g, &channel, GRID_RESAMPLE, "a.nii", "b.nii", MATCH_CHANNEL, NULL, err));
+  for (int64_t i = 0; i < 24; i++) /* planes are 6 apart; the first lies within half a voxel of the border */
+    assert_true(fabs((double)channel.value[i] - (i < 6 ? (double)i : (double)i - 1.5)) < 1e-4);
+  image_free(&channel);
 }
 
 TEST(files_that_do_not_say_where_they_lie_are_taken_by_their_extents) {

@@ -1,5 +1,5 @@
-/* test_resample.c - volumes on another grid, against SimpleITK's interpolators (fixtures/prepare.py), and
- * classes. */
+/* test_resample.c - volumes on another grid, against SimpleITK's interpolators
+ * (tests/fixtures/prepare.py), and classes. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
