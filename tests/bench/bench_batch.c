@@ -1,7 +1,7 @@
-/* bench_batch.c - processor time of batches, by augmentation: bench_batch [2|3 [DATA[:DIR]]], axes of the
- * samples (256x256 or 112x112x80, one channel) and a data set as netrun train names it (phantom). For a batch
- * without augmentation, for each augmentation alone in every sample, and for recipes as they are drawn:
- * milliseconds per sample on one thread, the least of several rounds over the same samples, and a hash of
+/* bench_batch.c - processor time of batches, by augmentation: bench_batch [2|3 [DATA[:DIR] [WORD ..]]], axes
+ * of the samples (256x256 or 112x112x80, one channel) and a data set as netrun train names it (phantom). For a
+ * batch without augmentation, for each augmentation alone in every sample, and for the list of all of them, or
+ * of the given words, as drawn by default and in every sample: milliseconds per sample on one thread, the least of several rounds over the same samples, and a hash of
  * images and labels, which tells whether a change of the code changed bits. Items are read before. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "runtime/batch/sampling.h"
 #include "tests/runtime/streams.h"
 
-enum { SAMPLES = 8, ROUNDS = 5 };
+enum { SAMPLES = 32, ROUNDS = 3 };
 
 /* Processor time of this thread: others may be using the machine. */
 static double now(void) {
@@ -62,15 +62,25 @@ static double measure(Dataset *d, const char *name, const NetcAugment *list, int
   return least;
 }
 
-/* The recipe of docs/data.md with all that the runtime has, once each. `sure`: in every sample. */
-static void measure_all(Dataset *d, bool sure, double base) {
+static NetcAugment always(NetcAugment a) {
+  if (a.kind != NETC_AUG_FLIP) a.p = 1;
+  if (a.kind == NETC_AUG_BLUR || a.kind == NETC_AUG_LOWRES) a.value[2] = 1;
+  return a;
+}
+
+/* Of all augmentations the words, or all. `sure`: in every sample. */
+static void measure_list(Dataset *d, char **word, int words, bool sure, double base) {
   NetcAugment list[NETC_AUGMENT_MOST];
+  int n = 0;
   for (int k = 0; k < BATCH_AUGMENTS; k++) {
-    list[k] = augment_with(k, 0, NULL);
-    if (sure && !(k == NETC_AUG_FLIP)) list[k].p = 1;
-    if (sure && (k == NETC_AUG_BLUR || k == NETC_AUG_LOWRES)) list[k].value[2] = 1;
+    bool wanted = !words;
+    for (int w = 0; w < words; w++) wanted |= !strcmp(word[w], batch_augment[k].word);
+    if (!wanted) continue;
+    list[n] = augment_with(k, 0, NULL);
+    if (sure) list[n] = always(list[n]);
+    n++;
   }
-  measure(d, sure ? "all, always" : "all, as by default", list, BATCH_AUGMENTS, base);
+  measure(d, sure ? "list, always" : "list, as by default", list, n, base);
 }
 
 static const char *value_after(int argc, char **argv, int i, const char *otherwise) {
@@ -85,13 +95,11 @@ int main(int argc, char **argv) {
   Dataset *d = data_open(value_after(argc, argv, 2, "phantom"), &shape, err);
   if (!d) fail(err);
   double base = measure(d, "none", NULL, 0, 0);
-  for (int k = 0; k < BATCH_AUGMENTS; k++) {
-    NetcAugment a = augment_with(k, 0, NULL);
-    if (k != NETC_AUG_FLIP) a.p = 1;
-    if (k == NETC_AUG_BLUR || k == NETC_AUG_LOWRES) a.value[2] = 1;
+  for (int k = 0; argc < 4 && k < BATCH_AUGMENTS; k++) {
+    NetcAugment a = always(augment_with(k, 0, NULL));
     measure(d, batch_augment[k].word, &a, 1, base);
   }
-  measure_all(d, false, base), measure_all(d, true, base);
+  for (int sure = 0; sure < 2; sure++) measure_list(d, argv + 3, argc > 3 ? argc - 3 : 0, sure, base);
   data_close(d);
   return 0;
 }
