@@ -88,7 +88,7 @@ static void copy_labels(const Run *r, int64_t width, const uint8_t *from, uint8_
 
 /* ---- places between elements ---- */
 
-/* at = start + scale * (from + by[2] x + by . u) of axis a for every x of a row; u: displacements, or NULL. */
+/* at = start + scale * (from + by[2] x + by . u) of axis a, for every x; u: displacements, or NULL. */
 CLONED static void places(const View *v, int a, double from, const double *const u[3], double *restrict at) {
   double start = v->of.axis[a].start, scale = v->of.axis[a].scale, step = v->of.axis[a].by[2];
   int64_t width = v->size[2];

@@ -6,7 +6,8 @@ augmentations, beside netrun bench of the same module. Prints the table of docs/
     tests/bench/batches.py --lits DIR --la DIR --wall       and wall time; nothing else should run then
 
 DIR: slices of LiTS (images/, masks/) and the LA volumes (CASE/mri_norm2.h5), as docs/data.md names them. A
-few items of each are used, so that all are in memory after the first iterations. Needs build/netc, build/netrun.
+few items of each are used, so that all are in memory after the first iterations. Needs build/netc and
+build/netrun.
 
 Processor time: one thread computes and one makes batches, and the kernel counts the time of each (Linux,
 /proc/PID/task/TID/schedstat); it is read whenever an iteration has ended, from the third on. The loss is the
@@ -130,7 +131,7 @@ def main():
         for name in args.recipe or RECIPES:
             source, kind, what = RECIPES[name]
             if kind not in data: continue
-            modules = {k: compiled(source, words, f"{folder}/{name}-{k}.so") for k, words in LISTS.items()}
+            modules = {k: compiled(source, w, f"{folder}/{name}-{k}.so") for k, w in LISTS.items()}
             out = f"{folder}/run"
             took = {k: processor_times(m, data[kind], args.iterations, out) for k, m in modules.items()}
             compute = min(t[0] for t in took.values())
@@ -139,7 +140,8 @@ def main():
             if args.wall:
                 times = wall_times(modules, data[kind], args.iterations, out)
                 cells += [f"{times['bench']:.3f} s"]
-                cells += [f"{times[k]:.3f} s ({100 * (times[k] / times['bench'] - 1):+.1f} %)" for k in LISTS]
+                more = {k: 100 * (times[k] / times["bench"] - 1) for k in LISTS}
+                cells += [f"{times[k]:.3f} s ({more[k]:+.1f} %)" for k in LISTS]
             print("| " + " | ".join(cells) + " |", flush=True)
 
 

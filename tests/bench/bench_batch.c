@@ -1,8 +1,9 @@
 /* bench_batch.c - processor time of batches, by augmentation: bench_batch [2|3 [DATA[:DIR] [WORD ..]]], axes
- * of the samples (256x256 or 112x112x80, one channel) and a data set as netrun train names it (phantom). For a
- * batch without augmentation, for each augmentation alone in every sample, and for the list of all of them, or
- * of the given words, as drawn by default and in every sample: milliseconds per sample on one thread, the least of several rounds over the same samples, and a hash of
- * images and labels, which tells whether a change of the code changed bits. Items are read before. */
+ * of the samples (256x256 or 112x112x80, one channel) and a data set as netrun train names it (phantom). For
+ * a batch without augmentation, for each augmentation alone in every sample, and for the list of all of them,
+ * or of the given words, as drawn by default and in every sample: milliseconds per sample on one thread, the
+ * least of several rounds over the same samples, and a hash of images and labels, which tells whether a
+ * change of the code changed bits. Items are read before. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

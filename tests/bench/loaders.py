@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Processor time of a sample, netc beside PyTorch's DataLoader with MONAI's transforms: the same recipe on the
-same images, which lie in memory, one thread each, feeding nothing.
+"""Processor time of a sample, netc beside PyTorch's DataLoader with MONAI's transforms: the same recipe on
+the same images, which lie in memory, one thread each, feeding nothing.
 
     python3 -m venv VENV && VENV/bin/pip install torch monai h5py pillow
     VENV/bin/python tests/bench/loaders.py --lits DIR --la DIR
@@ -8,7 +8,8 @@ same images, which lie in memory, one thread each, feeding nothing.
 The recipe: crop, flip, rotate, scale, elastic, noise, gamma, brightness, contrast, blur, low resolution, each
 with the probability and the ranges that netc has where nothing is said (ir/augment.def), then each in every
 sample. MONAI crops first, so that all else costs it a patch; its 3-D elastic deformation smooths a field of
-noise, netc's is a spline of control points. Needs build/tests/bench_batch. Prints a table of docs/benchmarks.md."""
+noise, netc's is a spline of control points. Needs build/tests/bench_batch. Prints a table of
+docs/benchmarks.md."""
 import argparse
 import math
 import pathlib
@@ -79,7 +80,8 @@ def recipe(size, sure):
 def by_monai(items, size, sure, samples):
     """Milliseconds of processor time per sample."""
     data = [{"image": image, "label": label} for image, label in items]
-    loader = DataLoader(Dataset([data[i % len(data)] for i in range(samples)], recipe(size, sure)), batch_size=2)
+    many = [data[i % len(data)] for i in range(samples)]
+    loader = DataLoader(Dataset(many, recipe(size, sure)), batch_size=2)
     for batch in DataLoader(Dataset(data[:2], recipe(size, sure)), batch_size=2): pass # warms up
     begin = time.process_time()
     for batch in loader: assert tuple(batch["image"].shape[2:]) == tuple(size)
