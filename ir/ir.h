@@ -142,14 +142,16 @@ typedef enum {
 typedef struct {
   const char *word, *type; /* in the text form; in the language */
   DType element;
-  bool mask;      /* made of the image's mask, one channel */
+  bool mask;      /* made of the image's mask: one channel, or */
+  bool regions;   /* a channel for each region that `prepare` names */
   bool by_device; /* a device can make it */
 } FieldInfo;
 extern const FieldInfo field_info[FIELD_KINDS]; /* fields.def */
 typedef struct {
   const char *name;
   FieldKind kind;
-  Type type; /* IMAGE, STRONG f32 (N,C,S); LABEL i32 (N,1,S); SDF f32 (N,1,S), a signed distance map */
+  Type type; /* IMAGE, STRONG f32 (N,C,S); LABEL i32 (N,1,S); SDF f32 (N,1,S), a signed distance map;
+                REGIONS f32 (N,R,S) */
 } Field;
 typedef enum { SRC_LABELED, SRC_UNLABELED, SRC_ALL } StreamSource;
 typedef struct {

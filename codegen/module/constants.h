@@ -25,6 +25,7 @@ enum {
   T_DEVICE,
   T_INTENSITY,
   T_LABEL,
+  T_REGION,
   T_PREPARE,
   T_MODULE,
   T_COUNT

@@ -71,9 +71,10 @@ static const struct {
     [T_DEVICE] = {"NetcDevice", "liiiippppp", sizeof(NetcDevice), offsetof(NetcDevice, fns)},
     [T_INTENSITY] = {"NetcIntensity", "iiddddd", sizeof(NetcIntensity), offsetof(NetcIntensity, scale)},
     [T_LABEL] = {"NetcLabelRule", "lii", sizeof(NetcLabelRule), offsetof(NetcLabelRule, cls)},
+    [T_REGION] = {"NetcRegion", "pii", sizeof(NetcRegion), offsetof(NetcRegion, pad)},
     [T_PREPARE] = {"NetcPrepare",
-                   "pppp"
-                   "iiiiiiiiiiii"
+                   "pppppp"
+                   "iiiiiiiiiiiiii"
                    "Eddd"
                    "llldd",
                    sizeof(NetcPrepare), offsetof(NetcPrepare, drop)},

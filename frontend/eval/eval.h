@@ -283,7 +283,7 @@ void exec_option(Eval *c, const Ast *n);
 void exec_train(Eval *c, const Ast *n);
 void exec_predict(Eval *c, const Ast *n);
 
-/* ---- prepare.c, prepare_labels.c ---- */
+/* ---- prepare.c, prepare_labels.c, prepare_regions.c ---- */
 void exec_prepare(Eval *c, const Ast *n);
 /* What the statement prepare says against the images and classes that the rest of the file has. */
 void check_prepare(Eval *c);
@@ -291,6 +291,8 @@ void check_prepare(Eval *c);
 const char *prepare_setting(int i);
 /* The setting `labels`. */
 bool set_labels(Eval *c, const Ast *at, Value v, Prepare *p);
+/* The setting `regions`, behind `labels`. */
+bool set_regions(Eval *c, const Ast *at, Value v, Prepare *p);
 
 /* ---- augment.c ---- */
 Value plain_augment(Eval *c, const char *word); /* as ir/augment.def says, nothing given */

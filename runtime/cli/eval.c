@@ -9,6 +9,7 @@
 #include "runtime/cli/session.h"
 #include "runtime/eval/bootstrap.h"
 #include "runtime/eval/eval.h"
+#include "runtime/eval/regions.h"
 
 /* ---- what is printed ---- */
 
@@ -18,7 +19,9 @@ static void print_head(const ReportAbout *a, const Results *r) {
                                      [EMPTY_SKIP] = "they are left out"};
   printf("%s, %s split, %d %ss%s%s\n", a->data, a->split, r->items, r->unit,
          a->clean.fill ? ", holes filled" : "", a->clean.largest ? ", largest component" : "");
-  if (r->classes > 2)
+  if (r->classes > 2 && a->regions)
+    printf("each value is the mean over the %lld regions\n", (long long)r->classes - 1);
+  else if (r->classes > 2)
     printf("each value is the mean over the %lld foreground classes, each against all others\n",
            (long long)r->classes - 1);
   if (metrics_want(&a->metrics, AREAS)) printf("NSD within %g\n", a->metrics.tolerance);
@@ -26,8 +29,8 @@ static void print_head(const ReportAbout *a, const Results *r) {
   for (int64_t c = 1; c < r->classes; c++) {
     int without = results_without(r, c);
     if (without || a->metrics.empty == EMPTY_SKIP)
-      printf("class %s: not in the truth of %d of the %d %ss; %s\n", class_label(a, c, label), without,
-             r->items, r->unit, then[a->metrics.empty]);
+      printf("%s %s: not in the truth of %d of the %d %ss; %s\n", a->regions ? "region" : "class",
+             class_label(a, c, label), without, r->items, r->unit, then[a->metrics.empty]);
   }
 }
 
@@ -134,6 +137,14 @@ static Dataset *open_data(const CliArgs *args, const char *spec, const CliWeight
   return NULL;
 }
 
+/* What a report calls its columns: classes or regions. */
+static const char *const *names_of(const NetcPrepare *p, const char *names[NETC_MAX_REGIONS + 1]) {
+  if (!regions_of(p)) return p ? p->classes : NULL;
+  names[0] = "";
+  for (int r = 0; r < p->nregions; r++) names[r + 1] = p->regions[r].name;
+  return names;
+}
+
 /* The session is ready, the options are read. */
 static bool evaluate_data(Predictor *p, const EvalOptions *o, const Dataset *d, char err[ERR_MAX]) {
   Results r = {0};
@@ -160,7 +171,8 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
   notes_init(&notes);
   p.shape.recipe = &recipe, p.shape.notes = &notes;
   o->weights = cli_value(args, "weights");
-  o->class_names = s->module->desc->prepare ? s->module->desc->prepare->classes : NULL;
+  const char *names[NETC_MAX_REGIONS + 1];
+  o->class_names = names_of(s->module->desc->prepare, names);
   Dataset *d = NULL;
   bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
             cli_resolve(args, weights.file, weights.n, p.shape.channels, &recipe, err) &&

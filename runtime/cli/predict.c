@@ -13,6 +13,7 @@
 #include "runtime/base/scratch.h"
 #include "runtime/io/picture.h"
 #include "runtime/eval/predictor.h"
+#include "runtime/eval/regions.h"
 #include "runtime/image/image.h"
 #include "runtime/io/format.h"
 
@@ -51,12 +52,14 @@ static const int32_t *file_values(const Predictor *p, int32_t value[CLASSES]) {
 
 static bool write_answer(const Predictor *p, const Sample *x, const Job *job, const Answer *a,
                          char err[ERR_MAX]) {
-  int64_t classes = p->shape.classes;
+  int64_t classes = p->shape.classes, scores = p->decision.scores;
   int32_t value[CLASSES];
   const Written mask = {x->own_spatial, 1, x->own, a->mask, NULL, classes, file_values(p, value)};
-  const Written prob = {x->own_spatial, (int)classes, x->own, NULL, a->prob, classes, NULL};
-  return clean_mask(a->mask, classes, x->own_spatial, &x->own, &job->clean, err) &&
-         image_write(job->out, job->in, &mask, err) &&
+  const Written prob = {x->own_spatial, (int)scores, x->own, NULL, a->prob, scores, NULL};
+  if (!clean_answer(a->mask, p->regions, classes, x->own_spatial, &x->own, &job->clean, err)) return false;
+  answer_classes(a->mask, p->regions, grid_count(&x->own));
+  if (a->small) answer_classes(a->small, p->regions, predictor_elements(x));
+  return image_write(job->out, job->in, &mask, err) &&
          (!job->prob || image_write(job->prob, job->in, &prob, err)) &&
          write_overlay(job, p, x, a->small, err);
 }
@@ -66,11 +69,11 @@ static bool predict_sample(Predictor *p, Sample *x, const Job *job, char err[ERR
   Answer a = {.mask = malloc((size_t)own), .small = job->overlay ? malloc((size_t)small) : NULL};
   bool ok = a.mask && (a.small || !job->overlay);
   if (!ok) err_memory(err, job->in, own + small);
-  if (ok && job->prob) ok = scratch_floats(own * p->shape.classes, &a.prob, err);
+  if (ok && job->prob) ok = scratch_floats(own * p->decision.scores, &a.prob, err);
   ok = ok && predictor_answer(p, x, &a, err);
   if (!job->overlay) free(x->image), x->image = NULL;
   ok = ok && write_answer(p, x, job, &a, err);
-  scratch_free(a.prob, own * p->shape.classes);
+  scratch_free(a.prob, own * p->decision.scores);
   free(a.mask), free(a.small);
   return ok;
 }
@@ -206,7 +209,8 @@ static const CliOption options[] = {
      "a picture, volume or DICOM series (docs/data.md lists the formats), or a directory of them"},
     {"out", "MASK|DIR", ".png; for a volume .nii.gz, .nii, .nrrd or .mha; a directory if --in is one"},
     {"overlay", "PNG", "also a picture: the image, and the prediction's outline in red over it"},
-    {"prob", "FILE|DIR", "also the probabilities of all classes: a float NIfTI volume of four axes"},
+    {"prob", "FILE|DIR",
+     "also the probabilities of all classes or regions: a float NIfTI volume of four axes"},
     {"memory", "SIZE", "take no more than this, as 2G; the result does not depend on it"},
     CLI_CLEAN_OPTIONS,
     CLI_PREDICTOR_OPTIONS,

@@ -7,7 +7,7 @@
 #include "runtime/eval/eval.h"
 #include "runtime/base/file.h"
 #include "runtime/eval/overlay.h"
-#include "runtime/eval/score.h"
+#include "runtime/eval/regions.h"
 #include "runtime/io/picture.h"
 #include "runtime/image/image.h"
 
@@ -21,10 +21,10 @@ typedef struct {
 
 typedef struct {
   Sample sample;
-  float *score;   /* (classes, S) of a picture or a slice, which are brought to the file's grid in parallel */
-  uint8_t *small; /* predicted classes at the sample's size, for pictures */
+  float *score;   /* (scores, S) of a picture or a slice, which are brought to the file's grid in parallel */
+  uint8_t *small; /* what is predicted at the sample's size, for pictures */
   uint8_t *own;   /* the same on the file's grid, cleaned */
-  Metrics *metrics; /* by class, as score_masks gives them */
+  Metrics *metrics; /* by class, as score_answer gives them */
   bool ok, overlay;
   char err[ERR_MAX];
 } Scored;
@@ -39,6 +39,8 @@ typedef struct {
 } Group;
 
 /* ---- one item ---- */
+
+static int64_t parts_of(const Predictor *p) { return scored_parts(p->regions, p->shape.classes); }
 
 static int spatial_of(const Group *g) { return g->predictor->shape.spatial; }
 
@@ -64,7 +66,7 @@ static void load_one(void *ctx, int64_t task) {
   }
   int64_t small = predictor_elements(&s->sample), own = grid_count(&s->sample.own);
   s->small = s->overlay ? malloc((size_t)small) : NULL, s->own = malloc((size_t)own);
-  s->metrics = malloc((size_t)g->predictor->shape.classes * sizeof *s->metrics);
+  s->metrics = malloc((size_t)parts_of(g->predictor) * sizeof *s->metrics);
   s->ok = ((s->small || !s->overlay) && s->own && s->metrics) || err_memory(s->err, "a mask", small + own);
 }
 
@@ -73,12 +75,13 @@ static void score_one(void *ctx, int64_t task) {
   Scored *s = &g->scored[task];
   const Sample *x = &s->sample;
   int64_t classes = g->predictor->shape.classes;
+  const NetcPrepare *regions = g->predictor->regions;
   const double mm[3] = {grid_spacing(&x->own, 0), grid_spacing(&x->own, 1), grid_spacing(&x->own, 2)};
   const Answer answer = {.mask = s->own, .small = s->small};
   MaskPair pair = {s->own, x->own_label, x->own_spatial, x->own.dim, mm};
   s->ok = (!s->score || answer_of_scores(g->predictor, x, s->score, &answer, s->err)) &&
-          clean_mask(s->own, classes, x->own_spatial, &x->own, &g->opt->clean, s->err) &&
-          score_masks(&pair, classes, &g->opt->metrics, s->metrics, s->err);
+          clean_answer(s->own, regions, classes, x->own_spatial, &x->own, &g->opt->clean, s->err) &&
+          score_answer(&pair, regions, classes, &g->opt->metrics, s->metrics, s->err);
 }
 
 /* ---- pictures ---- */
@@ -91,6 +94,7 @@ static bool write_overlay(const Group *g, const Scored *s, const char *name, cha
   char *path = path_join(g->opt->out, file);
   if (!path) return err_memory(err, "a file name", 0);
   const Sample *x = &s->sample;
+  answer_classes(s->small, g->predictor->regions, predictor_elements(x));
   int64_t patch = g->predictor->patch, z = x->slices ? fullest_slice(x->label, x->slices, patch) : 0;
   bool ok = spatial_of(g) == 3
                 ? overlay_volume(path, x->image, x->dim, x->label, s->small, err)
@@ -118,7 +122,7 @@ static bool predict_group(const Group *g, int n, char err[ERR_MAX]) {
         return false;
     return true;
   }
-  int64_t out = p->patch * p->shape.classes; /* pictures fill batches together */
+  int64_t out = p->patch * p->decision.scores; /* pictures fill batches together */
   const float *image[GROUP_2D];
   for (int i = 0; i < n; i++) image[i] = g->scored[i].sample.image;
   if (!predictor_scores(p, image, n, g->score, err)) return false;
@@ -161,7 +165,7 @@ static bool is_among(int64_t i, int64_t n, int64_t some) {
 static bool run_units(Predictor *p, const Dataset *d, const EvalOptions *o, const Unit *unit, int n,
                       Results *results, char err[ERR_MAX]) {
   Group g = {p, d, o, unit, calloc(GROUP_2D, sizeof *g.scored), NULL};
-  int64_t scores = p->shape.spatial == 2 ? GROUP_2D * p->patch * p->shape.classes : 0;
+  int64_t scores = p->shape.spatial == 2 ? GROUP_2D * p->patch * p->decision.scores : 0;
   if (scores) g.score = malloc((size_t)scores * sizeof *g.score);
   if (!g.scored || (scores && !g.score)) {
     free(g.scored), free(g.score);
@@ -230,13 +234,14 @@ ReportAbout eval_about(const Predictor *p, const Dataset *d, const EvalOptions *
                        .root = d->root,
                        .split = split_name[o->split],
                        .class_name = o->class_names,
+                       .regions = p->regions != NULL,
                        .clean = o->clean,
                        .metrics = o->metrics};
 }
 
 bool eval_run(Predictor *p, const Dataset *d, const EvalOptions *o, Results *out, char err[ERR_MAX]) {
   ReportAbout about = eval_about(p, d, o);
-  *out = (Results){.classes = p->shape.classes, .cases = d->ncase};
+  *out = (Results){.classes = parts_of(p), .cases = d->ncase};
   Unit *unit = malloc((size_t)d->nitem * sizeof *unit + 1);
   if (!unit) return err_memory(err, "the list of images", d->nitem * (int64_t)sizeof *unit);
   int n = units_of(d, o, unit);

@@ -13,7 +13,7 @@ typedef struct {
   MetricOptions metrics;
   const char *out;                /* directory for eval.csv, eval.json and pictures; NULL: none of them */
   const char *weights;            /* their file, for the report; NULL: not known */
-  const char *const *class_names; /* by class; NULL: classes are called by their numbers */
+  const char *const *class_names; /* by class, or a word and the regions; NULL: they are called by numbers */
   int overlays;                   /* pictures of so many items, spread evenly over the split */
   FILE *progress;                 /* NULL: silent */
 } EvalOptions;

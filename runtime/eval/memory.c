@@ -34,8 +34,8 @@ static void count_arrays(const Predictor *p, const Image *file, Plan *plan) {
   plan->mask = own, plan->small = plan->overlay ? spatial == 3 ? n : slices * p->patch : 0;
   plan->net = p->fn->working + p->fn->scratch * pool_threads(p->session->pool) +
               4 * (array_count(p->in) + array_count(p->out) + p->patch);
-  plan->after =
-      plan->mask + (plan->overlay ? plan->image + plan->small : 0) + own * (plan->clean ? CLEANING : 1);
+  plan->after = plan->mask + (plan->overlay ? plan->image + plan->small : 0) +
+                own * (plan->clean ? CLEANING + (p->regions != NULL) : 1);
 }
 
 static void count_sums(Predictor *p, const Image *file, Plan *plan) {

@@ -9,6 +9,7 @@
 typedef struct {
   const char *module, *weights, *data, *root, *split;
   const char *const *class_name; /* by class, `classes` of them; NULL: classes are called by their numbers */
+  bool regions;                  /* classes from 1 on are regions, which may overlap */
   Cleaning clean;                /* of predictions, before scoring */
   MetricOptions metrics;
 } ReportAbout;

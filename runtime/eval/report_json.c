@@ -65,7 +65,7 @@ static void about(FILE *f, const ReportAbout *a, const Results *r, uint32_t want
   const char *comma = "";
   for (int k = 0; k < METRIC_COUNT; k++)
     if (wanted >> k & 1) fprintf(f, "%s\"%s\"", comma, metric_info[k].column), comma = ", ";
-  fputs("],\n \"classes\": [", f);
+  fprintf(f, "],\n \"regions\": %s,\n \"classes\": [", a->regions ? "true" : "false");
   for (int64_t c = 1; c < r->classes; c++) fputs(c > 1 ? ", " : "", f), text(f, class_label(a, c, label));
   fprintf(
       f,

@@ -47,6 +47,7 @@ static const char whole[] =
     "[cutout,gamma(0.5,2,1,0.10000000000000001),gamma] foreground 0.33000000000000002 {\n"
     "  image \"image\" : f32[1,1,8,8]\n"
     "  label \"mask\" : i32[1,1,8,8]\n"
+    "  regions \"regions\" : f32[1,2,8,8]\n"
     "}\n"
     "prepare {\n"
     "  channel \"t1\"\n"
@@ -56,6 +57,7 @@ static const char whole[] =
     "  intensity fixed clip -1 2 mean 0.5 deviation 0.25 scale 255\n"
     "  class \"background\" class \"a \\\"b\\\"\"\n"
     "  label -3 class 0 label colour 16711680 class 1 label 255 ignored\n"
+    "  region \"all \\\"b\\\"\" of [1] region \"none\" of []\n"
     "  overlap 0.25 stride [4,8] weight gaussian post largest post fill drop 1.5\n"
     "}\n"
     "stream \"u\" source all { image \"image\" : f32[1,1,8,8] sdf \"sdf\" : f32[1,1,8,8] }\n"
@@ -122,6 +124,10 @@ TEST(a_whole_program_is_read_and_printed_the_same) {
   assert_int_equal(r->label[0].value, -3);
   assert_int_equal(r->label[1].colour, 0xff0000);
   assert_true(prepare_ignores(r));
+  assert_int_equal(p->stream[0].field[2].kind, FIELD_REGIONS);
+  assert_int_equal(r->nregion, 2);
+  assert_string_equal(r->region[0], "all \"b\"");
+  assert_true(r->member[0] == 0 && r->member[1] == 1);
   assert_int_equal(r->stride[1], 8);
   assert_int_equal(r->post, 1 << POST_LARGEST | 1 << POST_FILL);
   assert_true(r->drop == 1.5);
