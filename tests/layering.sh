@@ -8,7 +8,8 @@ cd "${1:-$(dirname "$0")/..}"
 
 # The arrows that the sources have: FILE:LINE folder header's-folder.
 arrows() {
-  find ir passes codegen frontend runtime -name '*.[chly]' -o -name '*.def' | sort | xargs awk '
+  find ir passes codegen frontend runtime -name '*.[chly]' -o -name '*.cpp' -o -name '*.def' |
+    sort | xargs awk '
     /^[ \t]*#[ \t]*include[ \t]*"/ {
       to = $0; sub(/^[^"]*"/, "", to); sub(/".*/, "", to)
       if (to == "net.tab.h") next # made by bison
@@ -23,7 +24,7 @@ arrows | awk '
     shared = "^(codegen\\/(abi|isa).h|ir\\/(philox.h|gauss.h|fields.def|augment.def|prepare.def))$"
   }
   FNR == NR { # docs/tour.md: | `folder` | what it is | `may`, `include` |
-    if ($0 !~ /^\| `[a-z_\/]+` \|/) next
+    if ($0 !~ /^\| `[a-z0-9_\/]+` \|/) next
     split($0, cell, "|"); folder = cell[2]; gsub(/[ `]/, "", folder)
     known[folder] = 1; n = split(cell[4], may, ",")
     for (i = 1; i <= n; i++) { gsub(/[ `]/, "", may[i]); allowed[folder, may[i]] = 1 }

@@ -13,7 +13,7 @@ trap 'rm -f "$files"' EXIT
 find . \( -path ./build\* -o -path ./.git -o -path ./out \) -prune -o -type f -print |
   sed 's|^\./||' >"$files"
 
-sources='(ir|passes|codegen|frontend|runtime|tests)/.*\.([chly]|def|py|sh)'
+sources='(ir|passes|codegen|frontend|runtime|tests)/.*\.([chly]|cpp|def|py|sh)'
 grep -E "^(README\.md|docs/.*\.md|$sources)\$" "$files" | xargs awk '
   BEGIN {
     while ((getline line <"'"$files"'") > 0) exists[line] = 1
@@ -23,7 +23,7 @@ grep -E "^(README\.md|docs/.*\.md|$sources)\$" "$files" | xargs awk '
   FNR == 1 {
     folder = FILENAME; if (!sub(/\/[^\/]*$/, "", folder)) folder = "."
     base = FILENAME; sub(/.*\//, "", base)
-    source = FILENAME ~ /\.([chly]|def)$/
+    source = FILENAME ~ /\.([chly]|cpp|def)$/
     comment = 0
     if (source && index($0, "/* " base " - ") != 1)
       complain("the head comment does not begin with `/* " base " - `")

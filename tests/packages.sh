@@ -5,7 +5,7 @@
 #   sh tests/packages.sh [PACKAGE ..]     these instead
 set -eu
 packages="gcc cmake make pkg-config flex bison llvm-19-dev libcmocka-dev libhdf5-dev libnifti-dev libpng-dev
-libjpeg-dev libtiff-dev zlib1g-dev libcjson-dev libcairo2-dev fonts-dejavu-core"
+libjpeg-dev libtiff-dev zlib1g-dev libcjson-dev libcairo2-dev fonts-dejavu-core g++ libgdcm-dev"
 [ $# = 0 ] || packages="$*"
 missing=""
 for p in $packages; do

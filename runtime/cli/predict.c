@@ -97,74 +97,104 @@ static bool predict_file(Predictor *p, const Job *job, char err[ERR_MAX]) {
 
 /* ---- a directory ---- */
 
-static int is_image(const struct dirent *e) { return e->d_name[0] != '.' && format_of_image(e->d_name); }
+typedef struct {
+  char *in;                  /* its path; NULL: no image */
+  char mask[512], prob[512]; /* the names of its files */
+} Named;
 
-/* The name of an image's mask. */
-static void mask_name(const char *name, char file[512]) {
-  const Format *f = format_of_masks(format_of(name)->holds);
-  snprintf(file, 512, "%.*s%s", (int)format_stem(name), name, f->ending[0]);
-}
-
-static bool predict_named(Predictor *p, const Job *all, const char *name, char err[ERR_MAX]) {
-  char file[512], prob_file[512];
-  Job job = *all;
-  mask_name(name, file);
-  snprintf(prob_file, sizeof prob_file, "%.*s.nii.gz", (int)format_stem(name), name);
-  char *in = path_join(all->in, name), *out = path_join(all->out, file);
-  char *prob = all->prob ? path_join(all->prob, prob_file) : NULL;
-  job.in = in, job.out = out, job.prob = prob;
-  bool ok =
-      in && out && (prob || !all->prob) ? predict_file(p, &job, err) : err_memory(err, "a file name", 0);
-  if (ok) printf("%s\n", out);
-  free(in), free(out), free(prob);
-  return ok;
-}
-
-/* Two images whose masks would have one name (a.png and a.jpg)? */
-static bool distinct(struct dirent *const *list, int n, const char *dir, char err[ERR_MAX]) {
-  char a[512], b[512];
-  for (int i = 1; i < n; i++) { /* sorted by the masks' names */
-    mask_name(list[i - 1]->d_name, a), mask_name(list[i]->d_name, b);
-    if (strcmp(a, b) == 0)
-      return err_set(err, "%s: the masks of %s and %s would both be %s; predict them one by one", dir,
-                     list[i - 1]->d_name, list[i]->d_name, a);
-  }
+/* A file of the directory, or a folder of it that is a series. */
+static bool name_one(const char *dir, const char *name, Named *out, char err[ERR_MAX]) {
+  out->in = path_join(dir, name);
+  if (!out->in) return err_memory(err, "a file name", 0);
+  if (!format_of_image(out->in)) return free(out->in), out->in = NULL, true;
+  int spatial = image_spatial(out->in, err), stem = (int)format_stem(name);
+  if (!spatial) return false;
+  const Format *f = format_of_masks(spatial == 3 ? HOLDS_VOLUME : HOLDS_PICTURE);
+  snprintf(out->mask, sizeof out->mask, "%.*s%s", stem, name, f->ending[0]);
+  snprintf(out->prob, sizeof out->prob, "%.*s.nii.gz", stem, name);
   return true;
 }
 
-static int by_mask_name(const struct dirent **x, const struct dirent **y) {
-  char a[512], b[512];
-  mask_name((*x)->d_name, a), mask_name((*y)->d_name, b);
-  return strcmp(a, b);
+static int by_mask_name(const void *x, const void *y) {
+  const Named *a = x, *b = y;
+  int order = strcmp(a->mask, b->mask);
+  return order ? order : strcmp(a->in, b->in);
+}
+
+static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
+
+/* A series, named after its folder. */
+static bool list_series(const char *folder, Named **out, int *n, char err[ERR_MAX]) {
+  char *path = realpath(folder, NULL), *slash = path ? strrchr(path, '/') : NULL;
+  *n = 0, *out = calloc(1, sizeof **out);
+  bool ok = *out && slash ? (*slash = 0, name_one(path, slash + 1, *out, err)) : err_sys(err, "%s", folder);
+  *n = ok && (*out)->in;
+  free(path);
+  return ok;
+}
+
+/* The images of a directory, sorted by their masks' names, to be freed by free_names. */
+static bool list_images(const char *dir, Named **out, int *n, char err[ERR_MAX]) {
+  struct dirent **entry = NULL;
+  if (format_of(dir)) return list_series(dir, out, n, err);
+  int entries = scandir(dir, &entry, visible, alphasort);
+  if (entries < 0) return err_sys(err, "cannot read directory %s", dir);
+  Named *list = calloc((size_t)entries + 1, sizeof *list);
+  bool ok = list || err_memory(err, dir, entries);
+  *n = 0, *out = list;
+  for (int i = 0; i < entries; i++) {
+    ok = ok && name_one(dir, entry[i]->d_name, &list[*n], err);
+    if (list && list[*n].in) ++*n;
+    free(entry[i]);
+  }
+  free(entry);
+  if (list) qsort(list, (size_t)*n, sizeof *list, by_mask_name);
+  char endings[ALL_ENDINGS];
+  return ok && (*n > 0 || err_set(err, "%s holds no images (%s)", dir, format_endings(endings)));
+}
+
+static void free_names(Named *list, int n) {
+  for (int i = 0; i < n; i++) free(list[i].in);
+  free(list);
+}
+
+/* Two images whose masks would have one name (a.png and a.jpg)? */
+static bool distinct(const Named *list, int n, const char *dir, char err[ERR_MAX]) {
+  for (int i = 1; i < n; i++)
+    if (!strcmp(list[i - 1].mask, list[i].mask))
+      return err_set(err, "%s: the masks of %s and %s would both be %s; predict them one by one", dir,
+                     strrchr(list[i - 1].in, '/') + 1, strrchr(list[i].in, '/') + 1, list[i].mask);
+  return true;
+}
+
+static bool predict_named(Predictor *p, const Job *all, const Named *image, char err[ERR_MAX]) {
+  Job job = *all;
+  char *out = path_join(all->out, image->mask), *prob = all->prob ? path_join(all->prob, image->prob) : NULL;
+  job.in = image->in, job.out = out, job.prob = prob;
+  bool ok = out && (prob || !all->prob) ? predict_file(p, &job, err) : err_memory(err, "a file name", 0);
+  if (ok) printf("%s\n", out);
+  free(out), free(prob);
+  return ok;
 }
 
 /* An image that takes more memory than there may be is told before the first is predicted. */
-static bool all_fit(Predictor *p, const Job *job, struct dirent *const *list, int n, char err[ERR_MAX]) {
+static bool all_fit(Predictor *p, const Job *job, const Named *list, int n, char err[ERR_MAX]) {
   for (int i = 0; job->memory && i < n; i++) {
     Plan plan;
-    char *name = path_join(job->in, list[i]->d_name);
-    bool ok = name ? plan_file(p, job, &(Files){.image = &name, .nimage = 1}, &plan, err)
-                   : err_memory(err, "a file name", 0);
-    free(name);
-    if (!ok) return false;
+    char *name = list[i].in;
+    if (!plan_file(p, job, &(Files){.image = &name, .nimage = 1}, &plan, err)) return false;
   }
   return true;
 }
 
 static bool predict_directory(Predictor *p, const Job *job, char err[ERR_MAX]) {
-  struct dirent **list = NULL;
-  const char *in = job->in;
-  int n = scandir(in, &list, is_image, by_mask_name);
-  if (n < 0) return err_sys(err, "cannot read directory %s", in);
-  char endings[ALL_ENDINGS];
-  bool ok = n > 0 || err_set(err, "%s holds no images (%s)", in, format_endings(endings));
-  ok = ok && distinct(list, n, in, err) && all_fit(p, job, list, n, err) && make_dirs(job->out, err) &&
-       (!job->prob || make_dirs(job->prob, err));
-  for (int i = 0; i < n; i++) {
-    ok = ok && predict_named(p, job, list[i]->d_name, err);
-    free(list[i]);
-  }
-  free(list);
+  Named *list = NULL;
+  int n = 0;
+  bool ok = list_images(job->in, &list, &n, err) && distinct(list, n, job->in, err) &&
+            all_fit(p, job, list, n, err) && make_dirs(job->out, err) &&
+            (!job->prob || make_dirs(job->prob, err));
+  for (int i = 0; ok && i < n; i++) ok = predict_named(p, job, &list[i], err);
+  free_names(list, n);
   return ok;
 }
 
@@ -172,7 +202,8 @@ static bool predict_directory(Predictor *p, const Job *job, char err[ERR_MAX]) {
 
 static const CliOption options[] = {
     {"weights", "FILE[,FILE..]", "a checkpoint or other .safetensors file; of several the mean is taken"},
-    {"in", "IMAGE|DIR", "a picture or volume (docs/data.md lists the formats), or a directory of them"},
+    {"in", "IMAGE|DIR",
+     "a picture, volume or DICOM series (docs/data.md lists the formats), or a directory of them"},
     {"out", "MASK|DIR", ".png; for a volume .nii.gz, .nii, .nrrd or .mha; a directory if --in is one"},
     {"overlay", "PNG", "also a picture: the image, and the prediction's outline in red over it"},
     {"prob", "FILE|DIR", "also the probabilities of all classes: a float NIfTI volume of four axes"},
@@ -190,6 +221,11 @@ static bool is_directory(const char *path) {
   return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* A directory of images. A series is a folder, too, but one volume; its mask may go into a directory. */
+static bool is_many(const Job *job) {
+  return is_directory(job->in) && (!format_of(job->in) || !format_by_ending(job->out));
+}
+
 static bool same_file(const char *a, const char *b) {
   struct stat x, y;
   return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
@@ -205,7 +241,7 @@ static bool read_job(const CliArgs *args, Job *job, char err[ERR_MAX]) {
     return err_set(err, "--out %s would overwrite the images of --in", job->out);
   if (job->prob && (same_file(job->in, job->prob) || !strcmp(job->out, job->prob)))
     return err_set(err, "--prob %s is the name of --in or --out", job->prob);
-  if (job->overlay && is_directory(job->in))
+  if (job->overlay && is_many(job))
     return err_set(err, "--overlay is for a single image; %s is a directory", job->in);
   return true;
 }
@@ -224,7 +260,7 @@ static bool predict(Session *s, const CliArgs *args, void *user, char err[ERR_MA
   bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
             cli_resolve(args, weights.file, weights.n, p.shape.channels, &recipe, err) &&
             cli_cleaning(args, s->module, &job.clean, err) && cli_predictor(args, &p, &weights, err) &&
-            (is_directory(job.in) ? predict_directory(&p, &job, err) : predict_file(&p, &job, err));
+            (is_many(&job) ? predict_directory(&p, &job, err) : predict_file(&p, &job, err));
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
   notes_free(&notes);
   cli_weights_free(&weights);

@@ -57,7 +57,10 @@ static bool load_volume(const Files *files, const DataShape *shape, bool own, Sa
 }
 
 static bool load_files(const Files *files, const DataShape *shape, bool own, Sample *out, char err[ERR_MAX]) {
-  int spatial = image_spatial(files->image[0], err);
+  const Format *f = format_of(files->image[0]);
+  /* A 3-D module takes nothing but volumes: of a file that may hold either no header is read for this. */
+  bool told = shape->spatial == 3 && f && f->holds == HOLDS_EITHER;
+  int spatial = told ? 3 : image_spatial(files->image[0], err);
   *out = (Sample){.image = NULL};
   if (!spatial) return false;
   char endings[ALL_ENDINGS];

@@ -50,7 +50,7 @@ static bool make_arena(Session *s, char err[ERR_MAX]) {
         "smaller -D batch or -D size",
         s->module->path, (long long)bytes, (double)bytes / 0x1p30, (double)free_bytes / 0x1p30);
   madvise(p, (size_t)bytes, MADV_HUGEPAGE); /* advice only: a kernel without huge pages runs the same */
-  madvise(p, (size_t)bytes, MADV_DONTFORK); /* children (runtime/io/hdf5.c) need none of it */
+  madvise(p, (size_t)bytes, MADV_DONTFORK); /* children (runtime/io/child.c) need none of it */
   s->arena = p;
   return true;
 }

@@ -42,7 +42,7 @@ static bool is_prepared(const Search *s, int i, const char **rest, int *patient)
 /* Volumes whose slices are there, too, would be seen twice by a 2-D module. */
 static void drop_sliced(Search *s) {
   for (int v = 0; v < s->npart; v++)
-    for (int i = 0; i < s->npart && !s->part[v].slice && s->part[v].role == ROLE_BOTH; i++)
+    for (int i = 0; i < s->npart && !s->part[v].slice && s->part[v].role != ROLE_IGNORED; i++)
       if (s->part[i].slice && !strncmp(s->part[i].key, s->part[v].key, strlen(s->part[v].key)))
         s->part[v].role = ROLE_IGNORED;
 }
@@ -58,7 +58,11 @@ bool match_acdc_slices(Search *s) {
   for (int i = 0; i < s->tree.n; i++) {
     if (!is_prepared(s, i, &rest, &patient)) continue;
     const char *stem = s->tree.file[i].stem;
-    Part *p = part_add(s, i, *rest && !flat ? ROLE_IGNORED : ROLE_BOTH, stem, stem);
+    Part *p = part_add(s, i,
+                       *rest && !flat             ? ROLE_IGNORED
+                       : s->tree.file[i].labelled ? ROLE_BOTH
+                                                  : ROLE_IMAGE,
+                       stem, stem);
     if (!p) return false;
     p->slice = *rest, p->axes = *rest ? "yx" : "zyx";
     p->patient = keep_text(s->keep, "%.*s", patient, stem);

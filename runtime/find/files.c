@@ -42,27 +42,29 @@ bool match_la_raw(Search *s) {
   return any;
 }
 
-/* Files that hold image and label. Where all have one name, their folders name the cases. */
+/* Files that hold image and label, and those beside them that hold an image alone. Where all have one name,
+ * their folders name the cases. */
 bool match_sets(Search *s) {
   const char *first = NULL;
-  bool one_name = true;
+  bool one_name = true, labels = false;
   int n = 0;
   for (int i = 0; i < s->tree.n; i++) {
     const TreeFile *f = &s->tree.file[i];
     if (!counts(s, f) || !f->format || !f->format->sets) continue;
     one_name = one_name && *f->dir && (!first || !strcmp(first, f->stem));
-    first = f->stem, n++;
+    first = f->stem, labels = labels || f->labelled, n++;
   }
   for (int i = 0; i < s->tree.n; i++) {
     const TreeFile *f = &s->tree.file[i];
     if (!counts(s, f) || !f->format || !f->format->sets) continue;
     bool folder = n > 0 && *f->dir && (one_name || !strcmp(f->stem, "mri_norm2"));
-    Part *p = part_add(s, i, ROLE_BOTH, folder ? f->dir : below(s, f->dir, f->stem, strlen(f->stem)),
+    Part *p = part_add(s, i, f->labelled ? ROLE_BOTH : ROLE_IMAGE,
+                       folder ? f->dir : below(s, f->dir, f->stem, strlen(f->stem)),
                        folder ? last_folder(f->dir) : f->stem);
     if (!p) return false;
     p->part = part_of(f->dir);
   }
-  return n > 0;
+  return labels;
 }
 
 /* By folder, then by the stem that an image's mask begins with. */
@@ -139,8 +141,8 @@ bool match_images_alone(Search *s) {
   for (int i = 0; i < s->tree.n; i++) {
     const TreeFile *f = &s->tree.file[i];
     if (!counts(s, f)) continue;
-    Part *p = part_add(s, i, f->format && f->format->sets ? ROLE_BOTH : ROLE_IMAGE,
-                       below(s, f->dir, f->stem, strlen(f->stem)), f->stem);
+    Part *p = part_add(s, i, f->labelled ? ROLE_BOTH : ROLE_IMAGE, below(s, f->dir, f->stem, strlen(f->stem)),
+                       f->stem);
     if (!p) return false;
     p->part = part_of(f->dir), p->group = f->dir;
   }

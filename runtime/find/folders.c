@@ -48,7 +48,7 @@ static const char *joined(Search *s, const char *dir, const char *stem, size_t n
 static void add_placed(Search *s, int i, const Place *p) {
   const TreeFile *f = &s->tree.file[i];
   size_t masked = mask_stem(f->stem);
-  bool both = p->role == ROLE_IMAGE && f->format && f->format->sets;
+  bool both = p->role == ROLE_IMAGE && f->labelled;
   Part *part =
       part_add(s, i, both ? ROLE_BOTH : p->role, joined(s, p->key, f->stem, image_stem(f->stem)), f->stem);
   if (!part) return;

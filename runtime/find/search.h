@@ -14,6 +14,7 @@ typedef struct {
   const Format *format; /* NULL: none of ours */
   bool volume;          /* 3-D; where the format does not tell, by the first such file of its folder */
   bool series;
+  bool labelled; /* its label is a data set of the file itself */
 } TreeFile;
 
 typedef struct {

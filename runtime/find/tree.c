@@ -40,11 +40,13 @@ static bool is_above(const Above *up, const struct stat *st) {
   return false;
 }
 
-/* Of the file that came last. */
-static void set_volume(Search *s) {
+/* What the file that came last says of itself. */
+static void set_content(Search *s) {
   Tree *t = &s->tree;
   TreeFile *f = &t->file[t->n - 1];
-  char path[PATH_ROOM];
+  char path[PATH_ROOM], ignored[ERR_MAX];
+  snprintf(path, sizeof path, "%s/%s", s->found->root, f->path);
+  f->labelled = f->format && f->format->sets && f->format->has(path, "label");
   f->volume = f->series || (f->format && f->format->holds == HOLDS_VOLUME);
   if (f->series || !f->format || f->format->holds != HOLDS_EITHER) return;
   for (int i = t->n - 2; i >= 0 && !strcmp(t->file[i].dir, f->dir); i--)
@@ -52,8 +54,8 @@ static void set_volume(Search *s) {
       f->volume = t->file[i].volume;
       return;
     }
-  snprintf(path, sizeof path, "%s/%s", s->found->root, f->path);
-  f->volume = is_volume(path);
+  int spatial = image_spatial(path, ignored);
+  f->volume = spatial == 3 || (!spatial && s->options->spatial == 3); /* unreadable: reading it tells why */
 }
 
 static void add_file(Search *s, const char *dir, const char *name, bool series) {
@@ -61,10 +63,11 @@ static void add_file(Search *s, const char *dir, const char *name, bool series) 
   if (!keep_grow(s->keep, &t->file, t->n, &t->room, sizeof *t->file)) return;
   TreeFile f = {.dir = dir, .name = keep_text(s->keep, "%s", name), .series = series};
   f.path = *dir ? keep_text(s->keep, "%s/%s", dir, name) : f.name;
-  f.format = series || named_dicom(name) ? NULL : format_of_image(name); /* a slice is no image of its own */
+  bool other = !series && !named_dicom(name) && format_by_ending(name); /* a slice is no image of its own */
+  f.format = other ? format_of_image(name) : NULL;
   f.stem = f.format ? keep_text(s->keep, "%.*s", (int)format_stem(name), name) : f.name;
   t->file[t->n++] = f;
-  set_volume(s);
+  set_content(s);
 }
 
 /* dir: below the root. */

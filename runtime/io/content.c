@@ -21,7 +21,6 @@ static const struct {
     {4, "ftypheic", "a HEIC picture: convert it to PNG"},
     {4, "ftypavif", "an AVIF picture: convert it to PNG"},
     {0, "8BPS", "a Photoshop file: save it as PNG or TIFF"},
-    {128, "DICM", "DICOM"},
 };
 
 static bool text_is(const uint8_t *head, size_t size, const char *text) {

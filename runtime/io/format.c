@@ -22,10 +22,17 @@ static const char *ending_in(const Format *f, const char *name) {
   return NULL;
 }
 
-const Format *format_of(const char *path) {
+const Format *format_by_ending(const char *name) {
   for (int i = 0; format_table[i]; i++)
-    if (ending_in(format_table[i], path)) return format_table[i];
+    if (ending_in(format_table[i], name)) return format_table[i];
   return NULL;
+}
+
+const Format *format_of(const char *path) {
+  const Format *f = format_by_ending(path);
+  for (int i = 0; !f && format_table[i]; i++)
+    if (format_table[i]->folder && format_table[i]->folder(path)) f = format_table[i];
+  return f;
 }
 
 const Format *format_of_image(const char *path) {
@@ -34,7 +41,7 @@ const Format *format_of_image(const char *path) {
 }
 
 size_t format_stem(const char *name) {
-  const Format *f = format_of(name);
+  const Format *f = format_by_ending(name);
   return strlen(name) - (f ? strlen(ending_in(f, name)) : 0);
 }
 
@@ -152,6 +159,7 @@ bool image_read(const char *path, const Wish *wish, Image *out, char err[ERR_MAX
   *out = (Image){.spatial = 0};
   if (named && !format_of_image(path)) return named->read(path, wish, out, err); /* voxels may be any bytes */
   if (!read_head(path, &head, err)) return false;
+  if (head.directory && named && named->folder) return named->read(path, wish, out, err);
   const Format *found = by_content(&head);
   if (found && named && found != named) return read_as_content(path, named, found, wish, out, err);
   if (found) return found->read(path, wish, out, err);

@@ -10,6 +10,7 @@
 #include "runtime/base/err.h"
 #include "runtime/base/notes.h"
 #include "runtime/image/grid.h"
+#include "runtime/io/series.h"
 
 typedef enum {
   HOLDS_PICTURE, /* 2-D */
@@ -52,13 +53,17 @@ typedef struct Format {
   /* The ending of files that hold the voxels of a header beside them: read by that name, too, but no images
    * of their own where a folder is looked through; or NULL. */
   const char *beside;
-  bool sets;     /* a file holds image and label as data sets; else a mask is a file of its own */
+  bool sets; /* a file holds image and label as data sets; else a mask is a file of its own */
+  /* Is there such a data set in a file ("label": one that a usual name tells)? True of a file that cannot be
+   * read: who reads it will be told why. NULL where `sets` is false. */
+  bool (*has)(const char *path, const char *set);
   bool prepared; /* intensities are taken as they are: who publishes such files has normalised them */
   /* The bytes a file begins with; NULL: not told by them. A file whose ending and content disagree is read by
    * its content where both formats hold pictures. */
   const char *magic;
   /* The same of formats that no fixed bytes tell: of the first CONTENT_HEAD bytes of a file. */
   bool (*is)(const uint8_t *head, size_t size);
+  bool (*folder)(const char *path); /* is this folder read as one file of the format? NULL: none is */
   bool (*read)(const char *path, const Wish *wish, Image *out, char err[ERR_MAX]);
   /* Writes atomically; NULL: not written in this format. like: NULL, or the file whose geometry and header it
    * takes over where it is of the same format (else what->grid). */
@@ -84,7 +89,9 @@ bool image_write(const char *path, const char *like, const Written *what, char e
 /* 2 or 3 axes; 0 and a message when the header cannot be read. */
 int image_spatial(const char *path, char err[ERR_MAX]);
 
-const Format *format_of(const char *path); /* by the name's ending; NULL: none of ours */
+/* By the name's ending; else the format that reads the folder; NULL: none of ours. */
+const Format *format_of(const char *path);
+const Format *format_by_ending(const char *name); /* the path need not exist; NULL: none of ours */
 /* The same for a file of a folder that is looked through: NULL also where its header stands for it. */
 const Format *format_of_image(const char *path);
 /* Characters of the name before the ending of its format; all of them where there is none. */

@@ -82,7 +82,7 @@ static void survey_task(void *ctx, int64_t task) {
   survey_item(&b->s->found.item[i], b->o, &b->s->item[i]);
 }
 
-/* Files of image and label are read by a process of their own, one at a time (runtime/io/hdf5.c): more
+/* Files of image and label are read by a process of their own, one at a time (runtime/io/child.c): more
  * threads gain nothing, and no process should be forked beside threads that allocate. */
 static int threads_for(const Found *f, int threads) {
   for (int i = 0; i < f->n; i++) {

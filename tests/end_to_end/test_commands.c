@@ -327,6 +327,23 @@ TEST(volumes_are_predicted_at_their_own_size) {
   fails(".nii.gz", NETRUN_BINARY " predict v.so --weights vrun/last.safetensors --in v.nii.gz --out v.png");
 }
 
+#ifdef DICOM_PLUGIN
+/* A DICOM series is a folder, and one volume. */
+TEST(a_series_is_predicted_as_one_volume) {
+  char err[ERR_MAX], command[512];
+  Image v;
+  snprintf(command, sizeof command,
+           NETRUN_BINARY
+           " predict v.so --weights vrun/last.safetensors --in %s/tests/fixtures/dicom/axial --out",
+           source);
+  runs("%s d.nii.gz", command);
+  runs("%s dicom && cmp d.nii.gz dicom/axial.nii.gz", command);
+  assert_true(image_read(in_root("d.nii.gz"), &(Wish){.as = READ_NUMBERS}, &v, err));
+  assert_true(v.grid.dim[0] == 8 && v.grid.dim[2] == 5 && v.grid.placed && v.grid.to_mm[0][0] == -0.75);
+  image_free(&v);
+}
+#endif
+
 /* ---- info, bench, exec ---- */
 
 static double number(const cJSON *o, const char *key) {

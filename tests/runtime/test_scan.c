@@ -42,21 +42,23 @@ static void tree(const char *names) {
 
 static void text_file(const char *name, const char *text) { file_with(name, text, strlen(text)); }
 
-/* An HDF5 file whose image and label have `rank` axes. */
-static void h5(const char *name, int rank) {
+/* An HDF5 file whose image and, where it has one, label have `rank` axes. */
+static void h5_of(const char *name, int rank, bool labelled) {
   hsize_t dim[3] = {2, 3, 4};
   float value[24] = {0};
   file_with(name, "", 0);
   hid_t f = H5Fcreate(in_root(name), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
   hid_t s = H5Screate_simple(rank, dim, NULL);
   const char *const set[2] = {"image", "label"};
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < 1 + labelled; i++) {
     hid_t d = H5Dcreate2(f, set[i], H5T_IEEE_F32LE, s, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     assert_true(H5Dwrite(d, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, value) >= 0);
     H5Dclose(d);
   }
   H5Sclose(s), H5Fclose(f);
 }
+
+static void h5(const char *name, int rank) { h5_of(name, rank, true); }
 
 static const char *below(const char *path) { return path ? path + strlen(root) + 1 : "-"; }
 
@@ -407,6 +409,8 @@ TEST_WITH(fresh, NULL, one_file_may_hold_image_and_label) {
   fresh(NULL);
   h5("b.h5", 3), h5("a.h5", 3);
   expect(3, "image and label in one file\na (a): a.h5 | a.h5\nb (b): b.h5 | b.h5\n");
+  h5_of("c.h5", 3, false); /* an unlabelled case */
+  expect(3, "image and label in one file\na (a): a.h5 | a.h5\nb (b): b.h5 | b.h5\nc (c): c.h5 | -\n");
 }
 
 TEST_WITH(fresh, NULL, masks_may_lie_beside_their_images) {
