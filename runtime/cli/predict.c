@@ -54,7 +54,8 @@ static bool write_answer(const Predictor *p, const Sample *x, const Job *job, co
   int64_t classes = p->shape.classes;
   int32_t value[CLASSES];
   const Written mask = {x->own_spatial, 1, x->own, a->mask, NULL, classes, file_values(p, value)};
-  const Written prob = {x->own_spatial, (int)classes, x->own, NULL, a->prob, classes, NULL};
+  /* a picture's too, as a volume of rows, columns and one plane */
+  const Written prob = {3, (int)classes, x->own, NULL, a->prob, classes, NULL};
   return clean_mask(a->mask, classes, x->own_spatial, &x->own, &job->clean, err) &&
          image_write(job->out, job->in, &mask, err) &&
          (!job->prob || image_write(job->prob, job->in, &prob, err)) &&
