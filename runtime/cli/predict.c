@@ -55,7 +55,8 @@ static bool write_answer(const Predictor *p, const Sample *x, const Job *job, co
   int64_t classes = p->shape.classes, scores = p->decision.scores;
   int32_t value[CLASSES];
   const Written mask = {x->own_spatial, 1, x->own, a->mask, NULL, classes, file_values(p, value)};
-  const Written prob = {x->own_spatial, (int)scores, x->own, NULL, a->prob, scores, NULL};
+  /* a picture's too, as a volume of rows, columns and one plane */
+  const Written prob = {3, (int)scores, x->own, NULL, a->prob, scores, NULL};
   if (!clean_answer(a->mask, p->regions, classes, x->own_spatial, &x->own, &job->clean, err)) return false;
   answer_classes(a->mask, p->regions, grid_count(&x->own));
   if (a->small) answer_classes(a->small, p->regions, predictor_elements(x));
