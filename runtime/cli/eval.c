@@ -27,7 +27,10 @@ static void print_head(const ReportAbout *a, const Results *r) {
   if (metrics_want(&a->metrics, AREAS)) printf("NSD within %g\n", a->metrics.tolerance);
   char label[CLASS_LABEL];
   for (int64_t c = 1; c < r->classes; c++) {
-    int without = results_without(r, c);
+    int without = results_without(r, c), untold = results_untold(r, c);
+    if (untold)
+      printf("%s %s: not told by the masks of %d of the %d %ss, and left out there\n",
+             a->regions ? "region" : "class", class_label(a, c, label), untold, r->items, r->unit);
     if (without || a->metrics.empty == EMPTY_SKIP)
       printf("%s %s: not in the truth of %d of the %d %ss; %s\n", a->regions ? "region" : "class",
              class_label(a, c, label), without, r->items, r->unit, then[a->metrics.empty]);

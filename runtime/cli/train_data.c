@@ -91,6 +91,19 @@ static bool check_masks(const Trainer *t, char err[ERR_MAX]) {
       bare, images, d->root, d->item[first].name, t->session->module->path);
 }
 
+/* Background of partial masks is ignored, which losses know of where the module was compiled for it. */
+static bool check_partial(const Trainer *t, char err[ERR_MAX]) {
+  const NetcModule *d = t->session->module->desc;
+  int n = data_partial(t->data);
+  if (!n || (d->prepare && d->prepare->ignore)) return true;
+  return err_set(
+      err,
+      "%s/partial.list: the masks of %d case%s tell some classes only, so that their background is "
+      "ignored, but %s was compiled without ignored labels: map a value to \"ignore\" in the "
+      "`labels` of its prepare, if masks have it or not (255: \"ignore\")",
+      t->data->root, n, n == 1 ? "" : "s", t->session->module->path);
+}
+
 /* What the recipe takes from the training set: what the run began with, or a file says, or else measured
  * now. */
 static bool resolve_recipe(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
@@ -126,5 +139,5 @@ bool trainer_data(Trainer *t, const CliArgs *args, const SplitPlan *plan, char e
   if (!data_count(t->data, SPLIT_TRAIN, false))
     return err_set(err, "%s has no images to train on", t->data->root);
   snprintf(o->origin.data, sizeof o->origin.data, "%s", t->data->name);
-  return check_masks(t, err) && resolve_recipe(t, args, err);
+  return check_masks(t, err) && check_partial(t, err) && resolve_recipe(t, args, err);
 }

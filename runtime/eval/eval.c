@@ -65,6 +65,8 @@ static void load_one(void *ctx, int64_t task) {
     return;
   }
   int64_t small = predictor_elements(&s->sample), own = grid_count(&s->sample.own);
+  s->ok = data_check_told(g->data, u->item, s->sample.own_label, own, s->err);
+  if (!s->ok) return;
   s->small = s->overlay ? malloc((size_t)small) : NULL, s->own = malloc((size_t)own);
   s->metrics = malloc((size_t)parts_of(g->predictor) * sizeof *s->metrics);
   s->ok = ((s->small || !s->overlay) && s->own && s->metrics) || err_memory(s->err, "a mask", small + own);
@@ -82,6 +84,7 @@ static void score_one(void *ctx, int64_t task) {
   s->ok = (!s->score || answer_of_scores(g->predictor, x, s->score, &answer, s->err)) &&
           clean_answer(s->own, regions, classes, x->own_spatial, &x->own, &g->opt->clean, s->err) &&
           score_answer(&pair, regions, classes, &g->opt->metrics, s->metrics, s->err);
+  if (s->ok) leave_out(s->metrics, regions, classes, g->data->item[g->unit[task].item].only);
 }
 
 /* ---- pictures ---- */

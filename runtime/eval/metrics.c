@@ -124,7 +124,7 @@ bool metrics_of(const MaskPair *m, uint8_t c, const MetricOptions *o, Metrics *o
   };
   Box box;
   Compared k = count(m, c, &box);
-  out->pred = k.pred, out->truth = k.truth;
+  out->pred = k.pred, out->truth = k.truth, out->left_out = 0;
   for (int i = 0; i < METRIC_COUNT; i++) out->value[i] = NAN;
   if (o->empty == EMPTY_SKIP && !k.truth) return true;
   bool ok = compare_surfaces(m, c, o, &box, &k);

@@ -61,6 +61,7 @@ typedef struct {
 typedef struct {
   double value[METRIC_COUNT]; /* NaN where a metric is undefined or not wanted */
   int64_t pred, truth;        /* elements of either mask */
+  int64_t left_out;           /* 1: the truth does not tell this class; values are NaN then, elements 0 */
 } Metrics;
 
 /* Of class c against all others; distances are in units of spacing. false when there is no memory: it takes

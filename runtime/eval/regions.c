@@ -1,6 +1,8 @@
 /* regions.c - masks of regions that overlap, region by region. */
 #include "runtime/eval/regions.h"
+#include <math.h>
 #include <stdlib.h>
+#include "runtime/data/data.h"
 #include "runtime/eval/score.h"
 
 const NetcPrepare *regions_of(const NetcPrepare *p) { return p && p->nregions ? p : NULL; }
@@ -54,6 +56,24 @@ bool score_answer(const MaskPair *m, const NetcPrepare *regions, int64_t classes
   free(pred), free(truth);
   if (ok) score_average(out, regions->nregions + 1);
   return ok;
+}
+
+static bool told(const NetcPrepare *regions, int64_t part, const uint8_t *only) {
+  if (!regions) return only_has(only, (int)part);
+  for (int c = 1; c < regions->nclasses; c++)
+    if (regions->members[c] >> (part - 1) & 1 && !only_has(only, c)) return false;
+  return true;
+}
+
+void leave_out(Metrics *out, const NetcPrepare *regions, int64_t classes, const uint8_t *only) {
+  int64_t parts = scored_parts(regions, classes);
+  if (!only) return;
+  for (int64_t k = 1; k < parts; k++) {
+    if (told(regions, k, only)) continue;
+    out[k] = (Metrics){.left_out = 1};
+    for (int i = 0; i < METRIC_COUNT; i++) out[k].value[i] = NAN;
+  }
+  score_average(out, parts);
 }
 
 /* ---- classes ---- */

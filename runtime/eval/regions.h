@@ -20,6 +20,10 @@ int64_t scored_parts(const NetcPrepare *regions, int64_t classes);
 bool score_answer(const MaskPair *m, const NetcPrepare *regions, int64_t classes, const MetricOptions *o,
                   Metrics *out, char err[ERR_MAX]);
 
+/* Leaves out of the metrics of score_answer the classes, or the regions with a class, that the
+ * item's mask does not tell (Item.only); the mean is that of the others. */
+void leave_out(Metrics *out, const NetcPrepare *regions, int64_t classes, const uint8_t *only);
+
 /* Bits to classes, in place: an element's class is that of the last region it lies in that has one
  * (NetcRegion.cls), 0 if there is none. Classes stay. */
 void answer_classes(uint8_t *mask, const NetcPrepare *regions, int64_t n);

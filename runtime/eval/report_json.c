@@ -89,7 +89,8 @@ static void statistics(FILE *f, const Results *r, int64_t c, uint32_t wanted) {
 }
 
 static void values(FILE *f, const Metrics *m, uint32_t wanted) {
-  fprintf(f, "{\"prediction\": %lld, \"truth\": %lld", (long long)m->pred, (long long)m->truth);
+  if (m->left_out) fputs("{\"prediction\": null, \"truth\": null", f);
+  else fprintf(f, "{\"prediction\": %lld, \"truth\": %lld", (long long)m->pred, (long long)m->truth);
   for (int k = 0; k < METRIC_COUNT; k++)
     if (wanted >> k & 1) fprintf(f, ", \"%s\": ", metric_info[k].column), number(f, m->value[k]);
   fputc('}', f);
@@ -114,8 +115,8 @@ void report_json(FILE *f, const ReportAbout *a, const Results *r) {
   statistics(f, r, 0, wanted);
   fputs("},\n \"of_class\": [", f);
   for (int64_t c = 1; c < r->classes; c++) {
-    fprintf(f, "%s\n  {\"without\": %d, \"left_out\": %d,\n   ", c > 1 ? "," : "", results_without(r, c),
-            skip ? results_without(r, c) : 0);
+    fprintf(f, "%s\n  {\"without\": %d, \"left_out\": %d, \"untold\": %d,\n   ", c > 1 ? "," : "",
+            results_without(r, c), skip ? results_without(r, c) : 0, results_untold(r, c));
     statistics(f, r, c, wanted), fputc('}', f);
   }
   fputs("],\n \"items\": [\n", f), items(f, r, wanted);

@@ -193,6 +193,45 @@ TEST(slices_are_scored_region_by_region) {
   scored_as("flat");
 }
 
+/* ---- cases whose masks tell some classes only ---- */
+
+static int truth_without_oedema(int i) { return truth_at(i) == 2 ? 0 : truth_at(i); }
+
+TEST(partial_cases_are_told_and_left_out_of_scores) {
+  runs("printf 'a core enhancing\n' >set/partial.list; " NETRUN_BINARY
+       " check cube.so --data folder:set || true");
+  says("partial     1 case, whose masks tell some classes only (partial.list)\n");
+  fails("a: its mask has oedema, which set/partial.list does not name for it",
+        NETRUN_BINARY " eval cube.so --weights cube.safetensors --data folder:set --split test");
+  write_volume("set/masks/a.nii", truth_without_oedema, NIFTI_U8);
+  runs("rm -rf ev; " NETRUN_BINARY " eval cube.so --weights cube.safetensors --data folder:set --split test "
+       "--out ev --metrics di");
+  says("region whole: not told by the masks of 1 of the 1 volumes, and left out there\n");
+  assert_null(strstr(said, "region core: not told"));
+  assert_true(isnan(score("a", "DI:whole")) && score("a", "DI:core") > 0);
+  assert_true(fabs(score("a", "DI") - (score("a", "DI:core") + score("a", "DI:enhancing")) / 2) < 1e-6);
+  char *json = read_text(in_root("ev/eval.json"));
+  assert_non_null(strstr(json, "{\"without\": 0, \"left_out\": 0, \"untold\": 1,"));
+  assert_non_null(strstr(json, "\"classes\": [{\"prediction\": null, \"truth\": null, \"DI\": null}"));
+  free(json);
+}
+
+/* Losses of a module that was compiled without ignored labels would count them. */
+TEST(training_on_partial_cases_needs_a_module_that_ignores) {
+  FILE *f = fopen(in_root("plain.net"), "w");
+  assert_non_null(f);
+  fputs("prepare { labels = {0: \"background\", 1: \"core\", 2: \"oedema\", 4: \"enhancing\"} }\n"
+        "net n(x) { return conv(x, 4, 1) }\ns = n()\ntrain t {\n"
+        "  batch labeled { image: f32[1, 1, 8, 8, 8]; label: label[1, 8, 8, 8] }\n"
+        "  update s with sgd(0.1) { minimize mean(s(labeled.image) * onehot(labeled.label, 4)) }\n}\n",
+        f);
+  fclose(f);
+  runs(NETC_BINARY " plain.net -o plain.so; echo a >set/train.list; rm set/test.list");
+  fails("set/partial.list: the masks of 1 case tell some classes only, so that their background is ignored",
+        NETRUN_BINARY " train plain.so --data folder:set --out plain --iterations 1");
+  runs("rm set/partial.list set/train.list; echo a >set/test.list");
+}
+
 TEST(a_data_set_with_values_that_no_class_has_is_refused) {
   write_volume("set/masks/a.nii", value_at, NIFTI_U8); /* 3 is no label */
   fails("3", NETRUN_BINARY " eval cube.so --weights cube.safetensors --data folder:set --split test");
