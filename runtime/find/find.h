@@ -98,6 +98,8 @@ void found_free(Found *f);
 const Oddity *found_fatal(const Found *f);
 /* Every layout's name, one per line with what it looks like; for messages and help. */
 const char *find_layout(int i, const char **looks); /* NULL after the last */
+/* Length of the stem without a suffix that marks masks (_mask, -seg, _label_2 ...); 0: it has none. */
+size_t mask_stem(const char *stem);
 /* A picture's case from its name: what precedes _z031, _slice_3 or _s031. Returns out. */
 char *case_in_name(const char *name, char *out, size_t room);
 #endif

@@ -71,8 +71,6 @@ typedef struct {
 } Word;
 /* What a folder of this name holds: images/, GroundTruth, train, train_images, imagesTr ... */
 Word folder_word(const char *name);
-/* Length of the stem without a suffix that marks masks (_mask, -seg, _label_2 ...); 0: it has none. */
-size_t mask_stem(const char *stem);
 bool is_mask_word(const char *stem); /* the stem is nothing but such a word: label, seg ... */
 /* Length of the stem without _image or _img; all of it where there is none. */
 size_t image_stem(const char *stem);
