@@ -66,7 +66,8 @@ static bool write_answer(const Predictor *p, const Sample *x, const Task *t, con
   int64_t classes = p->shape.classes;
   int32_t value[CLASSES];
   const Written mask = {x->own_spatial, 1, x->own, a->mask, NULL, classes, file_values(p, value)};
-  const Written prob = {x->own_spatial, (int)classes, x->own, NULL, a->prob, classes, NULL};
+  /* a picture's too, as a volume of rows, columns and one plane */
+  const Written prob = {3, (int)classes, x->own, NULL, a->prob, classes, NULL};
   return clean_mask(a->mask, classes, x->own_spatial, &x->own, &t->job->clean, err) &&
          image_write(t->out, name_of(t), &mask, err) &&
          (!t->prob || image_write(t->prob, name_of(t), &prob, err)) &&
