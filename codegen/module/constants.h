@@ -27,6 +27,7 @@ enum {
   T_LABEL,
   T_REGION,
   T_PREPARE,
+  T_VALIDATION,
   T_MODULE,
   T_COUNT
 };

@@ -78,6 +78,11 @@ void leave_out(Metrics *out, const NetcPrepare *regions, int64_t classes, const 
 
 /* ---- classes ---- */
 
+void answer_bits(uint8_t *mask, const NetcPrepare *regions, int64_t n) {
+  for (int64_t i = 0; regions && i < n; i++)
+    mask[i] = mask[i] < regions->nclasses ? regions->members[mask[i]] : 0;
+}
+
 void answer_classes(uint8_t *mask, const NetcPrepare *regions, int64_t n) {
   uint8_t of[1 << NETC_MAX_REGIONS] = {0};
   if (!regions) return;

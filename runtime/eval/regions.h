@@ -20,6 +20,9 @@ int64_t scored_parts(const NetcPrepare *regions, int64_t classes);
 bool score_answer(const MaskPair *m, const NetcPrepare *regions, int64_t classes, const MetricOptions *o,
                   Metrics *out, char err[ERR_MAX]);
 
+/* Classes to the bits of the regions that they belong to, in place: what a mask file says of regions. */
+void answer_bits(uint8_t *mask, const NetcPrepare *regions, int64_t n);
+
 /* Leaves out of the metrics of score_answer the classes, or the regions with a class, that the
  * item's mask does not tell (Item.only); the mean is that of the others. */
 void leave_out(Metrics *out, const NetcPrepare *regions, int64_t classes, const uint8_t *only);

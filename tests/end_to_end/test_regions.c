@@ -187,6 +187,15 @@ TEST(volumes_are_scored_region_by_region) {
   scored_as("cube");
 }
 
+/* Mask files that were predicted, as another program's would be: their classes say what lies in a region. */
+TEST(mask_files_are_scored_region_by_region) {
+  double core = score("a", "DI:core");
+  runs(NETRUN_BINARY
+       " predict cube.so --weights cube.safetensors --in set/images --out masks; rm -rf ev; " NETRUN_BINARY
+       " eval cube.so --masks masks --data folder:set --split test --out ev");
+  assert_true(core < 1 && fabs(score("a", "DI:core") - core) < 1e-9);
+}
+
 /* The same by a 2-D module: slices of its own size. */
 TEST(slices_are_scored_region_by_region) {
   module_of("flat", "12, 12", 2, "  plane = \"stored\"\n");

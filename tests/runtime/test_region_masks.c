@@ -91,6 +91,15 @@ TEST(the_last_region_that_an_element_lies_in_decides_its_class) {
   for (int c = 0; c < 4; c++) assert_int_equal(mask[c], c);
 }
 
+TEST(a_mask_of_classes_says_which_regions_an_element_lies_in) {
+  uint8_t mask[5] = {0, 1, 2, 3, CLASS_IGNORE}, same[2] = {0, 3};
+  answer_bits(mask, &nested, 5);
+  static const uint8_t want[5] = {0, WHOLE | CORE, WHOLE, WHOLE | CORE | ENHANCING, 0};
+  assert_memory_equal(mask, want, 5);
+  answer_bits(same, NULL, 2);
+  assert_true(same[0] == 0 && same[1] == 3);
+}
+
 /* The whole is told by its parts: alone it is no class, and hides none. */
 TEST(a_region_without_a_class_leaves_what_earlier_ones_say) {
   static const NetcRegion of[] = {{"left", 1, 0}, {"both", -1, 0}};
