@@ -16,7 +16,7 @@
 #define NETC_ABI_H
 #include <stdint.h>
 
-#define NETC_ABI_VERSION  7u
+#define NETC_ABI_VERSION  8u
 #define NETC_QUERY_SYMBOL "netc_module_query"
 enum { NETC_MAX_RANK = 6, NETC_MAX_ARGS = 40, NETC_MAX_PARAMS = 64 };
 

@@ -107,7 +107,7 @@ bool data_hide_untold(const Dataset *d, int item, Sample *x, char err[ERR_MAX]);
 /* An error: the item's mask has a class that the list does not name for it. label: n of its classes. */
 bool data_check_told(const Dataset *d, int item, const uint8_t *label, int64_t n, char err[ERR_MAX]);
 /* Does the mask of an item tell class c? */
-bool only_has(const uint8_t *only, int c);
+static inline bool only_has(const uint8_t *only, int c) { return !only || only[c / 8] >> c % 8 & 1; }
 bool data_load(const Dataset *d, int item, Sample *out, char err[ERR_MAX]);
 /* The same; own_label only when asked for. */
 bool data_load_part(const Dataset *d, int item, bool own, Sample *out, char err[ERR_MAX]);

@@ -84,8 +84,6 @@ int data_partial(const Dataset *d) {
 
 /* ---- masks ---- */
 
-bool only_has(const uint8_t *only, int c) { return !only || only[c / 8] >> c % 8 & 1; }
-
 bool data_check_told(const Dataset *d, int item, const uint8_t *label, int64_t n, char err[ERR_MAX]) {
   const uint8_t *only = d->item[item].only;
   const Recipe *r = d->shape.recipe;
