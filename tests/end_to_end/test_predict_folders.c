@@ -79,6 +79,14 @@ TEST(dataset_json_above_the_folder_names_the_channels) {
   mask_is("set_y.nii", 3);
 }
 
+TEST(a_module_takes_the_channel_that_it_names) {
+  known_module("ct", "8, 8, 8", 1, 2, "intensity = none\nchannels = [\"CT\"]");
+  runs(NETRUN_BINARY " predict ct.so --weights one.safetensors --in set/imagesTs --out ct_out");
+  mask_is("ct_out/x.nii.gz", 6);
+  fails("set/imagesTs/x_0000.nii: it has 2 channels, but the module wants 1",
+        PREDICT1 "--in set/imagesTs --out no");
+}
+
 TEST(names_of_modalities_are_channels) {
   runs("mkdir -p brats/P1 brats/P2");
   known_module("mod", "8, 8, 8", 2, 2, "intensity = none\nchannels = [\"t2\", \"flair\"]");
@@ -134,6 +142,10 @@ TEST(files_of_channels_are_named_in_the_modules_order) {
   mask_is("odd.nii", 3);
   fails("--in ct.nii,: 1 file, but the module takes 2 channels; there is none for channel 1 (PET)",
         PREDICT "--in ct.nii, --out no.nii");
+  fails("pet.nii is a channel of the image, and would be overwritten",
+        PREDICT "--in ct.nii,pet.nii --out pet.nii");
+  fails("odd,name_0001.nii is a channel of the image",
+        PREDICT "--in odd,name_0000.nii --out odd,name_0001.nii");
   fails("3 files, but the module takes 2 channels", PREDICT "--in ct.nii,pet.nii,ct.nii --out no.nii");
   fails("--in ct.nii,nosuch.nii: nosuch.nii: No such file", PREDICT "--in ct.nii,nosuch.nii --out no.nii");
   fails("ct.nii: it has 1 channel, but the module wants 2", PREDICT "--in ct.nii --out no.nii");
@@ -160,6 +172,7 @@ TEST(a_folder_of_results_below_the_images_is_no_image) {
   volume("in/a.nii", 3), volume("in/b.nii", 4);
   for (int again = 0; again < 2; again++) {
     runs(PREDICT1 "--in in --out in/masks --prob in/prob");
+    if (again) says("masks: the folder of results; it is not searched");
     runs("test \"$(cd in/masks && ls)\" = \"$(printf 'a.nii.gz\\nb.nii.gz')\"");
   }
   mask_is("in/masks/b.nii.gz", 4);
