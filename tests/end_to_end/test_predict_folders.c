@@ -127,6 +127,37 @@ TEST(numbered_files_of_all_channels_are_images) {
   mask_is("only_out/s.nii.gz", 4);
 }
 
+/* Grey and colours are turned into each other where that is what the module takes. */
+TEST(numbered_pictures_of_any_colours_are_images) {
+  static const float centre[2] = {0, 200};
+  uint8_t value[3 * 64];
+  memset(value, 200, sizeof value);
+  runs("mkdir -p grey colour grey_channels");
+  for (int k = 0; k < 4; k++) {
+    char name[64];
+    snprintf(name, sizeof name, "grey/s_%04d.png", k);
+    assert_true(png_write_gray(in_root(name), value, 8, 8, err));
+    snprintf(name, sizeof name, "colour/s_%04d.png", k);
+    assert_true(png_write_rgb(in_root(name), value, 8, 8, err));
+  }
+  runs("cp grey/s_000[012].png grey_channels");
+  known_module("flat1", "8, 8", 1, 2, "intensity = none");
+  known_module("flat3", "8, 8", 3, 2, "intensity = none");
+  known_weights("flat1.safetensors", 2, (KnownNet){centre, 2, 1, 0});
+  known_weights("flat3.safetensors", 2, (KnownNet){centre, 2, 3, 0});
+  static const struct {
+    int channels, masks;
+    const char *folder;
+  } row[] = {{1, 4, "colour"}, {3, 4, "colour"}, {1, 4, "grey"}, {3, 4, "grey"}, {3, 1, "grey_channels"}};
+  for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+    runs("rm -rf flat_out");
+    runs(NETRUN_BINARY " predict flat%d.so --weights flat%d.safetensors --in %s --out flat_out",
+         row[i].channels, row[i].channels, row[i].folder);
+    runs("test $(ls flat_out | wc -l) = %d", row[i].masks);
+  }
+  runs("test -e flat_out/s.png");
+}
+
 /* ---- channels by file names ---- */
 
 TEST(files_of_channels_are_named_in_the_modules_order) {
