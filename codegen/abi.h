@@ -16,7 +16,7 @@
 #define NETC_ABI_H
 #include <stdint.h>
 
-#define NETC_ABI_VERSION  6u
+#define NETC_ABI_VERSION  7u
 #define NETC_QUERY_SYMBOL "netc_module_query"
 enum { NETC_MAX_RANK = 6, NETC_MAX_ARGS = 40, NETC_MAX_PARAMS = 64 };
 
@@ -289,6 +289,18 @@ typedef struct {
   double drop;         /* components of predicted masks below this many mm^3 are dropped; 0: none */
 } NetcPrepare;
 
+/* ---- validation ----
+ *
+ * What `train NAME (validate = .., best = .., val = ..)` of the .net file says of its runs; options of the
+ * run go before it. */
+typedef struct {
+  int64_t every; /* iterations from one validation to the next; 0: only where the run asks for it */
+  /* the metric, by its column in ir/metrics.def, by which the best weights are kept; NULL: none are */
+  const char *best;
+  /* training cases that validate where the data set has none for it: "20%" or "12"; NULL: 20% */
+  const char *val;
+} NetcValidation;
+
 typedef struct {
   uint32_t abi_version, struct_bytes;
   const char *producer; /* "netc 0.1.0" */
@@ -308,6 +320,7 @@ typedef struct {
   int64_t classes, epoch_iterations, max_iterations; /* 0 where the file does not say */
   const NetcDevice *device;                          /* NULL: compiled for the host alone */
   const NetcPrepare *prepare;                        /* NULL: the file does not say; docs/data.md's rules */
+  const NetcValidation *validation;                  /* NULL: the file does not say */
 } NetcModule;
 
 typedef const NetcModule *(*NetcQueryFn)(uint32_t abi_version);

@@ -214,11 +214,12 @@ struct Program {
   bool winograd; /* convolutions may take Winograd's way, where it is faster; true unless said otherwise */
   /* contractions of f32 may multiply tf32, on machines that are fast at that; true unless said otherwise */
   bool tf32;
-  int64_t classes;               /* of the labels; 0 = unknown */
-  int64_t epoch_iterations;      /* 0: the length of the labelled set */
-  int64_t max_iterations;        /* default of netrun train */
-  int64_t sites;                 /* random sites handed out so far */
-  const struct Prepare *prepare; /* how images become arrays (prepare.h); NULL: the file does not say */
+  int64_t classes;                     /* of the labels; 0 = unknown */
+  int64_t epoch_iterations;            /* 0: the length of the labelled set */
+  int64_t max_iterations;              /* default of netrun train */
+  int64_t sites;                       /* random sites handed out so far */
+  const struct Prepare *prepare;       /* how images become arrays (prepare.h); NULL: the file does not say */
+  const struct Validation *validation; /* how runs validate (validate.h); NULL: the file does not say */
 };
 
 /* ---- op table (ir.c) ---- */

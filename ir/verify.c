@@ -1,5 +1,6 @@
 /* verify.c - what must hold of every program between any two passes. */
 #include "ir/prepare.h"
+#include "ir/validate.h"
 #include <string.h>
 
 static bool order_ok(const uint8_t *order, int rank) {
@@ -174,6 +175,7 @@ bool ir_verify(const Program *p, char err[IR_ERR]) {
   for (int i = 0; i < p->nstream; i++)
     if (!stream_ok(&p->stream[i], err)) return false;
   if (p->prepare && !prepare_verify(p, p->prepare, err)) return false;
+  if (p->validation && !validation_verify(p, p->validation, err)) return false;
   for (int i = 0; i < p->nfn; i++) {
     if (prog_find_fn(p, p->fn[i]->name) != p->fn[i])
       return ir_error(err, "two functions are named %.150s", p->fn[i]->name);

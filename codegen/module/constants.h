@@ -26,6 +26,7 @@ enum {
   T_INTENSITY,
   T_LABEL,
   T_PREPARE,
+  T_VALIDATION,
   T_MODULE,
   T_COUNT
 };

@@ -7,6 +7,7 @@
 #include "frontend/syntax/ast.h"
 #include "frontend/frontend.h"
 #include "ir/prepare.h"
+#include "ir/validate.h"
 
 typedef enum {
   V_POISON, /* the result of something that failed and was reported */
@@ -155,6 +156,7 @@ typedef struct Eval {
   const char **done;
   int ndone, capdone;          /* files read */
   const Ast *train;            /* the train block, NULL before it */
+  const Ast *validate;         /* behind train: the argument of this name, NULL before it or without it */
   struct Preparation *prepare; /* the statement prepare, NULL before it */
   int64_t sites_max;
   const char *who; /* the builtin that runs, for messages */
@@ -282,6 +284,12 @@ bool set_common_option(Program *p, const char *name, const char *text, const cha
 void exec_option(Eval *c, const Ast *n);
 void exec_train(Eval *c, const Ast *n);
 void exec_predict(Eval *c, const Ast *n);
+
+/* ---- validate.c ---- */
+/* What stands in parentheses behind the name of train. */
+void exec_validation(Eval *c, const Ast *train);
+/* There is something to validate, as the whole file says. */
+void check_validation(Eval *c);
 
 /* ---- prepare.c, prepare_labels.c ---- */
 void exec_prepare(Eval *c, const Ast *n);

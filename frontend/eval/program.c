@@ -345,6 +345,7 @@ void exec_train(Eval *c, const Ast *n) {
     return;
   }
   c->train = n;
+  exec_validation(c, n);
   int passes = c->opt->grads ? 2 : 1;
   for (int i = 0; i < passes && (i == 0 || c->diag.errors == 0); i++) {
     Frame frame = {.result = v_none()};

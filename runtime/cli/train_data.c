@@ -1,4 +1,5 @@
 /* train_data.c - the data set of a training run: the one of its checkpoint, or what the options say. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/base/file.h"
@@ -41,16 +42,20 @@ bool trainer_origin(Trainer *t, const CliArgs *args, SplitPlan *plan, char err[E
 
 /* Where there is nothing to validate on and nobody said what, a part of the training cases is set aside. */
 static bool make_val(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
-  static const char how[] = "20%";
+  const NetcValidation *v = t->session->module->desc->validation;
+  const char *how = v && v->val ? v->val : "20%";
+  char who[96] = "--eval-every";
+  if (!cli_given(args, "eval-every"))
+    snprintf(who, sizeof who, "the module, which validates every %" PRId64 " iterations,", t->opt.eval_every);
   if (data_count(t->data, SPLIT_VAL, false) || t->recalled || cli_given(args, "val") ||
       cli_given(args, "eval-split") || !t->opt.eval_every)
     return true;
   if (!data_split_val(t->data, how, err)) return false;
   strcpy(t->opt.origin.val, how);
   note(&t->notes,
-       "%s has no validation cases: --eval-every makes %s of the training cases those, by name (--val says "
+       "%s has no validation cases: %s makes %s of the training cases those, by name (--val says "
        "how many, --eval-split what else to score)",
-       t->data->name, how);
+       t->data->name, who, how);
   return true;
 }
 

@@ -1,5 +1,6 @@
 /* metrics.h - overlap and surface distance between a predicted and a true mask. The metrics are the rows of
- * metrics.def; their definitions, with references, stand at their functions in metrics.c. */
+ * ir/metrics.def and metrics.def; their definitions, with references, stand at their functions in
+ * metrics.c. */
 #ifndef NETRUN_METRICS_H
 #define NETRUN_METRICS_H
 #include <stdbool.h>
@@ -8,8 +9,8 @@
 #include "runtime/prepare/recipe.h"
 
 enum {
-#define METRIC(name, column, better, made, told, undefined, agreed, meaning) METRIC_##name,
-#include "runtime/eval/metrics.def"
+#define METRIC(name, column, made) METRIC_##name,
+#include "ir/metrics.def"
 #undef METRIC
   METRIC_COUNT
 };

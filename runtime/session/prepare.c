@@ -46,6 +46,12 @@ const char *prepare_crop_word(int32_t kind) { return WORD(crop_word, kind); }
 const char *prepare_intensity_word(int32_t kind) { return WORD(intensity_word, kind); }
 const char *prepare_weight_word(int32_t kind) { return WORD(weight_word, kind); }
 
+const char *prepare_post_word(uint32_t bit) {
+  for (int i = 0; i < COUNT(post_word); i++)
+    if (post_word[i].bit == bit) return post_word[i].word;
+  return "?";
+}
+
 /* ---- checks ---- */
 
 static bool known(const NetcPrepare *p) {

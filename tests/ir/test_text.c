@@ -4,6 +4,7 @@
 #include <string.h>
 #include "tests/test.h"
 #include "ir/prepare.h"
+#include "ir/validate.h"
 #include "tests/ir/gen.h"
 
 /* The printed program, to be freed. */
@@ -58,6 +59,7 @@ static const char whole[] =
     "  label -3 class 0 label colour 16711680 class 1 label 255 ignored\n"
     "  overlap 0.25 stride [4,8] weight gaussian post largest post fill drop 1.5\n"
     "}\n"
+    "validate every 500 best hd95 val \"20%\"\n"
     "stream \"u\" source all { image \"image\" : f32[1,1,8,8] sdf \"sdf\" : f32[1,1,8,8] }\n"
     "fn train \"step\" {\n"
     "  %x = input \"labeled.image\" : f32[1,1,8,8] order [0,2,3,1]\n"
@@ -125,6 +127,11 @@ TEST(a_whole_program_is_read_and_printed_the_same) {
   assert_int_equal(r->stride[1], 8);
   assert_int_equal(r->post, 1 << POST_LARGEST | 1 << POST_FILL);
   assert_true(r->drop == 1.5);
+  const Validation *v = p->validation;
+  assert_non_null(v);
+  assert_int_equal(v->every, 500);
+  assert_int_equal(v->best, BEST_hd95);
+  assert_string_equal(v->val, "20%");
   round_trip(p);
   arena_free(a);
 }
@@ -227,6 +234,9 @@ TEST(errors_name_line_column_and_cause) {
   refused("stream \"a\" augment [noise(nan,1,1)] {}", "1:19:", "lo must be from 0 to 100");
   refused("stream \"a\" strong [flip] {}", "1:18:", "flip moves the image");
   refused("stream \"a\" foreground 2 {}", "", "foreground must be from 0 to 1");
+  refused("validate every 5 best dice", "1:23:", "a metric: one of di, ja");
+  refused("validate every -1", "1:16:", "must lie in");
+  refused("validate every 1 validate every 1", "1:26:", "in one way");
   refused("garbage", "1:1:", "expected program");
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "tests/test.h"
 #include "ir/prepare.h"
+#include "ir/validate.h"
 
 static const char sound[] = "net \"n\"\n"
                             "var \"w\" : f32[2,1,3,3] role param net \"n\"\n"
@@ -187,6 +188,36 @@ TEST(every_kind_of_damage_is_found) {
   check(copy_of_nothing, "copies x, which does not exist");
   check(copy_of_copy, "itself a copy");
   check(copy_type, "whose type differs");
+}
+
+/* ---- validation ---- */
+
+/* A statement that the program above cannot have. */
+static void check_validation(Validation v, const char *words) {
+  char err[IR_ERR] = "";
+  Arena *a = arena_new();
+  Program *p = ir_parse(a, sound, err);
+  p->validation = &v;
+  if (ir_verify(p, err)) fail_msg("not found: %s", words);
+  if (!strstr(err, words)) fail_msg("expected %s, got %s", words, err);
+  arena_free(a);
+}
+
+TEST(damage_of_validation_is_found) {
+  char err[IR_ERR] = "";
+  Arena *a = arena_new();
+  Program *p = ir_parse(a, sound, err);
+  Validation none = {.best = BEST_NONE, .val = "12"};
+  p->validation = &none;
+  if (!ir_verify(p, err)) fail_msg("%s", err);
+  arena_free(a);
+  check_validation((Validation){.every = -1}, "below 0");
+  check_validation((Validation){.best = BEST_NONE + 1}, "no metric");
+  check_validation((Validation){.best = BEST_nsd}, "NSD needs a tolerance");
+  check_validation((Validation){.val = "100%"}, "no part of the training cases");
+  check_validation((Validation){.val = "0x10"}, "no part of the training cases");
+  check_validation((Validation){.val = "inf"}, "no part of the training cases");
+  check_validation((Validation){.every = 1}, "no function predict");
 }
 
 RUN_TESTS(NULL, NULL)
