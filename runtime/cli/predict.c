@@ -100,7 +100,8 @@ static bool predict_image(Predictor *p, const Task *t, char err[ERR_MAX]) {
   Sample x;
   Plan plan;
   int spatial = image_spatial(t->in->files.image[0], err);
-  if (!spatial || !image_writable(t->out, spatial, err)) return false;
+  bool suits = spatial >= p->shape.spatial; /* of what does not, reading tells what is wrong */
+  if (!spatial || (suits && !image_writable(t->out, spatial, err))) return false;
   if (!input_complete(t->in, &p->shape, err) || !plan_image(p, t->job, &t->in->files, &plan, err))
     return false;
   if (t->job->memory || plan.peak >= TOLD) plan_print(&plan, name_of(t), stderr);
