@@ -103,6 +103,15 @@ bool data_load_part(const Dataset *d, int item, bool own, Sample *out, char err[
 void sample_free(Sample *s);
 /* The whole volume that a slice belongs to, as a stack; other items as data_load has them. */
 bool data_load_whole(const Dataset *d, int item, Sample *out, char err[ERR_MAX]);
+/* The paths of an item; nimage is 0 for the phantom's. They are d's. */
+Files data_files(const Dataset *d, int item);
+/* own_label, own and own_spatial alone, of a slice those of its whole volume; needs no fingerprint. own_label
+ * is NULL where there is no mask. */
+bool data_load_truth(const Dataset *d, int item, Sample *out, char err[ERR_MAX]);
+/* Classes (truth->own) of a mask file of that item that is not the data set's own: read by the same labels,
+ * and brought to the same grid. *mask is to be freed. */
+bool data_load_mask(const Dataset *d, int item, const char *path, const Sample *truth, uint8_t **mask,
+                    char err[ERR_MAX]);
 /* Files that belong to no data set, prepared as its items are: a picture, a volume, or for a 2-D module and a
  * volume a stack. */
 bool data_load_files(const Files *files, const DataShape *shape, Sample *out, char err[ERR_MAX]);

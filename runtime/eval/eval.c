@@ -11,7 +11,7 @@
 #include "runtime/io/picture.h"
 #include "runtime/image/image.h"
 
-enum { GROUP_2D = 32, GROUP_3D = 1 };
+enum { GROUP_2D = 32, GROUP_3D = 1, GROUP_MASKS = 4 };
 
 /* What is scored at once: an item, or with all its slices the volume that a 2-D module was given. */
 typedef struct {
@@ -42,11 +42,34 @@ typedef struct {
 
 static int spatial_of(const Group *g) { return g->predictor->shape.spatial; }
 
+/* Has the slice's volume others? Its name ends in its number then. */
+static bool is_one_of_several(const Dataset *d, int item) {
+  int volume = d->item[item].volume;
+  return (item > 0 && d->item[item - 1].volume == volume) ||
+         (item + 1 < d->nitem && d->item[item + 1].volume == volume);
+}
+
 static const char *name_of(const Group *g, int i, char room[512]) {
   const char *name = g->data->item[g->unit[i].item].name, *slice = strrchr(name, '_');
-  bool cut = g->unit[i].whole && slice;
+  bool cut = g->unit[i].whole && slice && is_one_of_several(g->data, g->unit[i].item);
   snprintf(room, 512, "%.*s", cut ? (int)(slice - name) : (int)strlen(name), name);
   return room;
+}
+
+static bool load_sample(const Group *g, const Unit *u, Sample *out, char err[ERR_MAX]) {
+  if (g->opt->mask) return data_load_truth(g->data, u->item, out, err);
+  return u->whole ? data_load_whole(g->data, u->item, out, err) : data_load(g->data, u->item, out, err);
+}
+
+/* Room for what is predicted, or what others have. */
+static bool load_prediction(const Group *g, const Unit *u, Scored *s) {
+  int64_t own = grid_count(&s->sample.own), small = s->overlay ? predictor_elements(&s->sample) : 0;
+  s->small = s->overlay ? malloc((size_t)small) : NULL;
+  s->metrics = malloc((size_t)g->predictor->shape.classes * sizeof *s->metrics);
+  if (g->opt->mask && s->metrics)
+    return data_load_mask(g->data, u->item, g->opt->mask[u->item], &s->sample, &s->own, s->err);
+  s->own = malloc((size_t)own);
+  return ((s->small || !s->overlay) && s->own && s->metrics) || err_memory(s->err, "a mask", small + own);
 }
 
 static void load_one(void *ctx, int64_t task) {
@@ -54,18 +77,14 @@ static void load_one(void *ctx, int64_t task) {
   Scored *s = &g->scored[task];
   const Unit *u = &g->unit[task];
   char name[512];
-  s->ok = u->whole ? data_load_whole(g->data, u->item, &s->sample, s->err)
-                   : data_load(g->data, u->item, &s->sample, s->err);
+  s->ok = load_sample(g, u, &s->sample, s->err);
   if (!s->ok) return;
   if (!s->sample.own_label) {
     s->ok = err_set(s->err, "%s has no mask to compare with: choose another --split, or use netrun predict",
                     name_of(g, (int)task, name));
     return;
   }
-  int64_t small = predictor_elements(&s->sample), own = grid_count(&s->sample.own);
-  s->small = s->overlay ? malloc((size_t)small) : NULL, s->own = malloc((size_t)own);
-  s->metrics = malloc((size_t)g->predictor->shape.classes * sizeof *s->metrics);
-  s->ok = ((s->small || !s->overlay) && s->own && s->metrics) || err_memory(s->err, "a mask", small + own);
+  s->ok = load_prediction(g, u, s);
 }
 
 static void score_one(void *ctx, int64_t task) {
@@ -140,7 +159,7 @@ static bool report_group(const Group *g, int n, Results *results, char err[ERR_M
 static bool run_group(Group *g, int n, Results *results, char err[ERR_MAX]) {
   Pool *pool = g->predictor->session->pool;
   pool_run(pool, load_one, g, n);
-  bool ok = all_ok(g, n, err) && predict_group(g, n, err);
+  bool ok = all_ok(g, n, err) && (g->opt->mask || predict_group(g, n, err));
   if (ok) pool_run(pool, score_one, g, n);
   ok = ok && all_ok(g, n, err) && report_group(g, n, results, err);
   for (int i = 0; i < n; i++) {
@@ -158,6 +177,11 @@ static bool is_among(int64_t i, int64_t n, int64_t some) {
   return some > 0 && i * some / n != (i + 1) * some / n;
 }
 
+static int group_room(const Predictor *p, const EvalOptions *o, const Unit *first) {
+  bool volume = p->shape.spatial == 3 || first->whole;
+  return !volume ? GROUP_2D : o->mask ? GROUP_MASKS : GROUP_3D;
+}
+
 static bool run_units(Predictor *p, const Dataset *d, const EvalOptions *o, const Unit *unit, int n,
                       Results *results, char err[ERR_MAX]) {
   Group g = {p, d, o, unit, calloc(GROUP_2D, sizeof *g.scored), NULL};
@@ -169,7 +193,7 @@ static bool run_units(Predictor *p, const Dataset *d, const EvalOptions *o, cons
   }
   bool ok = true, terminal = o->progress && isatty(fileno(o->progress));
   for (int done = 0; ok && done < n;) {
-    int room = p->shape.spatial == 3 || unit[done].whole ? GROUP_3D : GROUP_2D, some = 0;
+    int room = group_room(p, o, &unit[done]), some = 0;
     g.unit = unit + done;
     while (some < room && done + some < n && unit[done + some].whole == unit[done].whole) {
       memset(&g.scored[some], 0, sizeof g.scored[some]);
@@ -200,7 +224,7 @@ static int units_of(const Dataset *d, const EvalOptions *o, Unit *unit) {
     int volume = d->item[i].volume;
     if (volume >= 0 && volume != last) last = volume, whole = !o->by_slice && whole_in_split(d, i, o->split);
     else if (volume >= 0 && whole) continue;
-    if (d->item[i].split == o->split) unit[n++] = (Unit){i, volume >= 0 && whole};
+    if (d->item[i].split == o->split && (!o->mask || o->mask[i])) unit[n++] = (Unit){i, volume >= 0 && whole};
   }
   return n;
 }
@@ -226,6 +250,7 @@ bool split_named(const char *name, Split *out, char err[ERR_MAX]) {
 ReportAbout eval_about(const Predictor *p, const Dataset *d, const EvalOptions *o) {
   return (ReportAbout){.module = p->session->module->path,
                        .weights = o->weights,
+                       .masks = o->masks,
                        .data = d->name,
                        .root = d->root,
                        .split = split_name[o->split],

@@ -47,13 +47,10 @@ static void number(FILE *f, double v) {
 static void about(FILE *f, const ReportAbout *a, const Results *r, uint32_t wanted) {
   const struct {
     const char *name, *value;
-  } known[] = {{"module", a->module},
-               {"weights", a->weights},
-               {"data", a->data},
-               {"root", a->root},
-               {"split", a->split},
-               {"unit", r->unit},
-               {"empty", empty_name[a->metrics.empty]}};
+  } known[] = {{"module", a->module}, {"weights", a->weights},
+               {"masks", a->masks},   {"data", a->data},
+               {"root", a->root},     {"split", a->split},
+               {"unit", r->unit},     {"empty", empty_name[a->metrics.empty]}};
   char label[CLASS_LABEL];
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     fprintf(f, " \"%s\": ", known[i].name), text(f, known[i].value), fputs(",\n", f);

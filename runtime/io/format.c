@@ -28,6 +28,13 @@ const Format *format_by_ending(const char *name) {
   return NULL;
 }
 
+const Format *format_with_ending(const char *ending) {
+  for (int i = 0; format_table[i]; i++)
+    for (int k = 0; format_table[i]->ending[k]; k++)
+      if (!strcasecmp(format_table[i]->ending[k], ending)) return format_table[i];
+  return NULL;
+}
+
 const Format *format_of(const char *path) {
   const Format *f = format_by_ending(path);
   for (int i = 0; !f && format_table[i]; i++)

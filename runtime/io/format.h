@@ -91,8 +91,9 @@ int image_spatial(const char *path, char err[ERR_MAX]);
 
 /* By the name's ending; else the format that reads the folder; NULL: none of ours. */
 const Format *format_of(const char *path);
-const Format *format_by_ending(const char *name); /* the path need not exist; NULL: none of ours */
-/* The same for a file of a folder that is looked through: NULL also where its header stands for it. */
+const Format *format_by_ending(const char *name);     /* the path need not exist; NULL: none of ours */
+const Format *format_with_ending(const char *ending); /* ".nii.gz"; NULL: it is none of ours */
+/* As format_of, for a file of a folder that is looked through: NULL also where its header stands for it. */
 const Format *format_of_image(const char *path);
 /* Characters of the name before the ending of its format; all of them where there is none. */
 size_t format_stem(const char *name);
