@@ -99,6 +99,8 @@ static bool plan_image(Predictor *p, const Job *job, const Files *files, Plan *p
 static bool predict_image(Predictor *p, const Task *t, char err[ERR_MAX]) {
   Sample x;
   Plan plan;
+  int spatial = image_spatial(t->in->files.image[0], err);
+  if (!spatial || !image_writable(t->out, spatial, err)) return false;
   if (!input_complete(t->in, &p->shape, err) || !plan_image(p, t->job, &t->in->files, &plan, err))
     return false;
   if (t->job->memory || plan.peak >= TOLD) plan_print(&plan, name_of(t), stderr);
