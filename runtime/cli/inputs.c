@@ -59,14 +59,28 @@ static int by_mask_name(const void *x, const void *y) {
   return order ? order : strcmp(a->files.image[0], b->files.image[0]);
 }
 
+/* A folder that is a series itself is found as its own entry "."; messages have its name. */
+static void name_series(Found *f, Input *in) {
+  const char *path = in->files.image[0];
+  size_t n = strlen(path);
+  if (n < 3 || strcmp(path + n - 2, "/.") != 0) return;
+  const char **one = keep_bytes(&f->keep, sizeof *one);
+  if (one) *one = keep_text(&f->keep, "%.*s", (int)n - 2, path), in->files.image = (char *const *)one;
+}
+
+static const char *below_root(const Found *f, const char *path) {
+  size_t n = strlen(f->root);
+  return path[n] ? path + n + 1 : path;
+}
+
 /* Two images whose masks would have one name (a.png and a.jpg)? */
 static bool distinct(const Inputs *in, char err[ERR_MAX]) {
-  size_t root = strlen(in->found.root) + 1;
   for (int i = 1; i < in->n; i++) {
     const Input *a = &in->list[i - 1], *b = &in->list[i];
     if (!strcmp(a->mask, b->mask))
       return err_set(err, "%s: the masks of %s and %s would both be %s; predict them one by one",
-                     in->found.root, a->files.image[0] + root, b->files.image[0] + root, a->mask);
+                     in->found.root, below_root(&in->found, a->files.image[0]),
+                     below_root(&in->found, b->files.image[0]), a->mask);
   }
   return true;
 }
@@ -93,6 +107,7 @@ bool inputs_of_folder(const char *dir, const DataShape *shape, const char *endin
   for (int i = 0; ok && i < f->n; i++) {
     out->list[i] = input_of(&f->item[i]);
     ok = name_results(f, &f->item[i], ending, &out->list[i], err);
+    name_series(f, &out->list[i]);
   }
   if (ok && f->keep.failed) ok = err_memory(err, "the names of masks", 0);
   out->n = f->n;

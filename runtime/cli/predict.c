@@ -103,6 +103,9 @@ static bool plan_image(Predictor *p, const Job *job, const Files *files, Plan *p
 static bool predict_image(Predictor *p, const Task *t, char err[ERR_MAX]) {
   Sample x;
   Plan plan;
+  int spatial = image_spatial(t->in->files.image[0], err);
+  bool suits = spatial >= p->shape.spatial; /* of what does not, reading tells what is wrong */
+  if (!spatial || (suits && !image_writable(t->out, spatial, err))) return false;
   if (!input_complete(t->in, &p->shape, err) || !plan_image(p, t->job, &t->in->files, &plan, err))
     return false;
   if (t->job->memory || plan.peak >= TOLD) plan_print(&plan, name_of(t), stderr);
@@ -117,11 +120,27 @@ static bool is_done(const Task *t) {
   return t->job->skip_existing && file_exists(t->out) && (!t->prob || file_exists(t->prob));
 }
 
+static bool same_file(const char *a, const char *b) {
+  struct stat x, y;
+  return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* No result may take the place of a file that is read, be it one that nobody named. */
+static bool inputs_are_safe(const Task *t, char err[ERR_MAX]) {
+  const Files *f = &t->in->files;
+  for (int i = 0; i < f->nimage; i++)
+    if (same_file(f->image[i], t->out) || (t->prob && same_file(f->image[i], t->prob)))
+      return err_set(err, "%s is a channel of the image, and would be overwritten by --out or --prob",
+                     f->image[i]);
+  return true;
+}
+
 static bool predict_file(Predictor *p, const Job *job, char err[ERR_MAX]) {
   Inputs in;
   if (!inputs_of_file(job->in, &p->shape, &in, err)) return false;
   const Task t = {job, in.list, job->out, job->prob};
-  bool done = is_done(&t), ok = done || predict_image(p, &t, err);
+  bool ok = inputs_are_safe(&t, err), done = ok && is_done(&t);
+  ok = ok && (done || predict_image(p, &t, err));
   if (done) fprintf(stderr, "%s is there already (--skip-existing)\n", job->out);
   inputs_free(&in);
   return ok;
@@ -147,6 +166,16 @@ static bool make_folder_of(const char *path, char err[ERR_MAX]) {
   return ok;
 }
 
+/* The count stands where the next line begins, and gives way to what is printed. */
+static void clear_progress(const Folder *f) {
+  if (f->terminal) fputs("\r\033[K", stderr), fflush(stderr);
+}
+
+static void show_progress(const Folder *f, int done) {
+  clear_progress(f);
+  if (f->terminal) fprintf(stderr, "%d/%d\r", done, f->in.n), fflush(stderr);
+}
+
 static bool predict_one(Folder *f, int i, char err[ERR_MAX]) {
   const Input *in = &f->in.list[i];
   const Job *job = f->job;
@@ -157,7 +186,7 @@ static bool predict_one(Folder *f, int i, char err[ERR_MAX]) {
   else {
     ok = ok && make_folder_of(out, err) && (!prob || make_folder_of(prob, err)) &&
          predict_image(f->p, &t, err);
-    if (ok) printf("%s\n", out), fflush(stdout);
+    if (ok) clear_progress(f), printf("%s\n", out), fflush(stdout);
   }
   free(out), free(prob);
   return ok;
@@ -174,22 +203,17 @@ static bool all_good(const Folder *f, char err[ERR_MAX]) {
   return true;
 }
 
-static void show_progress(const Folder *f, int done) {
-  if (!f->terminal) return;
-  fprintf(stderr, "\r\033[K%d/%d%s", done, f->in.n, done == f->in.n ? "\n" : "");
-  fflush(stderr);
-}
-
 static bool predict_all(Folder *f, char err[ERR_MAX]) {
-  for (int i = 0; i < f->in.n; i++) {
+  bool ok = true;
+  for (int i = 0; ok && i < f->in.n; i++) {
     show_progress(f, i);
     if (predict_one(f, i, err)) continue;
-    if (!f->job->keep_going) return false;
-    fprintf(stderr, "%s%s\n", f->terminal ? "\r\033[K" : "", err);
-    f->is_failed[i] = true, f->failed++;
+    clear_progress(f);
+    ok = f->job->keep_going;
+    if (ok) fprintf(stderr, "%s\n", err), f->is_failed[i] = true, f->failed++;
   }
-  show_progress(f, f->in.n);
-  return true;
+  clear_progress(f);
+  return ok;
 }
 
 /* Which were passed over, and which failed, one a line. */
@@ -246,11 +270,6 @@ static bool is_directory(const char *path) {
 /* A directory of images. A series is a folder, too, but one volume; its mask may go into a directory. */
 static bool is_many(const Job *job) {
   return is_directory(job->in) && (!format_of(job->in) || !format_by_ending(job->out));
-}
-
-static bool same_file(const char *a, const char *b) {
-  struct stat x, y;
-  return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 static bool read_ending(const Job *job, char err[ERR_MAX]) {

@@ -46,17 +46,15 @@ static int channels_by_number(Search *s, const Numbers *n) {
   if (files == 1 && o->channels < 2) return 1;
   if (said && s->found->nchannel > 1) return files;
   int in_file = channels_in(s, &s->tree.file[n->first]);
-  if (in_file == o->channels && files > 1) {
-    oddity_add(
-        s->found, ODD_channels, false,
-        "%s ..: each of the numbered files has all the channels that the module takes (%d): each is an "
-        "image of its own",
-        s->tree.file[n->first].path, o->channels);
-    return 0;
-  }
-  bool grey = in_file == 1 && o->channels == 3; /* read as three equal colours */
-  if (files == 1 && (in_file == o->channels || grey)) return 1;
-  return files > o->channels ? files : o->channels;
+  bool grey = in_file == 1 && o->channels == 3, colour = in_file == 3 && o->channels == 1; /* both are read */
+  bool whole = in_file == o->channels || colour || (grey && files != 3);
+  if (files == 1 && (whole || grey)) return 1;
+  if (!whole) return files > o->channels ? files : o->channels;
+  oddity_add(s->found, ODD_channels, false,
+             "%s ..: each of the numbered files has all the channels that the module takes (%d): each is an "
+             "image of its own",
+             s->tree.file[n->first].path, o->channels);
+  return 0;
 }
 
 static void add_numbered(Search *s) {

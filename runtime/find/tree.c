@@ -101,7 +101,11 @@ static void visit(Search *s, const char *dir, const char *name, Pass pass, const
   if (s->inputs->beside && (pass == FOLDERS || !is_beside(s->inputs->beside, name))) return;
   const char *below = *dir ? keep_text(s->keep, "%s/%s", dir, name) : keep_text(s->keep, "%s", name);
   bool fits = snprintf(path, sizeof path, "%s/%s", s->found->root, below) < (int)sizeof path;
-  if (fits && !stat(path, &st) && is_skipped(s->inputs, &st)) return;
+  if (fits && !stat(path, &st) && is_skipped(s->inputs, &st)) {
+    if (pass == FOLDERS)
+      oddity_add(s->found, ODD_passed_over, false, "%s: the folder of results; it is not searched", below);
+    return;
+  }
   if (!fits || stat(path, &st)) {
     if (pass == FILES)
       oddity_add(s->found, ODD_link, false, "%s: %s; passed over", below,

@@ -86,6 +86,8 @@ extern const Format *const format_table[]; /* ends with NULL */
 bool image_read(const char *path, const Wish *wish, Image *out, char err[ERR_MAX]);
 /* Writes in the format that the name asks for; an error where that is none or holds other dimensions. */
 bool image_write(const char *path, const char *like, const Written *what, char err[ERR_MAX]);
+/* Would image_write take that name for a mask of so many axes? Else the message says which. */
+bool image_writable(const char *path, int spatial, char err[ERR_MAX]);
 /* 2 or 3 axes; 0 and a message when the header cannot be read. */
 int image_spatial(const char *path, char err[ERR_MAX]);
 

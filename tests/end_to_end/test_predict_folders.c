@@ -79,6 +79,14 @@ TEST(dataset_json_above_the_folder_names_the_channels) {
   mask_is("set_y.nii", 3);
 }
 
+TEST(a_module_takes_the_channel_that_it_names) {
+  known_module("ct", "8, 8, 8", 1, 2, "intensity = none\nchannels = [\"CT\"]");
+  runs(NETRUN_BINARY " predict ct.so --weights one.safetensors --in set/imagesTs --out ct_out");
+  mask_is("ct_out/x.nii.gz", 6);
+  fails("set/imagesTs/x_0000.nii: it has 2 channels, but the module wants 1",
+        PREDICT1 "--in set/imagesTs --out no");
+}
+
 TEST(names_of_modalities_are_channels) {
   runs("mkdir -p brats/P1 brats/P2");
   known_module("mod", "8, 8, 8", 2, 2, "intensity = none\nchannels = [\"t2\", \"flair\"]");
@@ -119,6 +127,37 @@ TEST(numbered_files_of_all_channels_are_images) {
   mask_is("only_out/s.nii.gz", 4);
 }
 
+/* Grey and colours are turned into each other where that is what the module takes. */
+TEST(numbered_pictures_of_any_colours_are_images) {
+  static const float centre[2] = {0, 200};
+  uint8_t value[3 * 64];
+  memset(value, 200, sizeof value);
+  runs("mkdir -p grey colour grey_channels");
+  for (int k = 0; k < 4; k++) {
+    char name[64];
+    snprintf(name, sizeof name, "grey/s_%04d.png", k);
+    assert_true(png_write_gray(in_root(name), value, 8, 8, err));
+    snprintf(name, sizeof name, "colour/s_%04d.png", k);
+    assert_true(png_write_rgb(in_root(name), value, 8, 8, err));
+  }
+  runs("cp grey/s_000[012].png grey_channels");
+  known_module("flat1", "8, 8", 1, 2, "intensity = none");
+  known_module("flat3", "8, 8", 3, 2, "intensity = none");
+  known_weights("flat1.safetensors", 2, (KnownNet){centre, 2, 1, 0});
+  known_weights("flat3.safetensors", 2, (KnownNet){centre, 2, 3, 0});
+  static const struct {
+    int channels, masks;
+    const char *folder;
+  } row[] = {{1, 4, "colour"}, {3, 4, "colour"}, {1, 4, "grey"}, {3, 4, "grey"}, {3, 1, "grey_channels"}};
+  for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+    runs("rm -rf flat_out");
+    runs(NETRUN_BINARY " predict flat%d.so --weights flat%d.safetensors --in %s --out flat_out",
+         row[i].channels, row[i].channels, row[i].folder);
+    runs("test $(ls flat_out | wc -l) = %d", row[i].masks);
+  }
+  runs("test -e flat_out/s.png");
+}
+
 /* ---- channels by file names ---- */
 
 TEST(files_of_channels_are_named_in_the_modules_order) {
@@ -134,6 +173,10 @@ TEST(files_of_channels_are_named_in_the_modules_order) {
   mask_is("odd.nii", 3);
   fails("--in ct.nii,: 1 file, but the module takes 2 channels; there is none for channel 1 (PET)",
         PREDICT "--in ct.nii, --out no.nii");
+  fails("pet.nii is a channel of the image, and would be overwritten",
+        PREDICT "--in ct.nii,pet.nii --out pet.nii");
+  fails("odd,name_0001.nii is a channel of the image",
+        PREDICT "--in odd,name_0000.nii --out odd,name_0001.nii");
   fails("3 files, but the module takes 2 channels", PREDICT "--in ct.nii,pet.nii,ct.nii --out no.nii");
   fails("--in ct.nii,nosuch.nii: nosuch.nii: No such file", PREDICT "--in ct.nii,nosuch.nii --out no.nii");
   fails("ct.nii: it has 1 channel, but the module wants 2", PREDICT "--in ct.nii --out no.nii");
@@ -160,6 +203,7 @@ TEST(a_folder_of_results_below_the_images_is_no_image) {
   volume("in/a.nii", 3), volume("in/b.nii", 4);
   for (int again = 0; again < 2; again++) {
     runs(PREDICT1 "--in in --out in/masks --prob in/prob");
+    if (again) says("masks: the folder of results; it is not searched");
     runs("test \"$(cd in/masks && ls)\" = \"$(printf 'a.nii.gz\\nb.nii.gz')\"");
   }
   mask_is("in/masks/b.nii.gz", 4);
