@@ -16,7 +16,7 @@
 #define NETC_ABI_H
 #include <stdint.h>
 
-#define NETC_ABI_VERSION  6u
+#define NETC_ABI_VERSION  8u
 #define NETC_QUERY_SYMBOL "netc_module_query"
 enum { NETC_MAX_RANK = 6, NETC_MAX_ARGS = 40, NETC_MAX_PARAMS = 64 };
 
@@ -24,7 +24,13 @@ typedef enum { NETC_F32 = 0, NETC_I32 = 1 } NetcDType;
 typedef enum { NETC_INIT_CONST = 0, NETC_INIT_UNIFORM, NETC_INIT_NORMAL, NETC_INIT_COPY } NetcInit;
 typedef enum { NETC_ROLE_PARAM = 0, NETC_ROLE_BUFFER, NETC_ROLE_EMA, NETC_ROLE_OPTIM } NetcRole;
 typedef enum { NETC_FN_TRAIN = 0, NETC_FN_PREDICT, NETC_FN_FORWARD } NetcFnKind;
-typedef enum { NETC_FIELD_IMAGE = 0, NETC_FIELD_LABEL, NETC_FIELD_SDF, NETC_FIELD_STRONG } NetcFieldKind;
+typedef enum {
+  NETC_FIELD_IMAGE = 0,
+  NETC_FIELD_LABEL,
+  NETC_FIELD_SDF,
+  NETC_FIELD_STRONG,
+  NETC_FIELD_REGIONS
+} NetcFieldKind;
 typedef enum { NETC_SRC_LABELED = 0, NETC_SRC_UNLABELED, NETC_SRC_ALL } NetcSource;
 typedef enum {
   NETC_AUG_FLIP = 0,
@@ -251,7 +257,7 @@ typedef enum {
 } NetcIntensityKind;
 typedef enum { NETC_WEIGHT_UNIFORM = 0, NETC_WEIGHT_GAUSSIAN } NetcWeight;
 enum { NETC_POST_LARGEST = 1, NETC_POST_FILL = 2 };
-enum { NETC_MAX_CLASSES = 255, NETC_NO_COLOUR = -1, NETC_CLASS_IGNORED = -1 };
+enum { NETC_MAX_CLASSES = 255, NETC_NO_COLOUR = -1, NETC_CLASS_IGNORED = -1, NETC_MAX_REGIONS = 8 };
 
 /* What is done to the values x of a channel, which are those of the file: with `clip` they are cut to lo..hi
  * first. */
@@ -268,26 +274,50 @@ typedef struct {
   int32_t cls;    /* index into classes, or NETC_CLASS_IGNORED: batches' labels are -1 there */
 } NetcLabelRule;
 
+/* A union of classes that the module predicts by itself: predict's channel r is the probability that an
+ * element lies in region r, whatever the others say. */
+typedef struct {
+  const char *name;
+  int32_t cls; /* what a mask of classes says of elements that lie in it and in no later one that has a class;
+                  -1: nothing */
+  int32_t pad;
+} NetcRegion;
+
 /* The statement. Lists of three follow the axes of the module's arrays (as many as `spatial`), 0 beyond. */
 typedef struct {
   const char *const *channels;      /* their names; NULL: unnamed */
   const NetcIntensity *intensities; /* one for all channels, or one for each */
   const NetcLabelRule *labels; /* NULL: what docs/data.md says of masks; a value without a rule is an error */
   const char *const *classes;  /* names, background first; NULL where labels is */
-  int32_t nchannels, nintensities, nlabels, nclasses;
+  const NetcRegion *regions;   /* NULL: predict gives a probability for each class */
+  const uint8_t *members;      /* by class: bit r says that it belongs to region r; NULL where regions is */
+  int32_t nchannels, nintensities, nlabels, nclasses, nregions;
   int32_t spacing;                 /* NetcSpacing */
   int32_t image_order, mask_order; /* NetcOrder, for resampling to the spacing; masks: NEAREST or LINEAR */
   int32_t plane;                   /* NetcPlane, of 2-D modules on volumes */
   int32_t crop;                    /* NetcCrop */
   int32_t weight;                  /* NetcWeight, of overlapping patches */
   uint32_t post;                   /* NETC_POST_ bits, of predicted masks */
-  int32_t ignore;      /* 1: a label is ignored. What is made of masks but labels takes it as class 0 */
+  int32_t ignore; /* 1: a label is ignored. What is made of masks but labels takes it as class 0 */
+  int32_t pad;
   char orientation[8]; /* "RAS" and so on: what the array's axes point to; "": as stored */
   double mm[3];        /* FIXED: distance of elements in millimetres; 0: as stored along this axis */
   int64_t stride[3];   /* from patch to patch, in elements; all 0: by overlap */
   double overlap;      /* of neighbouring patches, a fraction of their extents in [0, 1) */
   double drop;         /* components of predicted masks below this many mm^3 are dropped; 0: none */
 } NetcPrepare;
+
+/* ---- validation ----
+ *
+ * What `train NAME (validate = .., best = .., val = ..)` of the .net file says of its runs; options of the
+ * run go before it. */
+typedef struct {
+  int64_t every; /* iterations from one validation to the next; 0: only where the run asks for it */
+  /* the metric, by its column in ir/metrics.def, by which the best weights are kept; NULL: none are */
+  const char *best;
+  /* training cases that validate where the data set has none for it: "20%" or "12"; NULL: 20% */
+  const char *val;
+} NetcValidation;
 
 typedef struct {
   uint32_t abi_version, struct_bytes;
@@ -308,6 +338,7 @@ typedef struct {
   int64_t classes, epoch_iterations, max_iterations; /* 0 where the file does not say */
   const NetcDevice *device;                          /* NULL: compiled for the host alone */
   const NetcPrepare *prepare;                        /* NULL: the file does not say; docs/data.md's rules */
+  const NetcValidation *validation;                  /* NULL: the file does not say */
 } NetcModule;
 
 typedef const NetcModule *(*NetcQueryFn)(uint32_t abi_version);

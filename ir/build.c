@@ -2,9 +2,10 @@
 #include "ir/ir.h"
 #include <string.h>
 
-enum { PICTURE = false, MASK = true, BY_HOST = false, BY_DEVICE = true };
+enum { PICTURE, MASK, REGIONS, BY_HOST = false, BY_DEVICE = true };
 const FieldInfo field_info[FIELD_KINDS] = {
-#define FIELD(name, word, type, element, content, maker, draw) {word, type, element, content, maker},
+#define FIELD(name, word, type, element, content, maker, draw)                                               \
+  {word, type, element, (content) != PICTURE, (content) == REGIONS, maker},
 #include "ir/fields.def"
 #undef FIELD
 };

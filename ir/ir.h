@@ -142,14 +142,16 @@ typedef enum {
 typedef struct {
   const char *word, *type; /* in the text form; in the language */
   DType element;
-  bool mask;      /* made of the image's mask, one channel */
+  bool mask;      /* made of the image's mask: one channel, or */
+  bool regions;   /* a channel for each region that `prepare` names */
   bool by_device; /* a device can make it */
 } FieldInfo;
 extern const FieldInfo field_info[FIELD_KINDS]; /* fields.def */
 typedef struct {
   const char *name;
   FieldKind kind;
-  Type type; /* IMAGE, STRONG f32 (N,C,S); LABEL i32 (N,1,S); SDF f32 (N,1,S), a signed distance map */
+  Type type; /* IMAGE, STRONG f32 (N,C,S); LABEL i32 (N,1,S); SDF f32 (N,1,S), a signed distance map;
+                REGIONS f32 (N,R,S) */
 } Field;
 typedef enum { SRC_LABELED, SRC_UNLABELED, SRC_ALL } StreamSource;
 typedef struct {
@@ -214,11 +216,12 @@ struct Program {
   bool winograd; /* convolutions may take Winograd's way, where it is faster; true unless said otherwise */
   /* contractions of f32 may multiply tf32, on machines that are fast at that; true unless said otherwise */
   bool tf32;
-  int64_t classes;               /* of the labels; 0 = unknown */
-  int64_t epoch_iterations;      /* 0: the length of the labelled set */
-  int64_t max_iterations;        /* default of netrun train */
-  int64_t sites;                 /* random sites handed out so far */
-  const struct Prepare *prepare; /* how images become arrays (prepare.h); NULL: the file does not say */
+  int64_t classes;                     /* of the labels; 0 = unknown */
+  int64_t epoch_iterations;            /* 0: the length of the labelled set */
+  int64_t max_iterations;              /* default of netrun train */
+  int64_t sites;                       /* random sites handed out so far */
+  const struct Prepare *prepare;       /* how images become arrays (prepare.h); NULL: the file does not say */
+  const struct Validation *validation; /* how runs validate (validate.h); NULL: the file does not say */
 };
 
 /* ---- op table (ir.c) ---- */

@@ -342,8 +342,9 @@ Program *ir_parse(Arena *a, const char *text, char err[IR_ERR]) {
     else if (accept_word(&p, "var")) variable(&p);
     else if (accept_word(&p, "stream")) stream(&p);
     else if (accept_word(&p, "prepare")) prepare_parse(&p);
+    else if (accept_word(&p, "validate")) validation_parse(&p);
     else if (accept_word(&p, "fn")) function(&p);
-    else FAIL(&p, "expected program, net, var, stream, prepare or fn");
+    else FAIL(&p, "expected program, net, var, stream, prepare, validate or fn");
   }
   return p.bad ? NULL : p.prog;
 }

@@ -51,6 +51,24 @@ bool prepare_ignores(const Prepare *p) {
   return false;
 }
 
+int region_class(const Prepare *p, int r) {
+  for (int c = 1; c < p->nclass; c++)
+    if (p->member[c] >> r == 1) return c;
+  return -1;
+}
+
+int class_of_regions(const Prepare *p, uint8_t bits) {
+  for (int r = p->nregion - 1; r >= 0; r--)
+    if (bits >> r & 1 && region_class(p, r) > 0) return region_class(p, r);
+  return 0;
+}
+
+int class_lost(const Prepare *p) {
+  for (int c = 1; c < p->nclass; c++)
+    if (p->member[class_of_regions(p, p->member[c])] != p->member[c]) return c;
+  return 0;
+}
+
 bool orientation_ok(const char *code) {
   static const char letters[] = "LRPAIS"; /* letters 2 i and 2 i + 1 are the ends of one axis of the body */
   unsigned axes = 0;
@@ -103,6 +121,23 @@ static bool labels_ok(const Prepare *p, char *err) {
   return true;
 }
 
+static bool regions_ok(const Program *prog, const Prepare *p, char *err) {
+  if (p->nregion < 0 || p->nregion > MAX_REGIONS || (p->nregion && !p->nclass))
+    return ir_error(err, "prepare: %d regions of %d classes", p->nregion, p->nclass);
+  for (int s = 0; s < prog->nstream; s++)
+    for (int i = 0; i < prog->stream[s].nfield; i++) {
+      const Field *f = &prog->stream[s].field[i];
+      if (field_info[f->kind].regions && f->type.dim[1] != p->nregion)
+        return ir_error(err, "prepare: %d regions, %.80s.%.80s has %lld", p->nregion, prog->stream[s].name,
+                        f->name, (long long)f->type.dim[1]);
+    }
+  if (!p->nregion) return true;
+  for (int c = 0; c < p->nclass; c++)
+    if (p->member[c] >> p->nregion || (c == 0 && p->member[c]))
+      return ir_error(err, "prepare: class %d belongs to a region that it cannot belong to", c);
+  return !class_lost(p) || ir_error(err, "prepare: regions do not give class %d back", class_lost(p));
+}
+
 /* What the images' shape asks for. */
 static bool shape_ok(const Prepare *p, const Type *image, char *err) {
   int spatial = image ? image->rank - 2 : MAX_SPATIAL;
@@ -133,5 +168,5 @@ bool prepare_verify(const Program *prog, const Prepare *p, char err[IR_ERR]) {
   if (classes && p->nclass && p->nclass != classes)
     return ir_error(err, "prepare: %d classes of labels, the program has %lld", p->nclass,
                     (long long)classes);
-  return labels_ok(p, err) && shape_ok(p, program_image(prog), err);
+  return labels_ok(p, err) && regions_ok(prog, p, err) && shape_ok(p, program_image(prog), err);
 }

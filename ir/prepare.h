@@ -48,6 +48,8 @@ extern const char *const word_spacing[],
 
 /* 255 classes: a mask in memory has a byte for each element, and one value more for those ignored. */
 enum { MAX_CLASSES = 255, NO_COLOUR = -1, CLASS_IGNORED = -1 };
+/* What is predicted of an element is one byte, with a bit for each region. */
+enum { MAX_REGIONS = 8 };
 
 /* What is done to the values of a channel; values are those of the file. */
 typedef struct {
@@ -79,7 +81,10 @@ typedef struct Prepare {
   const LabelRule *label;
   int nlabel; /* 0: docs/data.md's rules */
   const char **class_name;
-  int nclass;                  /* 0 where nlabel is */
+  int nclass; /* 0 where nlabel is */
+  const char **region;
+  int nregion;                 /* unions of classes; 0: what is predicted is a class */
+  const uint8_t *member;       /* by class: bit r says that it belongs to region r; NULL where nregion is 0 */
   double overlap;              /* of patches, a fraction of their extents, in [0, 1) */
   int64_t stride[MAX_SPATIAL]; /* elements between patches; 0: by overlap */
   WeightKind weight;
@@ -92,6 +97,14 @@ Prepare prepare_default(Arena *a);
 Intensity intensity_of(IntensityKind kind);
 /* A value of the mask files is mapped to "ignore": labels hold -1 there. p: NULL without a statement. */
 bool prepare_ignores(const Prepare *p);
+/* The class that region r stands for where masks hold classes: the first of its classes that belongs to no
+ * later region, -1 if there is none. */
+int region_class(const Prepare *p, int r);
+/* The class of an element that lies in the regions of these bits: that of the last of them that has one;
+ * 0 if there is none. */
+int class_of_regions(const Prepare *p, uint8_t bits);
+/* The first class whose regions stand for a class of other regions: masks would not give it back. 0: none. */
+int class_lost(const Prepare *p);
 /* Is it one of the 48 codes: one letter each of L R, P A, I S, in any order? */
 bool orientation_ok(const char *code);
 /* The images that the program's preparation makes: those of its first batch with images, or of predict. NULL:

@@ -27,6 +27,16 @@ static void print_labels(FILE *out, const Prepare *p) {
   }
 }
 
+static void print_regions(FILE *out, const Prepare *p) {
+  for (int r = 0; r < p->nregion; r++) {
+    fputs("  region ", out), print_string(out, p->region[r]), fputs(" of [", out);
+    const char *comma = "";
+    for (int c = 0; c < p->nclass; c++)
+      if (p->member[c] >> r & 1) fprintf(out, "%s%d", comma, c), comma = ",";
+    fputs("]\n", out);
+  }
+}
+
 /* Along as many axes as there are: 0 stands behind the last. */
 static int axes_of(const Program *prog) {
   const Type *image = program_image(prog);
@@ -47,7 +57,7 @@ void prepare_print(FILE *out, const Program *prog) {
   print_string(out, p->orientation);
   fprintf(out, " plane %s crop %s\n", word_plane[p->plane], word_crop[p->crop]);
   for (int i = 0; i < p->nintensity; i++) print_intensity(out, &p->intensity[i]);
-  print_labels(out, p);
+  print_labels(out, p), print_regions(out, p);
   fputs("  overlap ", out), print_double(out, p->overlap);
   fputs(" stride [", out);
   for (int i = 0; i < n; i++) fprintf(out, "%s%lld", i ? "," : "", (long long)p->stride[i]);
@@ -65,7 +75,9 @@ typedef struct {
   const char **channel, **class_name;
   Intensity *intensity;
   LabelRule *label;
-  int nchannel, nclass, nintensity, nlabel;
+  const char **region;
+  uint8_t *member; /* MAX_CLASSES */
+  int nchannel, nclass, nintensity, nlabel, nregion, capregion;
   int capchannel, capclass, capintensity, caplabel;
 } Reading;
 
@@ -102,6 +114,17 @@ static void read_label(Parser *p, Reading *r) {
   *ARENA_PUSH(p->arena, r->label, r->nlabel, r->caplabel) = rule;
 }
 
+static void read_region(Parser *p, Reading *r) {
+  int64_t list[MAX_CLASSES];
+  if (r->nregion == MAX_REGIONS) FAIL(p, "at most %d regions are possible", MAX_REGIONS);
+  if (!r->member) r->member = arena_alloc(p->arena, MAX_CLASSES);
+  const char *name = string(p);
+  expect_word(p, "of");
+  int n = integers(p, list, MAX_CLASSES, 1, MAX_CLASSES - 1);
+  for (int i = 0; i < n && r->nregion < MAX_REGIONS; i++) r->member[list[i]] |= (uint8_t)(1u << r->nregion);
+  *ARENA_PUSH(p->arena, r->region, r->nregion, r->capregion) = name;
+}
+
 static void read_setting(Parser *p, Reading *r) {
   Prepare *to = &r->p;
   if (accept_word(p, "channel")) *ARENA_PUSH(p->arena, r->channel, r->nchannel, r->capchannel) = string(p);
@@ -114,6 +137,7 @@ static void read_setting(Parser *p, Reading *r) {
   else if (accept_word(p, "intensity")) read_intensity(p, r);
   else if (accept_word(p, "class")) *ARENA_PUSH(p->arena, r->class_name, r->nclass, r->capclass) = string(p);
   else if (accept_word(p, "label")) read_label(p, r);
+  else if (accept_word(p, "region")) read_region(p, r);
   else if (accept_word(p, "overlap")) to->overlap = number(p);
   else if (accept_word(p, "stride")) integers(p, to->stride, MAX_SPATIAL, 0, INT32_MAX);
   else if (accept_word(p, "weight")) to->weight = (WeightKind)choice(p, word_weight, "a weight");
@@ -132,7 +156,10 @@ void prepare_parse(Parser *p) {
   r.p.channel = r.channel, r.p.nchannel = r.nchannel;
   r.p.class_name = r.class_name, r.p.nclass = r.nclass;
   r.p.label = r.label, r.p.nlabel = r.nlabel;
+  r.p.region = r.region, r.p.nregion = r.nregion, r.p.member = r.member;
   if (r.nintensity) r.p.intensity = r.intensity, r.p.nintensity = r.nintensity;
+  for (int c = r.nclass; r.member && c < MAX_CLASSES; c++)
+    if (r.member[c]) fail_at(p, from, "a region has class %d, there are %d", c, r.nclass);
   Prepare *kept = arena_alloc(p->arena, sizeof *kept);
   *kept = r.p;
   p->prog->prepare = kept;

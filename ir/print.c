@@ -1,6 +1,7 @@
 /* print.c - the text form of programs (docs/ir.md). What is written here is what parse.c reads; floats are
  * written with 17 digits so that they come back bit for bit. Places in .net files appear as comments. */
 #include "ir/prepare.h"
+#include "ir/validate.h"
 #include "ir/text.h"
 #include <math.h>
 #include <string.h>
@@ -178,6 +179,7 @@ void ir_print(FILE *out, const Program *p) {
   for (int i = 0; i < p->nvar; i++) print_var(out, p, &p->var[i]);
   for (int i = 0; i < p->nstream; i++) print_stream(out, &p->stream[i]);
   if (p->prepare) prepare_print(out, p);
+  if (p->validation) validation_print(out, p->validation);
   for (int i = 0; i < p->nfn; i++) {
     fputc('\n', out);
     fn_print(out, p->fn[i]);

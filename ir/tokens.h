@@ -168,5 +168,6 @@ static inline int integers(Parser *p, int64_t *list, int max, int64_t lo, int64_
   return n;
 }
 
-void prepare_parse(Parser *p); /* behind the word `prepare`; prepare_text.c */
+void prepare_parse(Parser *p);    /* behind the word `prepare`; prepare_text.c */
+void validation_parse(Parser *p); /* behind the word `validate`; validate.c */
 #endif

@@ -1,5 +1,6 @@
 /* verify.c - what must hold of every program between any two passes. */
 #include "ir/prepare.h"
+#include "ir/validate.h"
 #include <string.h>
 
 static bool order_ok(const uint8_t *order, int rank) {
@@ -150,7 +151,7 @@ static bool var_ok(const Program *p, int i, char *err) {
          ir_error(err, "variable %.80s copies %.80s, whose type differs", v->name, v->init.from);
 }
 
-static bool stream_ok(const Stream *s, char *err) {
+static bool stream_ok(const Program *p, const Stream *s, char *err) {
   char why[IR_ERR] = "";
   if (s->nfield < 0 || s->nfield > 4) return ir_error(err, "stream %.150s has %d fields", s->name, s->nfield);
   if (!augment_list_check(s->augment, s->naugment, false, why) ||
@@ -163,6 +164,9 @@ static bool stream_ok(const Stream *s, char *err) {
     if (!type_valid(fd->type) || fd->type.rank < 3 || fd->type.dt != field_info[fd->kind].element)
       return ir_error(err, "field %.60s.%.60s: %s is %s of (N,C,S)", s->name, fd->name,
                       field_info[fd->kind].word, field_info[fd->kind].element == I32 ? "i32" : "f32");
+    if (field_info[fd->kind].regions && !p->prepare)
+      return ir_error(err, "field %.60s.%.60s: of regions that no statement prepare names", s->name,
+                      fd->name);
   }
   return true;
 }
@@ -172,8 +176,9 @@ bool ir_verify(const Program *p, char err[IR_ERR]) {
   for (int i = 0; i < p->nvar; i++)
     if (!var_ok(p, i, err)) return false;
   for (int i = 0; i < p->nstream; i++)
-    if (!stream_ok(&p->stream[i], err)) return false;
+    if (!stream_ok(p, &p->stream[i], err)) return false;
   if (p->prepare && !prepare_verify(p, p->prepare, err)) return false;
+  if (p->validation && !validation_verify(p, p->validation, err)) return false;
   for (int i = 0; i < p->nfn; i++) {
     if (prog_find_fn(p, p->fn[i]->name) != p->fn[i])
       return ir_error(err, "two functions are named %.150s", p->fn[i]->name);

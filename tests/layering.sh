@@ -21,7 +21,7 @@ arrows() {
 
 arrows | awk '
   BEGIN { # what the runtime may know of the compiler
-    shared = "^(codegen\\/(abi|isa).h|ir\\/(philox.h|gauss.h|fields.def|augment.def|prepare.def))$"
+    shared = "^(codegen\\/(abi|isa).h|ir\\/((philox|gauss).h|(fields|augment|prepare|metrics).def))$"
   }
   FNR == NR { # docs/tour.md: | `folder` | what it is | `may`, `include` |
     if ($0 !~ /^\| `[a-z0-9_\/]+` \|/) next

@@ -25,7 +25,9 @@ enum {
   T_DEVICE,
   T_INTENSITY,
   T_LABEL,
+  T_REGION,
   T_PREPARE,
+  T_VALIDATION,
   T_MODULE,
   T_COUNT
 };

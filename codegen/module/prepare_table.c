@@ -15,6 +15,7 @@
 _Static_assert((int)NETC_MAX_CLASSES == (int)MAX_CLASSES && (int)NETC_NO_COLOUR == (int)NO_COLOUR &&
                    (int)NETC_CLASS_IGNORED == (int)CLASS_IGNORED,
                "labels without colour or class");
+_Static_assert((int)NETC_MAX_REGIONS == (int)MAX_REGIONS, "regions");
 
 static LLVMValueRef texts(const Tables *t, const char *name, const char *const *s, int n) {
   LLVMValueRef *v = values(t, n);
@@ -39,6 +40,20 @@ static LLVMValueRef labels(const Tables *t, const Prepare *p) {
   return table(t, "labels", t->type[T_LABEL], v, p->nlabel);
 }
 
+static LLVMValueRef regions(const Tables *t, const Prepare *p) {
+  LLVMValueRef *v = values(t, p->nregion);
+  for (int r = 0; r < p->nregion; r++)
+    v[r] = RECORD(t, text(t, p->region[r]), int32(t, region_class(p, r)), int32(t, 0));
+  return table(t, "regions", t->type[T_REGION], v, p->nregion);
+}
+
+static LLVMValueRef members(const Tables *t, const Prepare *p) {
+  int n = p->nregion ? p->nclass : 0;
+  LLVMValueRef *v = values(t, n);
+  for (int c = 0; c < n; c++) v[c] = LLVMConstInt(t->i8, p->member[c], false);
+  return table(t, "members", t->i8, v, n);
+}
+
 LLVMValueRef prepare_table(const Tables *t) {
   const Prepare *p = t->mod->prog->prepare;
   if (!p) return null(t);
@@ -50,10 +65,11 @@ LLVMValueRef prepare_table(const Tables *t) {
   return global(
       t, "prepare",
       RECORD(t, texts(t, "channels", p->channel, p->nchannel), intensities(t, p), labels(t, p),
-             texts(t, "classes", p->class_name, p->nclass), int32(t, p->nchannel), int32(t, p->nintensity),
-             int32(t, p->nlabel), int32(t, p->nclass), int32(t, p->spacing), int32(t, p->image_order),
-             int32(t, p->mask_order), int32(t, p->plane), int32(t, p->crop), int32(t, p->weight),
-             int32(t, p->post), int32(t, prepare_ignores(p)), LLVMConstArray2(t->i8, letter, LETTERS),
+             texts(t, "classes", p->class_name, p->nclass), regions(t, p), members(t, p),
+             int32(t, p->nchannel), int32(t, p->nintensity), int32(t, p->nlabel), int32(t, p->nclass),
+             int32(t, p->nregion), int32(t, p->spacing), int32(t, p->image_order), int32(t, p->mask_order),
+             int32(t, p->plane), int32(t, p->crop), int32(t, p->weight), int32(t, p->post),
+             int32(t, prepare_ignores(p)), int32(t, 0), LLVMConstArray2(t->i8, letter, LETTERS),
              real(t, p->mm[0]), real(t, p->mm[1]), real(t, p->mm[2]), int64(t, p->stride[0]),
              int64(t, p->stride[1]), int64(t, p->stride[2]), real(t, p->overlap), real(t, p->drop)));
 }

@@ -7,6 +7,7 @@
 #include "codegen/llvm/lower.h"
 #include "codegen/module/constants.h"
 #include "codegen/gpu/simt.h"
+#include "ir/validate.h"
 
 /* The graph's enums are the module's. */
 _Static_assert((int)NETC_F32 == (int)F32 && (int)NETC_I32 == (int)I32, "element types");
@@ -71,18 +72,20 @@ static const struct {
     [T_DEVICE] = {"NetcDevice", "liiiippppp", sizeof(NetcDevice), offsetof(NetcDevice, fns)},
     [T_INTENSITY] = {"NetcIntensity", "iiddddd", sizeof(NetcIntensity), offsetof(NetcIntensity, scale)},
     [T_LABEL] = {"NetcLabelRule", "lii", sizeof(NetcLabelRule), offsetof(NetcLabelRule, cls)},
+    [T_REGION] = {"NetcRegion", "pii", sizeof(NetcRegion), offsetof(NetcRegion, pad)},
     [T_PREPARE] = {"NetcPrepare",
-                   "pppp"
-                   "iiiiiiiiiiii"
+                   "pppppp"
+                   "iiiiiiiiiiiiii"
                    "Eddd"
                    "llldd",
                    sizeof(NetcPrepare), offsetof(NetcPrepare, drop)},
+    [T_VALIDATION] = {"NetcValidation", "lpp", sizeof(NetcValidation), offsetof(NetcValidation, val)},
     [T_MODULE] = {"NetcModule",
                   "iippplll"
                   "iiiiii"
                   "pppppp"
-                  "llllpp",
-                  sizeof(NetcModule), offsetof(NetcModule, prepare)},
+                  "llllppp",
+                  sizeof(NetcModule), offsetof(NetcModule, validation)},
 };
 
 static void make_types(Tables *t) {
@@ -348,6 +351,15 @@ static int spatial_rank(const Module *m) {
   return 2;
 }
 
+/* How runs validate; the null pointer where the program does not say. */
+static LLVMValueRef validation(const Tables *t) {
+  const Validation *v = t->mod->prog->validation;
+  if (!v) return null(t);
+  return global(t, "validation",
+                RECORD(t, int64(t, v->every),
+                       text(t, v->best < BEST_KINDS ? best_info[v->best].column : NULL), text(t, v->val)));
+}
+
 static LLVMValueRef module_record(const Tables *t) {
   const Module *m = t->mod;
   const Program *p = m->prog;
@@ -359,7 +371,7 @@ static LLVMValueRef module_record(const Tables *t) {
                 int32(t, m->nkernel), int32(t, p->nfn), int32(t, p->nstream), int32(t, spatial_rank(m)),
                 vars(t), nets(t), kernels(t), fns, streams(t), places(t), int64(t, t->places->n),
                 int64(t, p->classes), int64(t, p->epoch_iterations), int64(t, p->max_iterations), gpu,
-                prepare_table(t));
+                prepare_table(t), validation(t));
 }
 
 /* const NetcModule *netc_module_query(uint32_t v) { return v == NETC_ABI_VERSION ? &module : NULL; } */

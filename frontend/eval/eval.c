@@ -49,7 +49,7 @@ Value eval_map(Eval *c, const Ast *n, Value (*of)(Eval *c, const Ast *n)) {
   bool bad = false;
   for (const Ast *e = n->list; e; e = e->next) {
     Entry *to = &m->e[m->n++];
-    *to = (Entry){eval_expr(c, e->a), of(c, e->b), of == eval_expr ? e : NULL};
+    *to = (Entry){of(c, e->a), of(c, e->b), of == eval_expr ? e : NULL};
     bad |= to->key.kind == V_POISON || to->value.kind == V_POISON;
   }
   return bad ? v_poison() : (Value){V_MAP, {.map = m}};

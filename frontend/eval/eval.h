@@ -7,6 +7,7 @@
 #include "frontend/syntax/ast.h"
 #include "frontend/frontend.h"
 #include "ir/prepare.h"
+#include "ir/validate.h"
 
 typedef enum {
   V_POISON, /* the result of something that failed and was reported */
@@ -155,6 +156,7 @@ typedef struct Eval {
   const char **done;
   int ndone, capdone;          /* files read */
   const Ast *train;            /* the train block, NULL before it */
+  const Ast *validate;         /* behind train: the argument of this name, NULL before it or without it */
   struct Preparation *prepare; /* the statement prepare, NULL before it */
   int64_t sites_max;
   const char *who; /* the builtin that runs, for messages */
@@ -283,7 +285,13 @@ void exec_option(Eval *c, const Ast *n);
 void exec_train(Eval *c, const Ast *n);
 void exec_predict(Eval *c, const Ast *n);
 
-/* ---- prepare.c, prepare_labels.c ---- */
+/* ---- validate.c ---- */
+/* What stands in parentheses behind the name of train. */
+void exec_validation(Eval *c, const Ast *train);
+/* There is something to validate, as the whole file says. */
+void check_validation(Eval *c);
+
+/* ---- prepare.c, prepare_labels.c, prepare_regions.c ---- */
 void exec_prepare(Eval *c, const Ast *n);
 /* What the statement prepare says against the images and classes that the rest of the file has. */
 void check_prepare(Eval *c);
@@ -291,6 +299,8 @@ void check_prepare(Eval *c);
 const char *prepare_setting(int i);
 /* The setting `labels`. */
 bool set_labels(Eval *c, const Ast *at, Value v, Prepare *p);
+/* The setting `regions`, behind `labels`. */
+bool set_regions(Eval *c, const Ast *at, Value v, Prepare *p);
 
 /* ---- augment.c ---- */
 Value plain_augment(Eval *c, const char *word); /* as ir/augment.def says, nothing given */

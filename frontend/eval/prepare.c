@@ -176,7 +176,16 @@ static bool set_drop(Eval *c, const Ast *at, Value v, Prepare *p) {
 
 /* ---- the statement ---- */
 
-enum { SET_CHANNELS, SET_SPACING, SET_INTENSITY, SET_LABELS, SET_STRIDE, SET_OVERLAP, SETTINGS = 14 };
+enum {
+  SET_CHANNELS,
+  SET_SPACING,
+  SET_INTENSITY,
+  SET_LABELS,
+  SET_REGIONS,
+  SET_STRIDE,
+  SET_OVERLAP,
+  SETTINGS = 15
+};
 static const struct {
   const char *name;
   SetFn *set;
@@ -184,6 +193,7 @@ static const struct {
                         [SET_SPACING] = {"spacing", set_spacing},
                         [SET_INTENSITY] = {"intensity", set_intensity},
                         [SET_LABELS] = {"labels", set_labels},
+                        [SET_REGIONS] = {"regions", set_regions},
                         [SET_STRIDE] = {"stride", set_stride},
                         [SET_OVERLAP] = {"overlap", set_overlap},
                         {"image_order", set_image_order},
@@ -229,6 +239,9 @@ static void exec_setting(Eval *c, Preparation *s, const Ast *n) {
   if (v.kind == V_LIST && i == SET_STRIDE) s->nstride = v.u.list->n;
 }
 
+/* Regions are made of labels, wherever these stand. */
+static bool of_regions(const Ast *setting) { return !strcmp(setting->name, settings[SET_REGIONS].name); }
+
 void exec_prepare(Eval *c, const Ast *n) {
   if (c->frame) {
     eval_fail(c, n, "prepare stands at the top level of a file");
@@ -246,7 +259,10 @@ void exec_prepare(Eval *c, const Ast *n) {
   Preparation *s = c->prepare = arena_alloc(c->arena, sizeof *s);
   s->at = n;
   s->p = prepare_default(c->arena);
-  for (const Ast *e = n->list; e; e = e->next) exec_setting(c, s, e);
+  for (const Ast *e = n->list; e; e = e->next)
+    if (!of_regions(e)) exec_setting(c, s, e);
+  for (const Ast *e = n->list; e; e = e->next)
+    if (of_regions(e)) exec_setting(c, s, e);
   if (s->given[SET_STRIDE] && s->given[SET_OVERLAP])
     eval_fail(c, s->given[SET_STRIDE],
               "stride and overlap both say how patches follow each other: give one of them");

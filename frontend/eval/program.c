@@ -138,7 +138,8 @@ void exec_option(Eval *c, const Ast *n) {
 
 /* ---- types of inputs ---- */
 
-/* Of the kinds of one type, the first of which is `first`, that of this name; else the first. */
+/* What a field of a batch is: of the kinds of one type, the first of which is `first`, that of this name;
+ * else the first. */
 static FieldKind named_kind(FieldKind first, const char *name) {
   for (int i = 0; i < FIELD_KINDS; i++)
     if (!strcmp(field_info[i].type, field_info[first].type) && !strcmp(field_info[i].word, name))
@@ -149,7 +150,7 @@ static FieldKind named_kind(FieldKind first, const char *name) {
 static bool element_type(Eval *c, const Ast *n, FieldKind *kind) {
   const char *types = "";
   for (int i = 0; i < FIELD_KINDS; i++) {
-    if (!strcmp(n->str, field_info[i].type)) return *kind = named_kind((FieldKind)i, n->name), true;
+    if (!strcmp(n->str, field_info[i].type)) return *kind = (FieldKind)i, true;
     if (strstr(types, field_info[i].type)) continue;
     types = arena_printf(c->arena, "%s%s%s", types, *types ? ", " : "", field_info[i].type);
   }
@@ -240,12 +241,26 @@ static bool same_extents(Eval *c, const Ast *at, const Stream *s, const Field *f
   return true;
 }
 
+static int regions_of(const Eval *c) { return c->prog->prepare ? c->prog->prepare->nregion : 0; }
+
+static bool check_regions(Eval *c, const Ast *at, const Field *f) {
+  char was[96];
+  if (!field_info[f->kind].regions) return true;
+  if (!regions_of(c))
+    return eval_error(c, at, "the field %s is of the regions of prepare, which names none: regions = {..}",
+                      f->name);
+  return f->type.dim[1] == regions_of(c) ||
+         eval_error(c, at, "%s is %s; it must be (N,%d,S), a channel for each of the regions of prepare",
+                    f->name, type_str(f->type, was), regions_of(c));
+}
+
 static bool batch_fields(Eval *c, const Ast *n, Stream *s) {
   const int most = (int)(sizeof s->field / sizeof *s->field);
   for (const Ast *t = n->list; t; t = t->next) {
     Field f = {.name = t->name};
     if (s->nfield == most) return eval_error(c, t, "a batch has at most %d fields", most);
     if (!input_type(c, t, &f.kind, &f.type)) return false;
+    f.kind = named_kind(f.kind, f.name);
     for (int i = 0; i < s->nfield; i++)
       if (!strcmp(s->field[i].name, f.name))
         return eval_error(c, t, "the batch has a field '%s' already", f.name);
@@ -257,7 +272,7 @@ static bool batch_fields(Eval *c, const Ast *n, Stream *s) {
           c, t,
           "unlabelled images come without labels; where a study needs their masks, write batch NAME "
           "(source = \"all\")");
-    if (!same_extents(c, t, s, &f)) return false;
+    if (!check_regions(c, t, &f) || !same_extents(c, t, s, &f)) return false;
     s->field[s->nfield++] = f;
   }
   return s->nfield > 0 || eval_error(c, n, "the batch has no fields");
@@ -345,6 +360,7 @@ void exec_train(Eval *c, const Ast *n) {
     return;
   }
   c->train = n;
+  exec_validation(c, n);
   int passes = c->opt->grads ? 2 : 1;
   for (int i = 0; i < passes && (i == 0 || c->diag.errors == 0); i++) {
     Frame frame = {.result = v_none()};
@@ -376,6 +392,12 @@ static void predict_outputs(Eval *c, const Ast *n, Value v) {
   if (!shape)
     eval_fail(c, n, "predict returns %s for the image %s; it must be (N,classes,S)", type_str(t, buf),
               type_str(in, was));
+  else if (regions_of(c) && t.dim[1] == regions_of(c) && t.dt == F32) fn_output(c->fn, "prob", v.u.node);
+  else if (regions_of(c))
+    eval_fail(c, n,
+              "predict returns %s; it must be (N,%d,S), a probability for each of the regions of prepare: "
+              "sigmoid(logits)",
+              type_str(t, buf), regions_of(c));
   else if (t.dt != F32 || (t.dim[1] < 2 && c->prog->classes != 1))
     eval_fail(
         c, n,

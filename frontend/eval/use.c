@@ -164,7 +164,7 @@ static Program *compile(Arena *a, const char *path, const char *text, size_t siz
   c->include[c->ninclude++] = real_path(c, path);
   run_source(c, src);
   bool parsed = c->diag.errors == 0;
-  if (parsed) check_defines(c, src), check_prepare(c);
+  if (parsed) check_defines(c, src), check_prepare(c), check_validation(c);
   if (options) *options = c->options;
   if (c->opt->sources) *c->opt->sources = c->diag.sources;
   if (c->diag.errors) return NULL;

@@ -44,7 +44,7 @@ typedef enum {
   N_BLOCK,   /* name; list: parameters; b: body */
   N_NET,     /* name; list: inputs; list2: configuration; b: body */
   N_PARAM,   /* name; a: default or NULL */
-  N_TRAIN,   /* name; b: body */
+  N_TRAIN,   /* name; list2: how it validates (N_ARG); b: body */
   N_PREDICT, /* list: inputs (N_TYPED); b: body */
   N_FORWARD, /* name; list: inputs (N_TYPED); b: body */
 } AstKind;

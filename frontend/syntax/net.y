@@ -43,7 +43,7 @@ enum { YYMAXDEPTH_NET = 3000 };
 %token T_VALUE_START "value"
 
 %type <ast> stmt simple compound expr choice body else_part param arg subscript typed map value entry setting
-%type <list> stmts params names args args1 exprs subscripts typeds option_list batch_options inputs
+%type <list> stmts params names args args1 exprs subscripts typeds option_list options inputs
 %type <list> stmts_more settings settings_more entries entries_more
 
 %right "if"
@@ -108,7 +108,7 @@ compound:
   | "update" names "with" choice body
      { $$ = with_list(p, children(p, node(p, N_UPDATE, &@1), $4, $5, NULL), $2); }
   | "update" names body { $$ = with_list(p, children(p, node(p, N_UPDATE, &@1), NULL, $3, NULL), $2); }
-  | "batch" "a name" batch_options '{' typeds '}'
+  | "batch" "a name" options '{' typeds '}'
      { $$ = with_list2(p, with_list(p, node(p, N_BATCH, &@2), $5), $3); $$->name = $2; }
   | "block" "a name" '(' params ')' body
      { $$ = with_list(p, children(p, node(p, N_BLOCK, &@2), NULL, $6, NULL), $4); $$->name = $2; }
@@ -118,7 +118,8 @@ compound:
      { $$ = with_list2(p, with_list(p, children(p, node(p, N_NET, &@2), NULL, $8, NULL), $4), $6);
        $$->name = $2; }
   | "prepare" '{' settings '}' { $$ = with_list(p, node(p, N_PREPARE, &@1), $3); }
-  | "train" "a name" body { $$ = children(p, node(p, N_TRAIN, &@2), NULL, $3, NULL); $$->name = $2; }
+  | "train" "a name" options body
+     { $$ = with_list2(p, children(p, node(p, N_TRAIN, &@2), NULL, $4, NULL), $3); $$->name = $2; }
   | "predict" '(' inputs ')' body
      { $$ = with_list(p, children(p, node(p, N_PREDICT, &@1), NULL, $5, NULL), $3); $$->name = "predict"; }
   | "forward" "a name" '(' inputs ')' body
@@ -130,7 +131,7 @@ else_part: %empty { $$ = NULL; }
   | "else" "if" choice body else_part { $$ = children(p, node(p, N_IF, &@2), $3, $4, $5); }
   ;
 
-batch_options: %empty { $$ = (AstList){NULL, NULL, 0}; } | '(' args ')' { $$ = $2; } ;
+options: %empty { $$ = (AstList){NULL, NULL, 0}; } | '(' args ')' { $$ = $2; } ;
 inputs: typed { $$ = append((AstList){NULL, NULL, 0}, $1); } | inputs ',' typed { $$ = append($1, $3); } ;
 /* The fields of a batch: one a line, or separated by commas. */
 typeds: %empty { $$ = (AstList){NULL, NULL, 0}; }

@@ -1,10 +1,10 @@
 /* field.c - the table of batch fields as the runtime sees it. */
 #include "runtime/base/field.h"
 
-enum { PICTURE = false, MASK = true, BY_HOST = false, BY_DEVICE = true };
+enum { PICTURE, MASK, REGIONS, BY_HOST = false, BY_DEVICE = true };
 const BatchFieldInfo batch_field[BATCH_FIELDS] = {
 #define FIELD(name, word, type, element, content, maker, draw)                                               \
-  [NETC_FIELD_##name] = {content, maker, DRAW_##draw},
+  [NETC_FIELD_##name] = {(content) != PICTURE, (content) == REGIONS, maker, DRAW_##draw},
 #include "ir/fields.def"
 #undef FIELD
 };

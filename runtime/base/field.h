@@ -11,10 +11,11 @@ enum {
   BATCH_FIELDS
 };
 
-typedef enum { DRAW_NORMAL, DRAW_CLASSES, DRAW_UNIT } Draw;
+typedef enum { DRAW_NORMAL, DRAW_CLASSES, DRAW_BINARY, DRAW_UNIT } Draw;
 
 typedef struct {
-  bool mask;      /* made of the image's mask, one channel; else the image, with its channels */
+  bool mask;      /* made of the image's mask; else the image, with its channels */
+  bool regions;   /* a channel for each region that the module names; else one where it is of the mask */
   bool by_device; /* a device can make it of images it keeps; else only the host */
   Draw draw;      /* what a benchmark feeds */
 } BatchFieldInfo;

@@ -104,6 +104,20 @@ static bool make_LABEL(const Taking *t, const BatchField *f, char err[ERR_MAX]) 
   return true;
 }
 
+/* A channel for each region; -1 in all of them where the label is to be ignored. Channels last. */
+static bool make_REGIONS(const Taking *t, const BatchField *f, char err[ERR_MAX]) {
+  const Recipe *recipe = t->s->data->shape.recipe;
+  int n = recipe->nregion;
+  float *dst = (float *)f->dst + place_of(t, n);
+  (void)err;
+  for (int64_t i = 0; i < t->s->count; i++) {
+    uint8_t c = t->s->label[i];
+    for (int r = 0; r < n; r++)
+      dst[i * n + r] = c == CLASS_IGNORE ? -1.0f : (float)(recipe->member[c] >> r & 1);
+  }
+  return true;
+}
+
 static bool make_SDF(const Taking *t, const BatchField *f, char err[ERR_MAX]) {
   Sampler *s = t->s;
   for (int64_t i = 0; i < s->count; i++) s->mask[i] = s->label[i] == CLASS_IGNORE ? 0 : s->label[i];

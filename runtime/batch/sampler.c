@@ -148,6 +148,7 @@ static int64_t sample_bytes(const Sampler *s, const Sample *x) {
 /* Reads the item and keeps it where there is room. */
 static bool load(Sampler *s, int i, Sample *out, bool *owned, char err[ERR_MAX]) {
   if (!data_load_part(s->data, s->item[i], false, out, err)) return false;
+  if (!data_hide_untold(s->data, s->item[i], out, err)) return sample_free(out), false;
   int64_t bytes = sample_bytes(s, out);
   free(out->own_label);
   out->own_label = NULL;

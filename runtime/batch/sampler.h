@@ -11,7 +11,7 @@ typedef struct Sampler Sampler;
 typedef struct {
   int32_t kind;  /* NetcFieldKind */
   int64_t batch; /* N */
-  void *dst; /* float (IMAGE, STRONG, SDF) or int32_t (LABEL), in the input's memory order: channels last */
+  void *dst;     /* float, or int32_t (LABEL), in the input's memory order: channels last */
 } BatchField;
 /* number: the stream's among the module's. The data set is borrowed. */
 Sampler *sampler_new(Dataset *d, const NetcStream *stream, int number, uint64_t seed, char err[ERR_MAX]);

@@ -29,6 +29,7 @@ static void fill_input(const Session *s, const NetcFn *f, const NetcArray *in) {
     philox_at(x, 1, 0, (uint64_t)(in - f->inputs), (uint64_t)i);
     double u = (double)(x[0] >> 8) * 0x1p-24, v = (double)(x[1] >> 8) * 0x1p-24;
     if (in->dtype == NETC_I32) ((int32_t *)session_at(s, in))[i] = (int32_t)(x[0] % (uint32_t)classes);
+    else if (draw == DRAW_BINARY) ((float *)session_at(s, in))[i] = (float)(x[0] & 1);
     else if (draw == DRAW_UNIT) ((float *)session_at(s, in))[i] = (float)(2 * u - 1);
     else ((float *)session_at(s, in))[i] = (float)(sqrt(-2 * log(u + 0x1p-24)) * cos(6.283185307179586 * v));
   }

@@ -16,6 +16,11 @@ static const NetcArray *first_image(const NetcModule *d, const NetcFn *fn) {
   return NULL;
 }
 
+static int64_t channels_of(const NetcModule *d, int32_t kind, const NetcArray *image) {
+  if (batch_field[kind].regions) return d->prepare ? d->prepare->nregions : 0;
+  return batch_field[kind].mask ? 1 : image->dim[1];
+}
+
 bool batch_shape(const Module *m, const NetcFn *fn, DataShape *shape, char err[ERR_MAX]) {
   const NetcModule *d = m->desc;
   const NetcArray *first = first_image(d, fn);
@@ -28,7 +33,7 @@ bool batch_shape(const Module *m, const NetcFn *fn, DataShape *shape, char err[E
       if (in->rank != d->spatial + 2)
         return err_set(err, "%s: batch field %s is %s; an image has %d axes", m->path, in->name,
                        array_str(in, a), d->spatial + 2);
-      int64_t channels = batch_field[f->kind].mask ? 1 : first->dim[1];
+      int64_t channels = channels_of(d, f->kind, first);
       if (in->dim[1] != channels ||
           memcmp(first->dim + 2, in->dim + 2, sizeof *in->dim * (size_t)d->spatial) != 0)
         return err_set(err, "%s: %s is %s but %s is %s; images of one data set have one shape", m->path,

@@ -3,12 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include "runtime/cli/masks.h"
 #include "runtime/cli/plan.h"
 #include "runtime/cli/predictor.h"
 #include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
 #include "runtime/eval/bootstrap.h"
 #include "runtime/eval/eval.h"
+#include "runtime/eval/regions.h"
 
 /* ---- what is printed ---- */
 
@@ -16,18 +18,24 @@ static void print_head(const ReportAbout *a, const Results *r) {
   static const char *const then[] = {[EMPTY_ONE] = "agreed values count there (--empty)",
                                      [EMPTY_NAN] = "what is not defined there is left out",
                                      [EMPTY_SKIP] = "they are left out"};
-  printf("%s, %s split, %d %ss%s%s\n", a->data, a->split, r->items, r->unit,
-         a->clean.fill ? ", holes filled" : "", a->clean.largest ? ", largest component" : "");
-  if (r->classes > 2)
+  printf("%s, %s split, %d %ss%s%s%s%s\n", a->data, a->split, r->items, r->unit,
+         a->masks ? ", masks of " : "", a->masks ? a->masks : "", a->clean.fill ? ", holes filled" : "",
+         a->clean.largest ? ", largest component" : "");
+  if (r->classes > 2 && a->regions)
+    printf("each value is the mean over the %lld regions\n", (long long)r->classes - 1);
+  else if (r->classes > 2)
     printf("each value is the mean over the %lld foreground classes, each against all others\n",
            (long long)r->classes - 1);
   if (metrics_want(&a->metrics, AREAS)) printf("NSD within %g\n", a->metrics.tolerance);
   char label[CLASS_LABEL];
   for (int64_t c = 1; c < r->classes; c++) {
-    int without = results_without(r, c);
+    int without = results_without(r, c), untold = results_untold(r, c);
+    if (untold)
+      printf("%s %s: not told by the masks of %d of the %d %ss, and left out there\n",
+             a->regions ? "region" : "class", class_label(a, c, label), untold, r->items, r->unit);
     if (without || a->metrics.empty == EMPTY_SKIP)
-      printf("class %s: not in the truth of %d of the %d %ss; %s\n", class_label(a, c, label), without,
-             r->items, r->unit, then[a->metrics.empty]);
+      printf("%s %s: not in the truth of %d of the %d %ss; %s\n", a->regions ? "region" : "class",
+             class_label(a, c, label), without, r->items, r->unit, then[a->metrics.empty]);
   }
 }
 
@@ -62,6 +70,7 @@ static void print_results(const ReportAbout *a, const Results *r) {
 static const CliOption options[] = {
     {"data", "NAME[:DIR]", "data set: lits, isic2018, la, folder or phantom; DIR, or $NETRUN_DATA/NAME"},
     {"weights", "FILE[,FILE..]", "a checkpoint or other .safetensors file; of several the mean is taken"},
+    {"masks", "DIR", "score the mask files of a folder, of this program or another, instead of --weights"},
     {"split", "NAME", "test, val or train (test)"},
     SPLIT_OPTIONS,
     {"out", "DIR", "write DIR/eval.csv, one row per image, DIR/eval.json, and the pictures"},
@@ -134,6 +143,14 @@ static Dataset *open_data(const CliArgs *args, const char *spec, const CliWeight
   return NULL;
 }
 
+/* What a report calls its columns: classes or regions. */
+static const char *const *names_of(const NetcPrepare *p, const char *names[NETC_MAX_REGIONS + 1]) {
+  if (!regions_of(p)) return p ? p->classes : NULL;
+  names[0] = "";
+  for (int r = 0; r < p->nregions; r++) names[r + 1] = p->regions[r].name;
+  return names;
+}
+
 /* The session is ready, the options are read. */
 static bool evaluate_data(Predictor *p, const EvalOptions *o, const Dataset *d, char err[ERR_MAX]) {
   Results r = {0};
@@ -146,6 +163,41 @@ static bool evaluate_data(Predictor *p, const EvalOptions *o, const Dataset *d, 
   return ok;
 }
 
+/* Masks that are there: what the options say of prediction would be without effect. */
+static bool check_masks(const CliArgs *args, const EvalOptions *o, char err[ERR_MAX]) {
+  static const char *const predicts[] = {"weights", "overlap", "stride",   "window",
+                                         "flips",   "raw",     "overlays", "fingerprint"};
+  if (!o->masks)
+    return cli_given(args, "weights") ||
+           err_set(err, "--weights is missing, or --masks DIR, where predictions are (see --help)");
+  for (size_t i = 0; i < sizeof predicts / sizeof *predicts; i++)
+    if (cli_given(args, predicts[i]))
+      return err_set(err, "--%s is for predicting; --masks %s scores masks that are there", predicts[i],
+                     o->masks);
+  return !o->by_slice || err_set(err, "--by slice: --masks %s scores the masks of whole volumes", o->masks);
+}
+
+/* How the module predicts, or that it does not. */
+static bool read_weights(const CliArgs *args, EvalOptions *o, Predictor *p, Recipe *r, CliWeights *weights,
+                         char err[ERR_MAX]) {
+  const Module *m = p->session->module;
+  if (o->masks) return cli_cleaning(args, NULL, &o->clean, err); /* whoever predicted them cleaned them */
+  return cli_weights(args, weights, err) &&
+         cli_resolve(args, weights->file, weights->n, p->shape.channels, r, err) &&
+         cli_cleaning(args, m, &o->clean, err) && cli_predictor(args, p, weights, err);
+}
+
+static bool evaluate_masks(const CliArgs *args, Predictor *p, EvalOptions *o, const Dataset *d,
+                           char err[ERR_MAX]) {
+  Masks masks = {.of = NULL};
+  if (o->masks && !masks_of_folder(o->masks, d, o->split, cli_given(args, "missing"), &masks, err))
+    return false;
+  o->mask = masks.of;
+  bool ok = evaluate_data(p, o, d, err);
+  masks_free(&masks);
+  return ok;
+}
+
 static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_MAX]) {
   EvalOptions *o = user;
   const char *data;
@@ -153,19 +205,18 @@ static bool evaluate(Session *s, const CliArgs *args, void *user, char err[ERR_M
   Predictor p;
   Recipe recipe;
   Notes notes;
-  if (!cli_required(args, "data", &data, err) || !cli_required(args, "weights", &(const char *){NULL}, err) ||
-      !predictor_new(&p, s, err))
+  if (!cli_required(args, "data", &data, err) || !check_masks(args, o, err) || !predictor_new(&p, s, err))
     return false;
   session_init(s, 0);
   notes_init(&notes);
   p.shape.recipe = &recipe, p.shape.notes = &notes;
   o->weights = cli_value(args, "weights");
-  o->class_names = s->module->desc->prepare ? s->module->desc->prepare->classes : NULL;
+  const char *names[NETC_MAX_REGIONS + 1];
+  o->class_names = names_of(s->module->desc->prepare, names);
   Dataset *d = NULL;
-  bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
-            cli_resolve(args, weights.file, weights.n, p.shape.channels, &recipe, err) &&
-            cli_cleaning(args, s->module, &o->clean, err) && cli_predictor(args, &p, &weights, err) &&
-            (d = open_data(args, data, &weights, &p, o, err)) && evaluate_data(&p, o, d, err);
+  bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) &&
+            read_weights(args, o, &p, &recipe, &weights, err) &&
+            (d = open_data(args, data, &weights, &p, o, err)) && evaluate_masks(args, &p, o, d, err);
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
   notes_free(&notes);
   data_close(d);
@@ -189,7 +240,10 @@ static bool read_metrics(const CliArgs *args, MetricOptions *o, char err[ERR_MAX
 }
 
 static bool run(const CliArgs *args, char err[ERR_MAX]) {
-  EvalOptions o = {.split = SPLIT_TEST, .out = cli_value(args, "out"), .progress = stderr};
+  EvalOptions o = {.split = SPLIT_TEST,
+                   .out = cli_value(args, "out"),
+                   .masks = cli_value(args, "masks"),
+                   .progress = stderr};
   const char *split = cli_value(args, "split"), *by = cli_value(args, "by");
   if (by && strcmp(by, "slice") != 0 && strcmp(by, "volume") != 0)
     return err_set(err, "--by is `%s`; it can be slice or volume", by);
@@ -204,7 +258,7 @@ static bool run(const CliArgs *args, char err[ERR_MAX]) {
 }
 
 const Command cmd_eval = {"eval",
-                          "MODULE --data NAME[:DIR] --weights FILE",
+                          "MODULE --data NAME[:DIR] --weights FILE | --masks DIR",
                           "Scores predictions against masks: Dice, Jaccard, surface distances, volumes.",
                           1,
                           1,

@@ -1,5 +1,4 @@
 /* info.c - netrun info: what is in a module. */
-#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,50 +8,13 @@
 #include "runtime/cli/cli.h"
 #include "runtime/session/footprint.h"
 #include "runtime/session/prepare.h"
+#include "runtime/session/validation.h"
 #include "runtime/cli/info.h"
 #include "runtime/session/session.h"
 
 static const char *const fn_kind[] = {"training step", "predict", "forward"};
 static const char *const source_name[] = {"labeled", "unlabeled", "all"};
 static const char *const role_name[] = {"parameters", "buffers", "averaged copies", "optimiser state"};
-
-bool info_json(const Module *m, FILE *out) {
-  const NetcModule *d = m->desc;
-  cJSON *root = cJSON_CreateObject(), *nets = cJSON_AddArrayToObject(root, "networks");
-  for (int i = 0; i < d->nnets; i++) {
-    cJSON *n = cJSON_CreateObject();
-    cJSON_AddStringToObject(n, "name", d->nets[i].name);
-    cJSON_AddNumberToObject(n, "parameters", (double)d->nets[i].parameters);
-    cJSON_AddNumberToObject(n, "macs", (double)d->nets[i].macs);
-    cJSON_AddItemToArray(nets, n);
-  }
-  cJSON_AddNumberToObject(root, "arena_bytes", (double)d->arena_bytes);
-  cJSON *fns = cJSON_AddArrayToObject(root, "functions");
-  for (int i = 0; i < d->nfns; i++) {
-    Footprint p = footprint_plan(d, &d->fns[i], 1);
-    cJSON *f = cJSON_CreateObject();
-    cJSON_AddStringToObject(f, "name", d->fns[i].name);
-    cJSON_AddNumberToObject(f, "variable_bytes", (double)p.variables);
-    cJSON_AddNumberToObject(f, "working_bytes", (double)p.working);
-    cJSON_AddNumberToObject(f, "batch_bytes", (double)p.batch);
-    cJSON_AddNumberToObject(f, "scratch_bytes_per_thread", (double)p.scratch);
-    cJSON_AddItemToArray(fns, f);
-  }
-  cJSON *kernels = cJSON_AddArrayToObject(root, "kernels");
-  for (int i = 0; i < d->nkernels; i++) {
-    cJSON *k = cJSON_CreateObject();
-    cJSON_AddStringToObject(k, "name", d->kernels[i].name);
-    cJSON_AddNumberToObject(k, "flops", (double)d->kernels[i].flops);
-    cJSON_AddNumberToObject(k, "bytes", (double)d->kernels[i].bytes);
-    cJSON_AddItemToArray(kernels, k);
-  }
-  char *text = cJSON_Print(root);
-  cJSON_Delete(root);
-  if (!text) return false;
-  fprintf(out, "%s\n", text);
-  cJSON_free(text);
-  return true;
-}
 
 static void print_networks(const NetcModule *d, FILE *out) {
   fprintf(out, "networks\n");
@@ -127,6 +89,7 @@ void info_text(const Module *m, FILE *out) {
   fprintf(out, "  axes             %d spatial, %" PRId64 " classes\n", d->spatial, d->classes);
   if (d->max_iterations) fprintf(out, "  iterations       %" PRId64 "\n", d->max_iterations);
   if (d->epoch_iterations) fprintf(out, "  epoch            %" PRId64 " iterations\n", d->epoch_iterations);
+  validation_tell(d->validation, out);
   fprintf(out, "  runs as          %s, %d kernels\n", isa_name(m->isa), d->nkernels);
   const NetcDevice *g = d->device;
   if (g)
@@ -159,7 +122,7 @@ static bool run(const CliArgs *args, char err[ERR_MAX]) {
 }
 
 static const CliOption options[] = {
-    {"json", NULL, "networks, arena_bytes and kernels as JSON"},
+    {"json", NULL, "networks, memory, preparation, validation and kernels as JSON"},
     {"device", "NAME", "cuda:N: what that GPU is, and what of the module it runs; MODULE may be left out"},
     {NULL, NULL, NULL}};
 const Command cmd_info = {

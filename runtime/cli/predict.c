@@ -1,9 +1,10 @@
 /* predict.c - netrun predict: masks of images and volumes that are not part of a data set. */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+#include "runtime/cli/inputs.h"
 #include "runtime/cli/predictor.h"
 #include "runtime/cli/recipe.h"
 #include "runtime/cli/session.h"
@@ -13,17 +14,29 @@
 #include "runtime/base/scratch.h"
 #include "runtime/io/picture.h"
 #include "runtime/eval/predictor.h"
+#include "runtime/eval/regions.h"
 #include "runtime/image/image.h"
 #include "runtime/io/format.h"
 
-/* ---- one file ---- */
+/* ---- one image ---- */
 
-/* One input, or a directory of them. */
+/* What is asked for. */
 typedef struct {
   const char *in, *out, *overlay, *prob; /* overlay, prob: NULL: none */
+  const char *ending;                    /* of a folder's masks; NULL: what is usual */
   Cleaning clean;
   int64_t memory; /* bytes; 0: what it takes */
+  bool skip_existing, keep_going;
 } Job;
+
+/* An image and where its results go. */
+typedef struct {
+  const Job *job;
+  const Input *in;
+  const char *out, *prob;
+} Task;
+
+static const char *name_of(const Task *t) { return t->in->files.image[0]; }
 
 static bool write_overlay(const Job *job, const Predictor *p, const Sample *x, const uint8_t *small,
                           char err[ERR_MAX]) {
@@ -49,152 +62,182 @@ static const int32_t *file_values(const Predictor *p, int32_t value[CLASSES]) {
   return value;
 }
 
-static bool write_answer(const Predictor *p, const Sample *x, const Job *job, const Answer *a,
+static bool write_answer(const Predictor *p, const Sample *x, const Task *t, const Answer *a,
                          char err[ERR_MAX]) {
-  int64_t classes = p->shape.classes;
+  int64_t classes = p->shape.classes, scores = p->decision.scores;
   int32_t value[CLASSES];
   const Written mask = {x->own_spatial, 1, x->own, a->mask, NULL, classes, file_values(p, value)};
-  const Written prob = {x->own_spatial, (int)classes, x->own, NULL, a->prob, classes, NULL};
-  return clean_mask(a->mask, classes, x->own_spatial, &x->own, &job->clean, err) &&
-         image_write(job->out, job->in, &mask, err) &&
-         (!job->prob || image_write(job->prob, job->in, &prob, err)) &&
-         write_overlay(job, p, x, a->small, err);
+  /* a picture's too, as a volume of rows, columns and one plane */
+  const Written prob = {3, (int)scores, x->own, NULL, a->prob, scores, NULL};
+  const Cleaning *how = &t->job->clean;
+  if (!clean_answer(a->mask, p->regions, classes, x->own_spatial, &x->own, how, err)) return false;
+  answer_classes(a->mask, p->regions, grid_count(&x->own));
+  if (a->small) answer_classes(a->small, p->regions, predictor_elements(x));
+  return image_write(t->out, name_of(t), &mask, err) &&
+         (!t->prob || image_write(t->prob, name_of(t), &prob, err)) &&
+         write_overlay(t->job, p, x, a->small, err);
 }
 
-static bool predict_sample(Predictor *p, Sample *x, const Job *job, char err[ERR_MAX]) {
+static bool predict_sample(Predictor *p, Sample *x, const Task *t, char err[ERR_MAX]) {
+  bool overlay = t->job->overlay;
   int64_t own = grid_count(&x->own), small = predictor_elements(x);
-  Answer a = {.mask = malloc((size_t)own), .small = job->overlay ? malloc((size_t)small) : NULL};
-  bool ok = a.mask && (a.small || !job->overlay);
-  if (!ok) err_memory(err, job->in, own + small);
-  if (ok && job->prob) ok = scratch_floats(own * p->shape.classes, &a.prob, err);
+  Answer a = {.mask = malloc((size_t)own), .small = overlay ? malloc((size_t)small) : NULL};
+  bool ok = a.mask && (a.small || !overlay);
+  if (!ok) err_memory(err, name_of(t), own + small);
+  if (ok && t->prob) ok = scratch_floats(own * p->decision.scores, &a.prob, err);
   ok = ok && predictor_answer(p, x, &a, err);
-  if (!job->overlay) free(x->image), x->image = NULL;
-  ok = ok && write_answer(p, x, job, &a, err);
-  scratch_free(a.prob, own * p->shape.classes);
+  if (!overlay) free(x->image), x->image = NULL;
+  ok = ok && write_answer(p, x, t, &a, err);
+  scratch_free(a.prob, own * p->decision.scores);
   free(a.mask), free(a.small);
   return ok;
 }
 
 enum { TOLD = 256 << 20 }; /* bytes; nobody's memory is short of less */
 
-static bool plan_file(Predictor *p, const Job *job, const Files *files, Plan *plan, char err[ERR_MAX]) {
+static bool plan_image(Predictor *p, const Job *job, const Files *files, Plan *plan, char err[ERR_MAX]) {
   *plan = (Plan){.overlay = job->overlay != NULL, .clean = cleaning_wanted(&job->clean)};
   return plan_memory(p, files, plan, job->memory, err);
 }
 
-static bool predict_file(Predictor *p, const Job *job, char err[ERR_MAX]) {
+static bool predict_image(Predictor *p, const Task *t, char err[ERR_MAX]) {
   Sample x;
   Plan plan;
-  char *name = (char *)(uintptr_t)job->in;
-  const Files files = {.image = &name, .nimage = 1};
-  if (!plan_file(p, job, &files, &plan, err)) return false;
-  if (job->memory || plan.peak >= TOLD) plan_print(&plan, job->in, stderr);
-  if (!data_load_files(&files, &p->shape, &x, err)) return false;
-  bool ok = predict_sample(p, &x, job, err);
+  int spatial = image_spatial(t->in->files.image[0], err);
+  bool suits = spatial >= p->shape.spatial; /* of what does not, reading tells what is wrong */
+  if (!spatial || (suits && !image_writable(t->out, spatial, err))) return false;
+  if (!input_complete(t->in, &p->shape, err) || !plan_image(p, t->job, &t->in->files, &plan, err))
+    return false;
+  if (t->job->memory || plan.peak >= TOLD) plan_print(&plan, name_of(t), stderr);
+  if (!data_load_files(&t->in->files, &p->shape, &x, err)) return false;
+  bool ok = predict_sample(p, &x, t, err);
   sample_free(&x);
   return ok;
 }
 
-/* ---- a directory ---- */
+/* Is all there that this image would give? */
+static bool is_done(const Task *t) {
+  return t->job->skip_existing && file_exists(t->out) && (!t->prob || file_exists(t->prob));
+}
 
-typedef struct {
-  char *in;                  /* its path; NULL: no image */
-  char mask[512], prob[512]; /* the names of its files */
-} Named;
+static bool same_file(const char *a, const char *b) {
+  struct stat x, y;
+  return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
 
-/* A file of the directory, or a folder of it that is a series. */
-static bool name_one(const char *dir, const char *name, Named *out, char err[ERR_MAX]) {
-  out->in = path_join(dir, name);
-  if (!out->in) return err_memory(err, "a file name", 0);
-  if (!format_of_image(out->in)) return free(out->in), out->in = NULL, true;
-  int spatial = image_spatial(out->in, err), stem = (int)format_stem(name);
-  if (!spatial) return false;
-  const Format *f = format_of_masks(spatial == 3 ? HOLDS_VOLUME : HOLDS_PICTURE);
-  snprintf(out->mask, sizeof out->mask, "%.*s%s", stem, name, f->ending[0]);
-  snprintf(out->prob, sizeof out->prob, "%.*s.nii.gz", stem, name);
+/* No result may take the place of a file that is read, be it one that nobody named. */
+static bool inputs_are_safe(const Task *t, char err[ERR_MAX]) {
+  const Files *f = &t->in->files;
+  for (int i = 0; i < f->nimage; i++)
+    if (same_file(f->image[i], t->out) || (t->prob && same_file(f->image[i], t->prob)))
+      return err_set(err, "%s is a channel of the image, and would be overwritten by --out or --prob",
+                     f->image[i]);
   return true;
 }
 
-static int by_mask_name(const void *x, const void *y) {
-  const Named *a = x, *b = y;
-  int order = strcmp(a->mask, b->mask);
-  return order ? order : strcmp(a->in, b->in);
-}
-
-static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
-
-/* A series, named after its folder. */
-static bool list_series(const char *folder, Named **out, int *n, char err[ERR_MAX]) {
-  char *path = realpath(folder, NULL), *slash = path ? strrchr(path, '/') : NULL;
-  *n = 0, *out = calloc(1, sizeof **out);
-  bool ok = *out && slash ? (*slash = 0, name_one(path, slash + 1, *out, err)) : err_sys(err, "%s", folder);
-  *n = ok && (*out)->in;
-  free(path);
+static bool predict_file(Predictor *p, const Job *job, char err[ERR_MAX]) {
+  Inputs in;
+  if (!inputs_of_file(job->in, &p->shape, &in, err)) return false;
+  const Task t = {job, in.list, job->out, job->prob};
+  bool ok = inputs_are_safe(&t, err), done = ok && is_done(&t);
+  ok = ok && (done || predict_image(p, &t, err));
+  if (done) fprintf(stderr, "%s is there already (--skip-existing)\n", job->out);
+  inputs_free(&in);
   return ok;
 }
 
-/* The images of a directory, sorted by their masks' names, to be freed by free_names. */
-static bool list_images(const char *dir, Named **out, int *n, char err[ERR_MAX]) {
-  struct dirent **entry = NULL;
-  if (format_of(dir)) return list_series(dir, out, n, err);
-  int entries = scandir(dir, &entry, visible, alphasort);
-  if (entries < 0) return err_sys(err, "cannot read directory %s", dir);
-  Named *list = calloc((size_t)entries + 1, sizeof *list);
-  bool ok = list || err_memory(err, dir, entries);
-  *n = 0, *out = list;
-  for (int i = 0; i < entries; i++) {
-    ok = ok && name_one(dir, entry[i]->d_name, &list[*n], err);
-    if (list && list[*n].in) ++*n;
-    free(entry[i]);
+/* ---- a folder ---- */
+
+typedef struct {
+  Predictor *p;
+  const Job *job;
+  Inputs in;
+  int skipped, failed;
+  bool *is_failed; /* by image */
+  bool terminal;   /* progress is shown */
+} Folder;
+
+/* The folder that a file goes into. */
+static bool make_folder_of(const char *path, char err[ERR_MAX]) {
+  char *dir = strdup(path), *slash = dir ? strrchr(dir, '/') : NULL;
+  if (slash) *slash = 0;
+  bool ok = dir ? !slash || make_dirs(dir, err) : err_memory(err, "a file name", 0);
+  free(dir);
+  return ok;
+}
+
+/* The count stands where the next line begins, and gives way to what is printed. */
+static void clear_progress(const Folder *f) {
+  if (f->terminal) fputs("\r\033[K", stderr), fflush(stderr);
+}
+
+static void show_progress(const Folder *f, int done) {
+  clear_progress(f);
+  if (f->terminal) fprintf(stderr, "%d/%d\r", done, f->in.n), fflush(stderr);
+}
+
+static bool predict_one(Folder *f, int i, char err[ERR_MAX]) {
+  const Input *in = &f->in.list[i];
+  const Job *job = f->job;
+  char *out = path_join(job->out, in->mask), *prob = job->prob ? path_join(job->prob, in->prob) : NULL;
+  const Task t = {job, in, out, prob};
+  bool ok = (out && (prob || !job->prob)) || err_memory(err, "a file name", 0);
+  if (ok && is_done(&t)) f->skipped++;
+  else {
+    ok = ok && make_folder_of(out, err) && (!prob || make_folder_of(prob, err)) &&
+         predict_image(f->p, &t, err);
+    if (ok) clear_progress(f), printf("%s\n", out), fflush(stdout);
   }
-  free(entry);
-  if (list) qsort(list, (size_t)*n, sizeof *list, by_mask_name);
-  char endings[ALL_ENDINGS];
-  return ok && (*n > 0 || err_set(err, "%s holds no images (%s)", dir, format_endings(endings)));
-}
-
-static void free_names(Named *list, int n) {
-  for (int i = 0; i < n; i++) free(list[i].in);
-  free(list);
-}
-
-/* Two images whose masks would have one name (a.png and a.jpg)? */
-static bool distinct(const Named *list, int n, const char *dir, char err[ERR_MAX]) {
-  for (int i = 1; i < n; i++)
-    if (!strcmp(list[i - 1].mask, list[i].mask))
-      return err_set(err, "%s: the masks of %s and %s would both be %s; predict them one by one", dir,
-                     strrchr(list[i - 1].in, '/') + 1, strrchr(list[i].in, '/') + 1, list[i].mask);
-  return true;
-}
-
-static bool predict_named(Predictor *p, const Job *all, const Named *image, char err[ERR_MAX]) {
-  Job job = *all;
-  char *out = path_join(all->out, image->mask), *prob = all->prob ? path_join(all->prob, image->prob) : NULL;
-  job.in = image->in, job.out = out, job.prob = prob;
-  bool ok = out && (prob || !all->prob) ? predict_file(p, &job, err) : err_memory(err, "a file name", 0);
-  if (ok) printf("%s\n", out);
   free(out), free(prob);
   return ok;
 }
 
-/* An image that takes more memory than there may be is told before the first is predicted. */
-static bool all_fit(Predictor *p, const Job *job, const Named *list, int n, char err[ERR_MAX]) {
-  for (int i = 0; job->memory && i < n; i++) {
+/* What would stop on the way is told before the first image is predicted: one that takes more memory than
+ * there may be, or lacks a channel. */
+static bool all_good(const Folder *f, char err[ERR_MAX]) {
+  for (int i = 0; i < f->in.n && !f->job->keep_going; i++) {
     Plan plan;
-    char *name = list[i].in;
-    if (!plan_file(p, job, &(Files){.image = &name, .nimage = 1}, &plan, err)) return false;
+    if (!input_complete(&f->in.list[i], &f->p->shape, err)) return false;
+    if (f->job->memory && !plan_image(f->p, f->job, &f->in.list[i].files, &plan, err)) return false;
   }
   return true;
 }
 
-static bool predict_directory(Predictor *p, const Job *job, char err[ERR_MAX]) {
-  Named *list = NULL;
-  int n = 0;
-  bool ok = list_images(job->in, &list, &n, err) && distinct(list, n, job->in, err) &&
-            all_fit(p, job, list, n, err) && make_dirs(job->out, err) &&
-            (!job->prob || make_dirs(job->prob, err));
-  for (int i = 0; ok && i < n; i++) ok = predict_named(p, job, &list[i], err);
-  free_names(list, n);
+static bool predict_all(Folder *f, char err[ERR_MAX]) {
+  bool ok = true;
+  for (int i = 0; ok && i < f->in.n; i++) {
+    show_progress(f, i);
+    if (predict_one(f, i, err)) continue;
+    clear_progress(f);
+    ok = f->job->keep_going;
+    if (ok) fprintf(stderr, "%s\n", err), f->is_failed[i] = true, f->failed++;
+  }
+  clear_progress(f);
+  return ok;
+}
+
+/* Which were passed over, and which failed, one a line. */
+static bool tell_rest(const Folder *f, char err[ERR_MAX]) {
+  if (f->skipped)
+    fprintf(stderr, "%d of %d masks were there already (--skip-existing)\n", f->skipped, f->in.n);
+  if (!f->failed) return true;
+  fprintf(stderr, "failed:\n");
+  for (int i = 0; i < f->in.n; i++)
+    if (f->is_failed[i]) fprintf(stderr, "  %s\n", f->in.list[i].files.image[0]);
+  return err_set(err, "%d of the %d images of %s could not be predicted; they are listed above", f->failed,
+                 f->in.n, f->job->in);
+}
+
+static bool predict_folder(Predictor *p, const Job *job, char err[ERR_MAX]) {
+  Folder f = {.p = p, .job = job, .terminal = isatty(STDERR_FILENO)};
+  const char *const skip[2] = {job->out, job->prob};
+  if (!inputs_of_folder(job->in, &p->shape, job->ending, skip, &f.in, err)) return false;
+  f.is_failed = calloc((size_t)f.in.n + 1, sizeof *f.is_failed);
+  bool ok = f.is_failed || err_memory(err, "the list of images", f.in.n);
+  ok = ok && all_good(&f, err) && make_dirs(job->out, err) && (!job->prob || make_dirs(job->prob, err)) &&
+       predict_all(&f, err) && tell_rest(&f, err);
+  free(f.is_failed);
+  inputs_free(&f.in);
   return ok;
 }
 
@@ -202,11 +245,14 @@ static bool predict_directory(Predictor *p, const Job *job, char err[ERR_MAX]) {
 
 static const CliOption options[] = {
     {"weights", "FILE[,FILE..]", "a checkpoint or other .safetensors file; of several the mean is taken"},
-    {"in", "IMAGE|DIR",
-     "a picture, volume or DICOM series (docs/data.md lists the formats), or a directory of them"},
+    {"in", "IMAGE|DIR", "a picture, volume or DICOM series, files of its channels a,b, or a directory"},
     {"out", "MASK|DIR", ".png; for a volume .nii.gz, .nii, .nrrd or .mha; a directory if --in is one"},
+    {"ending", "ENDING", "of a directory's masks: .nii.gz, .nrrd, .mha, .png .. (.nii.gz; pictures .png)"},
+    {"skip-existing", NULL, "leave out images whose masks are there: go on with a run that was stopped"},
+    {"keep-going", NULL, "an image that fails does not stop the others; the failed are listed at the end"},
     {"overlay", "PNG", "also a picture: the image, and the prediction's outline in red over it"},
-    {"prob", "FILE|DIR", "also the probabilities of all classes: a float NIfTI volume of four axes"},
+    {"prob", "FILE|DIR",
+     "also the probabilities of all classes or regions: a float NIfTI volume of four axes"},
     {"memory", "SIZE", "take no more than this, as 2G; the result does not depend on it"},
     CLI_CLEAN_OPTIONS,
     CLI_PREDICTOR_OPTIONS,
@@ -226,13 +272,22 @@ static bool is_many(const Job *job) {
   return is_directory(job->in) && (!format_of(job->in) || !format_by_ending(job->out));
 }
 
-static bool same_file(const char *a, const char *b) {
-  struct stat x, y;
-  return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+static bool read_ending(const Job *job, char err[ERR_MAX]) {
+  const Format *f = job->ending ? format_with_ending(job->ending) : NULL;
+  if (!job->ending || (f && f->write && is_many(job))) return true;
+  if (f && f->write)
+    return err_set(err, "--ending %s: is for a directory of images; here --out %s says the format",
+                   job->ending, job->out);
+  return err_set(err, "--ending %s: masks are written as .png, .nii.gz, .nii, .nrrd, .mha, .mhd, .tif",
+                 job->ending);
 }
 
 static bool read_job(const CliArgs *args, Job *job, char err[ERR_MAX]) {
-  *job = (Job){.overlay = cli_value(args, "overlay"), .prob = cli_value(args, "prob")};
+  *job = (Job){.overlay = cli_value(args, "overlay"),
+               .prob = cli_value(args, "prob"),
+               .ending = cli_value(args, "ending"),
+               .skip_existing = cli_given(args, "skip-existing"),
+               .keep_going = cli_given(args, "keep-going")};
   if (!cli_required(args, "weights", &(const char *){NULL}, err) ||
       !cli_required(args, "in", &job->in, err) || !cli_required(args, "out", &job->out, err) ||
       !cli_bytes(args, "memory", 0, &job->memory, err))
@@ -243,7 +298,7 @@ static bool read_job(const CliArgs *args, Job *job, char err[ERR_MAX]) {
     return err_set(err, "--prob %s is the name of --in or --out", job->prob);
   if (job->overlay && is_many(job))
     return err_set(err, "--overlay is for a single image; %s is a directory", job->in);
-  return true;
+  return read_ending(job, err);
 }
 
 static bool predict(Session *s, const CliArgs *args, void *user, char err[ERR_MAX]) {
@@ -260,7 +315,7 @@ static bool predict(Session *s, const CliArgs *args, void *user, char err[ERR_MA
   bool ok = cli_recipe(args, s->module, p.shape.channels, &recipe, err) && cli_weights(args, &weights, err) &&
             cli_resolve(args, weights.file, weights.n, p.shape.channels, &recipe, err) &&
             cli_cleaning(args, s->module, &job.clean, err) && cli_predictor(args, &p, &weights, err) &&
-            (is_many(&job) ? predict_directory(&p, &job, err) : predict_file(&p, &job, err));
+            (is_many(&job) ? predict_folder(&p, &job, err) : predict_file(&p, &job, err));
   notes_print(&notes, 0, NOTES_SHOWN, stderr);
   notes_free(&notes);
   cli_weights_free(&weights);

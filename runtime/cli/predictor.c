@@ -76,7 +76,7 @@ bool cli_predictor(const CliArgs *args, Predictor *p, const CliWeights *weights,
 }
 
 bool cli_cleaning(const CliArgs *args, const Module *m, Cleaning *out, char err[ERR_MAX]) {
-  *out = cleaning_of(cli_given(args, "raw") ? NULL : m->desc->prepare);
+  *out = cleaning_of(!m || cli_given(args, "raw") ? NULL : m->desc->prepare);
   out->fill = out->fill || cli_given(args, "fill"), out->largest = out->largest || cli_given(args, "largest");
   return cli_number(args, "drop", out->drop, &out->drop, err) &&
          (out->drop >= 0 || err_set(err, "--drop is %g; a volume of 0 or more mm^3 is expected", out->drop));

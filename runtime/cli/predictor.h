@@ -33,6 +33,6 @@ bool cli_weights(const CliArgs *args, CliWeights *out, char err[ERR_MAX]);
 void cli_weights_free(CliWeights *w);
 /* Sets the predictor's way of working, and loads the weights (weights NULL: they are there). */
 bool cli_predictor(const CliArgs *args, Predictor *p, const CliWeights *weights, char err[ERR_MAX]);
-/* What the module says is done to predicted masks, and options add. */
+/* What the module says is done to predicted masks, and options add; m NULL: what options say alone. */
 bool cli_cleaning(const CliArgs *args, const Module *m, Cleaning *out, char err[ERR_MAX]);
 #endif

@@ -89,9 +89,11 @@ static const CliOption options[] = {
     {"force", NULL, "throw the results in --out away and start anew"},
     {"save-every", "N", "a checkpoint every N iterations (1000)"},
     {"log-every", "N", "without a terminal: a line every N iterations (100)"},
-    {"eval-every", "N", "score the val split every N iterations, into val.csv (never)"},
+    {"eval-every", "N",
+     "score the val split every N iterations, into val.csv (what the module says; 0: never)"},
     {"eval-split", "NAME", "the split of --eval-every: val, test or train (val)"},
-    {"best", "METRIC", "keep the weights that are best on val by this, or none (DI)"},
+    {"best", "METRIC",
+     "keep the weights that are best on val by this, or none (what the module says, or DI)"},
     CLI_PREDICTOR_OPTIONS,
     {"case-by", "REGEX", "cases of images by their paths: the first group (names without _z031, _slice_3)"},
     CLI_RECIPE_OPTIONS,
@@ -108,11 +110,10 @@ static bool read_options(Trainer *t, const CliArgs *args, SplitPlan *plan, char 
   if (!cli_int(args, "seed", 0, 0, INT64_MAX, &seed, err) ||
       !cli_int(args, "iterations", m->desc->max_iterations, 1, INT64_C(1) << 40, &iterations, err) ||
       !cli_int(args, "save-every", 1000, 1, INT64_MAX, &o->save_every, err) ||
-      !cli_int(args, "log-every", 100, 1, INT64_MAX, &o->log_every, err) ||
-      !cli_int(args, "eval-every", 0, 1, INT64_MAX, &o->eval_every, err))
+      !cli_int(args, "log-every", 100, 1, INT64_MAX, &o->log_every, err))
     return false;
   o->seed = (uint64_t)seed, o->iterations = iterations;
-  if (!trainer_origin(t, args, plan, err)) return false;
+  if (!trainer_origin(t, args, plan, err) || !trainer_validation(t, args, err)) return false;
   return o->iterations > 0 || err_set(err, "how long? %s does not say; give --iterations N", m->path);
 }
 

@@ -1,4 +1,5 @@
 /* train_data.c - the data set of a training run: the one of its checkpoint, or what the options say. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/base/file.h"
@@ -41,16 +42,20 @@ bool trainer_origin(Trainer *t, const CliArgs *args, SplitPlan *plan, char err[E
 
 /* Where there is nothing to validate on and nobody said what, a part of the training cases is set aside. */
 static bool make_val(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
-  static const char how[] = "20%";
+  const NetcValidation *v = t->session->module->desc->validation;
+  const char *how = v && v->val ? v->val : "20%";
+  char who[96] = "--eval-every";
+  if (!cli_given(args, "eval-every"))
+    snprintf(who, sizeof who, "the module, which validates every %" PRId64 " iterations,", t->opt.eval_every);
   if (data_count(t->data, SPLIT_VAL, false) || t->recalled || cli_given(args, "val") ||
       cli_given(args, "eval-split") || !t->opt.eval_every)
     return true;
   if (!data_split_val(t->data, how, err)) return false;
   strcpy(t->opt.origin.val, how);
   note(&t->notes,
-       "%s has no validation cases: --eval-every makes %s of the training cases those, by name (--val says "
+       "%s has no validation cases: %s makes %s of the training cases those, by name (--val says "
        "how many, --eval-split what else to score)",
-       t->data->name, how);
+       t->data->name, who, how);
   return true;
 }
 
@@ -91,6 +96,19 @@ static bool check_masks(const Trainer *t, char err[ERR_MAX]) {
       bare, images, d->root, d->item[first].name, t->session->module->path);
 }
 
+/* Background of partial masks is ignored, which losses know of where the module was compiled for it. */
+static bool check_partial(const Trainer *t, char err[ERR_MAX]) {
+  const NetcModule *d = t->session->module->desc;
+  int n = data_partial(t->data);
+  if (!n || (d->prepare && d->prepare->ignore)) return true;
+  return err_set(
+      err,
+      "%s/partial.list: the masks of %d case%s tell some classes only, so that their background is "
+      "ignored, but %s was compiled without ignored labels: map a value to \"ignore\" in the "
+      "`labels` of its prepare, if masks have it or not (255: \"ignore\")",
+      t->data->root, n, n == 1 ? "" : "s", t->session->module->path);
+}
+
 /* What the recipe takes from the training set: what the run began with, or a file says, or else measured
  * now. */
 static bool resolve_recipe(Trainer *t, const CliArgs *args, char err[ERR_MAX]) {
@@ -126,5 +144,5 @@ bool trainer_data(Trainer *t, const CliArgs *args, const SplitPlan *plan, char e
   if (!data_count(t->data, SPLIT_TRAIN, false))
     return err_set(err, "%s has no images to train on", t->data->root);
   snprintf(o->origin.data, sizeof o->origin.data, "%s", t->data->name);
-  return check_masks(t, err) && resolve_recipe(t, args, err);
+  return check_masks(t, err) && check_partial(t, err) && resolve_recipe(t, args, err);
 }

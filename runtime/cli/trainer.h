@@ -28,6 +28,9 @@ bool trainer_origin(Trainer *t, const CliArgs *args, SplitPlan *plan, char err[E
 /* Opens --data, divided and labelled; tells its oddities. */
 bool trainer_data(Trainer *t, const CliArgs *args, const SplitPlan *plan, char err[ERR_MAX]);
 
-/* train_eval.c: opt.eval and what it takes, where there is --eval-every. */
+/* train_eval.c: how often to validate, on what, and by which metric the best weights are kept: as options
+ * say, or the checkpoint that the run goes on from, or the module. */
+bool trainer_validation(Trainer *t, const CliArgs *args, char err[ERR_MAX]);
+/* opt.eval and what it takes, where the run validates; behind trainer_data. */
 bool trainer_eval(Trainer *t, const CliArgs *args, char err[ERR_MAX]);
 #endif

@@ -34,8 +34,9 @@ typedef struct {
   char *name;  /* case00012_z031, ISIC_0000000, ... unique */
   int patient; /* index of its case */
   Split split;
-  bool labeled; /* training items: it has a mask, and data_split_labeled takes it; others always */
-  int volume;   /* of a slice: the number of its volume, whose slices are neighbours in the list; else -1 */
+  bool labeled;  /* training items: it has a mask, and data_split_labeled takes it; others always */
+  int volume;    /* of a slice: the number of its volume, whose slices are neighbours in the list; else -1 */
+  uint8_t *only; /* the classes that its mask tells (partial.list), for only_has; NULL: all */
 } Item;
 
 typedef struct Dataset {
@@ -77,6 +78,7 @@ typedef struct {
   bool skip_missing;   /* names in lists that fit nothing are left out with a note; else an error */
   bool shared;         /* a case in two lists belongs to the later one, with a note; else it is an error */
   const char *case_by; /* which images are one case: FindOptions.case_by */
+  bool any_class;      /* what partial.list calls classes need be none of the module's */
 } SplitPlan;
 
 /* spec: NAME:DIR, or NAME to look for $NETRUN_DATA/NAME; names lits, isic2018 (isic), la, folder, phantom (no
@@ -97,12 +99,30 @@ uint64_t data_split_hash(const Dataset *d);
  * or the path of a list (list.h). */
 bool data_split_labeled(Dataset *d, const char *how, uint64_t seed, char err[ERR_MAX]);
 int data_count(const Dataset *d, Split split, bool labeled_only);
+/* How many cases are in partial.list: their masks tell some of the classes only. */
+int data_partial(const Dataset *d);
+/* Of an item of such a case: background of x->label, which may be a class that nobody drew, becomes
+ * CLASS_IGNORE. For training; own_label stays. Checks first. */
+bool data_hide_untold(const Dataset *d, int item, Sample *x, char err[ERR_MAX]);
+/* An error: the item's mask has a class that the list does not name for it. label: n of its classes. */
+bool data_check_told(const Dataset *d, int item, const uint8_t *label, int64_t n, char err[ERR_MAX]);
+/* Does the mask of an item tell class c? */
+static inline bool only_has(const uint8_t *only, int c) { return !only || only[c / 8] >> c % 8 & 1; }
 bool data_load(const Dataset *d, int item, Sample *out, char err[ERR_MAX]);
 /* The same; own_label only when asked for. */
 bool data_load_part(const Dataset *d, int item, bool own, Sample *out, char err[ERR_MAX]);
 void sample_free(Sample *s);
 /* The whole volume that a slice belongs to, as a stack; other items as data_load has them. */
 bool data_load_whole(const Dataset *d, int item, Sample *out, char err[ERR_MAX]);
+/* The paths of an item; nimage is 0 for the phantom's. They are d's. */
+Files data_files(const Dataset *d, int item);
+/* own_label, own and own_spatial alone, of a slice those of its whole volume; needs no fingerprint. own_label
+ * is NULL where there is no mask. */
+bool data_load_truth(const Dataset *d, int item, Sample *out, char err[ERR_MAX]);
+/* Classes (truth->own) of a mask file of that item that is not the data set's own: read by the same labels,
+ * and brought to the same grid. *mask is to be freed. */
+bool data_load_mask(const Dataset *d, int item, const char *path, const Sample *truth, uint8_t **mask,
+                    char err[ERR_MAX]);
 /* Files that belong to no data set, prepared as its items are: a picture, a volume, or for a 2-D module and a
  * volume a stack. */
 bool data_load_files(const Files *files, const DataShape *shape, Sample *out, char err[ERR_MAX]);

@@ -62,6 +62,11 @@ bool store_open(Dataset *d, char err[ERR_MAX]);
 bool store_reserve(const Dataset *d, int volume, char err[ERR_MAX]);
 void store_close(SliceStore *s);
 
+/* partial.c */
+enum { ONLY_BYTES = 256 / 8 };
+/* Items' `only`, by DIR/partial.list where there is one. */
+bool partial_read(Dataset *d, bool any_class, char err[ERR_MAX]);
+
 /* split.c */
 bool split_cases(Dataset *d, const char *kind, const SplitPlan *plan, char err[ERR_MAX]);
 uint64_t name_hash(const char *s);

@@ -9,7 +9,7 @@
 void data_close(Dataset *d) {
   if (!d) return;
   DataImpl *m = d->impl;
-  for (int i = 0; i < d->nitem; i++) free(d->item[i].name), source_free(&m->source[i]);
+  for (int i = 0; i < d->nitem; i++) free(d->item[i].name), free(d->item[i].only), source_free(&m->source[i]);
   for (int i = 0; i < d->ncase; i++) free(m->patient[i]);
   store_close(&m->store);
   free(m->source), free(m->patient), free(m->order);
@@ -72,6 +72,7 @@ Dataset *data_open_split(const char *spec, const DataShape *shape, const SplitPl
   if (ok && d->root) ok = scan_directory(d, plan ? plan->case_by : NULL, err);
   else if (ok && !phantom_items(d)) ok = err_set(err, "not enough memory");
   m->skip_missing = plan && plan->skip_missing, m->shared = plan && plan->shared;
+  ok = ok && (!d->root || partial_read(d, plan && plan->any_class, err));
   ok = ok && split_cases(d, d->name, plan ? plan : &as_lists_say, err) && store_open(d, err);
   if (ok) mark_labeled(d);
   else data_close(d), d = NULL;

@@ -112,7 +112,7 @@ static void drop_left_out(Dataset *d) {
   int n = 0, all = d->nitem;
   for (int i = 0; i < d->nitem; i++) {
     if (d->item[i].split == SPLIT_NONE) {
-      free(d->item[i].name), source_free(&m->source[i]);
+      free(d->item[i].name), free(d->item[i].only), source_free(&m->source[i]);
       continue;
     }
     d->item[n] = d->item[i], m->source[n] = m->source[i], n++;

@@ -6,6 +6,7 @@
 #include "runtime/base/array.h"
 #include "runtime/session/checkpoint.h"
 #include "runtime/eval/predictor.h"
+#include "runtime/eval/regions.h"
 
 _Static_assert((int)NETC_ERROR_MAX == (int)ERR_MAX && (int)NETC_RANK_MAX == (int)NETC_MAX_RANK &&
                    (int)NETC_CPU == (int)ON_HOST,
@@ -123,5 +124,9 @@ bool netc_segment(NetcModel *m, const float *image, const int64_t *dim, uint8_t 
   if (!m->predicts) return predictor_shape(m->module, &shape, error);
   for (int a = 0; a < m->predictor.shape.spatial; a++)
     if (dim[a] < 1) return err_set(error, "extent %d of the image is %lld", a, (long long)dim[a]);
-  return predictor_volume(&m->predictor, image, dim, mask, error);
+  if (!predictor_volume(&m->predictor, image, dim, mask, error)) return false;
+  int64_t n = 1;
+  for (int a = 0; a < m->predictor.shape.spatial; a++) n *= dim[a];
+  answer_classes(mask, m->predictor.regions, n);
+  return true;
 }

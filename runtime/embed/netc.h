@@ -62,10 +62,11 @@ bool netc_run(NetcModel *m, const char *function, const void *const *in, void *c
  * classes. */
 int netc_shape(const NetcModel *m, int *classes, int *channels, int64_t size[3]);
 
-/* The class of every pixel or voxel, the first among equals. image: (channels, dim), mask: (dim), as many
- * extents as netc_shape returns, of any length. Where they are not those of `predict`, windows of that size
- * slide over the image, half a window at a time, and what they say is averaged; smaller images are surrounded
- * by zeros. */
+/* The class of every pixel or voxel, the first among equals; where the module predicts regions that overlap,
+ * that of the last one whose probability is above 0.5 (docs/language.md). image: (channels, dim), mask:
+ * (dim), as many extents as netc_shape returns, of any length. Where they are not those of `predict`, windows
+ * of that size slide over the image, half a window at a time, and what they say is averaged; smaller images
+ * are surrounded by zeros. */
 bool netc_segment(NetcModel *m, const float *image, const int64_t *dim, uint8_t *mask,
                   char error[NETC_ERROR_MAX]);
 

@@ -17,21 +17,21 @@ int64_t predictor_elements(const Sample *x) {
 
 bool answer_of_scores(const Predictor *p, const Sample *x, const float *score, const Answer *out,
                       char err[ERR_MAX]) {
-  int64_t h = x->own.dim[0], w = x->own.dim[1], classes = p->shape.classes;
+  int64_t h = x->own.dim[0], w = x->own.dim[1], classes = p->decision.scores;
   float *large = out->prob ? out->prob : malloc((size_t)(h * w * classes) * sizeof *large);
   bool ok = large != NULL;
   for (int64_t c = 0; ok && c < classes; c++)
     resize_nearest_values(score + c * p->patch, x->dim[0], x->dim[1], large + c * h * w, h, w);
-  if (ok && out->mask) largest_class(large, classes, h * w, out->mask);
-  if (ok && out->small) largest_class(score, classes, p->patch, out->small);
+  if (ok && out->mask) decide_all(&p->decision, large, h * w, out->mask);
+  if (ok && out->small) decide_all(&p->decision, score, p->patch, out->small);
   if (large != out->prob) free(large);
   return ok || err_memory(err, "scores of an image at its own size", h * w * classes * 4);
 }
 
 static bool answer_picture(Predictor *p, const Sample *x, const Answer *out, char err[ERR_MAX]) {
-  float *score = malloc((size_t)(p->patch * p->shape.classes) * sizeof *score);
+  float *score = malloc((size_t)(p->patch * p->decision.scores) * sizeof *score);
   const float *image = x->image;
-  bool ok = score || err_memory(err, "scores of an image", p->patch * p->shape.classes * 4);
+  bool ok = score || err_memory(err, "scores of an image", p->patch * p->decision.scores * 4);
   ok = ok && predictor_scores(p, &image, 1, score, err) && answer_of_scores(p, x, score, out, err);
   free(score);
   return ok;
@@ -50,7 +50,7 @@ typedef struct {
 
 static void stack_planes(const Predictor *p, const Sample *x, Stack *s, Restore *r, int64_t z, int64_t n,
                          uint8_t *small) {
-  int64_t classes = p->shape.classes, plane = s->cut.h * s->cut.w;
+  int64_t classes = p->decision.scores, plane = s->cut.h * s->cut.w;
   for (int64_t i = 0; i < n; i++) {
     const float *score = s->score + i * classes * p->patch;
     for (int64_t c = 0; c < classes; c++)
@@ -58,7 +58,7 @@ static void stack_planes(const Predictor *p, const Sample *x, Stack *s, Restore 
                             s->cut.w);
     s->slab.from = z + i, s->slab.to = z + i + 1;
     restore_planes(r, &s->slab);
-    if (small) largest_class(score, classes, p->patch, small + (z + i) * p->patch);
+    if (small) decide_all(&p->decision, score, p->patch, small + (z + i) * p->patch);
   }
 }
 
@@ -75,9 +75,9 @@ static bool run_stack(Predictor *p, const Sample *x, Stack *s, Restore *r, const
 
 static bool answer_stack(Predictor *p, const Sample *x, const Answer *out, char err[ERR_MAX]) {
   Stack s = {.cut = slices_of(&x->place)};
-  int64_t classes = p->shape.classes, plane = s.cut.h * s.cut.w * classes;
+  int64_t classes = p->decision.scores, plane = s.cut.h * s.cut.w * classes;
   Restore r;
-  if (!restore_new(&r, &x->place, classes, p->session->pool, err)) return false;
+  if (!restore_new(&r, &x->place, p->decision, p->session->pool, err)) return false;
   r.mask = out->mask, r.prob = out->prob;
   s.score = malloc((size_t)(SLICES_AT_ONCE * classes * p->patch) * sizeof *s.score);
   s.plane = malloc((size_t)plane * sizeof *s.plane);
@@ -112,7 +112,7 @@ static bool score_windows(void *user, const float *window, int64_t n, float *sco
   int64_t one = p->patch * p->shape.channels;
   const float *image[WINDOWS_AT_ONCE];
   for (int64_t i = 0; i < n; i++) image[i] = window + i * one;
-  memset(score, 0, (size_t)(n * p->patch * p->shape.classes) * sizeof *score);
+  memset(score, 0, (size_t)(n * p->patch * p->decision.scores) * sizeof *score);
   return predictor_add(p, image, n, 1, score, err); /* slide divides by the number of models */
 }
 
@@ -121,7 +121,7 @@ static void take_planes(void *user, const Slab *slab) { restore_planes(&((Volume
 static Slide slide_of(const Predictor *p, const Windows *w, void *user) {
   return (Slide){.windows = w,
                  .channels = p->shape.channels,
-                 .classes = p->shape.classes,
+                 .classes = p->decision.scores,
                  .batch = p->batch < WINDOWS_AT_ONCE ? p->batch : WINDOWS_AT_ONCE,
                  .models = p->models,
                  .tiles = p->tiles,
@@ -138,7 +138,7 @@ static bool answer_windows(Predictor *p, const float *image, const int64_t *dim,
   Volume v = {.p = p};
   Windows w;
   if (!windows_new(&w, &p->shape, dim, &p->plan)) return err_memory(err, "windows over an image", 0);
-  bool ok = restore_new(&v.restore, place, p->shape.classes, p->session->pool, err);
+  bool ok = restore_new(&v.restore, place, p->decision, p->session->pool, err);
   if (ok) {
     v.restore.mask = out->mask, v.restore.prob = out->prob, v.restore.small = out->small;
     Slide s = slide_of(p, &w, &v);
@@ -166,7 +166,7 @@ bool predictor_answer(Predictor *p, const Sample *x, const Answer *out, char err
 }
 
 int64_t predictor_bytes(const Predictor *p, int spatial_of_file, const int64_t dim[3]) {
-  int64_t classes = p->shape.classes;
+  int64_t classes = p->decision.scores;
   if (p->shape.spatial == 2) /* scores of slices or of the picture, and a plane of them at its own size */
     return ((spatial_of_file == 3 ? SLICES_AT_ONCE : 1) * p->patch + dim[0] * dim[1]) * classes * 4;
   Windows w;

@@ -7,11 +7,11 @@
 #include "runtime/eval/eval.h"
 #include "runtime/base/file.h"
 #include "runtime/eval/overlay.h"
-#include "runtime/eval/score.h"
+#include "runtime/eval/regions.h"
 #include "runtime/io/picture.h"
 #include "runtime/image/image.h"
 
-enum { GROUP_2D = 32, GROUP_3D = 1 };
+enum { GROUP_2D = 32, GROUP_3D = 1, GROUP_MASKS = 4 };
 
 /* What is scored at once: an item, or with all its slices the volume that a 2-D module was given. */
 typedef struct {
@@ -21,10 +21,10 @@ typedef struct {
 
 typedef struct {
   Sample sample;
-  float *score;   /* (classes, S) of a picture or a slice, which are brought to the file's grid in parallel */
-  uint8_t *small; /* predicted classes at the sample's size, for pictures */
+  float *score;   /* (scores, S) of a picture or a slice, which are brought to the file's grid in parallel */
+  uint8_t *small; /* what is predicted at the sample's size, for pictures */
   uint8_t *own;   /* the same on the file's grid, cleaned */
-  Metrics *metrics; /* by class, as score_masks gives them */
+  Metrics *metrics; /* by class, as score_answer gives them */
   bool ok, overlay;
   char err[ERR_MAX];
 } Scored;
@@ -40,13 +40,40 @@ typedef struct {
 
 /* ---- one item ---- */
 
+static int64_t parts_of(const Predictor *p) { return scored_parts(p->regions, p->shape.classes); }
+
 static int spatial_of(const Group *g) { return g->predictor->shape.spatial; }
+
+/* Has the slice's volume others? Its name ends in its number then. */
+static bool is_one_of_several(const Dataset *d, int item) {
+  int volume = d->item[item].volume;
+  return (item > 0 && d->item[item - 1].volume == volume) ||
+         (item + 1 < d->nitem && d->item[item + 1].volume == volume);
+}
 
 static const char *name_of(const Group *g, int i, char room[512]) {
   const char *name = g->data->item[g->unit[i].item].name, *slice = strrchr(name, '_');
-  bool cut = g->unit[i].whole && slice;
+  bool cut = g->unit[i].whole && slice && is_one_of_several(g->data, g->unit[i].item);
   snprintf(room, 512, "%.*s", cut ? (int)(slice - name) : (int)strlen(name), name);
   return room;
+}
+
+static bool load_sample(const Group *g, const Unit *u, Sample *out, char err[ERR_MAX]) {
+  if (g->opt->mask) return data_load_truth(g->data, u->item, out, err);
+  return u->whole ? data_load_whole(g->data, u->item, out, err) : data_load(g->data, u->item, out, err);
+}
+
+/* Room for what is predicted, or what others have. */
+static bool load_prediction(const Group *g, const Unit *u, Scored *s) {
+  int64_t own = grid_count(&s->sample.own), small = s->overlay ? predictor_elements(&s->sample) : 0;
+  s->small = s->overlay ? malloc((size_t)small) : NULL;
+  s->metrics = malloc((size_t)parts_of(g->predictor) * sizeof *s->metrics);
+  if (g->opt->mask && s->metrics) {
+    if (!data_load_mask(g->data, u->item, g->opt->mask[u->item], &s->sample, &s->own, s->err)) return false;
+    return answer_bits(s->own, g->predictor->regions, own), true;
+  }
+  s->own = malloc((size_t)own);
+  return ((s->small || !s->overlay) && s->own && s->metrics) || err_memory(s->err, "a mask", small + own);
 }
 
 static void load_one(void *ctx, int64_t task) {
@@ -54,18 +81,15 @@ static void load_one(void *ctx, int64_t task) {
   Scored *s = &g->scored[task];
   const Unit *u = &g->unit[task];
   char name[512];
-  s->ok = u->whole ? data_load_whole(g->data, u->item, &s->sample, s->err)
-                   : data_load(g->data, u->item, &s->sample, s->err);
+  s->ok = load_sample(g, u, &s->sample, s->err);
   if (!s->ok) return;
   if (!s->sample.own_label) {
     s->ok = err_set(s->err, "%s has no mask to compare with: choose another --split, or use netrun predict",
                     name_of(g, (int)task, name));
     return;
   }
-  int64_t small = predictor_elements(&s->sample), own = grid_count(&s->sample.own);
-  s->small = s->overlay ? malloc((size_t)small) : NULL, s->own = malloc((size_t)own);
-  s->metrics = malloc((size_t)g->predictor->shape.classes * sizeof *s->metrics);
-  s->ok = ((s->small || !s->overlay) && s->own && s->metrics) || err_memory(s->err, "a mask", small + own);
+  s->ok = data_check_told(g->data, u->item, s->sample.own_label, grid_count(&s->sample.own), s->err) &&
+          load_prediction(g, u, s);
 }
 
 static void score_one(void *ctx, int64_t task) {
@@ -73,12 +97,14 @@ static void score_one(void *ctx, int64_t task) {
   Scored *s = &g->scored[task];
   const Sample *x = &s->sample;
   int64_t classes = g->predictor->shape.classes;
+  const NetcPrepare *regions = g->predictor->regions;
   const double mm[3] = {grid_spacing(&x->own, 0), grid_spacing(&x->own, 1), grid_spacing(&x->own, 2)};
   const Answer answer = {.mask = s->own, .small = s->small};
   MaskPair pair = {s->own, x->own_label, x->own_spatial, x->own.dim, mm};
   s->ok = (!s->score || answer_of_scores(g->predictor, x, s->score, &answer, s->err)) &&
-          clean_mask(s->own, classes, x->own_spatial, &x->own, &g->opt->clean, s->err) &&
-          score_masks(&pair, classes, &g->opt->metrics, s->metrics, s->err);
+          clean_answer(s->own, regions, classes, x->own_spatial, &x->own, &g->opt->clean, s->err) &&
+          score_answer(&pair, regions, classes, &g->opt->metrics, s->metrics, s->err);
+  if (s->ok) leave_out(s->metrics, regions, classes, g->data->item[g->unit[task].item].only);
 }
 
 /* ---- pictures ---- */
@@ -91,6 +117,7 @@ static bool write_overlay(const Group *g, const Scored *s, const char *name, cha
   char *path = path_join(g->opt->out, file);
   if (!path) return err_memory(err, "a file name", 0);
   const Sample *x = &s->sample;
+  answer_classes(s->small, g->predictor->regions, predictor_elements(x));
   int64_t patch = g->predictor->patch, z = x->slices ? fullest_slice(x->label, x->slices, patch) : 0;
   bool ok = spatial_of(g) == 3
                 ? overlay_volume(path, x->image, x->dim, x->label, s->small, err)
@@ -118,7 +145,7 @@ static bool predict_group(const Group *g, int n, char err[ERR_MAX]) {
         return false;
     return true;
   }
-  int64_t out = p->patch * p->shape.classes; /* pictures fill batches together */
+  int64_t out = p->patch * p->decision.scores; /* pictures fill batches together */
   const float *image[GROUP_2D];
   for (int i = 0; i < n; i++) image[i] = g->scored[i].sample.image;
   if (!predictor_scores(p, image, n, g->score, err)) return false;
@@ -140,7 +167,7 @@ static bool report_group(const Group *g, int n, Results *results, char err[ERR_M
 static bool run_group(Group *g, int n, Results *results, char err[ERR_MAX]) {
   Pool *pool = g->predictor->session->pool;
   pool_run(pool, load_one, g, n);
-  bool ok = all_ok(g, n, err) && predict_group(g, n, err);
+  bool ok = all_ok(g, n, err) && (g->opt->mask || predict_group(g, n, err));
   if (ok) pool_run(pool, score_one, g, n);
   ok = ok && all_ok(g, n, err) && report_group(g, n, results, err);
   for (int i = 0; i < n; i++) {
@@ -158,10 +185,15 @@ static bool is_among(int64_t i, int64_t n, int64_t some) {
   return some > 0 && i * some / n != (i + 1) * some / n;
 }
 
+static int group_room(const Predictor *p, const EvalOptions *o, const Unit *first) {
+  bool volume = p->shape.spatial == 3 || first->whole;
+  return !volume ? GROUP_2D : o->mask ? GROUP_MASKS : GROUP_3D;
+}
+
 static bool run_units(Predictor *p, const Dataset *d, const EvalOptions *o, const Unit *unit, int n,
                       Results *results, char err[ERR_MAX]) {
   Group g = {p, d, o, unit, calloc(GROUP_2D, sizeof *g.scored), NULL};
-  int64_t scores = p->shape.spatial == 2 ? GROUP_2D * p->patch * p->shape.classes : 0;
+  int64_t scores = p->shape.spatial == 2 ? GROUP_2D * p->patch * p->decision.scores : 0;
   if (scores) g.score = malloc((size_t)scores * sizeof *g.score);
   if (!g.scored || (scores && !g.score)) {
     free(g.scored), free(g.score);
@@ -169,7 +201,7 @@ static bool run_units(Predictor *p, const Dataset *d, const EvalOptions *o, cons
   }
   bool ok = true, terminal = o->progress && isatty(fileno(o->progress));
   for (int done = 0; ok && done < n;) {
-    int room = p->shape.spatial == 3 || unit[done].whole ? GROUP_3D : GROUP_2D, some = 0;
+    int room = group_room(p, o, &unit[done]), some = 0;
     g.unit = unit + done;
     while (some < room && done + some < n && unit[done + some].whole == unit[done].whole) {
       memset(&g.scored[some], 0, sizeof g.scored[some]);
@@ -200,7 +232,7 @@ static int units_of(const Dataset *d, const EvalOptions *o, Unit *unit) {
     int volume = d->item[i].volume;
     if (volume >= 0 && volume != last) last = volume, whole = !o->by_slice && whole_in_split(d, i, o->split);
     else if (volume >= 0 && whole) continue;
-    if (d->item[i].split == o->split) unit[n++] = (Unit){i, volume >= 0 && whole};
+    if (d->item[i].split == o->split && (!o->mask || o->mask[i])) unit[n++] = (Unit){i, volume >= 0 && whole};
   }
   return n;
 }
@@ -226,17 +258,19 @@ bool split_named(const char *name, Split *out, char err[ERR_MAX]) {
 ReportAbout eval_about(const Predictor *p, const Dataset *d, const EvalOptions *o) {
   return (ReportAbout){.module = p->session->module->path,
                        .weights = o->weights,
+                       .masks = o->masks,
                        .data = d->name,
                        .root = d->root,
                        .split = split_name[o->split],
                        .class_name = o->class_names,
+                       .regions = p->regions != NULL,
                        .clean = o->clean,
                        .metrics = o->metrics};
 }
 
 bool eval_run(Predictor *p, const Dataset *d, const EvalOptions *o, Results *out, char err[ERR_MAX]) {
   ReportAbout about = eval_about(p, d, o);
-  *out = (Results){.classes = p->shape.classes, .cases = d->ncase};
+  *out = (Results){.classes = parts_of(p), .cases = d->ncase};
   Unit *unit = malloc((size_t)d->nitem * sizeof *unit + 1);
   if (!unit) return err_memory(err, "the list of images", d->nitem * (int64_t)sizeof *unit);
   int n = units_of(d, o, unit);

@@ -13,9 +13,12 @@ typedef struct {
   MetricOptions metrics;
   const char *out;                /* directory for eval.csv, eval.json and pictures; NULL: none of them */
   const char *weights;            /* their file, for the report; NULL: not known */
-  const char *const *class_names; /* by class; NULL: classes are called by their numbers */
+  const char *const *class_names; /* by class, or a word and the regions; NULL: they are called by numbers */
   int overlays;                   /* pictures of so many items, spread evenly over the split */
   FILE *progress;                 /* NULL: silent */
+  const char *const *mask;        /* NULL: predict; else by item a mask to score instead, NULL: left out. Of a
+                                   * volume's slices the first item's is the whole volume's */
+  const char *masks;              /* their folder, for the report */
 } EvalOptions;
 
 /* Predictions are brought to the files' own grids and scored there. *out is to be freed by results_free,

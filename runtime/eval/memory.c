@@ -14,8 +14,9 @@ static bool header_of(const Files *files, Image *header, char err[ERR_MAX]) {
   return true;
 }
 
-/* What clean.c takes to clean a mask, for each of its elements: the mask of a class, labels, a stack. */
-enum { CLEANING = 1 + 4 + 8 }; /* at most: a class is cleaned in its box */
+/* What clean.c takes at most to clean a mask, for each of its elements, in bytes: the mask of a class,
+ * labels, a stack, and sizes of components (an eighth of the elements at most) in an array that grows. */
+enum { CLEANING = 1 + 4 + 8 + 3 }; /* a class is cleaned in its box, which is mostly smaller */
 
 static void count_arrays(const Predictor *p, const Image *file, Plan *plan) {
   const Recipe *r = p->shape.recipe ? p->shape.recipe : &recipe_plain;
@@ -34,8 +35,8 @@ static void count_arrays(const Predictor *p, const Image *file, Plan *plan) {
   plan->mask = own, plan->small = plan->overlay ? spatial == 3 ? n : slices * p->patch : 0;
   plan->net = p->fn->working + p->fn->scratch * pool_threads(p->session->pool) +
               4 * (array_count(p->in) + array_count(p->out) + p->patch);
-  plan->after =
-      plan->mask + (plan->overlay ? plan->image + plan->small : 0) + own * (plan->clean ? CLEANING : 1);
+  plan->after = plan->mask + (plan->overlay ? plan->image + plan->small : 0) +
+                own * (plan->clean ? CLEANING + (p->regions != NULL) : 1);
 }
 
 static void count_sums(Predictor *p, const Image *file, Plan *plan) {

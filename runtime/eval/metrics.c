@@ -13,17 +13,25 @@ typedef struct {
   SurfaceAreas surface;
 } Compared;
 
-#define METRIC(name, column, better, made, told, undefined, agreed, meaning)                                 \
+#define METRIC(name, column, made)                                                                           \
+  static const char column_##name[] = column;                                                                \
+  enum { made_##name = made };                                                                               \
   static double metric_##name(const Compared *c);
-#include "runtime/eval/metrics.def"
+#include "ir/metrics.def"
 #undef METRIC
 
 const MetricInfo metric_info[METRIC_COUNT] = {
-#define METRIC(name, column, better, made, told, undefined, agreed, meaning)                                 \
-  {#name, column, meaning, better, made, told, undefined, agreed},
+#define METRIC(name, better, told, undefined, agreed, meaning)                                               \
+  [METRIC_##name] = {#name, column_##name, meaning, better, (MadeOf)made_##name, told, undefined, agreed},
 #include "runtime/eval/metrics.def"
 #undef METRIC
 };
+#define METRIC(name, better, told, undefined, agreed, meaning) +1
+_Static_assert(METRIC_COUNT == 0
+#include "runtime/eval/metrics.def"
+               ,
+               "each row of ir/metrics.def has one in runtime/eval/metrics.def");
+#undef METRIC
 
 /* NaN: nothing by nothing. */
 static double ratio(double of, double by) { return by != 0 ? of / by : of != 0 ? INFINITY : NAN; }
@@ -118,13 +126,13 @@ static bool compare_surfaces(const MaskPair *m, uint8_t c, const MetricOptions *
 
 bool metrics_of(const MaskPair *m, uint8_t c, const MetricOptions *o, Metrics *out) {
   static double (*const of[METRIC_COUNT])(const Compared *) = {
-#define METRIC(name, column, better, made, told, undefined, agreed, meaning) metric_##name,
-#include "runtime/eval/metrics.def"
+#define METRIC(name, column, made) metric_##name,
+#include "ir/metrics.def"
 #undef METRIC
   };
   Box box;
   Compared k = count(m, c, &box);
-  out->pred = k.pred, out->truth = k.truth;
+  out->pred = k.pred, out->truth = k.truth, out->left_out = 0;
   for (int i = 0; i < METRIC_COUNT; i++) out->value[i] = NAN;
   if (o->empty == EMPTY_SKIP && !k.truth) return true;
   bool ok = compare_surfaces(m, c, o, &box, &k);

@@ -1,5 +1,6 @@
 /* metrics.h - overlap and surface distance between a predicted and a true mask. The metrics are the rows of
- * metrics.def; their definitions, with references, stand at their functions in metrics.c. */
+ * ir/metrics.def and metrics.def; their definitions, with references, stand at their functions in
+ * metrics.c. */
 #ifndef NETRUN_METRICS_H
 #define NETRUN_METRICS_H
 #include <stdbool.h>
@@ -8,8 +9,8 @@
 #include "runtime/prepare/recipe.h"
 
 enum {
-#define METRIC(name, column, better, made, told, undefined, agreed, meaning) METRIC_##name,
-#include "runtime/eval/metrics.def"
+#define METRIC(name, column, made) METRIC_##name,
+#include "ir/metrics.def"
 #undef METRIC
   METRIC_COUNT
 };
@@ -61,6 +62,7 @@ typedef struct {
 typedef struct {
   double value[METRIC_COUNT]; /* NaN where a metric is undefined or not wanted */
   int64_t pred, truth;        /* elements of either mask */
+  int64_t left_out;           /* 1: the truth does not tell this class; values are NaN then, elements 0 */
 } Metrics;
 
 /* Of class c against all others; distances are in units of spacing. false when there is no memory: it takes

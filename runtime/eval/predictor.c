@@ -4,6 +4,7 @@
 #include <string.h>
 #include "runtime/base/array.h"
 #include "runtime/eval/predictor.h"
+#include "runtime/eval/regions.h"
 #include "runtime/session/checkpoint.h"
 
 /* The one input that is an image: float, (N,C,S). */
@@ -18,9 +19,9 @@ static const NetcArray *image_input(const NetcFn *f, int spatial) {
   return found;
 }
 
-static bool output_fits(const NetcArray *in, const NetcArray *out) {
+static bool output_fits(const NetcArray *in, const NetcArray *out, int regions) {
   if (out->rank != in->rank || out->dtype != NETC_F32 || out->dim[0] != in->dim[0]) return false;
-  if (out->dim[1] < 2 || out->dim[1] > 256) return false;
+  if (regions ? out->dim[1] != regions : out->dim[1] < 2 || out->dim[1] > 256) return false;
   return memcmp(out->dim + 2, in->dim + 2, sizeof *in->dim * (size_t)(in->rank - 2)) == 0;
 }
 
@@ -33,17 +34,18 @@ static const NetcFn *find(const Module *m, const NetcArray **in, DataShape *shap
     return NULL;
   }
   *in = image_input(f, m->desc->spatial);
-  if (!*in || f->noutputs < 1 || !output_fits(*in, &f->outputs[0])) {
+  const NetcPrepare *regions = regions_of(m->desc->prepare);
+  if (!*in || f->noutputs < 1 || !output_fits(*in, &f->outputs[0], regions ? regions->nregions : 0)) {
     err_set(err,
             "%s: its predict function maps %s to %s; one image f32[N,channels,SIZE] to scores "
-            "f32[N,classes,SIZE] of two or more classes is expected",
+            "f32[N,classes,SIZE] of two or more classes, or of as many regions as prepare names, is expected",
             m->path, *in ? (*in)->name : "its inputs",
             f->noutputs ? array_str(&f->outputs[0], got) : "nothing");
     return NULL;
   }
   *shape = (DataShape){.spatial = m->desc->spatial, .channels = (int)(*in)->dim[1]};
   memcpy(shape->size, (*in)->dim + 2, sizeof *shape->size * (size_t)shape->spatial);
-  shape->classes = f->outputs[0].dim[1];
+  shape->classes = regions ? regions->nclasses : f->outputs[0].dim[1];
   return f;
 }
 
@@ -58,6 +60,8 @@ bool predictor_new(Predictor *p, const Session *s, char err[ERR_MAX]) {
   if (!p->fn) return false;
   window_plan_of(s->module->desc->prepare, &p->plan);
   p->out = &p->fn->outputs[0];
+  p->regions = regions_of(s->module->desc->prepare);
+  p->decision = (Decision){p->out->dim[1], p->regions != NULL};
   p->batch = p->in->dim[0], p->patch = 1;
   for (int a = 0; a < p->shape.spatial; a++) p->patch *= p->shape.size[a];
   int64_t in = array_count(p->in), out = array_count(p->out);
@@ -100,14 +104,14 @@ static void flip(const DataShape *shape, int axes, const float *in, float *out) 
 bool predictor_add(Predictor *p, const float *const *image, int64_t n, float weight, float *score,
                    char err[ERR_MAX]) {
   int ways = p->flips ? 1 << p->shape.spatial : 1;
-  int64_t channels = p->shape.channels, classes = p->shape.classes;
+  int64_t channels = p->shape.channels, scores = p->decision.scores;
   float scale = weight / (float)ways, *turned = malloc((size_t)p->patch * sizeof *turned);
   bool ok = turned || err_memory(err, "a flipped image", p->patch * 4);
   for (int w = 0; ok && w < ways; w++) {
     for (int64_t k = 0; k < n * channels; k++)
       flip(&p->shape, w, image[k / channels] + k % channels * p->patch, p->images + k * p->patch);
     ok = score_batch(p, n, err);
-    for (int64_t k = 0; ok && k < n * classes; k++) {
+    for (int64_t k = 0; ok && k < n * scores; k++) {
       flip(&p->shape, w, p->scores + k * p->patch, turned);
       for (int64_t i = 0; i < p->patch; i++) score[k * p->patch + i] += scale * turned[i];
     }
@@ -121,7 +125,7 @@ bool predictor_choose(Predictor *p, int m, char err[ERR_MAX]) {
 }
 
 bool predictor_scores(Predictor *p, const float *const *image, int64_t n, float *score, char err[ERR_MAX]) {
-  int64_t out = p->patch * p->shape.classes;
+  int64_t out = p->patch * p->decision.scores;
   memset(score, 0, (size_t)(n * out) * sizeof *score);
   for (int m = 0; m < p->models; m++) {
     if (!predictor_choose(p, m, err)) return false;
@@ -133,22 +137,13 @@ bool predictor_scores(Predictor *p, const float *const *image, int64_t n, float 
   return true;
 }
 
-void largest_class(const float *scores, int64_t classes, int64_t patch, uint8_t *mask) {
-  for (int64_t i = 0; i < patch; i++) {
-    int64_t best = 0;
-    for (int64_t c = 1; c < classes; c++)
-      if (scores[c * patch + i] > scores[best * patch + i]) best = c;
-    mask[i] = (uint8_t)best;
-  }
-}
-
 bool predictor_slices(Predictor *p, const float *image, int64_t n, uint8_t *mask, char err[ERR_MAX]) {
-  float *score = malloc((size_t)(p->patch * p->shape.classes) * sizeof *score);
-  bool ok = score || err_memory(err, "scores of an image", p->patch * p->shape.classes * 4);
+  float *score = malloc((size_t)(p->patch * p->decision.scores) * sizeof *score);
+  bool ok = score || err_memory(err, "scores of an image", p->patch * p->decision.scores * 4);
   for (int64_t i = 0; ok && i < n; i++) {
     const float *one = image + i * p->patch * p->shape.channels;
     ok = predictor_scores(p, &one, 1, score, err);
-    if (ok) largest_class(score, p->shape.classes, p->patch, mask + i * p->patch);
+    if (ok) decide_all(&p->decision, score, p->patch, mask + i * p->patch);
   }
   free(score);
   return ok;

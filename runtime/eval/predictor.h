@@ -6,10 +6,12 @@
  *   predictor_volume(&p, image, dim, mask, err);       // 3-D: windows of the module's patch over a volume
  *   predictor_free(&p);
  *
- * The class of an element is the one with the largest output, the first among equals. */
+ * What is said of an element is a byte: its class, or the bits of the regions it lies in (decide.h,
+ * regions.h). */
 #ifndef NETRUN_PREDICTOR_H
 #define NETRUN_PREDICTOR_H
 #include "runtime/data/data.h"
+#include "runtime/eval/decide.h"
 #include "runtime/eval/windows.h"
 #include "runtime/session/session.h"
 
@@ -17,10 +19,12 @@ typedef struct {
   const Session *session;
   const NetcFn *fn;
   const NetcArray *in, *out;
-  DataShape shape;
-  int64_t batch;          /* images per call of fn */
-  int64_t patch;          /* elements of one channel */
-  float *images, *scores; /* a batch in and out, row-major */
+  DataShape shape;            /* classes: of masks */
+  const NetcPrepare *regions; /* the module's statement where it names regions, else NULL (regions.h) */
+  Decision decision;          /* how many scores there are of an element, and what becomes of them */
+  int64_t batch;              /* images per call of fn */
+  int64_t patch;              /* elements of one channel */
+  float *images, *scores;     /* a batch in and out, row-major */
   /* How; set between predictor_new and the first image. */
   WindowPlan plan;
   bool flips;                 /* mean over all flips of the image along its axes: 4 in 2-D, 8 in 3-D */
@@ -32,13 +36,13 @@ typedef struct {
 
 /* What is wanted of a sample; NULL: not that. */
 typedef struct {
-  uint8_t *mask;  /* classes on the file's grid (Sample.own) */
-  float *prob;    /* (classes, own): what predict says, averaged */
-  uint8_t *small; /* classes at the sample's own size (predictor_elements) */
+  uint8_t *mask;  /* what is decided on the file's grid (Sample.own) */
+  float *prob;    /* (scores, own): what predict says, averaged */
+  uint8_t *small; /* what is decided at the sample's own size (predictor_elements) */
 } Answer;
 
 /* What images the module's predict function takes. Refuses functions that are not image (N,C,S) -> scores
- * (N,classes,S). */
+ * (N,classes,S), or (N,regions,S) where the module names regions. */
 bool predictor_shape(const Module *m, DataShape *shape, char err[ERR_MAX]);
 bool predictor_new(Predictor *p, const Session *s, char err[ERR_MAX]);
 void predictor_free(Predictor *p);
@@ -47,9 +51,9 @@ void predictor_free(Predictor *p);
 int64_t predictor_elements(const Sample *x);
 /* A picture, a slice, a stack or a volume. */
 bool predictor_answer(Predictor *p, const Sample *x, const Answer *out, char err[ERR_MAX]);
-/* Scores of n images (C,S) at the module's size: score (n, classes, S), averaged over models and flips. */
+/* Scores of n images (C,S) at the module's size: score (n, scores, S), averaged over models and flips. */
 bool predictor_scores(Predictor *p, const float *const *image, int64_t n, float *score, char err[ERR_MAX]);
-/* The answer for a picture or a slice from its scores (classes, S). */
+/* The answer for a picture or a slice from its scores (scores, S). */
 bool answer_of_scores(const Predictor *p, const Sample *x, const float *score, const Answer *out,
                       char err[ERR_MAX]);
 /* Bytes of memory that predictor_answer takes beside the sample and the answer. */
@@ -61,8 +65,6 @@ bool predictor_choose(Predictor *p, int m, char err[ERR_MAX]);
 /* Adds `weight` times the scores of n <= batch images by this model, their mean over all flips asked for. */
 bool predictor_add(Predictor *p, const float *const *image, int64_t n, float weight, float *score,
                    char err[ERR_MAX]);
-/* scores (classes, patch) to mask (patch): the first among equals. */
-void largest_class(const float *scores, int64_t classes, int64_t patch, uint8_t *mask);
 /* image: (n, C, S) row-major; mask: (n, S). */
 bool predictor_slices(Predictor *p, const float *image, int64_t n, uint8_t *mask, char err[ERR_MAX]);
 bool predictor_volume(Predictor *p, const float *image, const int64_t *dim, uint8_t *mask, char err[ERR_MAX]);

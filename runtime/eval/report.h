@@ -7,8 +7,9 @@
 
 /* What was evaluated, and how. Strings may be NULL: not known. */
 typedef struct {
-  const char *module, *weights, *data, *root, *split;
+  const char *module, *weights, *masks, *data, *root, *split; /* weights, or the folder of masks */
   const char *const *class_name; /* by class, `classes` of them; NULL: classes are called by their numbers */
+  bool regions;                  /* classes from 1 on are regions, which may overlap */
   Cleaning clean;                /* of predictions, before scoring */
   MetricOptions metrics;
 } ReportAbout;

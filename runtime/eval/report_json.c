@@ -47,13 +47,10 @@ static void number(FILE *f, double v) {
 static void about(FILE *f, const ReportAbout *a, const Results *r, uint32_t wanted) {
   const struct {
     const char *name, *value;
-  } known[] = {{"module", a->module},
-               {"weights", a->weights},
-               {"data", a->data},
-               {"root", a->root},
-               {"split", a->split},
-               {"unit", r->unit},
-               {"empty", empty_name[a->metrics.empty]}};
+  } known[] = {{"module", a->module}, {"weights", a->weights},
+               {"masks", a->masks},   {"data", a->data},
+               {"root", a->root},     {"split", a->split},
+               {"unit", r->unit},     {"empty", empty_name[a->metrics.empty]}};
   char label[CLASS_LABEL];
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     fprintf(f, " \"%s\": ", known[i].name), text(f, known[i].value), fputs(",\n", f);
@@ -65,7 +62,7 @@ static void about(FILE *f, const ReportAbout *a, const Results *r, uint32_t want
   const char *comma = "";
   for (int k = 0; k < METRIC_COUNT; k++)
     if (wanted >> k & 1) fprintf(f, "%s\"%s\"", comma, metric_info[k].column), comma = ", ";
-  fputs("],\n \"classes\": [", f);
+  fprintf(f, "],\n \"regions\": %s,\n \"classes\": [", a->regions ? "true" : "false");
   for (int64_t c = 1; c < r->classes; c++) fputs(c > 1 ? ", " : "", f), text(f, class_label(a, c, label));
   fprintf(
       f,
@@ -89,7 +86,8 @@ static void statistics(FILE *f, const Results *r, int64_t c, uint32_t wanted) {
 }
 
 static void values(FILE *f, const Metrics *m, uint32_t wanted) {
-  fprintf(f, "{\"prediction\": %lld, \"truth\": %lld", (long long)m->pred, (long long)m->truth);
+  if (m->left_out) fputs("{\"prediction\": null, \"truth\": null", f);
+  else fprintf(f, "{\"prediction\": %lld, \"truth\": %lld", (long long)m->pred, (long long)m->truth);
   for (int k = 0; k < METRIC_COUNT; k++)
     if (wanted >> k & 1) fprintf(f, ", \"%s\": ", metric_info[k].column), number(f, m->value[k]);
   fputc('}', f);
@@ -114,8 +112,8 @@ void report_json(FILE *f, const ReportAbout *a, const Results *r) {
   statistics(f, r, 0, wanted);
   fputs("},\n \"of_class\": [", f);
   for (int64_t c = 1; c < r->classes; c++) {
-    fprintf(f, "%s\n  {\"without\": %d, \"left_out\": %d,\n   ", c > 1 ? "," : "", results_without(r, c),
-            skip ? results_without(r, c) : 0);
+    fprintf(f, "%s\n  {\"without\": %d, \"left_out\": %d, \"untold\": %d,\n   ", c > 1 ? "," : "",
+            results_without(r, c), skip ? results_without(r, c) : 0, results_untold(r, c));
     statistics(f, r, c, wanted), fputc('}', f);
   }
   fputs("],\n \"items\": [\n", f), items(f, r, wanted);

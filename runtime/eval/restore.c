@@ -16,8 +16,8 @@ static Between between(const Place *p, int a, int64_t i) {
   return (Between){k, k + 1, (float)f};
 }
 
-bool restore_new(Restore *r, const Place *place, int64_t classes, Pool *pool, char err[ERR_MAX]) {
-  *r = (Restore){.place = place, .classes = classes, .pool = pool};
+bool restore_new(Restore *r, const Place *place, Decision decision, Pool *pool, char err[ERR_MAX]) {
+  *r = (Restore){.place = place, .decision = decision, .pool = pool};
   for (int a = 0; a < 3; a++) {
     int s = place->axis[a];
     r->where[s] = a;
@@ -75,32 +75,28 @@ static void restore_row(void *ctx, int64_t j) {
   int64_t at = p->i * p->own_step[0] + j * p->own_step[1];
   for (int64_t l = 0; l < n; l++) {
     const Between *z = &r->at[p->own[2]][l];
-    int64_t e = at + l * p->own_step[2], best = 0;
+    int64_t e = at + l * p->own_step[2];
     if (z->k < 0) continue;
-    float most = 0;
-    for (int64_t k = 0; k < r->classes; k++) {
+    Decided to = {0};
+    for (int64_t k = 0; k < r->decision.scores; k++) {
       float v = value_at(b, k, x, y, z);
       if (r->prob) r->prob[k * all + e] = v;
-      if (k == 0 || v > most) most = v, best = k;
+      decide(&r->decision, &to, k, v);
     }
-    if (r->mask) r->mask[e] = (uint8_t)best;
+    if (r->mask) r->mask[e] = to.byte;
   }
 }
 
-/* Classes on the prepared grid of row `task` of the finished planes. */
+/* What is decided on the prepared grid of row `task` of the finished planes. */
 static void small_row(void *ctx, int64_t task) {
   const FilePlane *p = ctx;
   const Slab *b = p->slab;
   int64_t a = b->from + task / (b->hi - b->lo), row = b->lo + task % (b->hi - b->lo);
   uint8_t *out = p->r->small + a * p->small_step[0] + row * p->small_step[1];
   for (int64_t c = 0; c < b->columns; c++) {
-    int64_t best = 0;
-    float most = 0;
-    for (int64_t k = 0; k < b->classes; k++) {
-      float v = row_of(b, k, a, row)[c];
-      if (k == 0 || v > most) most = v, best = k;
-    }
-    out[c * p->small_step[2]] = (uint8_t)best;
+    Decided to = {0};
+    for (int64_t k = 0; k < b->classes; k++) decide(&p->r->decision, &to, k, row_of(b, k, a, row)[c]);
+    out[c * p->small_step[2]] = to.byte;
   }
 }
 
@@ -130,7 +126,8 @@ void restore_rest(Restore *r) {
       for (int64_t l = 0; l < own[2]; l++, e++) {
         if (row && r->at[2][l].k >= 0) continue;
         if (r->mask) r->mask[e] = 0;
-        for (int64_t k = 0; r->prob && k < r->classes; k++) r->prob[k * all + e] = k == 0;
+        for (int64_t k = 0; r->prob && k < r->decision.scores; k++)
+          r->prob[k * all + e] = k == 0 && !r->decision.regions;
       }
     }
 }

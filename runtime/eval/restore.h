@@ -1,8 +1,9 @@
-/* restore.h - probabilities on the prepared grid as classes (and probabilities) on the file's: linear between
- * elements, then the largest one, the first among equals. What was cropped away is class 0. */
+/* restore.h - scores on the prepared grid as what they decide (and scores) on the file's: linear between
+ * elements, then decide.h. What was cropped away is class 0, or in no region. */
 #ifndef NETRUN_RESTORE_H
 #define NETRUN_RESTORE_H
 #include "runtime/base/pool.h"
+#include "runtime/eval/decide.h"
 #include "runtime/eval/slide.h"
 
 /* Of every element of one axis of the file: the elements along the prepared axis it lies between. */
@@ -14,15 +15,15 @@ typedef struct {
 typedef struct {
   const Place *place;
   Pool *pool;
-  int64_t classes;
+  Decision decision;
   uint8_t *mask;  /* (own), or NULL */
-  float *prob;    /* (classes, own), or NULL */
-  uint8_t *small; /* classes on the prepared grid, or NULL */
+  float *prob;    /* (scores, own), or NULL */
+  uint8_t *small; /* the same as mask on the prepared grid, or NULL */
   Between *at[3]; /* by axis of the file */
   int where[3];   /* the prepared axis that a file's axis is */
 } Restore;
 
-bool restore_new(Restore *r, const Place *place, int64_t classes, Pool *pool, char err[ERR_MAX]);
+bool restore_new(Restore *r, const Place *place, Decision decision, Pool *pool, char err[ERR_MAX]);
 void restore_free(Restore *r);
 /* Writes all elements of the file that lie between finished planes. */
 void restore_planes(Restore *r, const Slab *slab);

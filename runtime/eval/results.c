@@ -87,6 +87,12 @@ const Statistics *results_of(const Results *r, int64_t c, int metric) {
 
 int results_without(const Results *r, int64_t c) {
   int n = 0;
-  for (int i = 0; i < r->items; i++) n += r->item[i].of[c].truth == 0;
+  for (int i = 0; i < r->items; i++) n += r->item[i].of[c].truth == 0 && !r->item[i].of[c].left_out;
+  return n;
+}
+
+int results_untold(const Results *r, int64_t c) {
+  int n = 0;
+  for (int i = 0; i < r->items; i++) n += r->item[i].of[c].left_out;
   return n;
 }

@@ -41,6 +41,8 @@ bool results_summarise(Results *r, char err[ERR_MAX]);
 const Statistics *results_of(const Results *r, int64_t c, int metric);
 /* As in results_of, without results_summarise. */
 double results_mean(const Results *r, int64_t c, int metric);
-/* How many items' truth has no element of class c. */
+/* How many items' truth has no element of class c, of those where it is told. */
 int results_without(const Results *r, int64_t c);
+/* How many items' truth does not tell class c (Metrics.left_out). */
+int results_untold(const Results *r, int64_t c);
 #endif

@@ -9,7 +9,7 @@ static int64_t count_of(int spatial, const int64_t *dim) {
   return n;
 }
 
-static void average(Metrics *of, int64_t classes) {
+void score_average(Metrics *of, int64_t classes) {
   of[0] = (Metrics){.pred = 0};
   for (int64_t c = 1; c < classes; c++) of[0].pred += of[c].pred, of[0].truth += of[c].truth;
   for (int i = 0; i < METRIC_COUNT; i++) {
@@ -31,6 +31,6 @@ bool score_masks(const MaskPair *m, int64_t classes, const MetricOptions *o, Met
   for (int64_t c = 1; c < classes; c++)
     if (!metrics_of(m, (uint8_t)c, o, &out[c]))
       return err_memory(err, "the metrics of a mask", count_of(m->spatial, m->dim) * 12);
-  average(out, classes);
+  score_average(out, classes);
   return true;
 }

@@ -36,6 +36,20 @@ static void read_channels(Search *s, const cJSON *names, const char *path) {
   if (channel) f->channel = channel, f->nchannel = n;
 }
 
+static void find_channels(Search *s, const cJSON *json, const char *path) {
+  const cJSON *names = cJSON_GetObjectItem(json, "channel_names");
+  if (!names) names = cJSON_GetObjectItem(json, "modality");
+  if (cJSON_IsObject(names)) read_channels(s, names, path);
+}
+
+bool dataset_json_channels(Search *s, const char *path) {
+  cJSON *json = file_exists(path) ? parse(path) : NULL;
+  if (!json) return false;
+  find_channels(s, json, path);
+  cJSON_Delete(json);
+  return s->found->nchannel > 0;
+}
+
 static void name_label(Search *s, const char *name, double value) {
   Found *f = s->found;
   int k = (int)value;
@@ -92,9 +106,7 @@ bool dataset_json_read(Search *s, const char *dir) {
   const char *below;
   cJSON *json = open_json(s, dir, &below);
   if (!json) return false;
-  const cJSON *names = cJSON_GetObjectItem(json, "channel_names");
-  if (!names) names = cJSON_GetObjectItem(json, "modality");
-  if (cJSON_IsObject(names)) read_channels(s, names, below);
+  find_channels(s, json, below);
   read_labels(s, cJSON_GetObjectItem(json, "labels"), below);
   Promise p = read_promise(s, json);
   check_ending(s, below, p.ending);

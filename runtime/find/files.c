@@ -138,13 +138,21 @@ bool match_case_folders(Search *s) {
 }
 
 bool match_images_alone(Search *s) {
+  const char *first = NULL;
+  int masks = 0;
   for (int i = 0; i < s->tree.n; i++) {
     const TreeFile *f = &s->tree.file[i];
     if (!counts(s, f)) continue;
-    Part *p = part_add(s, i, f->labelled ? ROLE_BOTH : ROLE_IMAGE, below(s, f->dir, f->stem, strlen(f->stem)),
-                       f->stem);
+    /* what is predicted need not have a name of its own but for its ending: results may */
+    const char *key = s->look == LOOK_DATA ? below(s, f->dir, f->stem, strlen(f->stem)) : f->path;
+    bool mask = s->look == LOOK_INPUTS && in_mask_folder(f->dir);
+    Part *p = part_add(s, i, mask ? ROLE_IGNORED : f->labelled ? ROLE_BOTH : ROLE_IMAGE, key, f->stem);
     if (!p) return false;
     p->part = part_of(f->dir), p->group = f->dir;
+    if (mask && !masks++) first = f->path;
   }
-  return s->npart > 0;
+  if (masks)
+    oddity_add(s->found, ODD_passed_over, false,
+               "%s ..: passed over, by its name the folder holds masks (%d)", first, masks);
+  return s->npart > masks;
 }

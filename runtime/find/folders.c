@@ -7,7 +7,7 @@
 #include <strings.h>
 #include "runtime/find/search.h"
 
-enum { PATH_ROOM = 4096, CHANNEL_DIGITS = 4 };
+enum { PATH_ROOM = 4096 };
 
 /* What the folders above a file say: the innermost that has a role counts. */
 typedef struct {
@@ -112,15 +112,6 @@ bool match_decathlon(Search *s) {
   return true;
 }
 
-/* Length of a stem before _0000; 0: it does not end in a channel's number. */
-static size_t before_channel(const char *stem) {
-  size_t n = strlen(stem);
-  if (n < CHANNEL_DIGITS + 2 || stem[n - CHANNEL_DIGITS - 1] != '_') return 0;
-  for (size_t i = n - CHANNEL_DIGITS; i < n; i++)
-    if (!isdigit((unsigned char)stem[i])) return 0;
-  return n - CHANNEL_DIGITS - 1;
-}
-
 /* Do images end in a channel where their labels do not? Without labels dataset.json decides. */
 static bool has_channels(const Search *s) {
   bool numbered = false;
@@ -143,7 +134,7 @@ bool match_nnunet(Search *s) {
     Part *p = &s->part[i];
     const char *stem = s->tree.file[p->file].stem;
     if (p->role != ROLE_IMAGE) continue;
-    size_t n = before_channel(stem), cut = strlen(p->key) - CHANNEL_DIGITS - 1;
+    size_t n = before_channel(stem), cut = strlen(p->key) - (strlen(stem) - n);
     p->order = atoi(stem + n + 1);
     p->channel = stem + n + 1;
     p->key = keep_text(s->keep, "%.*s", (int)cut, p->key);

@@ -22,6 +22,7 @@ static const Layout layouts[] = {
     {"image and label in one file", "CASE/mri_norm2.h5, or CASE.h5", match_sets},
     {"masks beside images", "X.png + X_mask.png in one folder", match_beside},
     {"case folders", "CASE/image.nii.gz + CASE/label.nii.gz", match_case_folders},
+    {"numbered channels", "X_0000.nii.gz, X_0001.. without masks, to be predicted", match_numbered},
     {"images without masks", "images in any folders", match_images_alone}};
 enum { LAYOUTS = sizeof layouts / sizeof *layouts };
 
@@ -107,8 +108,12 @@ typedef struct {
 
 /* The first layout whose images have masks; else the first with images, which is tried again to be told. */
 static bool try_all(Search *s, char err[ERR_MAX]) {
-  const Kind kinds[3][3] = {{{false, true}, {true, false}}, {{true, false}, {false, true}}, {{false, true}}};
-  int which = s->options->spatial == 2 ? 1 : s->options->spatial == 3 ? 2 : 0;
+  const Kind kinds[4][3] = {
+      {{false, true}, {true, false}}, {{true, false}, {false, true}}, {{false, true}}, {{true, true}}};
+  int which = s->options->spatial == 3   ? 2
+              : s->look != LOOK_DATA     ? 3 /* a 2-D module predicts pictures and slices of volumes */
+              : s->options->spatial == 2 ? 1
+                                         : 0;
   const Layout *without = NULL;
   Kind kind = {false, false};
   int oddities = s->found->noddity;
@@ -117,7 +122,8 @@ static bool try_all(Search *s, char err[ERR_MAX]) {
       s->pictures = kinds[which][k].pictures, s->volumes = kinds[which][k].volumes;
       if (!try_layout(s, &layouts[i], oddities, err)) return false;
       if (s->found->labeled) return true;
-      if (s->found->n && !without) without = &layouts[i], kind = kinds[which][k];
+      bool good = s->look == LOOK_DATA || s->channels > 1 || all_are_parts(s);
+      if (s->found->n && !without && good) without = &layouts[i], kind = kinds[which][k];
     }
   s->pictures = kind.pictures, s->volumes = kind.volumes;
   if (!without) return forget(s, oddities), true;
@@ -147,8 +153,16 @@ static bool nothing_found(const Search *s, char err[ERR_MAX]) {
                  s->found->root, s->found->there, format_endings(endings), layout_names(names, sizeof names));
 }
 
-bool find_images(const char *root, const FindOptions *o, Found *out, char err[ERR_MAX]) {
-  Search s = {.options = o, .found = out, .keep = &out->keep};
+/* The layouts of what is looked for: files are taken as they are. */
+static bool try_what(Search *s, char err[ERR_MAX]) {
+  if (s->look != LOOK_FILES) return try_all(s, err);
+  s->volumes = true, s->pictures = s->options->spatial != 3;
+  return try_layout(s, &layouts[LAYOUTS - 1], s->found->noddity, err);
+}
+
+static bool find(Look look, const char *root, const InputOptions *inputs, Found *out, char err[ERR_MAX]) {
+  const FindOptions *o = &inputs->find;
+  Search s = {.options = o, .inputs = inputs, .look = look, .found = out, .keep = &out->keep};
   *out = (Found){.layout = ""};
   out->root = keep_text(&out->keep, "%s", root);
   char *end = out->keep.failed ? NULL : (char *)out->root + strlen(root);
@@ -156,12 +170,25 @@ bool find_images(const char *root, const FindOptions *o, Found *out, char err[ER
   char there[160];
   bool ok = tree_list(&s, err);
   out->there = ok ? keep_text(&out->keep, "%s", tree_endings(&s.tree, there, sizeof there)) : "";
-  ok = ok && try_all(&s, err) && (!o->case_by || cases_by(out, o->case_by, err));
+  ok = ok && try_what(&s, err) && (!o->case_by || cases_by(out, o->case_by, err));
   if (ok && out->keep.failed) ok = err_set(err, "%s: not enough memory for the list of its files", root);
   if (ok && !out->n && !found_fatal(out)) ok = nothing_found(&s, err);
+  ok = ok && (look != LOOK_INPUTS || inputs_are_one_part(out, err));
   free(s.tree.file), free(s.part);
   if (!ok) found_free(out);
   return ok;
+}
+
+bool find_images(const char *root, const FindOptions *o, Found *out, char err[ERR_MAX]) {
+  return find(LOOK_DATA, root, &(InputOptions){.find = *o}, out, err);
+}
+
+bool find_inputs(const char *root, const InputOptions *o, Found *out, char err[ERR_MAX]) {
+  return find(LOOK_INPUTS, root, o, out, err);
+}
+
+bool find_files(const char *root, const InputOptions *o, Found *out, char err[ERR_MAX]) {
+  return find(LOOK_FILES, root, o, out, err);
 }
 
 const Oddity *found_fatal(const Found *f) {

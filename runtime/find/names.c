@@ -5,6 +5,8 @@
 #include <strings.h>
 #include "runtime/find/search.h"
 
+enum { CHANNEL_DIGITS = 4 };
+
 const char *const part_name[PART_COUNT] = {"", "train", "val", "test"};
 
 static const char *const image_word[] = {"images", "image", "imgs", "img",      "input",
@@ -115,4 +117,12 @@ char *case_in_name(const char *name, char *out, size_t room) {
       }
     }
   return out;
+}
+
+size_t before_channel(const char *stem) {
+  size_t n = strlen(stem);
+  if (n < CHANNEL_DIGITS + 2 || stem[n - CHANNEL_DIGITS - 1] != '_') return 0;
+  for (size_t i = n - CHANNEL_DIGITS; i < n; i++)
+    if (!isdigit((unsigned char)stem[i])) return 0;
+  return n - CHANNEL_DIGITS - 1;
 }

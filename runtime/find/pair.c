@@ -23,6 +23,7 @@ static int by_key(const void *a, const void *b) {
 typedef struct {
   const char *key;
   const Part *part;
+  int files;        /* parts of that key, from `part` on */
   const char *mask; /* below the root */
 } Paired;
 
@@ -70,7 +71,7 @@ static void add_image(Pairing *p, const Part *first, int n) {
                     .patient = first->patient,
                     .picture = first->slice || !file->volume};
   it->nfile = image_files(s, first, n, path);
-  p->image[p->n++] = (Paired){first->key, first, first->role == ROLE_BOTH ? path_of(s, first) : NULL};
+  p->image[p->n++] = (Paired){first->key, first, n, first->role == ROLE_BOTH ? path_of(s, first) : NULL};
 }
 
 /* Parts are sorted by key. */
@@ -86,12 +87,33 @@ static void collect_images(Pairing *p) {
   }
 }
 
+/* "t1ce, t2" */
+static const char *missing_channels(const Pairing *p, const Paired *image) {
+  const Found *f = p->s->found;
+  const char *text = "";
+  for (int c = 0; c < p->s->channels; c++) {
+    bool there = false;
+    for (int k = 0; k < image->files; k++) there = there || image->part[k].order == c;
+    if (there) continue;
+    const char *name = c < f->nchannel && f->channel[c] ? f->channel[c] : NULL, *comma = *text ? ", " : "";
+    text = name ? keep_text(p->s->keep, "%s%s%s", text, comma, name)
+                : keep_text(p->s->keep, "%s%s_%04d", text, comma, c);
+  }
+  return text;
+}
+
+/* Of images to predict each says so itself: others may be complete. */
 static void check_channels(Pairing *p) {
   const Search *s = p->s;
-  for (int i = 0; i < p->n && s->channels; i++)
-    if (s->found->item[i].nfile != s->channels)
-      oddity_add(s->found, ODD_channels, true, "%s: the image has %d of %d files, one for each channel",
-                 path_of(s, p->image[i].part), s->found->item[i].nfile, s->channels);
+  for (int i = 0; i < p->n && s->channels; i++) {
+    FoundItem *it = &s->found->item[i];
+    if (it->nfile == s->channels) continue;
+    it->missing = missing_channels(p, &p->image[i]);
+    if (s->look == LOOK_DATA)
+      oddity_add(s->found, ODD_channels, true,
+                 "%s: the image has %d of %d files, one for each channel; missing: %s",
+                 path_of(s, p->image[i].part), it->nfile, s->channels, it->missing);
+  }
 }
 
 /* ---- masks ---- */
@@ -258,8 +280,6 @@ bool pair_parts(Search *s, char err[ERR_MAX]) {
   collect_masks(&p);
   for (int i = 0; i < f->n && i < p.n; i++)
     if (p.image[i].mask) f->item[i].mask = full_path(s, p.image[i].mask), f->labeled++;
-  settle_names(&p);
-  settle_parts(f);
-  set_aside(f);
+  if (s->look == LOOK_DATA) settle_names(&p), settle_parts(f), set_aside(f);
   return !s->keep->failed || err_set(err, "%s: not enough memory for the list of images", f->root);
 }

@@ -40,8 +40,13 @@ typedef struct {
   const char *axes;
 } Part;
 
+/* What is looked for: a data set, images to predict, or files whatever they are. */
+typedef enum { LOOK_DATA, LOOK_INPUTS, LOOK_FILES } Look;
+
 typedef struct {
   const FindOptions *options;
+  Look look;
+  const InputOptions *inputs; /* where inputs or files are looked for; else of nothing but options */
   Tree tree;
   bool pictures, volumes; /* which files count */
   Part *part;
@@ -66,8 +71,6 @@ typedef struct {
 } Word;
 /* What a folder of this name holds: images/, GroundTruth, train, train_images, imagesTr ... */
 Word folder_word(const char *name);
-/* Length of the stem without a suffix that marks masks (_mask, -seg, _label_2 ...); 0: it has none. */
-size_t mask_stem(const char *stem);
 bool is_mask_word(const char *stem); /* the stem is nothing but such a word: label, seg ... */
 /* Length of the stem without _image or _img; all of it where there is none. */
 size_t image_stem(const char *stem);
@@ -86,6 +89,16 @@ bool counts(const Search *s, const TreeFile *f); /* is the file of the kind that
 Part *part_add(Search *s, int file, Role role, const char *key, const char *base);
 void oddity_add(Found *f, OddityKind kind, bool fatal, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* Length of a stem before _0000; 0: it does not end in a channel's number. */
+size_t before_channel(const char *stem);
+
+/* ---- inputs.c ---- */
+/* Are images of more than one part of a data set among the inputs? An error that names their folders. */
+bool inputs_are_one_part(const Found *f, char err[ERR_MAX]);
+bool in_mask_folder(const char *dir); /* by the name of a folder: masks/, labelsTr/ .. */
+/* Does the layout that was tried last make a part of every image file that counts? */
+bool all_are_parts(Search *s);
 
 /* ---- pair.c ---- */
 /* The parts to items, with names and cases. */
@@ -111,6 +124,7 @@ bool match_la_raw(Search *s);
 bool match_sets(Search *s);
 bool match_beside(Search *s);
 bool match_case_folders(Search *s);
+bool match_numbered(Search *s);
 bool match_images_alone(Search *s);
 
 /* Where the module and the data set name their channels: of every image the module's files in its order,
@@ -122,4 +136,6 @@ void channels_by_name(Search *s);
  * pairing. */
 bool dataset_json_read(Search *s, const char *dir);
 void dataset_json_check(Search *s);
+/* The names of channels alone, of a file that need not be in the tree. False: it is not there, or silent. */
+bool dataset_json_channels(Search *s, const char *path);
 #endif

@@ -73,14 +73,39 @@ static void add_file(Search *s, const char *dir, const char *name, bool series) 
 /* dir: below the root. */
 static bool walk(Search *s, const char *dir, const Above *up, char err[ERR_MAX]);
 
+static bool is_skipped(const InputOptions *o, const struct stat *st) {
+  struct stat skip;
+  for (int i = 0; i < 2; i++)
+    if (o->skip[i] && !stat(o->skip[i], &skip) && skip.st_dev == st->st_dev && skip.st_ino == st->st_ino)
+      return true;
+  return false;
+}
+
+/* Does the name differ from the other one only behind its last separator, by digits where that has digits? */
+static bool is_beside(const char *other, const char *name) {
+  size_t stem = format_stem(other), n = stem;
+  while (n > 0 && !strchr("_-", other[n - 1])) n--;
+  if (!n || strncmp(name, other, n) != 0 || strcasecmp(name + format_stem(name), other + stem) != 0)
+    return !strcmp(name, other);
+  size_t rest = format_stem(name) - n, digits = strspn(name + n, "0123456789");
+  bool numbered = strspn(other + n, "0123456789") == stem - n;
+  return !memchr(name + n, '_', rest) && (!numbered || (digits == rest && rest == stem - n));
+}
+
 /* First what lies in the folder itself, then what lies below it: files of one folder are neighbours. */
 typedef enum { FILES, FOLDERS } Pass;
 
 static void visit(Search *s, const char *dir, const char *name, Pass pass, const Above *up) {
   char path[PATH_ROOM], ignored[ERR_MAX];
   struct stat st;
+  if (s->inputs->beside && (pass == FOLDERS || !is_beside(s->inputs->beside, name))) return;
   const char *below = *dir ? keep_text(s->keep, "%s/%s", dir, name) : keep_text(s->keep, "%s", name);
   bool fits = snprintf(path, sizeof path, "%s/%s", s->found->root, below) < (int)sizeof path;
+  if (fits && !stat(path, &st) && is_skipped(s->inputs, &st)) {
+    if (pass == FOLDERS)
+      oddity_add(s->found, ODD_passed_over, false, "%s: the folder of results; it is not searched", below);
+    return;
+  }
   if (!fits || stat(path, &st)) {
     if (pass == FILES)
       oddity_add(s->found, ODD_link, false, "%s: %s; passed over", below,
@@ -111,14 +136,22 @@ static bool walk(Search *s, const char *dir, const Above *up, char err[ERR_MAX])
   return true;
 }
 
+/* The name of a folder, which the path to it may leave unsaid: "." */
+static const char *folder_name(Search *s, const char *path) {
+  char *real = realpath(path, NULL), *slash = real ? strrchr(real, '/') : NULL;
+  const char *name = keep_text(s->keep, "%s", slash && slash[1] ? slash + 1 : path);
+  free(real);
+  return name;
+}
+
 bool tree_list(Search *s, char err[ERR_MAX]) {
-  const char *root = s->found->root, *slash = strrchr(root, '/');
+  const char *root = s->found->root;
   struct stat st;
   if (stat(root, &st)) return err_sys(err, "%s", root);
   if (!S_ISDIR(st.st_mode)) return err_set(err, "%s: not a directory", root);
   if (is_series(root)) { /* the folder itself is a volume */
     add_file(s, "", ".", true);
-    if (s->tree.n && slash && slash[1]) s->tree.file[0].stem = slash + 1;
+    if (s->tree.n) s->tree.file[0].stem = folder_name(s, root);
   }
   return walk(s, "", &(Above){NULL, st.st_dev, st.st_ino, 0}, err);
 }

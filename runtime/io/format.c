@@ -28,6 +28,13 @@ const Format *format_by_ending(const char *name) {
   return NULL;
 }
 
+const Format *format_with_ending(const char *ending) {
+  for (int i = 0; format_table[i]; i++)
+    for (int k = 0; format_table[i]->ending[k]; k++)
+      if (!strcasecmp(format_table[i]->ending[k], ending)) return format_table[i];
+  return NULL;
+}
+
 const Format *format_of(const char *path) {
   const Format *f = format_by_ending(path);
   for (int i = 0; !f && format_table[i]; i++)
@@ -175,14 +182,17 @@ bool image_alloc(Image *image, const char *path, char err[ERR_MAX]) {
 
 /* ---- writing ---- */
 
-bool image_write(const char *path, const char *like, const Written *what, char err[ERR_MAX]) {
-  Holds wanted = what->spatial == 3 ? HOLDS_VOLUME : HOLDS_PICTURE;
-  const Format *f = format_of(path), *good = format_of_masks(wanted);
-  if (f && f->write && (f->holds == wanted || f->holds == HOLDS_EITHER))
-    return f->write(path, like, what, err);
+bool image_writable(const char *path, int spatial, char err[ERR_MAX]) {
+  Holds wanted = spatial == 3 ? HOLDS_VOLUME : HOLDS_PICTURE;
+  const Format *f = format_by_ending(path), *good = format_of_masks(wanted);
+  if (f && f->write && (f->holds == wanted || f->holds == HOLDS_EITHER)) return true;
   if (f && f->write)
     return err_set(err, "%s: %s mask is written as %s; give the name a %s ending", path,
-                   what->spatial == 3 ? "a volume's" : "a 2-D", good->name, good->ending[0]);
+                   spatial == 3 ? "a volume's" : "a 2-D", good->name, good->ending[0]);
   return err_set(err, "%s: masks are not written in this format; give the name a %s ending", path,
                  good->ending[0]);
+}
+
+bool image_write(const char *path, const char *like, const Written *what, char err[ERR_MAX]) {
+  return image_writable(path, what->spatial, err) && format_by_ending(path)->write(path, like, what, err);
 }

@@ -86,13 +86,16 @@ extern const Format *const format_table[]; /* ends with NULL */
 bool image_read(const char *path, const Wish *wish, Image *out, char err[ERR_MAX]);
 /* Writes in the format that the name asks for; an error where that is none or holds other dimensions. */
 bool image_write(const char *path, const char *like, const Written *what, char err[ERR_MAX]);
+/* Would image_write take that name for a mask of so many axes? Else the message says which. */
+bool image_writable(const char *path, int spatial, char err[ERR_MAX]);
 /* 2 or 3 axes; 0 and a message when the header cannot be read. */
 int image_spatial(const char *path, char err[ERR_MAX]);
 
 /* By the name's ending; else the format that reads the folder; NULL: none of ours. */
 const Format *format_of(const char *path);
-const Format *format_by_ending(const char *name); /* the path need not exist; NULL: none of ours */
-/* The same for a file of a folder that is looked through: NULL also where its header stands for it. */
+const Format *format_by_ending(const char *name);     /* the path need not exist; NULL: none of ours */
+const Format *format_with_ending(const char *ending); /* ".nii.gz"; NULL: it is none of ours */
+/* As format_of, for a file of a folder that is looked through: NULL also where its header stands for it. */
 const Format *format_of_image(const char *path);
 /* Characters of the name before the ending of its format; all of them where there is none. */
 size_t format_stem(const char *name);

@@ -25,9 +25,20 @@ static bool finite_values(Image *image, const Recipe *r, const char *path, Notes
                  path, (long long)bad, (long long)n, (long long)first);
 }
 
+/* A series is read by its folder. */
+static bool one_slice(const char *path, char err[ERR_MAX]) {
+  const char *slash = strrchr(path, '/');
+  return err_set(
+      err,
+      "%s: a single slice of a DICOM series, but the module wants a volume; give the folder that holds "
+      "the whole series, %.*s",
+      path, slash ? (int)(slash - path) : 1, slash ? path : ".");
+}
+
 static bool right_spatial(const Image *image, int spatial, const char *path, char err[ERR_MAX]) {
   char endings[ALL_ENDINGS];
   if (image->spatial == spatial) return true;
+  if (spatial == 3 && is_dicom(path)) return one_slice(path, err);
   if (spatial == 3)
     return err_set(err, "%s: a picture, but the module wants a volume (%s)", path,
                    format_endings_of(HOLDS_VOLUME, endings));

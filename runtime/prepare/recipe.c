@@ -25,7 +25,9 @@ bool recipe_of(const NetcPrepare *p, int spatial, int channels, Recipe *out, cha
   out->image_order = (NetcOrder)p->image_order, out->mask_order = (NetcOrder)p->mask_order;
   for (int c = 0; c < channels && p->nintensities; c++)
     out->intensity[c] = p->intensities[p->nintensities == 1 ? 0 : c];
-  out->nlabel = p->nlabels, out->label = p->labels,
+  out->nlabel = p->nlabels, out->label = p->labels;
+  out->nclass = p->nclasses, out->class_name = p->classes;
+  out->nregion = p->nregions, out->member = p->members;
   out->channel = p->nchannels == channels ? p->channels : NULL;
   return true;
 }

@@ -26,6 +26,10 @@ typedef struct {
   NetcIntensity intensity[RECIPE_CHANNELS]; /* FOREGROUND: complete after recipe_resolve */
   int nlabel; /* 0: with two classes 0/1 or 0/255, else the number is the class */
   const NetcLabelRule *label;
+  int nclass; /* of `labels`; 0: they have no names */
+  const char *const *class_name;
+  int nregion;                /* unions of classes, of which batches have maps */
+  const uint8_t *member;      /* by class: bits of the regions that it belongs to */
   const char *const *channel; /* names; NULL: unnamed */
   OtherGrid other_grid;
   bool fill_nan; /* voxels that are not finite become nan_value; else they are an error */

@@ -9,7 +9,7 @@
 #include "runtime/base/array.h"
 #include "runtime/session/checkpoint.h"
 
-enum { MOST_META = 20, MAX_DIFFERENCES = 4 };
+enum { MOST_META = 24, MAX_DIFFERENCES = 4 };
 
 static bool finite_values(const NetcArray *a, const void *data, char err[ERR_MAX], const char *where) {
   int64_t n = array_count(a);
@@ -80,6 +80,9 @@ static void progress_meta(Meta *m, const NetcModule *d, const Progress *at) {
   meta_add_some(m, "case_by", at->case_by);
   meta_add_some(m, "preparation", at->fingerprint);
   meta_add_some(m, "missing", at->missing);
+  if (*at->eval_split) meta_number(m, "eval_every", "%" PRId64, at->eval_every);
+  meta_add_some(m, "eval_split", at->eval_split);
+  meta_add_some(m, "eval_best", at->eval_best);
   meta_add_some(m, "best", at->best);
   meta_add_some(m, "best_split", at->best_split);
   if (*at->best) meta_number(m, "best_value", "%.17g", at->best_value);
@@ -179,7 +182,7 @@ static double meta_double(const StFile *f, const char *key) {
 }
 
 static bool read_progress(const StFile *f, const char *path, Progress *at, char err[ERR_MAX]) {
-  uint64_t max = 0;
+  uint64_t max = 0, every = 0;
   memset(at, 0, sizeof *at);
   if (!meta_u64(f, "iteration", &at->iteration) || !meta_u64(f, "seed", &at->seed) ||
       !meta_u64(f, "max_iterations", &max))
@@ -188,6 +191,7 @@ static bool read_progress(const StFile *f, const char *path, Progress *at, char 
   at->max_iterations = (int64_t)max;
   at->epoch = meta_double(f, "epoch");
   meta_u64(f, "split", &at->split);
+  if (meta_u64(f, "eval_every", &every) && every <= INT64_MAX) at->eval_every = (int64_t)every;
   at->best_value = meta_double(f, "best_value");
   meta_text(f, "data", at->data, sizeof at->data);
   meta_text(f, "labeled", at->labeled, sizeof at->labeled);
@@ -196,6 +200,8 @@ static bool read_progress(const StFile *f, const char *path, Progress *at, char 
   meta_text(f, "case_by", at->case_by, sizeof at->case_by);
   meta_text(f, "preparation", at->fingerprint, sizeof at->fingerprint);
   meta_text(f, "missing", at->missing, sizeof at->missing);
+  meta_text(f, "eval_split", at->eval_split, sizeof at->eval_split);
+  meta_text(f, "eval_best", at->eval_best, sizeof at->eval_best);
   meta_text(f, "best", at->best, sizeof at->best);
   meta_text(f, "best_split", at->best_split, sizeof at->best_split);
   return true;

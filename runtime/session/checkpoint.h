@@ -17,7 +17,10 @@ typedef struct {
   char fold[24], val[24], missing[8]; /* --fold, --val, --missing */
   char case_by[256];                  /* --case-by */
   char best[16], best_split[8];       /* the weights are the best so far by this metric, on this split */
-  char fingerprint[2048];             /* what preparation took from the training set: fingerprint_text */
+  int64_t eval_every; /* iterations from one validation to the next, 0: there is none; on .. */
+  char eval_split[8],
+      eval_best[16];      /* .. this split, the best weights by this metric being kept, or "none" */
+  char fingerprint[2048]; /* what preparation took from the training set: fingerprint_text */
 } Progress;
 
 /* Refuses to write a variable that is not finite, naming it. */

@@ -11,6 +11,7 @@
 #include "runtime/base/augment.h"
 #include "runtime/session/module.h"
 #include "runtime/session/prepare.h"
+#include "runtime/session/validation.h"
 
 const char *isa_name(NetcIsa isa) {
   static const char *const name[NETC_ISA_COUNT] = {"avx2", "avx512", "avx512_bf16"};
@@ -174,7 +175,7 @@ bool module_check(const NetcModule *d, char err[ERR_MAX]) {
     if (!check_fn(d, &d->fns[i], err)) return false;
   for (int i = 0; i < d->nstreams; i++)
     if (!check_stream(d, &d->streams[i], err)) return false;
-  return prepare_check(d, err) && check_device(d, err);
+  return prepare_check(d, err) && validation_check(d, err) && check_device(d, err);
 }
 
 static bool module_has(const NetcModule *d, NetcIsa isa) {
@@ -204,6 +205,14 @@ static bool choose_isa(Module *m, char err[ERR_MAX]) {
   return err_set(err, "%s has no code for this CPU: compile it again with --target host", m->path);
 }
 
+/* A module's query answers to its own version alone. 0: to none that there may be. */
+static uint32_t version_of(NetcQueryFn fn) {
+  enum { MOST_VERSIONS = 1000 };
+  for (uint32_t v = 1; v <= MOST_VERSIONS; v++)
+    if (fn(v)) return v;
+  return 0;
+}
+
 static bool query(Module *m, char err[ERR_MAX]) {
   m->handle = dlopen(m->path, RTLD_NOW | RTLD_LOCAL);
   if (!m->handle) return err_set(err, "%s cannot be loaded: %s", m->path, dlerror());
@@ -216,10 +225,9 @@ static bool query(Module *m, char err[ERR_MAX]) {
   m->desc = fn(NETC_ABI_VERSION);
   if (!m->desc || m->desc->abi_version != NETC_ABI_VERSION || m->desc->struct_bytes != sizeof(NetcModule))
     return err_set(err,
-                   "%s comes from another version of netc (netrun " NETC_VERSION
-                   " reads module version %u%s): "
-                   "compile it again with the netc that belongs to this netrun",
-                   m->path, NETC_ABI_VERSION, m->desc ? ", this one differs" : "");
+                   "%s comes from another version of netc (it is of module version %u, netrun " NETC_VERSION
+                   " reads version %u): compile it again with the netc that belongs to this netrun",
+                   m->path, version_of(fn), NETC_ABI_VERSION);
   char why[ERR_MAX];
   if (!module_check(m->desc, why))
     return err_set(err, "%s is damaged (%.300s): compile it again", m->path, why);

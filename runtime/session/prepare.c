@@ -46,6 +46,12 @@ const char *prepare_crop_word(int32_t kind) { return WORD(crop_word, kind); }
 const char *prepare_intensity_word(int32_t kind) { return WORD(intensity_word, kind); }
 const char *prepare_weight_word(int32_t kind) { return WORD(weight_word, kind); }
 
+const char *prepare_post_word(uint32_t bit) {
+  for (int i = 0; i < COUNT(post_word); i++)
+    if (post_word[i].bit == bit) return post_word[i].word;
+  return "?";
+}
+
 /* ---- checks ---- */
 
 static bool known(const NetcPrepare *p) {
@@ -97,6 +103,15 @@ static bool check_labels(const NetcPrepare *p, char err[ERR_MAX]) {
          err_set(err, "prepare does not agree with its labels on those ignored");
 }
 
+static bool check_regions(const NetcPrepare *p, char err[ERR_MAX]) {
+  for (int r = 0; r < p->nregions; r++)
+    if (!p->regions[r].name || p->regions[r].cls < -1 || p->regions[r].cls >= p->nclasses)
+      return err_set(err, "region %d of prepare is broken", r);
+  for (int c = 0; p->nregions && c < p->nclasses; c++)
+    if (p->members[c] >> p->nregions) return err_set(err, "class %d of prepare is in an unknown region", c);
+  return true;
+}
+
 static bool check_names(const char *const *name, int n, const char *what, char err[ERR_MAX]) {
   for (int i = 0; i < n; i++)
     if (!name[i]) return err_set(err, "prepare has a %s without name", what);
@@ -108,7 +123,8 @@ bool prepare_check(const NetcModule *d, char err[ERR_MAX]) {
   if (!p) return true;
   if (p->nchannels < 0 || p->nintensities < 1 || p->nlabels < 0 || p->nclasses < 0 ||
       (p->nchannels && !p->channels) || !p->intensities || (p->nlabels && !p->labels) ||
-      (p->nclasses && !p->classes))
+      (p->nclasses && !p->classes) || p->nregions < 0 || p->nregions > NETC_MAX_REGIONS ||
+      (p->nregions && (!p->regions || !p->members || !p->nclasses)))
     return err_set(err, "a table of prepare is missing");
   if (!known(p) || !orientation_ok(p->orientation))
     return err_set(err, "prepare has a setting that is unknown");
@@ -119,7 +135,7 @@ bool prepare_check(const NetcModule *d, char err[ERR_MAX]) {
       return err_set(err, "prepare's spacing or stride is below 0");
   return check_names(p->channels, p->nchannels, "channel", err) &&
          check_names(p->classes, p->nclasses, "class", err) && check_intensities(p, err) &&
-         check_labels(p, err);
+         check_labels(p, err) && check_regions(p, err);
 }
 
 /* ---- in words ---- */
@@ -160,6 +176,16 @@ static void tell_labels(const NetcPrepare *p, FILE *out) {
   fprintf(out, "%s\n", p->nlabels ? "" : " by the number of classes");
 }
 
+static void tell_regions(const NetcPrepare *p, FILE *out) {
+  for (int r = 0; r < p->nregions; r++) {
+    fprintf(out, "%s%s:", r ? ", " : "  regions          ", p->regions[r].name);
+    for (int c = 0; c < p->nclasses; c++)
+      if (p->members[c] >> r & 1) fprintf(out, " %s", p->classes[c]);
+    if (p->regions[r].cls > 0) fprintf(out, " (written as %s)", p->classes[p->regions[r].cls]);
+  }
+  if (p->nregions) fprintf(out, "\n");
+}
+
 static void tell_prediction(const NetcPrepare *p, int spatial, FILE *out) {
   fprintf(out, "  patches          ");
   if (p->stride[0] == 0) fprintf(out, "overlap by %g", p->overlap);
@@ -185,5 +211,6 @@ void prepare_tell(const NetcPrepare *p, int spatial, FILE *out) {
   for (int i = 0; i < p->nintensities; i++) tell_intensity(p, i, out);
   fprintf(out, "\n");
   tell_labels(p, out);
+  tell_regions(p, out);
   tell_prediction(p, spatial, out);
 }

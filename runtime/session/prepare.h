@@ -13,6 +13,7 @@ const char *prepare_plane_word(int32_t kind);
 const char *prepare_crop_word(int32_t kind);
 const char *prepare_intensity_word(int32_t kind);
 const char *prepare_weight_word(int32_t kind);
+const char *prepare_post_word(uint32_t bit); /* NETC_POST_ */
 
 /* Nothing in d->prepare that a host could trip over: choices known, numbers in range, no table missing. */
 bool prepare_check(const NetcModule *d, char err[ERR_MAX]);

@@ -76,6 +76,7 @@ static cJSON *object_of(const Survey *s) {
   cJSON_AddNumberToObject(o, "images", f->n);
   cJSON_AddNumberToObject(o, "cases", s->cases);
   cJSON_AddNumberToObject(o, "masks", f->labeled);
+  cJSON_AddNumberToObject(o, "partial", s->partial);
   cJSON_AddItemToObject(o, "sizes", spread_of(s, survey_extent, axes));
   cJSON_AddItemToObject(o, "spacings", spread_of(s, survey_spacing, axes));
   cJSON *channels = cJSON_AddArrayToObject(o, "channels");

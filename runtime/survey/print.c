@@ -14,6 +14,10 @@ static void print_images(const Survey *s, FILE *out) {
                                        f->n == 1 ? "" : "s", s->cases, s->cases == 1 ? "" : "s", f->labeled);
   if (f->held_out) fprintf(out, "; %d left out", f->held_out);
   fputc('\n', out);
+  if (s->partial)
+    fprintf(out, row, "partial"),
+        fprintf(out, "%d case%s, whose masks tell some classes only (partial.list)\n", s->partial,
+                s->partial == 1 ? "" : "s");
 }
 
 static void print_splits(const Survey *s, FILE *out) {

@@ -225,10 +225,12 @@ static void take_splits(Survey *s, const SurveyOptions *o) {
                      .classes = o->classes ? o->classes : 2,
                      .recipe = o->recipe};
   snprintf(spec, sizeof spec, "%s:%s", s->name, s->found.root);
-  Dataset *d = data_open_split(spec, &shape, &(SplitPlan){.case_by = o->case_by}, err);
+  Dataset *d = data_open_split(spec, &shape,
+                               &(SplitPlan){.case_by = o->case_by, .any_class = !o->recipe->class_name}, err);
   if (!d && !s->stops) complain(&s->complaints, "module", true, "%s", err);
   if (d) s->split = calloc((size_t)s->found.n + 1, sizeof *s->split);
   if (s->split) splits_of(d, &s->found, s->split);
+  if (d) s->partial = data_partial(d);
   data_close(d);
 }
 

@@ -64,6 +64,7 @@ typedef struct {
   Surveyed *item;     /* found.n */
   SurveySplit *split; /* of every item; NULL: not known, as training could not open the data set */
   int cases, masks;   /* how many cases; how many masks were read */
+  int partial;        /* cases whose masks tell some classes only (partial.list) */
   bool values;        /* values were read, not headers alone */
   LabelCount label[LABELS_COUNTED];
   int nlabel;

@@ -18,7 +18,7 @@ typedef struct {
   int64_t epoch_iterations;                  /* epoch = floor(iteration / epoch_iterations) */
   int64_t save_every, log_every, eval_every; /* 0 = never */
   uint64_t seed;
-  Progress origin;        /* what checkpoints say of the data: data, labeled, split, fold, val, missing */
+  Progress origin;        /* what checkpoints say of the data and of validation: data, .., eval_best */
   const char *best;       /* metric of the score that is kept in OUT/best.safetensors; NULL: none is */
   const char *best_split; /* what it is the metric of: val */
   bool best_is_least;     /* of that metric */

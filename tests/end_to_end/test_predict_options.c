@@ -222,6 +222,26 @@ TEST(probabilities_lie_on_the_files_grid) {
   image_free(&v);
 }
 
+TEST(probabilities_of_a_picture_are_rows_and_columns) {
+  static const float centre[2] = {0, 10};
+  uint8_t gray[40];
+  for (int i = 0; i < 40; i++) gray[i] = (uint8_t)(3 + i % 5);
+  const int64_t dim[3] = {5, 8, 1};
+  const Written picture = {
+      .spatial = 2, .channels = 1, .grid = grid_plain(dim, NULL), .mask = gray, .classes = 9};
+  assert_true(image_write(in_root("gray.png"), NULL, &picture, err));
+  known_module("prob2", "5, 8", 1, 2, "intensity = none");
+  known_weights("prob2.safetensors", 2, (KnownNet){centre, 2, 1, 0});
+  runs("mkdir gray && cp gray.png gray/a.png");
+  runs(NETRUN_BINARY
+       " predict prob2.so --weights prob2.safetensors --in gray --out gray_out --prob gray_prob");
+  Image p = read_back("gray_prob/a.nii.gz", READ_IMAGE);
+  assert_memory_equal(p.grid.dim, dim, sizeof dim);
+  for (int i = 0; i < 40; i++)
+    assert_true(fabs((double)p.value[40 + i] - 1 / (1 + exp(50 - 10 * (double)gray[i]))) < 1e-4);
+  image_free(&p);
+}
+
 /* The mean of probabilities, not of classes. */
 TEST(probabilities_of_several_weights_are_their_mean) {
   static const float low[2] = {0, 10}, high[2] = {0, 12};

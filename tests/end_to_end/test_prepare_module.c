@@ -3,6 +3,7 @@
 #include "tests/test.h"
 #include "tests/text.h"
 #include "tests/end_to_end/shell.h"
+#include <cjson/cJSON.h>
 #include <math.h>
 #include "runtime/base/array.h"
 #include "runtime/device/open.h"
@@ -73,6 +74,37 @@ TEST(info_tells_it) {
   says("  masks            largest fill without parts below 2.5 mm3\n");
 }
 
+static const cJSON *of(const cJSON *o, const char *key) {
+  const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+  if (!v) fail_msg("no %s", key);
+  return v;
+}
+
+TEST(info_tells_programs_too) {
+  runs(NETRUN_BINARY " info p.so --json");
+  cJSON *j = cJSON_Parse(said);
+  assert_non_null(j);
+  const cJSON *p = of(j, "prepare"), *window = cJSON_GetArrayItem(of(p, "intensity"), 0);
+  assert_string_equal(cJSON_GetArrayItem(of(p, "channels"), 1)->valuestring, "flair");
+  assert_string_equal(of(p, "spacing")->valuestring, "fixed");
+  assert_true(cJSON_GetArrayItem(of(p, "mm"), 0)->valuedouble == 0.5);
+  assert_int_equal(cJSON_GetArraySize(of(p, "mm")), 2);
+  assert_string_equal(of(p, "orientation")->valuestring, "LPI");
+  assert_string_equal(of(window, "kind")->valuestring, "zscore");
+  assert_true(cJSON_GetArrayItem(of(window, "clip"), 1)->valuedouble == 250);
+  assert_true(cJSON_IsNull(of(cJSON_GetArrayItem(of(p, "intensity"), 1), "clip")));
+  assert_true(of(cJSON_GetArrayItem(of(p, "intensity"), 1), "scale")->valuedouble == 255);
+  assert_string_equal(of(cJSON_GetArrayItem(of(p, "labels"), 2), "colour")->valuestring, "#00ff10");
+  assert_true(cJSON_IsNull(of(cJSON_GetArrayItem(of(p, "labels"), 3), "class")));
+  assert_int_equal(of(cJSON_GetArrayItem(of(p, "labels"), 1), "value")->valueint, 63);
+  assert_int_equal(cJSON_GetArrayItem(of(p, "stride"), 1)->valueint, 8);
+  assert_string_equal(of(p, "window")->valuestring, "gaussian");
+  assert_string_equal(cJSON_GetArrayItem(of(p, "postprocess"), 1)->valuestring, "fill");
+  assert_true(of(p, "drop")->valuedouble == 2.5);
+  assert_true(cJSON_IsNull(of(j, "validate")));
+  cJSON_Delete(j);
+}
+
 TEST(a_file_without_the_statement_has_no_table) {
   char err[ERR_MAX] = "";
   compile("predict(image: f32[1, 2, 8, 8]) { return softmax(image) }\n");
@@ -82,6 +114,8 @@ TEST(a_file_without_the_statement_has_no_table) {
   module_close(m);
   runs(NETRUN_BINARY " info p.so");
   assert_null(strstr(said, "preparation"));
+  runs(NETRUN_BINARY " info p.so --json");
+  says("\"prepare\":\tnull");
 }
 
 /* ---- ignored labels, compiled ---- */

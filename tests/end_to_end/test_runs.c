@@ -8,10 +8,10 @@
 #define TRAIN NETRUN_BINARY " train m.so --data phantom --iterations 12 --seed 5 "
 
 /* A network of one layer; it learns from labelled images, and may from others. */
-#define TINY(batches, loss)                                                                                  \
+#define TINY(validation, batches, loss)                                                                      \
   "net tiny(x; n) { return conv(x, n, 1) }\n"                                                                \
   "student = tiny(2)\n"                                                                                      \
-  "train t {\n"                                                                                              \
+  "train t " validation "{\n"                                                                                \
   "  batch labeled { image: f32[1, 1, 8, 8]  label: label[1, 8, 8] }\n" batches                              \
   "  update student with sgd(0.1) {\n"                                                                       \
   "    y = student(labeled.image)\n"                                                                         \
@@ -28,11 +28,13 @@ static void write_net(const char *name, const char *text) {
 
 FIXTURE(set_up) {
   if (shell_set_up(state)) return -1;
-  write_net("only.net", TINY("", ""));
-  write_net("semi.net", TINY("  batch unlabeled { image: f32[1, 1, 8, 8] }\n",
+  write_net("only.net", TINY("", "", ""));
+  write_net("semi.net", TINY("", "  batch unlabeled { image: f32[1, 1, 8, 8] }\n",
                              " + 0.1 * mean(student(unlabeled.image) * student(unlabeled.image))"));
+  write_net("says.net", TINY("(validate = 4, best = \"VOE\", val = \"25%\") ", "", ""));
   if (sh(NETC_BINARY " %s/models/unet.net -o m.so -D size=[32,32] -D widths=[4,8] -D batch=2", source) ||
-      sh(NETC_BINARY " only.net -o only.so") || sh(NETC_BINARY " semi.net -o semi.so"))
+      sh(NETC_BINARY " only.net -o only.so") || sh(NETC_BINARY " semi.net -o semi.so") ||
+      sh(NETC_BINARY " says.net -o says.so"))
     return fprintf(stderr, "%s", said), -1;
   return 0;
 }
@@ -112,6 +114,62 @@ TEST(a_validation_part_is_made_where_one_is_needed) {
   runs(TRAIN
        "--eval-every 4 --eval-split test --best DI --out tested --force && test -e tested/best.safetensors");
   says("score too well on it");
+}
+
+/* What a run was told of validation holds when it goes on. */
+TEST(a_run_goes_on_validating_as_it_began) {
+#define GO_ON NETRUN_BINARY " train m.so --data phantom --resume "
+  runs(TRAIN "--eval-every 4 --best voe --iterations 8 --out on");
+  runs(GO_ON "--iterations 16 --out on");
+  says("best VOE on the val split");
+  runs(TRAIN "--eval-every 4 --best voe --iterations 16 --out whole");
+  runs("cmp on/val.csv whole/val.csv && cut -d, -f1 on/val.csv | tr '\\n' ' '");
+  assert_string_equal(said, "iteration 4 8 12 16 ");
+  /* what is said goes before it, and is remembered in its place */
+  fails("was chosen by VOE on the val split, not by DI", GO_ON "--best DI --iterations 20 --out on");
+  runs(GO_ON "--eval-every 6 --iterations 20 --out on && " GO_ON "--iterations 24 --out on");
+  runs("cut -d, -f1 on/val.csv | tr '\\n' ' '");
+  assert_string_equal(said, "iteration 4 8 12 16 18 24 ");
+  runs(GO_ON "--eval-every 0 --iterations 28 --out on && " GO_ON "--iterations 36 --out on");
+  runs("tail -n 1 on/val.csv | cut -d, -f1");
+  assert_string_equal(said, "24\n");
+  /* another split, and no weights kept */
+  runs(TRAIN "--eval-every 4 --eval-split train --iterations 4 --out alltrain && " GO_ON
+             "--iterations 8 --out "
+             "alltrain");
+  says("iteration 8: DI");
+  says("over 64 images");
+  runs("test ! -e alltrain/best.safetensors");
+  runs(TRAIN "--eval-every 4 --best none --iterations 4 --out none && " GO_ON "--iterations 8 --out none");
+  runs("test ! -e none/best.safetensors && wc -l < none/val.csv");
+  assert_string_equal(said, "3\n");
+}
+
+TEST(a_module_says_how_its_runs_validate) {
+#define SAYS NETRUN_BINARY " train says.so --data phantom "
+  runs(NETRUN_BINARY " info says.so");
+  says("  validation       every 4 iterations, the weights of the best VOE are kept, on 25% of the training "
+       "cases");
+  runs(NETRUN_BINARY " info says.so --json | tr -d ' \\t\\n'");
+  says("\"prepare\":null,\"validate\":{\"every\":4,\"best\":\"VOE\",\"val\":\"25%\"}");
+  runs(SAYS "--iterations 8 --out says");
+  says("the module, which validates every 4 iterations, makes 25% of the training cases those");
+  says("48 training images (48 labelled), 16 validation images");
+  says("best VOE on the val split");
+  runs("cut -d, -f1 says/val.csv | tr '\\n' ' '");
+  assert_string_equal(said, "iteration 4 8 ");
+  runs(SAYS "--resume --iterations 12 --out says && wc -l < says/val.csv");
+  says("4\n");
+  /* the command line goes before it */
+  runs(SAYS "--eval-every 5 --best di --val 8 --iterations 10 --out other");
+  says("56 training images (56 labelled), 8 validation images");
+  says("best DI on the val split");
+  runs("cut -d, -f1 other/val.csv | tr '\\n' ' '");
+  assert_string_equal(said, "iteration 5 10 ");
+  runs(SAYS "--eval-every 0 --iterations 4 --out never && test ! -e never/val.csv");
+  says("64 training images (64 labelled), 4 iterations");
+  runs(SAYS "--fold 1/4 --best none --iterations 4 --out fold1 && test ! -e fold1/best.safetensors");
+  says("48 training images (48 labelled), 16 validation images");
 }
 
 /* set/images/c0.png .. c9.png, with masks for the first `masked`. */

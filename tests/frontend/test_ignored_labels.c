@@ -141,6 +141,28 @@ static double evaluate(const char *loss, const double *x, const double *label, d
   return value;
 }
 
+/* The same of x and t (1,2,3), channels that are regions. */
+static void regions_loss(const char *loss, const double *x, const double *t, double *value,
+                         double *gradient) {
+  Arena *a = arena_new();
+  char err[IR_ERR] = "";
+  const char *text = arena_printf(
+      a, "use \"blocks/losses.net\"\n" IGNORING "forward f(x: f32[1, 2, 3], t: f32[1, 2, 3]) { return %s }",
+      loss);
+  Program *p = frontend_compile_text(a, "models/test.net", text, &(FrontendOptions){.diag = stderr}, NULL);
+  assert_non_null(p);
+  Fn *f = p->fn[0];
+  fn_output(f, "gradient", ir_grad(f, f->out[0].node, 0));
+  if (!(f = pass_autodiff(f, err))) fail_msg("%s: %s", loss, err);
+  Interp *in = interp_new(f, INTERP_F64);
+  assert_true(interp_bind(in, "x", x) && interp_bind(in, "t", t));
+  if (!interp_run(in, err)) fail_msg("%s: %s", loss, err);
+  *value = *interp_value(in, f->out[0].node);
+  if (gradient) memcpy(gradient, interp_value(in, f->out[1].node), 6 * sizeof *gradient);
+  interp_free(in);
+  arena_free(a);
+}
+
 static void draw(uint64_t seed, double *x, double *label) {
   for (int i = 0; i < COUNT; i++) x[i] = 4 * (double)philox_uniform(seed, 0, 0, (uint64_t)i) - 2;
   for (int v = 0; v < VOXELS; v++)
@@ -191,6 +213,38 @@ TEST(labels_that_are_all_ignored_give_no_loss_and_no_gradient) {
     for (int e = 0; e < COUNT; e++)
       if (gradient[e] != 0) fail_msg("%s: gradient %d is %g", losses[i].text, e, gradient[e]);
   }
+}
+
+/* ---- regions ---- */
+
+/* Two regions of three voxels of logits x: the first voxel is in both, the last is to be ignored. */
+TEST(losses_of_regions_are_those_of_each_region_where_labels_count) {
+  static const double x[] = {1, -2, 7, 0.5, 3, -9}, t[] = {1, 0, -1, 1, 1, -1};
+  double bce = 0, dice = 0, got[2];
+  for (int r = 0; r < 2; r++) {
+    double pt = 0, pp = 0, tt = 0;
+    for (int i = 3 * r; i < 3 * r + 2; i++) {
+      double p = 1 / (1 + exp(-x[i]));
+      bce -= (t[i] > 0 ? log(p) : log(1 - p)) / 4, pt += p * t[i], pp += p * p, tt += t[i];
+    }
+    dice += (1 - (2 * pt + 1e-5) / (pp + tt + 1e-5)) / 2;
+  }
+  regions_loss("bce_dice(x, t)", x, t, got, NULL);
+  close_to("bce_dice", got[0], 0.5 * (bce + dice), 1e-9);
+  double gradient[6], step = 1e-5, moved[6];
+  regions_loss("bce_dice(x, t)", x, t, got, gradient);
+  for (int i = 0; i < 6; i++) {
+    memcpy(moved, x, sizeof moved);
+    moved[i] = x[i] + step, regions_loss("bce_dice(x, t)", moved, t, &got[0], NULL);
+    moved[i] = x[i] - step, regions_loss("bce_dice(x, t)", moved, t, &got[1], NULL);
+    close_to("gradient of bce_dice", gradient[i], (got[0] - got[1]) / (2 * step), 1e-8);
+    if (t[i] < 0) assert_true(gradient[i] == 0);
+    else assert_true(gradient[i] != 0);
+  }
+  static const double none[] = {-1, -1, -1, -1, -1, -1};
+  regions_loss("bce_dice(x, t)", x, none, got, gradient);
+  assert_true(got[0] == 0);
+  for (int i = 0; i < 6; i++) assert_true(gradient[i] == 0);
 }
 
 /* Where nothing is ignored, the graph is the one without the statement. */

@@ -119,6 +119,41 @@ TEST(the_example_of_prepare_compiles) {
   arena_free(a);
 }
 
+/* The file of the section on regions stands alone. */
+TEST(the_example_of_regions_compiles) {
+  Arena *a = arena_new();
+  char *text = doc(a), *from = strstr(text, "    option size = [64, 64]\n"), *to = strstr(from, "\n\n**");
+  assert_non_null(to);
+  FrontendOptions opt = {.diag = stderr};
+  Program *p =
+      frontend_compile_text(a, "models/example.net", arena_strndup(a, from, (size_t)(to - from)), &opt, NULL);
+  char err[IR_ERR] = "";
+  assert_non_null(p);
+  if (!ir_verify(p, err)) fail_msg("%s", err);
+  assert_int_equal(p->prepare->nregion, 2);
+  assert_int_equal(p->classes, 3);
+  arena_free(a);
+}
+
+/* The example of validation, with a body. */
+TEST(the_example_of_validation_compiles) {
+  Arena *a = arena_new();
+  char *text = doc(a), *from = strstr(text, "    option validate ="), *to = strstr(from, "\n\n| setting");
+  assert_non_null(to);
+  const char *program = arena_printf(
+      a,
+      "net n(x) { return conv(x, 2, 1) }\ns = n()\n%.*s\n"
+      "batch labeled { image: f32[1, 1, 8, 8] }\nupdate s with sgd(1) { minimize mean(s(labeled.image)) } }\n"
+      "predict(image: f32[1, 1, 8, 8]) { return softmax(s(image)) }",
+      (int)(to - from), from);
+  FrontendOptions opt = {.diag = stderr};
+  Program *p = frontend_compile_text(a, "models/example.net", program, &opt, NULL);
+  assert_non_null(p);
+  assert_int_equal(p->validation->every, 500);
+  assert_string_equal(p->validation->val, "20%");
+  arena_free(a);
+}
+
 /* The loss of the section leaves ignored labels out. */
 TEST(the_example_of_a_loss_compiles) {
   Arena *a = arena_new();

@@ -187,4 +187,41 @@ TEST(labels_say_how_many_classes_there_are) {
   arena_free(a);
 }
 
+/* Wherever labels stand; a name alone is a list of one. */
+TEST(regions_are_unions_of_the_classes_of_labels) {
+  Arena *a = arena_new();
+  static const char text[] =
+      "option regions = {\"whole\": [\"oedema\", \"core\"], \"core\": \"core\"}\n"
+      "prepare { regions = regions; labels = {0: \"background\", 1: \"core\", 2: \"oedema\"} }";
+  Program *program;
+  const Prepare *p = compile(a, text, (Define){0}, &program);
+  assert_int_equal(p->nregion, 2);
+  assert_string_equal(p->region[0], "whole");
+  assert_string_equal(p->region[1], "core");
+  assert_true(p->member[0] == 0 && p->member[1] == 3 && p->member[2] == 1);
+  assert_int_equal(region_class(p, 0), 2);
+  assert_int_equal(region_class(p, 1), 1);
+  assert_int_equal(program->classes, 3); /* of labels: predict gives two probabilities */
+  p = compile(a, text, (Define){"regions", "{both: [core, oedema], core: core}"}, NULL);
+  assert_string_equal(p->region[0], "both");
+  arena_free(a);
+}
+
+/* A field of a batch is what its name says; an input of a function may be called as it likes. */
+TEST(the_field_regions_is_of_the_regions) {
+  Arena *a = arena_new();
+  Program *program;
+  compile(a,
+          "prepare { labels = [\"background\", \"a\", \"b\"]; regions = {\"a\": \"a\", \"b\": \"b\"} }\n"
+          "net m(x) { return conv(x, 2, 1) }\nt = m()\ntrain u {\n"
+          "  batch labeled (strong = [blur]) { image: f32[2, 2, 16, 16]; regions: f32[2, 2, 16, 16]\n"
+          "strong: f32[2, 2, 16, 16] }\n"
+          "  update t with sgd(1) { minimize mean(t(labeled.image) * labeled.regions * labeled.strong) }\n}\n"
+          "forward f(regions: f32[1, 1, 8, 8]) { return regions }",
+          (Define){0}, &program);
+  assert_int_equal(program->stream[0].field[1].kind, FIELD_REGIONS);
+  assert_int_equal(program->stream[0].field[2].kind, FIELD_STRONG);
+  arena_free(a);
+}
+
 RUN_TESTS(NULL, NULL)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "tests/test.h"
 #include "ir/prepare.h"
+#include "ir/validate.h"
 #include "tests/ir/gen.h"
 
 /* The printed program, to be freed. */
@@ -47,6 +48,7 @@ static const char whole[] =
     "[cutout,gamma(0.5,2,1,0.10000000000000001),gamma] foreground 0.33000000000000002 {\n"
     "  image \"image\" : f32[1,1,8,8]\n"
     "  label \"mask\" : i32[1,1,8,8]\n"
+    "  regions \"regions\" : f32[1,2,8,8]\n"
     "}\n"
     "prepare {\n"
     "  channel \"t1\"\n"
@@ -56,8 +58,10 @@ static const char whole[] =
     "  intensity fixed clip -1 2 mean 0.5 deviation 0.25 scale 255\n"
     "  class \"background\" class \"a \\\"b\\\"\"\n"
     "  label -3 class 0 label colour 16711680 class 1 label 255 ignored\n"
+    "  region \"all \\\"b\\\"\" of [1] region \"none\" of []\n"
     "  overlap 0.25 stride [4,8] weight gaussian post largest post fill drop 1.5\n"
     "}\n"
+    "validate every 500 best hd95 val \"20%\"\n"
     "stream \"u\" source all { image \"image\" : f32[1,1,8,8] sdf \"sdf\" : f32[1,1,8,8] }\n"
     "fn train \"step\" {\n"
     "  %x = input \"labeled.image\" : f32[1,1,8,8] order [0,2,3,1]\n"
@@ -122,9 +126,18 @@ TEST(a_whole_program_is_read_and_printed_the_same) {
   assert_int_equal(r->label[0].value, -3);
   assert_int_equal(r->label[1].colour, 0xff0000);
   assert_true(prepare_ignores(r));
+  assert_int_equal(p->stream[0].field[2].kind, FIELD_REGIONS);
+  assert_int_equal(r->nregion, 2);
+  assert_string_equal(r->region[0], "all \"b\"");
+  assert_true(r->member[0] == 0 && r->member[1] == 1);
   assert_int_equal(r->stride[1], 8);
   assert_int_equal(r->post, 1 << POST_LARGEST | 1 << POST_FILL);
   assert_true(r->drop == 1.5);
+  const Validation *v = p->validation;
+  assert_non_null(v);
+  assert_int_equal(v->every, 500);
+  assert_int_equal(v->best, BEST_hd95);
+  assert_string_equal(v->val, "20%");
   round_trip(p);
   arena_free(a);
 }
@@ -227,6 +240,9 @@ TEST(errors_name_line_column_and_cause) {
   refused("stream \"a\" augment [noise(nan,1,1)] {}", "1:19:", "lo must be from 0 to 100");
   refused("stream \"a\" strong [flip] {}", "1:18:", "flip moves the image");
   refused("stream \"a\" foreground 2 {}", "", "foreground must be from 0 to 1");
+  refused("validate every 5 best dice", "1:23:", "a metric: one of di, ja");
+  refused("validate every -1", "1:16:", "must lie in");
+  refused("validate every 1 validate every 1", "1:26:", "in one way");
   refused("garbage", "1:1:", "expected program");
 }
 

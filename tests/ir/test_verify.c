@@ -3,6 +3,7 @@
 #include <string.h>
 #include "tests/test.h"
 #include "ir/prepare.h"
+#include "ir/validate.h"
 
 static const char sound[] = "net \"n\"\n"
                             "var \"w\" : f32[2,1,3,3] role param net \"n\"\n"
@@ -83,6 +84,7 @@ DAMAGE(copy_type, p->var[1].init.from = "s")
 
 /* ---- prepare ---- */
 
+static uint8_t member[2]; /* by class: both regions hold class 1 */
 typedef void PrepareDamage(Prepare *p, LabelRule *rule, Intensity *each);
 
 /* A statement that is sound with the program above, and then damaged. */
@@ -91,13 +93,14 @@ static void check_prepare(PrepareDamage *damage, const char *words) {
   Arena *a = arena_new();
   Program *p = ir_parse(a, sound, err);
   if (!p) fail_msg("%s", err);
-  const char *name[] = {"background", "liver"};
+  const char *name[] = {"background", "liver"}, *region[] = {"abdomen", "organ"};
   LabelRule rule[2] = {{0, NO_COLOUR, 0}, {7, NO_COLOUR, 1}};
   Intensity each[2] = {intensity_of(INTENSITY_ZSCORE), intensity_of(INTENSITY_NONE)};
   Prepare r = prepare_default(a);
   r.intensity = each, r.nintensity = 1;
   r.class_name = name, r.nclass = 2;
   r.label = rule, r.nlabel = 2;
+  r.region = region, r.nregion = 2, r.member = memcpy(member, (uint8_t[2]){0, 3}, 2);
   p->prepare = &r;
   p->classes = 2;
   if (!ir_verify(p, err)) fail_msg("%s", err);
@@ -127,6 +130,10 @@ PREPARE_DAMAGE(third_class, p->nclass = 3)
 PREPARE_DAMAGE(no_labels, p->nlabel = 0)
 PREPARE_DAMAGE(second_channel, p->nchannel = 2)
 PREPARE_DAMAGE(second_intensity, p->nintensity = 2)
+PREPARE_DAMAGE(regions_of_nothing, p->nlabel = p->nclass = 0)
+PREPARE_DAMAGE(many_regions, p->nregion = 9)
+PREPARE_DAMAGE(region_beyond, member[1] = 4)
+PREPARE_DAMAGE(background_in_region, member[0] = 1)
 PREPARE_DAMAGE(third_axis, p->mm[2] = 1)
 PREPARE_DAMAGE(backward_stride, p->stride[0] = -1)
 
@@ -146,8 +153,51 @@ TEST(damage_of_prepare_is_found) {
   check_prepare(no_labels, "classes without labels");
   check_prepare(second_channel, "2 channels are named, images have 1");
   check_prepare(second_intensity, "2 intensities for 1 channels");
+  check_prepare(regions_of_nothing, "2 regions of 0 classes");
+  check_prepare(many_regions, "9 regions of 2 classes");
+  check_prepare(region_beyond, "class 1 belongs to a region that it cannot belong to");
+  check_prepare(background_in_region, "class 0 belongs to a region that it cannot belong to");
   check_prepare(third_axis, "along axis 2, images have 2");
   check_prepare(backward_stride, "along axis 0 below 0");
+}
+
+/* Three classes, of which 1 and 2 lie in region 0 and class 2 alone in region 1: their order matters. */
+TEST(regions_that_masks_do_not_give_back_are_found) {
+  const char *region[2] = {"whole", "core"};
+  Prepare p = {.nclass = 3, .region = region, .nregion = 2, .member = (uint8_t[]){0, 1, 3}};
+  assert_int_equal(region_class(&p, 0), 1);
+  assert_int_equal(region_class(&p, 1), 2);
+  assert_int_equal(class_lost(&p), 0);
+  assert_int_equal(class_of_regions(&p, 0), 0);
+  assert_int_equal(class_of_regions(&p, 2), 2); /* in the core, not in the whole */
+  p.member = (uint8_t[]){0, 2, 3}; /* the other way round: class 1 is what the whole, which is later, says */
+  assert_int_equal(class_lost(&p), 2);
+  p.member = (uint8_t[]){0, 1, 1}; /* classes that no region tells apart are one */
+  assert_int_equal(class_lost(&p), 0);
+  assert_int_equal(region_class(&p, 1), -1);
+  assert_int_equal(class_of_regions(&p, 2), 0);
+}
+
+TEST(a_field_of_regions_needs_as_many_as_prepare_names) {
+  static const char text[] =
+      "stream \"s\" source all { image \"image\" : f32[1,1,8,8] regions \"r\" : f32[1,2,8,8] }\n";
+  static const char labels[] =
+      "prepare { class \"background\" class \"a\" label 0 class 0 label 1 class 1 region \"a\" of [1] ";
+  char err[IR_ERR] = "";
+  Arena *a = arena_new();
+  Program *p = ir_parse(a, text, err);
+  assert_non_null(p);
+  assert_false(ir_verify(p, err));
+  assert_non_null(strstr(err, "field s.r: of regions that no statement prepare names"));
+  p = ir_parse(a, arena_printf(a, "%s%s}", text, labels), err);
+  assert_non_null(p);
+  assert_false(ir_verify(p, err));
+  assert_non_null(strstr(err, "prepare: 1 regions, s.r has 2"));
+  p = ir_parse(a, arena_printf(a, "%s%s region \"b\" of [1] }", text, labels), err);
+  assert_true(p && ir_verify(p, err));
+  assert_null(ir_parse(a, arena_printf(a, "%s%s region \"b\" of [2] }", text, labels), err));
+  assert_non_null(strstr(err, "a region has class 2, there are 2"));
+  arena_free(a);
 }
 
 TEST(every_kind_of_damage_is_found) {
@@ -187,6 +237,36 @@ TEST(every_kind_of_damage_is_found) {
   check(copy_of_nothing, "copies x, which does not exist");
   check(copy_of_copy, "itself a copy");
   check(copy_type, "whose type differs");
+}
+
+/* ---- validation ---- */
+
+/* A statement that the program above cannot have. */
+static void check_validation(Validation v, const char *words) {
+  char err[IR_ERR] = "";
+  Arena *a = arena_new();
+  Program *p = ir_parse(a, sound, err);
+  p->validation = &v;
+  if (ir_verify(p, err)) fail_msg("not found: %s", words);
+  if (!strstr(err, words)) fail_msg("expected %s, got %s", words, err);
+  arena_free(a);
+}
+
+TEST(damage_of_validation_is_found) {
+  char err[IR_ERR] = "";
+  Arena *a = arena_new();
+  Program *p = ir_parse(a, sound, err);
+  Validation none = {.best = BEST_NONE, .val = "12"};
+  p->validation = &none;
+  if (!ir_verify(p, err)) fail_msg("%s", err);
+  arena_free(a);
+  check_validation((Validation){.every = -1}, "below 0");
+  check_validation((Validation){.best = BEST_NONE + 1}, "no metric");
+  check_validation((Validation){.best = BEST_nsd}, "NSD needs a tolerance");
+  check_validation((Validation){.val = "100%"}, "no part of the training cases");
+  check_validation((Validation){.val = "0x10"}, "no part of the training cases");
+  check_validation((Validation){.val = "inf"}, "no part of the training cases");
+  check_validation((Validation){.every = 1}, "no function predict");
 }
 
 RUN_TESTS(NULL, NULL)

@@ -50,7 +50,7 @@ TEST(what_is_no_module_is_refused) {
   write_file(in_root("text.so"), "just a text that is long enough for a header, and on it goes, on and on",
              70);
   refuses(in_root("text.so"), "is not a module");
-  refuses(TEST_MODULES "/toy_version.so", "another version of netc");
+  refuses(TEST_MODULES "/toy_version.so", "another version of netc (it is of module version 99, ");
   refuses(TEST_MODULES "/toy_broken.so", "output loss lies outside the arena");
 }
 
@@ -128,6 +128,14 @@ TEST(a_table_that_is_wrong_is_refused) {
   stream.naugments = NETC_AUGMENT_MOST + 1, broken(d, "augmentations"), stream.naugments = 1;
   stream.foreground = -1, broken(d, "augmentations");
   d.nstreams = 0, d.streams = NULL;
+  NetcValidation validation = {.every = 5, .best = "95HD", .val = "20%"};
+  d.validation = &validation;
+  assert_true(module_check(&d, err));
+  validation.every = -1, broken(d, "every -1 iterations"), validation.every = 5;
+  validation.best = "NSD", broken(d, "no metric for it"), validation.best = "95hd";
+  broken(d, "no metric for it"), validation.best = NULL;
+  validation.val = "", broken(d, "makes no sense"), validation.val = NULL;
+  assert_true(module_check(&d, err));
   /* A GPU's tables: functions in an arena of their own. */
   NetcDeviceText text = {{NULL}};
   NetcDeviceCode code = {.entry = "e", .threads = 32, .tasks = 1};

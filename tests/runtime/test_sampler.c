@@ -304,4 +304,36 @@ TEST(a_label_255_is_to_be_ignored) {
   sampler_free(s), data_close(d);
 }
 
+/* Classes 1 and 2 in region 0, class 2 in region 1; every third element is to be ignored. */
+static void draw_some_ignored(const Drawn *x, int item) {
+  draw_noise(x, item);
+  for (int64_t i = 0; i < x->n; i += 3) x->label[i] = CLASS_IGNORE;
+}
+
+TEST(regions_are_told_channels_last_of_the_same_place_as_the_label) {
+  static const uint8_t member[3] = {0, 1, 3};
+  const Recipe recipe = {.orientation = "RAS", .nregion = 2, .member = member};
+  NetcAugment list[] = {augment_always(NETC_AUG_FLIP, 0), augment_always(NETC_AUG_ROTATE, 30)};
+  NetcStream stream = {.name = "s", .source = NETC_SRC_ALL, .augments = list, .naugments = 2};
+  static float regions[2 * MOST];
+  static int32_t label[MOST];
+  for (int spatial = 2; spatial <= 3; spatial++) {
+    DataShape shape = spatial == 2 ? flat : cube;
+    shape.recipe = &recipe;
+    Dataset *d = open_items(&shape);
+    Sampler *s = sampler_of(d, &stream, 0, 4, dim_of(&shape), draw_some_ignored);
+    const BatchField field[2] = {{NETC_FIELD_LABEL, BATCH, label}, {NETC_FIELD_REGIONS, BATCH, regions}};
+    int seen[4] = {0};
+    if (!sampler_batch(s, 2, field, 2, err)) fail_msg("%s", err);
+    for (int64_t i = 0; i < BATCH * s->count; i++) {
+      int c = label[i];
+      seen[c + 1]++;
+      for (int r = 0; r < 2; r++)
+        assert_true(regions[2 * i + r] == (c < 0 ? -1.0f : (float)(member[c] >> r & 1)));
+    }
+    for (int c = 0; c < 4; c++) assert_true(seen[c] > 100);
+    sampler_free(s), data_close(d);
+  }
+}
+
 RUN_TESTS(NULL, NULL)

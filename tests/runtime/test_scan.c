@@ -265,7 +265,7 @@ TEST_WITH(fresh, NULL, nnunet_has_a_file_for_every_channel) {
             "a (a): imagesTr/a_0000.nii.gz + imagesTr/a_0001.nii.gz | labelsTr/a.nii.gz train\n"
             "b (b): imagesTr/b_0000.nii.gz | labelsTr/b.nii.gz train\n"
             "? dataset.json: not JSON; what it says is not known\n"
-            "! imagesTr/b_0000.nii.gz: the image has 1 of 2 files, one for each channel\n");
+            "! imagesTr/b_0000.nii.gz: the image has 1 of 2 files, one for each channel; missing: _0001\n");
 }
 
 TEST_WITH(fresh, NULL, the_decathlon_has_one_file_for_an_image) {

@@ -57,7 +57,7 @@ static int slide_case(const Case *c, const Place *place, const float *image, flo
   Net net = {.patch = c->shape.size[0] * c->shape.size[1] * c->shape.size[2]};
   Pool *pool = pool_new(2, err);
   assert_true(pool && windows_new(&w, &c->shape, c->dim, &c->plan));
-  assert_true(restore_new(&net.restore, place, CLASSES, pool, err));
+  assert_true(restore_new(&net.restore, place, (Decision){CLASSES, false}, pool, err));
   net.restore.prob = prob, net.restore.mask = mask, net.restore.small = small;
   Slide s = {.image = image,
              .windows = &w,
