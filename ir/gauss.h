@@ -38,10 +38,10 @@ static inline double gauss_of(double u, double w) {
   double g = (double)mantissa - 1, s = g / (g + 2), z = s * s;
   double half = s + s * (z * gauss_horner(z, gauss_log, GAUSS_LOG));
   double radius = sqrt(-2 * (n * gauss_ln2 + (half + half)));
-  double q = floor(w * 4 + 0.5), t = (w - q * 0.25) * gauss_two_pi, y = t * t;
+  int32_t quarter = (int32_t)(w * 4 + 0.5); /* rounded down, as it is not negative */
+  double q = (double)quarter, t = (w - q * 0.25) * gauss_two_pi, y = t * t;
   double c = 1 + y * gauss_horner(y, gauss_cos, GAUSS_TURN);
   double d = t + t * (y * gauss_horner(y, gauss_sin, GAUSS_TURN));
-  int32_t quarter = (int32_t)q;
   double v = quarter & 1 ? d : c; /* of cos(t + quarter pi/2) */
   return radius * ((quarter + 1) & 2 ? -v : v);
 }

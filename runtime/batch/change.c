@@ -1,7 +1,9 @@
 /* change.c - one function for each kind that changes the numbers of one channel, and the table of them. */
 #include <math.h>
 #include <string.h>
+#include "ir/gauss.h"
 #include "runtime/base/augment.h"
+#include "runtime/base/clones.h"
 #include "runtime/batch/change.h"
 
 typedef struct {
@@ -25,16 +27,38 @@ typedef struct {
   float least, most;
 } Stats;
 
-static Stats stats_of(const float *x, int64_t n) {
+enum { LANES = 16 }; /* sums that go side by side, in vectors of any length */
+
+static double sum_of(const double lane[LANES]) {
+  double sum = 0;
+  for (int l = 0; l < LANES; l++) sum += lane[l];
+  return sum;
+}
+
+/* Sums, in lanes by the elements' numbers. */
+CLONED static Stats stats_of(const float *x, int64_t n) {
   Stats s = {.least = x[0], .most = x[0]};
-  double square = 0;
-  for (int64_t i = 0; i < n; i++) {
-    s.mean += (double)x[i];
-    s.least = x[i] < s.least ? x[i] : s.least, s.most = x[i] > s.most ? x[i] : s.most;
+  double sum[LANES] = {0}, square[LANES] = {0};
+  float least[LANES], most[LANES];
+  int64_t whole = n - n % LANES;
+  for (int l = 0; l < LANES; l++) least[l] = most[l] = x[0];
+  for (int64_t i = 0; i < whole; i += LANES)
+    for (int l = 0; l < LANES; l++) {
+      sum[l] += (double)x[i + l];
+      least[l] = x[i + l] < least[l] ? x[i + l] : least[l], most[l] = x[i + l] > most[l] ? x[i + l] : most[l];
+    }
+  for (int64_t i = whole; i < n; i++) {
+    sum[i - whole] += (double)x[i];
+    least[0] = x[i] < least[0] ? x[i] : least[0], most[0] = x[i] > most[0] ? x[i] : most[0];
   }
-  s.mean /= (double)n;
-  for (int64_t i = 0; i < n; i++) square += ((double)x[i] - s.mean) * ((double)x[i] - s.mean);
-  s.deviation = sqrt(square / (double)n);
+  for (int l = 0; l < LANES; l++) {
+    s.least = least[l] < s.least ? least[l] : s.least, s.most = most[l] > s.most ? most[l] : s.most;
+  }
+  const double mean = s.mean = sum_of(sum) / (double)n;
+  for (int64_t i = 0; i < whole; i += LANES)
+    for (int l = 0; l < LANES; l++) square[l] += ((double)x[i + l] - mean) * ((double)x[i + l] - mean);
+  for (int64_t i = whole; i < n; i++) square[i - whole] += ((double)x[i] - mean) * ((double)x[i] - mean);
+  s.deviation = sqrt(sum_of(square) / (double)n);
   return s;
 }
 
@@ -52,16 +76,59 @@ static void change_NOISE(const Change *c, float *x, int channel) {
             noise_deviation(c->step, d), d);
 }
 
+/* The logarithm to base 2 as in ir/gauss.h, of a number above 0. */
+static inline double log2_of(float x) {
+  float mantissa, grown = x * 0x1p24f; /* no number is below the normal ones then */
+  uint32_t bits;
+  memcpy(&bits, &grown, sizeof bits);
+  bits += GAUSS_ONE - GAUSS_ROOT_HALF;
+  double whole = (double)((int32_t)(bits >> 23) - 127 - 24);
+  bits = (bits & 0x007FFFFF) + GAUSS_ROOT_HALF;
+  memcpy(&mantissa, &bits, sizeof bits);
+  double g = (double)mantissa - 1, s = g / (g + 2), z = s * s;
+  return whole + (2 / gauss_ln2) * (s + s * (z * gauss_horner(z, gauss_log, GAUSS_LOG)));
+}
+
+/* 2^t, t from -126 to 0: the series of e^y, |y| <= ln 2 / 2, times a power of 2. */
+static inline float exp2_of(double t) {
+  enum { TERMS = 10 };
+  static const double term[TERMS] = {1,         1,         1.0 / 2,    1.0 / 6,     1.0 / 24,
+                                     1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880};
+  int32_t whole = (int32_t)(t - 0.5); /* the nearest, as t is not above 0 */
+  uint32_t bits = (uint32_t)(whole + 127) << 23;
+  float scale;
+  memcpy(&scale, &bits, sizeof bits);
+  return (float)gauss_horner((t - (double)whole) * gauss_ln2, term, TERMS) * scale;
+}
+
+/* x = ((x - least) / range) ^ power, what is between 0 and 2^-126 as that. In doubles, within one unit in the
+ * last place; of the same bits on every machine, which powf is not. */
+CLONED static void power_of(float *x, int64_t n, float least, float range, double power) {
+  enum { MANY = 64 };
+  float part[MANY], value[MANY];
+  double t[MANY];
+  for (int64_t begin = 0; begin < n; begin += MANY) {
+    int64_t many = n - begin < MANY ? n - begin : MANY;
+    for (int64_t i = 0; i < MANY; i++) part[i] = 1;
+    for (int64_t i = 0; i < many; i++) part[i] = (x[begin + i] - least) / range;
+    for (int i = 0; i < MANY; i++) t[i] = power * log2_of(part[i] < 0x1p-149f ? 0x1p-149f : part[i]);
+    for (int i = 0; i < MANY; i++) t[i] = t[i] < -126 ? -126 : t[i];
+    for (int i = 0; i < MANY; i++) t[i] = t[i] > 0 ? 0 : t[i];
+    for (int i = 0; i < MANY; i++) value[i] = exp2_of(t[i]);
+    for (int64_t i = 0; i < many; i++) x[begin + i] = part[i] > 0 ? value[i] : 0;
+  }
+}
+
 /* nnU-Net's: the power between least and most, then mean and deviation as before. */
 static void change_GAMMA(const Change *c, float *x, int channel) {
   int64_t n = c->p->n;
-  float power = (float)factor_of(c, channel);
+  double power = factor_of(c, channel);
   bool negative = of_channel(c, channel, 2) < c->step->a->value[2];
   for (int64_t i = 0; negative && i < n; i++) x[i] = -x[i];
   Stats was = stats_of(x, n);
   float range = was.most - was.least;
   if (range > 0) {
-    for (int64_t i = 0; i < n; i++) x[i] = powf((x[i] - was.least) / range, power);
+    power_of(x, n, was.least, range, power);
     Stats is = stats_of(x, n);
     double scale = was.deviation / is.deviation;
     for (int64_t i = 0; i < n; i++) x[i] = (float)(((double)x[i] - is.mean) * scale + was.mean);

@@ -1,19 +1,20 @@
 /* elastic.c - smooth displacements by B-splines. */
 #include <stdlib.h>
 #include <string.h>
+#include "runtime/base/clones.h"
 #include "runtime/batch/elastic.h"
 
-enum { TAPS = 4 };
+enum { TAPS = 4, MANY = 8 };
 
 struct Elastic {
   int first;
   int64_t size[3], points[3], count; /* control points along each axis, and in all */
   double spacing;
-  double (*weight[3])[TAPS]; /* per element along the axis: of its control points */
-  int64_t *cell[3];          /* the first of these */
-  double *control;           /* [axis][point] */
-  double *line;              /* [axis][point along the last axis]: of one row */
-  double *row;               /* [axis][element] */
+  double *weight[3]; /* [tap][element along the axis]: of its control points */
+  int64_t *cell[3];  /* the first of these */
+  double *control;   /* [axis][point], and MANY more */
+  double *line;      /* [axis][point along the last axis]: of one row; and MANY more */
+  double *row;       /* [axis][element] */
 };
 
 static int taps(const Elastic *e, int axis) { return axis < e->first ? 1 : TAPS; }
@@ -29,15 +30,15 @@ static void spline(double t, double w[TAPS]) {
 
 static bool weigh(Elastic *e, int a) {
   int64_t n = e->size[a];
-  e->weight[a] = malloc((size_t)n * sizeof *e->weight[a]);
+  e->weight[a] = malloc(TAPS * (size_t)n * sizeof *e->weight[a]);
   e->cell[a] = malloc((size_t)n * sizeof *e->cell[a]);
   if (!e->weight[a] || !e->cell[a]) return false;
   for (int64_t o = 0; o < n; o++) {
-    double place = (double)o / e->spacing;
+    double place = (double)o / e->spacing, w[TAPS] = {1};
     int64_t cell = a < e->first ? 0 : (int64_t)place;
     e->cell[a][o] = cell;
-    if (a < e->first) e->weight[a][o][0] = 1;
-    else spline(place - (double)cell, e->weight[a][o]);
+    if (a >= e->first) spline(place - (double)cell, w);
+    for (int k = 0; k < TAPS; k++) e->weight[a][k * n + o] = w[k];
   }
   e->points[a] = e->cell[a][n - 1] + taps(e, a);
   return true;
@@ -51,8 +52,8 @@ Elastic *elastic_new(int first, const int64_t size[3], double spacing) {
   bool ok = true;
   for (int a = 0; ok && a < 3; a++) ok = weigh(e, a), e->count *= ok ? e->points[a] : 1;
   if (ok) {
-    e->control = malloc(3 * (size_t)e->count * sizeof *e->control);
-    e->line = malloc(3 * (size_t)e->points[2] * sizeof *e->line);
+    e->control = calloc(3 * (size_t)e->count + MANY, sizeof *e->control);
+    e->line = calloc(3 * (size_t)e->points[2] + MANY, sizeof *e->line);
     e->row = calloc(3 * (size_t)size[2], sizeof *e->row);
   }
   if (ok && e->control && e->line && e->row) return e;
@@ -73,29 +74,50 @@ void elastic_draw(Elastic *e, const Step *s, const Chance *d) {
     e->control[i] = between(-most, most, chance_at(d, site, d->sample * n + i));
 }
 
-/* Sums over the first two axes: what is left is a spline along the row. */
-static void row_line(const Elastic *e, int axis, int64_t o0, int64_t o1, double *line) {
+/* Sums over the first two axes: what is left is a spline along the row. Beyond its last point, up to a
+ * multiple of MANY, the line has numbers without a meaning. */
+CLONED static void row_line(const Elastic *e, int axis, int64_t o0, int64_t o1, double *line) {
   int64_t n = e->points[2];
-  memset(line, 0, (size_t)n * sizeof *line);
+  const double *control[TAPS * TAPS];
+  double w[TAPS * TAPS];
+  int many = 0;
   for (int i = 0; i < taps(e, 0); i++)
-    for (int j = 0; j < taps(e, 1); j++) {
-      double w = e->weight[0][o0][i] * e->weight[1][o1][j];
+    for (int j = 0; j < taps(e, 1); j++, many++) {
+      w[many] = e->weight[0][i * e->size[0] + o0] * e->weight[1][j * e->size[1] + o1];
       int64_t at = (e->cell[0][o0] + i) * e->points[1] + e->cell[1][o1] + j;
-      const double *control = e->control + axis * e->count + at * n;
-      for (int64_t k = 0; k < n; k++) line[k] += w * control[k];
+      control[many] = e->control + axis * e->count + at * n;
     }
+  for (int64_t begin = 0; begin < n; begin += MANY) {
+    double sum[MANY] = {0};
+    for (int t = 0; t < many; t++)
+      for (int k = 0; k < MANY; k++) sum[k] += w[t] * control[t][begin + k];
+    for (int k = 0; k < MANY; k++) line[begin + k] = sum[k];
+  }
+}
+
+/* Elements of a row between the same control points, from number begin to end - 1: p are theirs. */
+static inline void row_cell(const double *restrict w, int64_t n, const double p[TAPS], int64_t begin,
+                            int64_t end, double *restrict row) {
+  double p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3];
+  for (int64_t x = begin; x < end; x++)
+    row[x] = w[x] * p0 + w[n + x] * p1 + w[2 * n + x] * p2 + w[3 * n + x] * p3;
+}
+
+CLONED static void row_spline(const Elastic *e, const double *line, double *row) {
+  int64_t n = e->size[2];
+  const int64_t *cell = e->cell[2];
+  for (int64_t begin = 0, end; begin < n; begin = end) {
+    for (end = begin + 1; end < n && cell[end] == cell[begin];) end++;
+    row_cell(e->weight[2], n, line + cell[begin], begin, end, row);
+  }
 }
 
 void elastic_row(Elastic *e, int64_t o0, int64_t o1, const double *u[3]) {
-  int64_t width = e->size[2];
   for (int a = 0; a < 3; a++) {
-    double *row = e->row + a * width, *line = e->line + a * e->points[2];
+    double *row = e->row + a * e->size[2], *line = e->line + a * e->points[2];
     u[a] = row;
     if (a < e->first) continue;
     row_line(e, a, o0, o1, line);
-    for (int64_t x = 0; x < width; x++) {
-      const double *w = e->weight[2][x], *p = line + e->cell[2][x];
-      row[x] = w[0] * p[0] + w[1] * p[1] + w[2] * p[2] + w[3] * p[3];
-    }
+    row_spline(e, line, row);
   }
 }

@@ -1,6 +1,7 @@
 /* filter.c - blur and low resolution of a plane: along one axis after the other. */
 #include <math.h>
 #include <string.h>
+#include "runtime/base/clones.h"
 #include "runtime/batch/change.h"
 
 enum { RADIUS = 40 }; /* 4 sigma of the largest deviation, ir/augment.def */
@@ -34,12 +35,24 @@ static int gaussian(double sigma, float weight[2 * RADIUS + 1]) {
   return r;
 }
 
-/* to = the sum of weight[j] x row j, which begins at from + at[j] */
-static void weighted_rows(float *to, const float *from, const int64_t *at, const float *weight, int rows,
-                          int64_t width) {
-  for (int64_t x = 0; x < width; x++) to[x] = weight[0] * from[at[0] + x];
-  for (int j = 1; j < rows; j++)
-    for (int64_t x = 0; x < width; x++) to[x] += weight[j] * from[at[j] + x];
+enum { MANY = 16 };
+typedef float Many __attribute__((vector_size(MANY * sizeof(float)), aligned(sizeof(float)), may_alias));
+
+/* to = the sum of weight[j] x row j, which begins at from + at[j]. A few elements at a time stay in registers
+ * while all rows are added to them; the last few of a row overlap those before. */
+CLONED static void weighted_rows(float *restrict to, const float *restrict from, const int64_t *at,
+                                 const float *weight, int rows, int64_t width) {
+  for (int64_t begin = 0; width >= MANY && begin < width; begin += MANY) {
+    begin = begin + MANY > width ? width - MANY : begin;
+    Many sum = weight[0] * *(const Many *)(from + at[0] + begin);
+    for (int j = 1; j < rows; j++) sum += weight[j] * *(const Many *)(from + at[j] + begin);
+    *(Many *)(to + begin) = sum;
+  }
+  for (int64_t x = 0; width < MANY && x < width; x++) {
+    float sum = weight[0] * from[at[0] + x];
+    for (int j = 1; j < rows; j++) sum += weight[j] * from[at[j] + x];
+    to[x] = sum;
+  }
 }
 
 static void blur_rows(float *block, const Along *l, const float *weight, int r, float *scratch) {

@@ -3,12 +3,13 @@
 #include <math.h>
 #include <string.h>
 #include "ir/gauss.h"
+#include "runtime/base/clones.h"
 #include "runtime/batch/change.h"
 
 enum { MANY = 64 };
 
 /* Uniform numbers first, first + step, .. of a site. */
-static void uniforms(const Chance *d, uint64_t site, uint64_t first, uint64_t step, double u[MANY]) {
+static inline void uniforms(const Chance *d, uint64_t site, uint64_t first, uint64_t step, double u[MANY]) {
   uint32_t c[4][MANY], key[2] = {(uint32_t)d->seed, (uint32_t)(d->seed >> 32)};
   site = netc_batch_site(d->stream, site);
   for (int i = 0; i < MANY; i++) {
@@ -27,8 +28,8 @@ static void uniforms(const Chance *d, uint64_t site, uint64_t first, uint64_t st
   for (int i = 0; i < MANY; i++) u[i] = (double)((float)(int32_t)(c[0][i] >> 8) * 0x1p-24f);
 }
 
-void noise_add(float *x, int64_t n, uint64_t first, uint64_t step, uint64_t site, double deviation,
-               const Chance *d) {
+CLONED void noise_add(float *x, int64_t n, uint64_t first, uint64_t step, uint64_t site, double deviation,
+                      const Chance *d) {
   double u[MANY], w[MANY];
   for (int64_t begin = 0; begin < n; begin += MANY) {
     int64_t many = n - begin < MANY ? n - begin : MANY;
