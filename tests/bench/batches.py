@@ -108,15 +108,16 @@ def wall_times(modules, data, iterations, out, rounds=3):
         took = {"bench": json.loads(subprocess.run(bench, check=True, stdout=subprocess.PIPE).stdout)}
         took["bench"] = statistics.median(took["bench"]["seconds"])
         for name, module in modules.items():
-            subprocess.run(train_command(module, data, iterations, out), check=True, stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL)
+            command = train_command(module, data, iterations, out)
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             took[name] = statistics.median(iterations_of(out)[FIRST:])
         best = {k: min(v, best.get(k, v)) for k, v in took.items()}
     return best
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lits")
     parser.add_argument("--la")
     parser.add_argument("--recipe", choices=RECIPES, action="append", help="only these")

@@ -97,7 +97,8 @@ def by_netc(axes, data):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lits")
     parser.add_argument("--la")
     parser.add_argument("--samples", type=int, default=32)
