@@ -5,7 +5,7 @@
 #include "runtime/cli/batch_shape.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/recipe.h"
-#include "runtime/eval/predictor.h"
+#include "runtime/predict/predictor.h"
 #include "runtime/survey/survey.h"
 
 static const CliOption options[] = {

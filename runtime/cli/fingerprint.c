@@ -4,7 +4,7 @@
 #include "runtime/cli/plan.h"
 #include "runtime/cli/recipe.h"
 #include "runtime/data/fingerprint.h"
-#include "runtime/eval/predictor.h"
+#include "runtime/predict/predictor.h"
 #include "runtime/session/module.h"
 
 static const CliOption options[] = {

@@ -3,7 +3,7 @@
 #define NETRUN_CLI_PREDICTOR_H
 #include "runtime/cli/cli.h"
 #include "runtime/eval/clean.h"
-#include "runtime/eval/predictor.h"
+#include "runtime/predict/predictor.h"
 
 /* Rows for a command's table of options. */
 #define CLI_PREDICTOR_OPTIONS                                                                                \

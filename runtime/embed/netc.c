@@ -5,7 +5,7 @@
 #include <string.h>
 #include "runtime/base/array.h"
 #include "runtime/session/checkpoint.h"
-#include "runtime/eval/predictor.h"
+#include "runtime/predict/predictor.h"
 #include "runtime/eval/regions.h"
 
 _Static_assert((int)NETC_ERROR_MAX == (int)ERR_MAX && (int)NETC_RANK_MAX == (int)NETC_MAX_RANK &&

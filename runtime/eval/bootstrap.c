@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include "ir/philox.h"
 #include "runtime/eval/bootstrap.h"
-#include "runtime/eval/percentile.h"
+#include "runtime/metrics/percentile.h"
 
 static double resample(const CaseValues *of, int cases, uint64_t b) {
   double sum = 0;

@@ -3,7 +3,7 @@
 #define NETRUN_EVAL_H
 #include <stdio.h>
 #include "runtime/eval/clean.h"
-#include "runtime/eval/predictor.h"
+#include "runtime/predict/predictor.h"
 #include "runtime/eval/report.h"
 
 typedef struct {

@@ -5,8 +5,6 @@
 #include "runtime/data/data.h"
 #include "runtime/eval/score.h"
 
-const NetcPrepare *regions_of(const NetcPrepare *p) { return p && p->nregions ? p : NULL; }
-
 /* ---- cleaning ---- */
 
 bool clean_answer(uint8_t *mask, const NetcPrepare *regions, int64_t classes, int spatial, const Grid *grid,

@@ -1,12 +1,10 @@
-/* regions.h - what is done with predicted masks, whose bytes are classes or bits of regions (decide.h):
- * cleaned, scored, made classes. The regions are those of `prepare`; NULL: bytes are classes. */
+/* regions.h - what is done with predicted masks, whose bytes are classes or bits of regions
+ * (runtime/predict/decide.h): cleaned, scored, made classes. The regions are those of `prepare`; NULL:
+ * bytes are classes. */
 #ifndef NETRUN_REGIONS_H
 #define NETRUN_REGIONS_H
 #include "runtime/eval/clean.h"
-#include "runtime/eval/metrics.h"
-
-/* The statement, where it names regions; else NULL. */
-const NetcPrepare *regions_of(const NetcPrepare *p);
+#include "runtime/metrics/metrics.h"
 
 /* As clean_mask (clean.h), of every class or, in its own copy of a byte for each element, of every region. */
 bool clean_answer(uint8_t *mask, const NetcPrepare *regions, int64_t classes, int spatial, const Grid *grid,

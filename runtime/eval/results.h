@@ -7,7 +7,7 @@
  *   results_free(&r); */
 #ifndef NETRUN_RESULTS_H
 #define NETRUN_RESULTS_H
-#include "runtime/eval/metrics.h"
+#include "runtime/metrics/metrics.h"
 
 typedef struct {
   char *name;

@@ -1,7 +1,7 @@
 /* score.h - metrics of masks with any number of classes. */
 #ifndef NETRUN_SCORE_H
 #define NETRUN_SCORE_H
-#include "runtime/eval/metrics.h"
+#include "runtime/metrics/metrics.h"
 
 /* out has `classes` entries (2..255): [c] is class c against all others, and [0] the mean over the foreground
  * classes 1.., of each metric over those where it is defined; counts in [0] are sums. */

@@ -32,6 +32,8 @@ bool recipe_of(const NetcPrepare *p, int spatial, int channels, Recipe *out, cha
   return true;
 }
 
+const NetcPrepare *regions_of(const NetcPrepare *p) { return p && p->nregions ? p : NULL; }
+
 bool recipe_unresolved(const Recipe *r, int channels) {
   for (int c = 0; c < channels; c++)
     if (r->intensity[c].kind == NETC_INTENSITY_FOREGROUND) return true;

@@ -52,6 +52,8 @@ extern const Recipe recipe_plain;
 /* What a module's statement says; p NULL: recipe_plain. Refuses what cannot be done for its number of
  * axes. */
 bool recipe_of(const NetcPrepare *p, int spatial, int channels, Recipe *out, char err[ERR_MAX]);
+/* The statement, where it names regions; else NULL. */
+const NetcPrepare *regions_of(const NetcPrepare *p);
 /* Does it need a fingerprint? */
 bool recipe_unresolved(const Recipe *r, int channels);
 bool recipe_resolve(Recipe *r, int channels, const Fingerprint *f, char err[ERR_MAX]);

@@ -3,7 +3,7 @@
 #define NETC_TEST_PAIRS_H
 #include <stdint.h>
 #include <string.h>
-#include "runtime/eval/metrics.h"
+#include "runtime/metrics/metrics.h"
 
 enum { PAIR_ROOM = 10, PAIR_ELEMENTS = PAIR_ROOM * PAIR_ROOM * PAIR_ROOM };
 

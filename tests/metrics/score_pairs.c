@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "runtime/eval/metrics.h"
+#include "runtime/metrics/metrics.h"
 
 static void fail(const char *why) {
   fprintf(stderr, "score_pairs: %s\n", why);

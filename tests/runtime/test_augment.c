@@ -1,5 +1,5 @@
 /* test_augment.c - every augmentation against a plain formula, and what holds of all of them: draws of the
- * range they are said to be of, and rows in docs/data.md. */
+ * range they are said to be of, and rows in docs/batches.md. */
 #include <math.h>
 #include <stdio.h>
 #include "tests/test.h"
@@ -457,7 +457,7 @@ static int signature(int kind, char *text, size_t room) {
 }
 
 TEST(every_augmentation_is_described) {
-  char *data = read_text("docs/data.md"), *language = read_text("docs/language.md"), row[1024];
+  char *data = read_text("docs/batches.md"), *language = read_text("docs/language.md"), row[1024];
   assert_true(data && language);
   for (int k = 0; k < BATCH_AUGMENTS; k++) {
     const BatchAugmentInfo *a = &batch_augment[k];
@@ -466,7 +466,7 @@ TEST(every_augmentation_is_described) {
     if (!strstr(language, row + 2)) fail_msg("docs/language.md lacks %s", row + 2);
     snprintf(row + n, sizeof row - (size_t)n, " | %s | %s | %s |\n", a->place ? "place" : "value",
              a->by_device ? "yes" : "no", a->meaning);
-    if (!strstr(data, row)) fail_msg("docs/data.md lacks the row %s", row);
+    if (!strstr(data, row)) fail_msg("docs/batches.md lacks the row %s", row);
   }
   free(data), free(language);
 }

@@ -13,7 +13,7 @@
 #include "ir/philox.h"
 #include "runtime/bench/report.h"
 #include "runtime/device/gpu.h"
-#include "runtime/eval/predictor.h"
+#include "runtime/predict/predictor.h"
 #include "runtime/train/train.h"
 
 #include "tests/scratch.h"

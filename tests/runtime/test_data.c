@@ -384,10 +384,10 @@ TEST(every_layout_of_real_data_is_read) {
   }
 }
 
-/* docs/data.md has a row for every format, as the table says. */
+/* docs/formats.md has a row for every format, as the table says. */
 TEST(every_format_is_described) {
   static const char *const holds[] = {"pictures", "volumes", "pictures, volumes"};
-  char *text = read_text("docs/data.md"), row[256];
+  char *text = read_text("docs/formats.md"), row[256];
   assert_non_null(text);
   for (int i = 0; format_table[i]; i++) {
     const Format *f = format_table[i];
@@ -395,7 +395,7 @@ TEST(every_format_is_described) {
     for (int e = 0; f->ending[e]; e++)
       n += snprintf(row + n, sizeof row - (size_t)n, "%s`%s`", e ? ", " : "", f->ending[e]);
     snprintf(row + n, sizeof row - (size_t)n, " | %s | %s |\n", holds[f->holds], f->write ? "yes" : "no");
-    if (!strstr(text, row)) fail_msg("docs/data.md lacks the row %s", row);
+    if (!strstr(text, row)) fail_msg("docs/formats.md lacks the row %s", row);
   }
   free(text);
 }

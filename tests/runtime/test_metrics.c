@@ -7,8 +7,8 @@
 #include "tests/text.h"
 #include "runtime/data/data.h"
 #include "runtime/image/edt.h"
-#include "runtime/eval/area.h"
-#include "runtime/eval/metrics.h"
+#include "runtime/metrics/area.h"
+#include "runtime/metrics/metrics.h"
 #include "runtime/image/image.h"
 #include "ir/philox.h"
 

@@ -6,7 +6,7 @@
 #include "runtime/base/file.h"
 #include "runtime/io/format.h"
 #include "runtime/io/picture.h"
-#include "runtime/io/stored.h"
+#include "runtime/io/picture/stored.h"
 #include "runtime/prepare/intensity.h"
 #include "runtime/prepare/prepare.h"
 #include "tests/scratch.h"

@@ -3,9 +3,9 @@
 #include <math.h>
 #include <string.h>
 #include "tests/test.h"
-#include "runtime/eval/predictor.h"
+#include "runtime/predict/predictor.h"
 #include "runtime/eval/regions.h"
-#include "runtime/eval/restore.h"
+#include "runtime/predict/restore.h"
 #include "runtime/eval/score.h"
 
 static char err[ERR_MAX];

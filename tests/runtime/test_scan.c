@@ -559,7 +559,12 @@ TEST_WITH(fresh, NULL, the_atrium_challenge_names_its_files_alike) {
 TEST(examples_of_the_docs_are_found_as_they_say) {
   char *text = read_text("docs/data.md"), *rest = text ? strstr(text, "\n## Layouts by example\n") : NULL;
   int examples = 0;
-  assert_non_null(rest);
+  if (!rest) {
+    fail_msg("docs/data.md has no examples");
+    return;
+  }
+  char *next = strstr(rest + strlen("\n## "), "\n## ");
+  if (next) *next = 0;
   for (char *block; (block = strstr(rest, "\n\n    ")); examples++) {
     fresh(NULL);
     char *line = block + 2;

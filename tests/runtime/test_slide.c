@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "runtime/eval/restore.h"
-#include "runtime/eval/slide.h"
+#include "runtime/predict/restore.h"
+#include "runtime/predict/slide.h"
 #include "tests/test.h"
 
 static char err[ERR_MAX];

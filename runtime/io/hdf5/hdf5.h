@@ -36,7 +36,7 @@ int hdf5_numbers(hid_t object, const char *name, double out[MANY_NUMBERS]);
 
 /* ---- axes.c ---- */
 
-/* Dimensions, channels and grid of a data set, and where its values lie in it; docs/data.md has the rules. */
+/* Dimensions, channels and grid of a data set, and where its values lie in it; rules: docs/formats.md. */
 bool hdf5_layout(const DataSet *set, const char *path, const Wish *wish, Image *out, Strides *strides,
                  char err[ERR_MAX]);
 #endif

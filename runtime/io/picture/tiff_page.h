@@ -2,7 +2,7 @@
 #ifndef NETRUN_TIFF_PAGE_H
 #define NETRUN_TIFF_PAGE_H
 #include <tiffio.h>
-#include "runtime/io/stored.h"
+#include "runtime/io/picture/stored.h"
 
 /* An open file. libtiff's messages come here, never to stderr. */
 typedef struct {

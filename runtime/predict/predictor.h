@@ -6,13 +6,13 @@
  *   predictor_volume(&p, image, dim, mask, err);       // 3-D: windows of the module's patch over a volume
  *   predictor_free(&p);
  *
- * What is said of an element is a byte: its class, or the bits of the regions it lies in (decide.h,
- * regions.h). */
+ * What is said of an element is a byte: its class, or the bits of the regions it lies in (decide.h;
+ * runtime/eval/regions.h scores them). */
 #ifndef NETRUN_PREDICTOR_H
 #define NETRUN_PREDICTOR_H
 #include "runtime/data/data.h"
-#include "runtime/eval/decide.h"
-#include "runtime/eval/windows.h"
+#include "runtime/predict/decide.h"
+#include "runtime/predict/windows.h"
 #include "runtime/session/session.h"
 
 typedef struct {
@@ -20,7 +20,7 @@ typedef struct {
   const NetcFn *fn;
   const NetcArray *in, *out;
   DataShape shape;            /* classes: of masks */
-  const NetcPrepare *regions; /* the module's statement where it names regions, else NULL (regions.h) */
+  const NetcPrepare *regions; /* the module's statement where it names regions, else NULL */
   Decision decision;          /* how many scores there are of an element, and what becomes of them */
   int64_t batch;              /* images per call of fn */
   int64_t patch;              /* elements of one channel */

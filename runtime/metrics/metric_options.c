@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include "runtime/eval/metrics.h"
+#include "runtime/metrics/metrics.h"
 
 const char *const empty_name[3] = {"one", "nan", "skip"};
 

@@ -2,7 +2,7 @@
 #ifndef NETRUN_EVAL_MEMORY_H
 #define NETRUN_EVAL_MEMORY_H
 #include <stdio.h>
-#include "runtime/eval/predictor.h"
+#include "runtime/predict/predictor.h"
 
 typedef struct {
   bool overlay, clean; /* what is wanted beside the mask */

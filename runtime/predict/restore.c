@@ -2,7 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "runtime/eval/restore.h"
+#include "runtime/predict/restore.h"
 
 static Between between(const Place *p, int a, int64_t i) {
   int64_t n = p->own[p->axis[a]], turned = p->step[a] < 0 ? n - 1 - i : i, last = p->dim[a] - 1;

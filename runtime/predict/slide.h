@@ -5,7 +5,7 @@
 #ifndef NETRUN_SLIDE_H
 #define NETRUN_SLIDE_H
 #include "runtime/base/pool.h"
-#include "runtime/eval/windows.h"
+#include "runtime/predict/windows.h"
 
 /* Finished planes from..to-1 along axis[0], of a tile of rows: probabilities. The plane before them is still
  * there. Element (a,b,c) along axis[0], axis[1], axis[2] of class k is at

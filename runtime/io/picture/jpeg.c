@@ -6,7 +6,7 @@
 #include <jpeglib.h>
 #include <jerror.h>
 #include "runtime/base/file.h"
-#include "runtime/io/stored.h"
+#include "runtime/io/picture/stored.h"
 
 enum { SCANS_MOST = 1000 }; /* a small progressive file could else take hours */
 

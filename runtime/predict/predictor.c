@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/base/array.h"
-#include "runtime/eval/predictor.h"
-#include "runtime/eval/regions.h"
+#include "runtime/predict/predictor.h"
 #include "runtime/session/checkpoint.h"
 
 /* The one input that is an image: float, (N,C,S). */

@@ -1,7 +1,7 @@
 /* area.c - lengths and areas of pieces of surface, from thirteen neighbourhoods and their symmetries. */
 #include <math.h>
 #include <stdint.h>
-#include "runtime/eval/area.h"
+#include "runtime/metrics/area.h"
 
 /* Marching cubes cuts edges in their middle, so that a piece consists of few kinds of triangles. In eighths:
  * of the area of the normal (1,1,1), which cuts off a corner; of faces normal to axis a; of slopes along

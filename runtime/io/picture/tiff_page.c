@@ -1,6 +1,6 @@
 /* tiff_page.c - one picture of a TIFF file through libtiff: strips or tiles, samples side by side or in
  * planes, of any width. */
-#include "runtime/io/tiff_page.h"
+#include "runtime/io/picture/tiff_page.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* slide.c - the loop over windows: planes along the axis that keeps fewest of them waiting, rows in tiles. */
 #include <stdlib.h>
 #include <string.h>
-#include "runtime/eval/slide.h"
+#include "runtime/predict/slide.h"
 
 /* The axis whose unfinished planes are fewest elements comes first; then the longer one of the others, which
  * is cut in tiles. A function of extents alone. */

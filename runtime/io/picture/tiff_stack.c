@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "runtime/io/tiff_page.h"
+#include "runtime/io/picture/tiff_page.h"
 
 /* Millimetres of a unit of length, by the names that the programs write; 0: none of them. */
 static double unit_mm(const char *name, size_t n) {

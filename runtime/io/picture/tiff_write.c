@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "runtime/io/tiff_page.h"
+#include "runtime/io/picture/tiff_page.h"
 
 /* Row y of slice z of a volume (x,y,z), or of a picture (y,x). */
 static void put_row(const Written *what, int bytes, int64_t y, int64_t z, void *row) {

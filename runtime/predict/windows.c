@@ -1,5 +1,5 @@
 /* windows.c - places and weights of windows. */
-#include "runtime/eval/windows.h"
+#include "runtime/predict/windows.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -2,9 +2,9 @@
  * their surfaces. */
 #include <math.h>
 #include <stdlib.h>
-#include "runtime/eval/metrics.h"
-#include "runtime/eval/percentile.h"
-#include "runtime/eval/surface.h"
+#include "runtime/metrics/metrics.h"
+#include "runtime/metrics/percentile.h"
+#include "runtime/metrics/surface.h"
 
 /* What metrics are made of. Index 0 is the prediction, 1 the truth. */
 typedef struct {
@@ -23,14 +23,14 @@ typedef struct {
 const MetricInfo metric_info[METRIC_COUNT] = {
 #define METRIC(name, better, told, undefined, agreed, meaning)                                               \
   [METRIC_##name] = {#name, column_##name, meaning, better, (MadeOf)made_##name, told, undefined, agreed},
-#include "runtime/eval/metrics.def"
+#include "runtime/metrics/metrics.def"
 #undef METRIC
 };
 #define METRIC(name, better, told, undefined, agreed, meaning) +1
 _Static_assert(METRIC_COUNT == 0
-#include "runtime/eval/metrics.def"
+#include "runtime/metrics/metrics.def"
                ,
-               "each row of ir/metrics.def has one in runtime/eval/metrics.def");
+               "each row of ir/metrics.def has one in runtime/metrics/metrics.def");
 #undef METRIC
 
 /* NaN: nothing by nothing. */

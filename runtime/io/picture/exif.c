@@ -3,7 +3,7 @@
  * a library for all of them would be. */
 #include <stdlib.h>
 #include <string.h>
-#include "runtime/io/stored.h"
+#include "runtime/io/picture/stored.h"
 
 enum { ORIENTATION_TAG = 0x0112, SHORT_TYPE = 3, ENTRY_BYTES = 12 };
 

@@ -2,9 +2,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "runtime/eval/area.h"
-#include "runtime/eval/percentile.h"
-#include "runtime/eval/surface.h"
+#include "runtime/metrics/area.h"
+#include "runtime/metrics/percentile.h"
+#include "runtime/metrics/surface.h"
 #include "runtime/image/edt.h"
 
 struct Surfaces {

@@ -8,7 +8,7 @@
  * Both need the box that holds both masks, and nothing outside it. Index 0 is the prediction, 1 the truth. */
 #ifndef NETRUN_SURFACE_H
 #define NETRUN_SURFACE_H
-#include "runtime/eval/metrics.h"
+#include "runtime/metrics/metrics.h"
 
 typedef struct {
   int64_t low[3], high[3]; /* high is the first outside; nothing in it: high <= low */

@@ -7,7 +7,7 @@
 #include <string.h>
 #include "runtime/base/file.h"
 #include "runtime/io/picture.h"
-#include "runtime/io/stored.h"
+#include "runtime/io/picture/stored.h"
 
 typedef struct {
   const char *path;

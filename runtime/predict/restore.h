@@ -3,8 +3,8 @@
 #ifndef NETRUN_RESTORE_H
 #define NETRUN_RESTORE_H
 #include "runtime/base/pool.h"
-#include "runtime/eval/decide.h"
-#include "runtime/eval/slide.h"
+#include "runtime/predict/decide.h"
+#include "runtime/predict/slide.h"
 
 /* Of every element of one axis of the file: the elements along the prepared axis it lies between. */
 typedef struct {

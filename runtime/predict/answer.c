@@ -2,9 +2,9 @@
  * files. */
 #include <stdlib.h>
 #include <string.h>
-#include "runtime/eval/predictor.h"
-#include "runtime/eval/restore.h"
-#include "runtime/eval/slide.h"
+#include "runtime/predict/predictor.h"
+#include "runtime/predict/restore.h"
+#include "runtime/predict/slide.h"
 #include "runtime/image/image.h"
 
 enum { WINDOWS_AT_ONCE = 64 };

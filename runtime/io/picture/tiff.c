@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "runtime/io/tiff_page.h"
+#include "runtime/io/picture/tiff_page.h"
 
 typedef struct {
   TiffFile file;

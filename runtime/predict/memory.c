@@ -1,7 +1,7 @@
 /* memory.c - a sum of arrays, known before any of them is made. */
 #include <malloc.h>
 #include "runtime/base/array.h"
-#include "runtime/eval/memory.h"
+#include "runtime/predict/memory.h"
 #include "runtime/io/format.h"
 #include "runtime/session/footprint.h"
 
@@ -14,7 +14,7 @@ static bool header_of(const Files *files, Image *header, char err[ERR_MAX]) {
   return true;
 }
 
-/* What clean.c takes at most to clean a mask, for each of its elements, in bytes: the mask of a class,
+/* What cleaning takes at most to clean a mask, for each of its elements, in bytes: the mask of a class,
  * labels, a stack, and sizes of components (an eighth of the elements at most) in an array that grows. */
 enum { CLEANING = 1 + 4 + 8 + 3 }; /* a class is cleaned in its box, which is mostly smaller */
 

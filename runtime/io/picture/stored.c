@@ -1,5 +1,5 @@
 /* stored.c - from what a picture's file stores to intensities, a mask's numbers, or colours. */
-#include "runtime/io/stored.h"
+#include "runtime/io/picture/stored.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/base/file.h"
-#include "runtime/io/stored.h"
+#include "runtime/io/picture/stored.h"
 
 enum { FILE_HEADER = 14, CORE_HEADER = 12, MASKS_AT = 54 };
 enum { PLAIN = 0, BITFIELDS = 3 }; /* compression */
