@@ -178,6 +178,7 @@ TEST(a_report_that_cannot_be_written_says_where) {
   Results r = {.classes = 2, .cases = 1};
   assert_false(report_write(in_root("missing"), &about, &r, err));
   assert_non_null(strstr(err, "missing/eval.csv"));
+  results_free(&r);
 }
 
 RUN_TESTS(scratch_set_up, scratch_tear_down)
