@@ -4,13 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "runtime/prepare/box.h"
 
 static const double tolerance = 0.1; /* voxels */
-
-/* Voxel v of the image is voxel start + stride . v of the mask, in elements. */
-typedef struct {
-  int64_t start, stride[3];
-} Walk;
 
 static void corner_of(const int64_t dim[3], int corner, double v[3]) {
   for (int a = 0; a < 3; a++) v[a] = corner >> a & 1 ? (double)(dim[a] - 1) : 0;
@@ -45,31 +41,25 @@ static bool permutation_of(double m[3][4], const int64_t from[3], const int64_t 
   return true;
 }
 
-static bool gather(Image *mask, const Grid *image, const Walk *w, const char *path, char err[ERR_MAX]) {
+static bool gather(Image *mask, const Grid *image, const Box *b, const char *path, char err[ERR_MAX]) {
   Image out = {.spatial = mask->spatial, .channels = mask->channels, .full = mask->full, .grid = *image};
   if (!image_room(&out)) return err_memory(err, path, grid_count(image) * mask->channels * 4);
-  float *to = out.value;
-  for (int c = 0; c < mask->channels; c++) {
-    const float *from = mask->value + c * grid_count(&mask->grid) + w->start;
-    for (int64_t i = 0; i < image->dim[0]; i++)
-      for (int64_t j = 0; j < image->dim[1]; j++) {
-        const float *row = from + i * w->stride[0] + j * w->stride[1];
-        for (int64_t k = 0; k < image->dim[2]; k++) *to++ = row[k * w->stride[2]];
-      }
-  }
+  for (int c = 0; c < mask->channels; c++)
+    box_values(b, mask->value + c * grid_count(&mask->grid), out.value + c * grid_count(image));
   image_free(mask);
   *mask = out;
   return true;
 }
 
-static Walk walk_of(double whole[3][4], const int64_t dim[3]) {
+/* Where the image's voxels lie in a mask of extents dim. */
+static Box box_of(double whole[3][4], const Grid *image, const int64_t dim[3]) {
   const int64_t element[3] = {dim[1] * dim[2], dim[2], 1};
-  Walk w = {0, {0}};
+  Box b = {.n = {image->dim[0], image->dim[1], image->dim[2]}};
   for (int r = 0; r < 3; r++) {
-    w.start += (int64_t)whole[r][3] * element[r];
-    for (int c = 0; c < 3; c++) w.stride[c] += (int64_t)whole[r][c] * element[r];
+    b.start += (int64_t)whole[r][3] * element[r];
+    for (int c = 0; c < 3; c++) b.stride[c] += (int64_t)whole[r][c] * element[r];
   }
-  return w;
+  return b;
 }
 
 /* One channel at a place in its voxels: of the nearest one, or linear between neighbours; 0 beyond them. */
@@ -167,8 +157,8 @@ bool match_grids(const Grid *image, Image *mask, OtherGrid other, const char *im
     char a[4], b[4];
     grid_orientation(image, a), grid_orientation(at, b);
     note(notes, "%s: stored as %s, its image as %s; brought to the image's order", path, b, a);
-    Walk w = walk_of(whole, at->dim);
-    return gather(mask, image, &w, path, err);
+    Box box = box_of(whole, image, at->dim);
+    return gather(mask, image, &box, path, err);
   }
   if (other == GRID_RESAMPLE) {
     note(notes, "%s: on another grid than its image; resampled to it", path);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/io/format.h"
+#include "runtime/prepare/box.h"
 #include "runtime/prepare/intensity.h"
 #include "runtime/prepare/label.h"
 #include "runtime/prepare/match.h"
@@ -19,11 +20,6 @@ typedef struct {
   Grid grid;
 } State;
 
-/* What element (i,j,k) of a box is in an array of extents dim: start + stride . (i,j,k). */
-typedef struct {
-  int64_t n[3], start, stride[3];
-} Box;
-
 static Box turned_box(const Grid *g, const Turn *t) {
   const int64_t element[3] = {g->dim[1] * g->dim[2], g->dim[2], 1};
   Box b = {.start = 0};
@@ -35,30 +31,14 @@ static Box turned_box(const Grid *g, const Turn *t) {
   return b;
 }
 
-static void copy_box(const Box *b, const float *from, float *to) {
-  for (int64_t i = 0; i < b->n[0]; i++)
-    for (int64_t j = 0; j < b->n[1]; j++) {
-      const float *row = from + b->start + i * b->stride[0] + j * b->stride[1];
-      for (int64_t k = 0; k < b->n[2]; k++) *to++ = row[k * b->stride[2]];
-    }
-}
-
-static void copy_label_box(const Box *b, const uint8_t *from, uint8_t *to) {
-  for (int64_t i = 0; i < b->n[0]; i++)
-    for (int64_t j = 0; j < b->n[1]; j++) {
-      const uint8_t *row = from + b->start + i * b->stride[0] + j * b->stride[1];
-      for (int64_t k = 0; k < b->n[2]; k++) *to++ = row[k * b->stride[2]];
-    }
-}
-
 /* The state becomes the box of itself. */
 static bool take_box(State *s, const Box *b) {
   int64_t n = b->n[0] * b->n[1] * b->n[2], before = grid_count(&s->grid);
   float *image = malloc((size_t)(n * s->channels) * sizeof *image);
   uint8_t *label = s->label ? malloc((size_t)n) : NULL;
   if (!image || (s->label && !label)) return free(image), free(label), false;
-  for (int c = 0; c < s->channels; c++) copy_box(b, s->image + c * before, image + c * n);
-  if (label) copy_label_box(b, s->label, label);
+  for (int c = 0; c < s->channels; c++) box_values(b, s->image + c * before, image + c * n);
+  if (label) box_labels(b, s->label, label);
   free(s->image), free(s->label);
   s->image = image, s->label = label;
   return true;
