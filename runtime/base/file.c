@@ -100,6 +100,14 @@ int temporary_file(char err[ERR_MAX]) {
   return fd;
 }
 
+bool file_reserve(int fd, int64_t first, int64_t bytes) {
+  int code;
+  do code = bytes ? posix_fallocate(fd, first, bytes) : 0;
+  while (code == EINTR);
+  errno = code;
+  return code == 0;
+}
+
 bool make_dirs(const char *path, char err[ERR_MAX]) {
   char *p = strdup(path);
   if (!p) return err_memory(err, "a file name", (int64_t)strlen(path));

@@ -30,6 +30,9 @@ void atomic_abort(AtomicFile *f);
 const char *temporary_directory(void);
 /* A file without a name there, empty, for reading and writing; -1 and a message on failure. */
 int temporary_file(char err[ERR_MAX]);
+/* Takes the blocks of an open file before they are written: a write to a mapped file that finds the disk full
+ * would be no error, but the end of the process (SIGBUS). false with errno. */
+bool file_reserve(int fd, int64_t first, int64_t bytes);
 
 /* mkdir -p */
 bool make_dirs(const char *path, char err[ERR_MAX]);

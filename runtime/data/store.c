@@ -1,6 +1,4 @@
 /* store.c - the prepared slices of volumes: a file without a name in the temporary directory, mapped. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -51,16 +49,11 @@ bool store_open(Dataset *d, char err[ERR_MAX]) {
   return true;
 }
 
-/* The blocks are taken before they are written: a write to a mapped file that finds the disk full would be
- * no error, but the end of the process (SIGBUS). Volume by volume, as an evaluation may need few of many. */
+/* Volume by volume, as an evaluation may need few of many. */
 bool store_reserve(const Dataset *d, int volume, char err[ERR_MAX]) {
   const SliceStore *s = &((const DataImpl *)d->impl)->store;
   int64_t first = s->first[volume] * s->bytes, bytes = (s->first[volume + 1] - s->first[volume]) * s->bytes;
-  int code;
-  do code = bytes ? posix_fallocate(s->file, first, bytes) : 0;
-  while (code == EINTR);
-  errno = code;
-  return code == 0 || no_room(d, bytes, err);
+  return file_reserve(s->file, first, bytes) || no_room(d, bytes, err);
 }
 
 void store_close(SliceStore *s) {
