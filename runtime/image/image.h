@@ -12,13 +12,10 @@
 bool resize_plane(const float *in, int64_t h, int64_t w, float *out, int64_t oh, int64_t ow);
 /* Nearest element, half-pixel centres. */
 void resize_nearest(const uint8_t *in, int64_t h, int64_t w, uint8_t *out, int64_t oh, int64_t ow);
-
 void resize_nearest_values(const float *in, int64_t h, int64_t w, float *out, int64_t oh, int64_t ow);
 
 /* In place: (x - mean) / standard deviation; a constant array becomes 0. */
 void standardise(float *v, int64_t n);
-/* false and a message naming the file and the first bad element when a value is not finite. */
-bool check_finite(const float *v, int64_t n, const char *path, char err[ERR_MAX]);
 
 /* ---- morph.c: masks of `spatial` axes (2 or 3) ---- */
 
